@@ -1,0 +1,40 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check -q
+
+.PHONY: demo test install lint bench train clean
+
+demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
+	$(BIN)/orchard demo
+
+test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+install: $(VENV)/.installed
+
+bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
+	$(BIN)/python tests/benchmarks/step_cost.py
+	$(BIN)/python tests/benchmarks/tiny_server.py
+
+train: $(VENV)/.installed  ## rebuild the embedded models from nothing (see README for its cost)
+	$(BIN)/python -m servers.tiny.train
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Orchard needs Python 3.11 or later: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[tiny]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[tiny,datasets,dev]'
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV)

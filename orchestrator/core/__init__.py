@@ -1,0 +1,1 @@
+"""What search is: problems, trees, ports, selection, votes and budgets. Standard library only."""

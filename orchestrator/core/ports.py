@@ -1,0 +1,70 @@
+"""The ports: what search needs from the outside, as protocols.
+
+One shape a call: one node in, its children out. Batching, coalescing, retries, metering and
+journaling hide behind the port, each as a ``Policy`` or ``PRM`` that holds another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from orchestrator.core.tree import Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How to sample. ``until`` a step ends, or to the end of the solution.
+
+    ``max_tokens`` bounds one such sample.
+    """
+
+    temperature: float
+    top_p: float = 1.0
+    max_tokens: int = 2048
+    until: Literal["step", "end"] = "step"
+
+
+class Policy(Protocol):
+    """The model that proposes steps."""
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        """Sample ``n`` continuations of ``node``, in one request.
+
+        The same node and sampling give the same children on a deterministic endpoint; a child's
+        ``finish`` is set where its solution ends there. Raises ``EndpointError``.
+        """
+        ...
+
+
+class PRM(Protocol):
+    """The process reward model that judges steps."""
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        """Return the same nodes, each with one score a step, in one request.
+
+        Raises ``EndpointError``.
+        """
+        ...
+
+
+class Strategy(Protocol):
+    """A search: grows a tree from its root and returns the leaves that may answer."""
+
+    @property
+    def n(self) -> int:
+        """The budget N of the paper."""
+        ...
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]: ...
+
+
+class Grader(Protocol):
+    """Reads answers out of solutions and says which are equal."""
+
+    async def extract(self, text: str) -> str | None:
+        """The answer a solution states, or None where it states none."""
+        ...
+
+    async def equal(self, answer: str, reference: str) -> bool:
+        """Whether two answers mean the same."""
+        ...

@@ -1,0 +1,68 @@
+"""What a run leaves behind: one record for every problem of every cell.
+
+A cell is one (task, policy, PRM, strategy value). ``runs`` writes records, ``report`` reads them,
+and they meet only here.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafRecord:
+    """One solution a tree ended with.
+
+    ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
+    what the policy generated along the path. ``sound`` says whether every step is right and not
+    only the answer, None where the task cannot tell.
+    """
+
+    path: tuple[int, ...]
+    answer: str | None
+    correct: bool
+    finish: str | None
+    scores: tuple[float, ...]
+    tokens: int
+    steps: tuple[str, ...]
+    sound: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer one vote elected, and whether it and (``sound``) its whole chain are right."""
+
+    answer: str | None
+    correct: bool
+    sound: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One problem in one cell.
+
+    ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
+    ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
+    problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
+    tree early, ``error`` what made it fail.
+    """
+
+    cell: str
+    task: str
+    policy: str
+    policy_params: int | None
+    prm: str | None
+    prm_params: int | None
+    strategy: str
+    n: int
+    settings: dict[str, object] = field(hash=False)
+    problem: str
+    level: str | None
+    verdicts: dict[str, Verdict] = field(hash=False)
+    policy_tokens: int
+    prompt_tokens: int
+    cached_tokens: int
+    prm_tokens: int
+    requests: int
+    seconds: float
+    ran_out: str | None
+    error: str | None = None
+    leaves: tuple[LeafRecord, ...]

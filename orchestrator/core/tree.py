@@ -1,0 +1,103 @@
+"""Nodes of a search tree: immutable values that know the way from the root to themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Literal
+
+Finish = Literal["stop", "length", "overflow", "depth", "dead_end"]
+"""Why a path ended: the model stopped, ran out of tokens or of context, reached the greatest
+depth, or offered no usable next step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One state of a solution: the question and the text so far.
+
+    ``path`` holds the child's index at every level; together with the root's seed it determines
+    ``seed``, so that a node's randomness never depends on when it was reached.
+    ``token_ids`` is the prompt and the text so far as the policy's own tokens, where known: the
+    policy then continues from them and never tokenises a text twice.
+    ``scores`` holds one PRM score a step, in 0..1.
+    ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
+    sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share,
+    and ``prm_tokens`` what scoring it took.
+    """
+
+    question: str
+    seed: int
+    path: tuple[int, ...] = ()
+    steps: tuple[str, ...] = ()
+    token_ids: tuple[int, ...] | None = None
+    finish: Finish | None = None
+    scores: tuple[float, ...] = ()
+    tokens: int = 0
+    step_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    prm_tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self.steps)
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finish is not None
+
+    def child(
+        self,
+        index: int,
+        steps: tuple[str, ...],
+        *,
+        finish: Finish | None = None,
+        token_ids: tuple[int, ...] | None = None,
+        step_tokens: int = 0,
+        prompt_tokens: int = 0,
+        cached_tokens: int = 0,
+    ) -> "Node":
+        """The node one sample on, by one step or by all that remain.
+
+        Its scores are this node's until a PRM scores it.
+        """
+        return replace(
+            self,
+            path=(*self.path, index),
+            seed=derive_seed(self.seed, index),
+            steps=(*self.steps, *steps),
+            finish=finish,
+            token_ids=token_ids,
+            tokens=self.tokens + step_tokens,
+            step_tokens=step_tokens,
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached_tokens,
+            prm_tokens=0,
+        )
+
+    def fork(self, index: int) -> "Node":
+        """The same state as the root of an independent subtree, with randomness of its own."""
+        return replace(self, path=(*self.path, index), seed=derive_seed(self.seed, index))
+
+    def scored(self, scores: Sequence[float], prm_tokens: int = 0) -> "Node":
+        return replace(self, scores=tuple(scores), prm_tokens=prm_tokens)
+
+    def ended(self, finish: Finish) -> "Node":
+        return replace(self, finish=finish)
+
+
+def split_steps(text: str, separator: str) -> tuple[str, ...]:
+    """A solution's steps, each with the separator that ends it; blank ones are dropped."""
+    *ended, last = text.split(separator)
+    steps = [step + separator for step in ended if step.strip()]
+    return tuple(steps + [last] if last.strip() else steps)
+
+
+def derive_seed(seed: int, *keys: int | str) -> int:
+    """A 31-bit seed that depends on ``seed`` and ``keys`` alone."""
+    text = "/".join(map(str, (seed, *keys)))
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
+
+
+def root(question: str, *, seed: int, problem_id: str) -> Node:
+    """The root of a problem's tree."""
+    return Node(question=question, seed=derive_seed(seed, problem_id))

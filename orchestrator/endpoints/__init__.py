@@ -1,0 +1,1 @@
+"""All HTTP of the orchestrator: policies and PRMs behind OpenAI-compatible servers."""

@@ -1,0 +1,160 @@
+"""Policies over HTTP: from a node to its children in one request.
+
+``TokenPolicy`` asks for the first step over chat, which renders the model's own template, and
+receives the prompt's token ids with it; from then on it sends token ids to ``/v1/completions``, so
+no text is tokenised twice and the server's prefix cache is hit exactly. ``ChatPolicy`` needs no
+token ids: it continues an open assistant message, for servers that know ``continue_final_message``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.ports import Sampling
+from orchestrator.core.tree import Finish, Node, split_steps
+from orchestrator.endpoints.transport import Transport
+from orchestrator.endpoints.wire import (
+    ChatChoice,
+    ChatRequest,
+    ChatResponse,
+    CompletionChoice,
+    CompletionRequest,
+    CompletionResponse,
+    Usage,
+)
+from orchestrator.errors import BadResponse, ContextOverflow
+
+Prompt = Callable[[str], list[dict[str, str]]]
+"""From a question to the chat messages that pose it."""
+
+
+@dataclass(slots=True)
+class _HttpPolicy:
+    transport: Transport
+    prompt: Prompt
+    separator: str = "\n\n"
+
+    def _chat(self, node: Node, n: int, sampling: Sampling, *, token_ids: bool) -> ChatRequest:
+        messages = self.prompt(node.question)
+        if node.steps:
+            messages = [*messages, {"role": "assistant", "content": node.text}]
+        return ChatRequest(
+            messages=messages,
+            add_generation_prompt=not node.steps,
+            continue_final_message=bool(node.steps),
+            return_token_ids=token_ids,
+            **self._common(node, n, sampling),  # type: ignore[arg-type]
+        )
+
+    def _common(self, node: Node, n: int, sampling: Sampling) -> dict[str, object]:
+        return {
+            "model": self.transport.endpoint.model,
+            "n": n,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": node.seed,
+            "stop": [self.separator] if sampling.until == "step" else None,
+            "include_stop_str_in_output": sampling.until == "step",
+        }
+
+    def _children(
+        self,
+        node: Node,
+        n: int,
+        sampling: Sampling,
+        choices: Sequence[ChatChoice | CompletionChoice],
+        usage: Usage,
+        prompt_ids: tuple[int, ...] | None,
+    ) -> list[Node]:
+        if len(choices) != n:
+            url = self.transport.endpoint.urls[0]
+            raise BadResponse(
+                f"{url} returned {len(choices)} choices where {n} were asked for", url=url
+            )
+        even_share = usage.completion_tokens // n
+        children = []
+        for choice in sorted(choices, key=lambda choice: choice.index):
+            text = (
+                choice.text if isinstance(choice, CompletionChoice) else choice.message.content or ""
+            )
+            finish = self._finish(choice, text, sampling)
+            whole = sampling.until == "end"
+            children.append(
+                node.child(
+                    choice.index,
+                    split_steps(text, self.separator) if whole else (text,),
+                    finish=finish,
+                    token_ids=(
+                        (*prompt_ids, *choice.token_ids)
+                        if prompt_ids is not None and choice.token_ids is not None
+                        else None
+                    ),
+                    step_tokens=len(choice.token_ids) if choice.token_ids else even_share,
+                    prompt_tokens=usage.prompt_tokens,
+                    cached_tokens=usage.cached_tokens,
+                )
+            )
+        return children
+
+    def _finish(
+        self, choice: ChatChoice | CompletionChoice, text: str, sampling: Sampling
+    ) -> Finish | None:
+        """Paper: a path ends where its text does not end with the separator."""
+        if choice.finish_reason == "length":
+            return "length"
+        if sampling.until == "end":
+            return "stop"
+        goes_on = choice.stop_reason == self.separator or text.endswith(self.separator)
+        return None if goes_on else "stop"
+
+
+class TokenPolicy(_HttpPolicy):
+    """Continues by token ids, as vLLM and the embedded server allow."""
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        try:
+            if node.token_ids is None:
+                chat = await self.transport.post(
+                    "/v1/chat/completions",
+                    self._chat(node, n, sampling, token_ids=True),
+                    ChatResponse,
+                    affinity=node.question,
+                )
+                ids = chat.prompt_token_ids
+                if ids is None:
+                    url = self.transport.endpoint.urls[0]
+                    raise BadResponse(
+                        f"{url} does not return token ids: set `continuation: chat` for it", url=url
+                    )
+                return self._children(node, n, sampling, chat.choices, chat.usage, tuple(ids))
+            completion = await self.transport.post(
+                "/v1/completions",
+                CompletionRequest(
+                    prompt=node.token_ids,
+                    return_token_ids=True,
+                    **self._common(node, n, sampling),  # type: ignore[arg-type]
+                ),
+                CompletionResponse,
+                affinity=node.question,
+            )
+            return self._children(
+                node, n, sampling, completion.choices, completion.usage, node.token_ids
+            )
+        except ContextOverflow:
+            return [node.child(0, (), finish="overflow")]
+
+
+class ChatPolicy(_HttpPolicy):
+    """Continues an open assistant message."""
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        try:
+            chat = await self.transport.post(
+                "/v1/chat/completions",
+                self._chat(node, n, sampling, token_ids=False),
+                ChatResponse,
+                affinity=node.question,
+            )
+            return self._children(node, n, sampling, chat.choices, chat.usage, None)
+        except ContextOverflow:
+            return [node.child(0, (), finish="overflow")]

@@ -1,0 +1,29 @@
+"""Qwen2.5-Math-PRM: a two-class score at ``<extra_0>`` after each step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.endpoints.prm.pooling import PoolingPRM
+
+SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
+TAG = "<extra_0>"
+
+
+@dataclass(slots=True, kw_only=True)
+class QwenMathPRM(PoolingPRM):
+    """ChatML with every step closed by ``<extra_0>``; class 1 is "right" (paper, appendix B).
+
+    ``system`` is the model card's system message; None leaves the message out.
+    """
+
+    column: ClassVar[int] = 1
+
+    system: str | None = SYSTEM
+
+    def render(self, question: str, steps: Sequence[str]) -> str:
+        solution = "".join(step.strip() + TAG for step in steps)
+        turns = [("user", question), ("assistant", solution)]
+        if self.system is not None:
+            turns.insert(0, ("system", self.system))
+        return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)

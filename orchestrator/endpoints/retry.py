@@ -1,0 +1,58 @@
+"""When to try a request again: decided here, carried out by tenacity, and only after a failure."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from orchestrator.errors import BadResponse, EndpointUnavailable
+
+T = TypeVar("T")
+
+WORTH_RETRYING = (EndpointUnavailable, BadResponse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Exponential back-off with full jitter; the server's ``Retry-After`` is the least wait.
+
+    ``attempts`` counts all tries; waits are in seconds.
+    """
+
+    attempts: int = 6
+    first_wait: float = 0.25
+    longest_wait: float = 30.0
+
+    def wait(self, failed_attempts: int, retry_after: float | None) -> float:
+        """Seconds to wait after so many failed attempts."""
+        ceiling = min(self.longest_wait, self.first_wait * 2 ** (failed_attempts - 1))
+        jittered = random.uniform(0, ceiling)
+        return jittered if retry_after is None else retry_after + jittered
+
+
+async def with_retries(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
+    """Run ``attempt`` until it succeeds or ``policy`` gives up, and then raise its last error.
+
+    The first try runs bare: entering tenacity costs more CPU than sending the request.
+    """
+    try:
+        return await attempt()
+    except WORTH_RETRYING as failure:
+        if policy.attempts <= 1:
+            raise
+        first = failure
+
+    def pause(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return policy.wait(state.attempt_number + 1, getattr(error, "retry_after", None))
+
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(policy.attempts - 1),
+        wait=pause,
+        retry=retry_if_exception_type(WORTH_RETRYING),
+        reraise=True,
+    )
+    await retrying.sleep(policy.wait(1, getattr(first, "retry_after", None)))  # type: ignore[misc]
+    return await retrying(attempt)

@@ -1,0 +1,122 @@
+"""The JSON of OpenAI-compatible servers, as far as the orchestrator reads and writes it.
+
+Every field a server may leave out has a default; what must be there (``choices``, ``data``) has
+none, so a lying answer fails where it is decoded.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What both generating routes take. ``n`` samples of at most ``max_tokens`` each."""
+
+    model: str
+    n: int = 1
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: list[str] | None = None
+    include_stop_str_in_output: bool = False
+    return_token_ids: bool = False
+
+
+class CompletionRequest(Request, kw_only=True, omit_defaults=True):
+    prompt: str | list[int] | tuple[int, ...]
+
+
+class ChatRequest(Request, kw_only=True, omit_defaults=True):
+    messages: list[dict[str, str]]
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+
+
+class PoolingRequest(msgspec.Struct, kw_only=True):
+    model: str
+    input: list[str]
+
+
+class TokenDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: TokenDetails | None = None
+
+    @property
+    def cached_tokens(self) -> int:
+        details = self.prompt_tokens_details
+        return (details.cached_tokens or 0) if details else 0
+
+
+class CompletionChoice(msgspec.Struct):
+    index: int
+    text: str
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+
+
+class CompletionResponse(msgspec.Struct):
+    model: str
+    choices: list[CompletionChoice]
+    usage: Usage = msgspec.field(default_factory=Usage)
+
+
+class ChatMessage(msgspec.Struct):
+    content: str | None = None
+
+
+class ChatChoice(msgspec.Struct):
+    index: int
+    message: ChatMessage
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+    token_ids: list[int] | None = None
+
+
+class ChatResponse(msgspec.Struct):
+    model: str
+    choices: list[ChatChoice]
+    usage: Usage = msgspec.field(default_factory=Usage)
+    prompt_token_ids: list[int] | None = None
+
+
+class PoolingItem(msgspec.Struct):
+    index: int
+    data: list[list[float]]
+
+
+class PoolingResponse(msgspec.Struct):
+    model: str
+    data: list[PoolingItem]
+    usage: Usage = msgspec.field(default_factory=Usage)
+
+
+class ModelCard(msgspec.Struct):
+    id: str
+    max_model_len: int | None = None
+
+
+class ModelList(msgspec.Struct):
+    data: list[ModelCard]
+
+
+class ErrorDetail(msgspec.Struct):
+    message: str = ""
+    type: str | None = None
+    param: str | None = None
+    code: int | str | None = None
+
+
+class ErrorResponse(msgspec.Struct):
+    error: ErrorDetail | str
+
+
+encode = msgspec.json.Encoder().encode
+decode_any = msgspec.json.Decoder(Any).decode

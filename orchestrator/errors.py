@@ -1,0 +1,75 @@
+"""Every error Orchard raises on purpose, each with what to do about it in its message.
+
+::
+
+    OrchardError
+    ├── ConfigError              a config, option or name that cannot be right
+    ├── TaskError                problems that cannot be loaded or read
+    ├── RunError                 a run directory that cannot be read, written or continued
+    ├── BudgetExhausted          a limit of the budget was reached; the tree answers from what it has
+    └── EndpointError            anything an endpoint did
+        ├── EndpointUnavailable  no answer after every retry: refused, timed out, 429, 5xx
+        ├── EndpointRefused      wrong key, wrong model, malformed request: ends the run at once
+        ├── BadResponse          an answer that is not what the API promises
+        └── ContextOverflow      a prompt beyond the model's context: ends one branch
+"""
+
+
+class OrchardError(Exception):
+    """Base of all errors whose message is meant for a person to act on."""
+
+
+class ConfigError(OrchardError):
+    """A config, option or name that cannot be right."""
+
+
+class TaskError(OrchardError):
+    """Problems that cannot be loaded or read."""
+
+
+class RunError(OrchardError):
+    """A run directory that cannot be read, written or continued."""
+
+
+class BudgetExhausted(OrchardError):
+    """A limit of the budget was reached.
+
+    Attributes: ``limit`` names what ran out (``policy_tokens`` …), ``allowed`` how much there was.
+    """
+
+    def __init__(self, limit: str, allowed: float, scope: str) -> None:
+        super().__init__(f"the {scope} budget of {allowed:g} {limit.replace('_', ' ')} is used up")
+        self.limit = limit
+        self.allowed = allowed
+        self.scope = scope
+
+
+class EndpointError(OrchardError):
+    """Anything an endpoint did. ``url`` is the endpoint's."""
+
+    def __init__(self, message: str, *, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class EndpointUnavailable(EndpointError):
+    """No answer, or a 408, 429 or 5xx.
+
+    ``retry_after`` is the server's own wish, in seconds, where it stated one.
+    """
+
+    def __init__(self, message: str, *, url: str, retry_after: float | None = None) -> None:
+        super().__init__(message, url=url)
+        self.retry_after = retry_after
+
+
+class EndpointRefused(EndpointError):
+    """Wrong key, wrong model or malformed request: trying again cannot help."""
+
+
+class BadResponse(EndpointError):
+    """An answer that is not what the API promises: HTML, no choices, a score too few."""
+
+
+class ContextOverflow(EndpointError):
+    """A prompt beyond the model's context."""

@@ -1,0 +1,1 @@
+"""From a run's records to numbers with intervals, tables and figures."""

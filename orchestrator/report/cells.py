@@ -1,0 +1,88 @@
+"""Records gathered into cells, in the order in which a reader wants them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.core.records import Record
+from orchestrator.core.voting import VOTES
+
+STRATEGY_ORDER = ("cot", "majority", "best_of_n", "beam_search", "dvts")
+"""From the simplest on; strategies not named here follow by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One (task, policy, PRM, strategy value) with its records by problem, never empty."""
+
+    id: str
+    records: Mapping[str, Record]
+
+    @property
+    def sample(self) -> Record:
+        """Any record of it: they agree in everything that names the cell."""
+        return next(iter(self.records.values()))
+
+    @property
+    def votes(self) -> list[str]:
+        """The votes any of its problems was decided by."""
+        found = {vote for record in self.records.values() for vote in record.verdicts}
+        return sorted(found, key=vote_order)
+
+    def correct(self, vote: str) -> dict[str, bool]:
+        """By problem. A problem without a verdict failed, and counts as wrong."""
+        return {
+            problem: vote in record.verdicts and record.verdicts[vote].correct
+            for problem, record in self.records.items()
+        }
+
+    def sound(self, vote: str) -> dict[str, bool] | None:
+        """By problem: whether the whole chain is right. None where that is not known for all.
+
+        A wrong answer needs no checking of its chain.
+        """
+        verdicts = {problem: record.verdicts.get(vote) for problem, record in self.records.items()}
+        given = [verdict for verdict in verdicts.values() if verdict is not None]
+        if all(verdict.sound is None for verdict in given):
+            return None
+        if any(verdict.correct and verdict.sound is None for verdict in given):
+            return None
+        return {problem: bool(verdict and verdict.sound) for problem, verdict in verdicts.items()}
+
+    def __str__(self) -> str:
+        first = self.sample
+        under = f" under {first.prm}" if first.prm else ""
+        return f"{first.policy} {first.strategy} N = {first.n}{under} on {first.task}"
+
+
+def gather(records: Iterable[Record]) -> list[Cell]:
+    """The cells of ``records``, sorted; of two records of one problem the later one stands."""
+    found: dict[str, dict[str, Record]] = {}
+    for record in records:
+        found.setdefault(record.cell, {})[record.problem] = record
+    return sorted((Cell(id=id, records=kept) for id, kept in found.items()), key=_cell_order)
+
+
+def strategy_order(strategy: str) -> tuple[int, str]:
+    known = strategy in STRATEGY_ORDER
+    return STRATEGY_ORDER.index(strategy) if known else len(STRATEGY_ORDER), strategy
+
+
+def vote_order(vote: str) -> tuple[int, str]:
+    return VOTES.index(vote) if vote in VOTES else len(VOTES), vote
+
+
+def size_order(params: int | None, name: str) -> tuple[bool, int, str]:
+    """Policies from small to large, those of unknown size last."""
+    return params is None, params or 0, name
+
+
+def _cell_order(cell: Cell) -> tuple[object, ...]:
+    first = cell.sample
+    return (
+        first.task,
+        size_order(first.policy_params, first.policy),
+        first.prm or "",
+        strategy_order(first.strategy),
+        first.n,
+        cell.id,
+    )

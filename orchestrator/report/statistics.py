@@ -1,0 +1,85 @@
+"""Accuracies with their uncertainty, and difficulty bins. Pure functions."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+Z95 = 1.959963984540054
+"""The normal quantile of a two-sided 95 % interval."""
+
+RESAMPLES = 10_000
+
+Bin = Literal["easy", "medium", "hard"]
+BINS: tuple[Bin, ...] = get_args(Bin)
+
+EASY_FROM = 0.5
+MEDIUM_FROM = 0.1
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """A difference of two accuracies with its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def wilson(correct: int, total: int) -> Interval:
+    """The 95 % score interval of ``correct / total`` (Wilson 1927).
+
+    It stays within 0..1 and keeps a width at 0 % and 100 %, where the textbook normal interval
+    has none. Without trials it is all of 0..1.
+    """
+    if total == 0:
+        return Interval(0.0, 1.0)
+    rate = correct / total
+    spread = Z95**2 / total
+    centre = (rate + spread / 2) / (1 + spread)
+    half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def paired_bootstrap(
+    ours: Sequence[bool], theirs: Sequence[bool], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Difference:
+    """Accuracy of ``ours`` less that of ``theirs``, with a 95 % percentile bootstrap interval.
+
+    Position i of both is the same problem, and problems are resampled with replacement (Efron &
+    Tibshirani 1993, §13.3), so what makes a problem hard for both sides cancels. A problem is won,
+    tied or lost, so a resample is a draw of these three counts: no index needs to be drawn.
+    """
+    # numpy alone would double the start-up of a command line that only prints its help.
+    import numpy as np
+
+    total = len(ours)
+    if total == 0:
+        raise ValueError("a paired comparison needs at least one problem")
+    gains = [int(our) - int(their) for our, their in zip(ours, theirs, strict=True)]
+    wins, losses = gains.count(1), gains.count(-1)
+    shares = [wins / total, losses / total, (total - wins - losses) / total]
+    counts = np.random.default_rng(seed).multinomial(total, shares, size=resamples)
+    low, high = np.quantile((counts[:, 0] - counts[:, 1]) / total, [0.025, 0.975])
+    return Difference((wins - losses) / total, float(low), float(high))
+
+
+def pass_at_1(samples: Sequence[bool]) -> float:
+    """The unbiased estimate of pass@1 from independent samples (Chen et al. 2021): their mean."""
+    if not samples:
+        raise ValueError("pass@1 needs at least one sample")
+    return sum(samples) / len(samples)
+
+
+def difficulty(rate: float) -> Bin:
+    """The paper's bin of a problem, by a policy's absolute pass@1 on it.
+
+    Easy from 50 %, medium from 10 %, hard below. Absolute bins rather than quantiles, because a
+    strong policy has few hard problems (paper §3.2).
+    """
+    if rate >= EASY_FROM:
+        return "easy"
+    return "medium" if rate >= MEDIUM_FROM else "hard"

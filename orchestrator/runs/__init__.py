@@ -1,0 +1,1 @@
+"""Running: one problem at a time (runner), many at once (scheduler), and what is kept (store)."""

@@ -1,0 +1,72 @@
+"""What a run consists of: cells, each a strategy with its policy, PRM and votes."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from orchestrator.core.budget import Limits
+from orchestrator.core.ports import PRM, Grader, Policy, Strategy
+from orchestrator.core.problem import Problem
+from orchestrator.core.voting import Vote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A policy or PRM by the name the config gives it; ``parameters`` where the config says."""
+
+    name: str
+    parameters: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One strategy under one policy and PRM, over all problems; its leaves answer by each vote."""
+
+    task: str
+    policy: Model
+    prm: Model | None
+    strategy_name: str
+    strategy: Strategy
+    votes: tuple[Vote, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.strategy)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def id(self) -> str:
+        """Names the cell by everything that makes its results, for example
+        ``policy-160k+prm-qwen/beam_search-n16-width4-…``."""
+        models = self.policy.name + (f"+{self.prm.name}" if self.prm else "")
+        settings = "-".join(f"{key}{value}" for key, value in self.settings.items())
+        return f"{models}/{self.strategy_name}-{re.sub(r'[^A-Za-z0-9._=-]', '_', settings)}"
+
+
+Soundness = Callable[[Problem, str], bool]
+"""Whether a solution is right from end to end, where a task can tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The outside world of a run, injected."""
+
+    policies: dict[str, Policy]
+    prms: dict[str, PRM]
+    grader: Grader
+    soundness: Soundness | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything to be run: cells in order, over the same problems.
+
+    ``trees`` are in flight at once; ``limits`` bound the whole run, ``problem_limits`` each tree.
+    """
+
+    problems: list[Problem]
+    cells: list[Cell]
+    seed: int = 0
+    trees: int = 128
+    limits: Limits = field(default_factory=Limits)
+    problem_limits: Limits = field(default_factory=Limits)

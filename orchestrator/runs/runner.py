@@ -1,0 +1,118 @@
+"""One problem in one cell: grow the tree, let its leaves vote, and always have an answer.
+
+Anytime: whatever runs out (tokens, requests, an endpoint), the leaves grown so far answer, and the
+record says what ran out.
+"""
+
+import time
+from collections.abc import Sequence
+
+from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.problem import Problem
+from orchestrator.core.records import LeafRecord, Record, Verdict
+from orchestrator.core.tree import Node, root
+from orchestrator.core.voting import elect
+from orchestrator.errors import BadResponse, BudgetExhausted, EndpointUnavailable
+from orchestrator.runs.plan import Cell, Ports
+from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
+
+
+class Unscored:
+    """The PRM of a cell that has none: scores nothing."""
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        return list(nodes)
+
+
+async def solve(
+    problem: Problem,
+    cell: Cell,
+    ports: Ports,
+    *,
+    policy: Policy,
+    prm: PRM | None,
+    ledger: Ledger,
+    limits: Limits,
+    seed: int,
+) -> Record:
+    """Run one cell's strategy on one problem and grade what came of it.
+
+    ``EndpointRefused`` passes through, since it concerns the whole run.
+    """
+    started = time.monotonic()
+    scope = ledger.scope("problem", limits)
+    recorder = Recorder(MeteredPolicy(policy, scope), MeteredPRM(prm or Unscored(), scope))
+    ran_out = error = None
+    try:
+        leaves = await cell.strategy(
+            root(problem.question, seed=seed, problem_id=problem.id), recorder, recorder
+        )
+    except BudgetExhausted as exhausted:
+        leaves, ran_out = recorder.leaves(), exhausted.limit
+    except (EndpointUnavailable, BadResponse) as failure:
+        leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
+    graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
+    classes = await equivalence(ports, [leaf.answer for leaf in graded])
+    return Record(
+        cell=cell.id,
+        task=cell.task,
+        policy=cell.policy.name,
+        policy_params=cell.policy.parameters,
+        prm=cell.prm.name if cell.prm else None,
+        prm_params=cell.prm.parameters if cell.prm else None,
+        strategy=cell.strategy_name,
+        n=cell.strategy.n,
+        settings=cell.settings,
+        problem=problem.id,
+        level=problem.level,
+        verdicts={vote: _verdict(elect(vote, leaves, classes), graded) for vote in cell.votes},
+        policy_tokens=scope.spent.policy_tokens,
+        prompt_tokens=scope.spent.prompt_tokens,
+        cached_tokens=scope.spent.cached_tokens,
+        prm_tokens=scope.spent.prm_tokens,
+        requests=scope.spent.requests,
+        seconds=round(time.monotonic() - started, 3),
+        ran_out=ran_out,
+        error=error,
+        leaves=tuple(graded),
+    )
+
+
+async def _grade(leaf: Node, problem: Problem, ports: Ports) -> LeafRecord:
+    answer = await ports.grader.extract(leaf.text)
+    return LeafRecord(
+        path=leaf.path,
+        answer=answer,
+        correct=answer is not None and await ports.grader.equal(answer, problem.answer),
+        finish=leaf.finish,
+        scores=tuple(round(score, 6) for score in leaf.scores),
+        tokens=leaf.tokens,
+        steps=leaf.steps,
+        sound=ports.soundness(problem, leaf.text) if ports.soundness else None,
+    )
+
+
+def _verdict(elected: int | None, leaves: Sequence[LeafRecord]) -> Verdict:
+    if elected is None:
+        return Verdict(answer=None, correct=False, sound=None)
+    leaf = leaves[elected]
+    return Verdict(answer=leaf.answer, correct=leaf.correct, sound=leaf.sound)
+
+
+async def equivalence(ports: Ports, answers: Sequence[str | None]) -> list[int | None]:
+    """The class of equal answers each answer belongs to; None for none."""
+    members: dict[str, int] = {}
+    leaders: list[str] = []
+    for answer in dict.fromkeys(answers):
+        if answer is None:
+            continue
+        for number, leader in enumerate(leaders):
+            if await ports.grader.equal(answer, leader):
+                members[answer] = number
+                break
+        else:
+            members[answer] = len(leaders)
+            leaders.append(answer)
+    return [None if answer is None else members[answer] for answer in answers]

@@ -1,0 +1,105 @@
+"""Whole solutions are drawn and scored once, for every strategy of a run that reads them.
+
+Majority voting and best-of-N of every n read the same samples, and every vote the same scores.
+Each strategy is still charged for all it uses, as if it ran alone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.tree import Node
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Once(Generic[K, V]):
+    """Computes each key's value once, however many ask for it at the same time.
+
+    A failure is told to all who wait for it and the next to ask tries again; so do those who
+    waited for one that was cancelled.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[K, asyncio.Future[V]] = {}
+
+    async def get(
+        self, keys: Sequence[K], compute: Callable[[list[K]], Awaitable[Sequence[V]]]
+    ) -> list[V]:
+        """The values of ``keys``; ``compute`` gets those not asked for before, all at once."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._values]
+        if missing:
+            await self._fill(missing, compute)
+        values = []
+        for key in keys:
+            try:
+                values.append(await asyncio.shield(self._values[key]))
+            except (asyncio.CancelledError, KeyError):
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                return await self.get(keys, compute)
+        return values
+
+    async def _fill(
+        self, missing: list[K], compute: Callable[[list[K]], Awaitable[Sequence[V]]]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        futures: dict[K, asyncio.Future[V]] = {key: loop.create_future() for key in missing}
+        self._values |= futures
+        try:
+            computed = await compute(missing)
+        except BaseException as error:
+            for key, future in futures.items():
+                del self._values[key]
+                if isinstance(error, Exception):
+                    future.set_exception(error)
+                    future.exception()  # whoever asked first has it already
+                else:
+                    future.cancel()
+            raise
+        for future, value in zip(futures.values(), computed, strict=True):
+            future.set_result(value)
+
+
+class SharedPolicy:
+    """Draws ``most`` whole solutions of a problem at the first asking, and hands out the first n.
+
+    ``most`` is the largest n among the strategies that share.
+    """
+
+    def __init__(self, policy: Policy, most: int) -> None:
+        self.policy = policy
+        self.most = most
+        self._samples: Once[tuple[Hashable, ...], list[Node]] = Once()
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        if sampling.until == "step" or sampling.temperature == 0:
+            return await self.policy.extend(node, n, sampling)
+        most = max(n, self.most)
+
+        async def draw(keys: Sequence[object]) -> list[list[Node]]:
+            return [await self.policy.extend(node, most, sampling)]
+
+        (samples,) = await self._samples.get([(node.question, node.seed, sampling, most)], draw)
+        return samples[:n]
+
+
+class SharedPRM:
+    """Scores each whole solution once."""
+
+    def __init__(self, prm: PRM) -> None:
+        self.prm = prm
+        self._scored: Once[tuple[str, int, tuple[int, ...]], Node] = Once()
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        if not all(node.is_finished and len(node.path) == 1 for node in nodes):
+            return await self.prm.score(nodes)
+        by_key = {(node.question, node.seed, node.path): node for node in nodes}
+
+        async def score(keys: Sequence[tuple[str, int, tuple[int, ...]]]) -> list[Node]:
+            return await self.prm.score([by_key[key] for key in keys])
+
+        return await self._scored.get(list(by_key), score)

@@ -1,0 +1,19 @@
+"""One search algorithm a file, and the dict that names them."""
+
+from typing import Any
+
+from orchestrator.strategies.beam_search import BeamSearch
+from orchestrator.strategies.best_of_n import BestOfN
+from orchestrator.strategies.cot import CoT
+from orchestrator.strategies.dvts import DVTS
+from orchestrator.strategies.majority import Majority
+
+STRATEGIES: dict[str, Any] = {
+    "cot": CoT,
+    "majority": Majority,
+    "best_of_n": BestOfN,
+    "beam_search": BeamSearch,
+    "dvts": DVTS,
+}
+
+__all__ = ["DVTS", "STRATEGIES", "BeamSearch", "BestOfN", "CoT", "Majority"]

@@ -1,0 +1,36 @@
+"""Beam search under a process reward model."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.selection import best
+from orchestrator.core.tree import Node
+from orchestrator.strategies.growth import grow
+from orchestrator.strategies.settings import Stepwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeamSearch(Stepwise):
+    """Keep the best ``n / width`` paths of each level and grow each ``width`` ways (paper §3.1).
+
+    The root grows ``n`` ways. A path that finishes keeps its slot, so ``n / width`` answers come
+    back.
+    """
+
+    uses_prm: ClassVar[bool] = True
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+        answers: list[Node] = []
+        level = await grow(root, self.n, self.sampling, self.max_depth, policy, prm)
+        while level:
+            beams = best(level, self.n // self.width - len(answers), self.reward)
+            answers += [beam for beam in beams if beam.is_finished]
+            grown = await fan_out(
+                grow(beam, self.width, self.sampling, self.max_depth, policy, prm)
+                for beam in beams
+                if not beam.is_finished
+            )
+            level = [child for children in grown for child in children]
+        return answers

@@ -1,0 +1,24 @@
+"""Chain of thought: one greedy solution, no search."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.tree import Node
+from orchestrator.strategies.settings import WholeSolutions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoT(WholeSolutions):
+    """Answer once, greedily: the baseline every gain is measured against."""
+
+    uses_prm: ClassVar[bool] = False
+
+    temperature: float = 0.0
+
+    @property
+    def n(self) -> int:
+        return 1
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+        return await policy.extend(root, 1, self.sampling)

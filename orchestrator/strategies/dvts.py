@@ -1,0 +1,23 @@
+"""Diverse verifier tree search (Beeching et al. 2024)."""
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.tree import Node
+from orchestrator.strategies.beam_search import BeamSearch
+from orchestrator.strategies.settings import Stepwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DVTS(Stepwise):
+    """``n / width`` independent trees, each a beam search of one beam (paper §3.1)."""
+
+    uses_prm: ClassVar[bool] = True
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+        subtree = BeamSearch(**asdict(self) | {"n": self.width})
+        trees = range(self.n // self.width)
+        answers = await fan_out(subtree(root.fork(tree), policy, prm) for tree in trees)
+        return [answer for subtree_answers in answers for answer in subtree_answers]

@@ -1,0 +1,40 @@
+"""How the tree searches grow one node: the paper's rules for children that cannot be used."""
+
+from dataclasses import replace
+
+from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.selection import usable
+from orchestrator.core.tree import Node, derive_seed
+
+TRIES = 3
+"""How often a node is sampled when not one usable child comes of it."""
+
+BOX = r"\boxed"
+
+
+async def grow(
+    node: Node, width: int, sampling: Sampling, max_depth: int, policy: Policy, prm: PRM
+) -> list[Node]:
+    """The scored children of ``node``: ``width`` of them less duplicates, empty and cut steps.
+
+    A child is finished when the policy stopped, when it states a boxed answer, or at
+    ``max_depth``. Without one usable child after three tries the node itself is a dead end, and is
+    returned as such.
+    """
+    for attempt in range(TRIES):
+        origin = node if attempt == 0 else replace(node, seed=derive_seed(node.seed, "try", attempt))
+        children = await policy.extend(origin, width, sampling)
+        if any(child.finish == "overflow" for child in children):
+            return [node.ended("overflow")]
+        if kept := usable(children):
+            scored = await prm.score([_finish(child, max_depth) for child in kept])
+            return usable(scored) or [node.ended("overflow")]
+    return [node.ended("dead_end")]
+
+
+def _finish(child: Node, max_depth: int) -> Node:
+    if child.is_finished:
+        return child
+    if BOX in child.steps[-1]:
+        return child.ended("stop")
+    return child.ended("depth") if len(child.steps) >= max_depth else child

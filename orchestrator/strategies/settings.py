@@ -1,0 +1,56 @@
+"""What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
+
+from dataclasses import dataclass
+
+from orchestrator.core.ports import Sampling
+from orchestrator.core.rewards import Reward
+from orchestrator.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeSolutions:
+    """Samples run to the end of the solution."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 8192
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            until="end",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepwise:
+    """Samples run to the end of a step; ``width`` is the paper's M, ``reward`` the node's value.
+
+    Raises ``ConfigError`` where ``width`` does not divide ``n``.
+    """
+
+    n: int = 16
+    width: int = 4
+    max_depth: int = 40
+    reward: Reward = "last"
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError(f"width = {self.width} must be at least 1")
+        if self.n < self.width or self.n % self.width:
+            nearest = max(1, round(self.n / self.width)) * self.width
+            raise ConfigError(
+                f"n = {self.n} is not a multiple of width = {self.width}; try n = {nearest}"
+            )
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(
+            temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, until="step"
+        )

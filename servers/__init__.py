@@ -1,0 +1,1 @@
+"""Servers that stand models up behind OpenAI-compatible APIs."""

@@ -1,0 +1,1 @@
+"""The embedded default: small policies and PRMs, trained by this repository and served on CPU."""

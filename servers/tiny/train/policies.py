@@ -1,0 +1,303 @@
+"""Train the ladder of policies.
+
+The rule, fixed before any search result was looked at: every rung first masters the groundwork
+(single facts, look-up of instructions, whole chains, all without calculating a division) and then
+sees the **same** stream of chains with division, token for token. The groundwork ends when a
+running accuracy passes a bar, the same for every rung; only the exposure to division is scarce, so
+the rungs differ by what their size makes of it.
+"""
+
+import json
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from servers.tiny.model import Shape, Transformer, load, save
+from servers.tiny.problems import LIMIT, MAX_DEPTH, OPERATORS, Operator, draw
+from servers.tiny.tokenizer import END, training_text
+from servers.tiny.train.facts import draw_facts
+from servers.tiny.train.vocabulary import Vocabulary
+
+GROUNDWORK: tuple[Operator, ...] = ("+", "-", "*")
+EXPOSURE_TOKENS = 600_000
+SEED = 7
+EMBEDDING_SCALE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One policy of the ladder."""
+
+    name: str
+    hidden: int
+    layers: int
+    heads: int
+
+    def shape(self, vocabulary: int) -> Shape:
+        return Shape(
+            vocabulary=vocabulary,
+            hidden=self.hidden,
+            layers=self.layers,
+            heads=self.heads,
+            intermediate=2 * self.hidden,
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Smaller for wider models, by the square root of their width."""
+        return 0.03 / math.sqrt(self.hidden)
+
+
+LADDER = (
+    Rung(name="policy-160k", hidden=64, layers=2, heads=2),
+    Rung(name="policy-430k", hidden=128, layers=2, heads=2),
+    Rung(name="policy-2m", hidden=256, layers=3, heads=4),
+)
+
+
+@dataclass(slots=True)
+class Mastery:
+    """A running accuracy: ``reached`` once its mean over the last ``span`` batches passes ``bar``."""
+
+    bar: float
+    span: int = 40
+    seen: list[float] = field(default_factory=list)
+
+    def add(self, accuracy: float) -> None:
+        self.seen.append(accuracy)
+
+    @property
+    def mean(self) -> float:
+        last = self.seen[-self.span :]
+        return sum(last) / max(1, len(last))
+
+    @property
+    def reached(self) -> bool:
+        return len(self.seen) >= self.span and self.mean >= self.bar
+
+
+class PolicyTrainer:
+    """Takes one rung through the groundwork and the exposure."""
+
+    def __init__(self, rung: Rung, tokenizer: Any) -> None:
+        self.rung = rung
+        self.vocabulary = Vocabulary(tokenizer)
+        torch.manual_seed(SEED)
+        self.generator = torch.Generator().manual_seed(SEED)
+        self.rng = random.Random(SEED)
+        self.model = Transformer(rung.shape(len(tokenizer)))
+        self._place_numbers_on_a_line()
+        self.tokens = 0
+        self.started = time.monotonic()
+        self.equals = self.vocabulary.token(" =")
+        self._new_optimizer()
+
+    def _place_numbers_on_a_line(self) -> None:
+        """Start number embeddings as randomly projected Fourier features of their value.
+
+        Without it single facts take several times as long to learn.
+        """
+        generator = torch.Generator().manual_seed(3)
+        values = torch.arange(LIMIT).float()
+        periods = (2, 4, 5, 10, 20, 25, 40, 50, 100, 200, 400, 800)
+        waves = [f(2 * math.pi * values / p) for p in periods for f in (torch.sin, torch.cos)]
+        features = torch.stack(waves, 1)
+        hidden = self.rung.hidden
+        projection = torch.randn(features.shape[1], hidden, generator=generator)
+        line = features @ projection / math.sqrt(features.shape[1]) * EMBEDDING_SCALE
+        noise = lambda rows: EMBEDDING_SCALE * torch.randn(rows, hidden, generator=generator)  # noqa: E731
+        embedding = self.model.model.embed_tokens.weight.data
+        embedding.copy_(noise(len(embedding)))
+        embedding[self.vocabulary.numbers] = line + 0.2 * noise(LIMIT)
+        embedding[self.vocabulary.bare_numbers] = line + 0.5 * noise(LIMIT)
+
+    def _new_optimizer(self) -> None:
+        matrices = [p for p in self.model.parameters() if p.dim() == 2]
+        vectors = [p for p in self.model.parameters() if p.dim() < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+            lr=self.rung.learning_rate, betas=(0.9, 0.98), fused=True,
+        )  # fmt: skip
+        self.updates = 0
+
+    def _update(self, loss: Tensor, scale: float = 1.0) -> None:
+        self.updates += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rung.learning_rate * scale * min(1.0, self.updates / 60)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _say(self, phase: str, text: str) -> None:
+        print(
+            f"{self.rung.name} {time.monotonic() - self.started:5.0f} s {phase}: {text}", flush=True
+        )
+
+    def _fact_loss(self, count: int) -> tuple[Tensor, float]:
+        rows = draw_facts({"+": count * 3 // 8, "-": count * 3 // 8, "*": count // 4}, self.generator)
+        ids = torch.stack(
+            [
+                self.vocabulary.numbers[rows[:, 0]],
+                self.vocabulary.operators[rows[:, 1]],
+                self.vocabulary.numbers[rows[:, 2]],
+                torch.full((len(rows),), self.equals),
+            ],
+            1,
+        )
+        self.tokens += ids.numel()
+        logits = self.model.logits(self.model(ids)[:, -1])
+        target = self.vocabulary.numbers[rows[:, 3]]
+        return F.cross_entropy(logits, target), (logits.argmax(-1) == target).float().mean().item()
+
+    def facts(self, most: int) -> None:
+        """Single calculations ``a op b = c``, until mastered."""
+        mastery = Mastery(0.99)
+        for update in range(most):
+            loss, accuracy = self._fact_loss(256)
+            self._update(loss, 1 - 0.7 * update / most)
+            mastery.add(accuracy)
+            if update % 100 == 0:
+                self._say("facts", f"update {update} accuracy {mastery.mean:.3f}")
+            if mastery.reached:
+                break
+        self._say("facts", f"ended after {update + 1} updates at {mastery.mean:.3f}")
+
+    def lookup(self, most: int) -> None:
+        """Lists of labelled instructions and then their repetition; longer lists as it succeeds."""
+        words = {w: self.vocabulary.token(w) for w in (",", "Step", ":")}
+        longest, mastery = 2, Mastery(0.97)
+        for update in range(most):
+            count = self.rng.randint(2, longest)
+            rows = max(4, 200 // count)
+            label = torch.arange(count).expand(rows, count)
+            draw_like = (rows, count)
+            operator = self.vocabulary.operators[
+                torch.randint(0, len(OPERATORS), draw_like, generator=self.generator)
+            ]
+            number = self.vocabulary.numbers[
+                torch.randint(1, LIMIT, draw_like, generator=self.generator)
+            ]
+            name = self.vocabulary.labels[label]
+            fill = lambda word: torch.full(draw_like, words[word])  # noqa: E731, B023
+            listed = torch.stack([name, operator, number, fill(",")], 2).reshape(rows, -1)
+            said = torch.stack([fill("Step"), name, operator, number, fill(":")], 2).reshape(rows, -1)
+            ids = torch.cat((listed, said), 1)
+            begin = listed.shape[1]
+            asked = torch.cat(
+                [
+                    torch.arange(begin + 1, begin + 5 * count, 5),
+                    torch.arange(begin + 2, begin + 5 * count, 5),
+                ]
+            )
+            logits = self.model.logits(self.model(ids)[:, asked])
+            target = ids[:, asked + 1]
+            loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
+            fact_loss, _ = self._fact_loss(64)
+            self._update(loss + 0.5 * fact_loss)
+            self.tokens += ids.numel()
+            mastery.add((logits.argmax(-1) == target).float().mean().item())
+            if update % 100 == 0:
+                self._say("lookup", f"update {update} up to {longest}, accuracy {mastery.mean:.3f}")
+            if mastery.reached:
+                if longest == MAX_DEPTH:
+                    break
+                longest, mastery = longest + 1, Mastery(0.97 if longest < MAX_DEPTH - 1 else 0.99)
+        self._say("lookup", f"ended after {update + 1} updates, up to {longest}, {mastery.mean:.3f}")
+
+    def _chain_batches(
+        self, rng: random.Random, operators: tuple[Operator, ...]
+    ) -> Iterator[tuple[Tensor, int]]:
+        """Batches ``(ids, where the solution begins)`` of chains of one depth each."""
+        while True:
+            depth = rng.randint(1, MAX_DEPTH)
+            chains = [draw(rng, depth, "train", operators) for _ in range(max(6, 96 // (depth + 2)))]
+            texts = [training_text(c.question, c.solution) for c in chains]
+            ids = torch.tensor(self.vocabulary.encode(texts))
+            # the prompt's last three tokens: <|im_start|> assistant \n
+            start = self.vocabulary.tokenizer.convert_tokens_to_ids("<|im_start|>")
+            yield ids, int((ids[0] == start).nonzero()[-1]) + 3
+
+    def _chain_loss(self, ids: Tensor, begin: int) -> tuple[Tensor, float]:
+        logits = self.model.logits(self.model(ids[:, :-1])[:, begin - 1 :])
+        target = ids[:, begin:]
+        right = logits.argmax(-1) == target
+        self.tokens += ids.numel()
+        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
+        return loss, right.all(1).float().mean().item()
+
+    def chains(self, most: int) -> None:
+        """Whole problems without division, until nine in ten are right from end to end."""
+        mastery = Mastery(0.9, span=80)
+        for update, (ids, begin) in zip(
+            range(most), self._chain_batches(self.rng, GROUNDWORK), strict=False
+        ):
+            loss, accuracy = self._chain_loss(ids, begin)
+            self._update(loss, 0.7 - 0.6 * update / most)
+            mastery.add(accuracy)
+            if update % 100 == 0:
+                self._say("chains", f"update {update} whole chains right {mastery.mean:.3f}")
+            if mastery.reached:
+                break
+        self._say("chains", f"ended after {update + 1} updates at {mastery.mean:.3f}")
+
+    def exposure(self, tokens: int) -> None:
+        """The same seeded stream of whole problems with division for every rung."""
+        self._new_optimizer()
+        seen, mastery = 0, Mastery(1.0, span=80)
+        for update, (ids, begin) in enumerate(
+            self._chain_batches(random.Random(SEED + 1), OPERATORS)
+        ):
+            done = seen / tokens
+            loss, accuracy = self._chain_loss(ids, begin)
+            self._update(loss, 0.7 * (1 if done < 0.3 else max(0.02, 1 - (done - 0.3) / 0.7)))
+            mastery.add(accuracy)
+            seen += ids.numel()
+            if update % 100 == 0:
+                self._say("exposure", f"{seen / 1e3:.0f}k tokens, chains right {mastery.mean:.3f}")
+            if seen >= tokens:
+                break
+        self._say("exposure", f"ended after {seen} tokens at {mastery.mean:.3f}")
+
+    def groundwork(self) -> None:
+        self.facts(3000)
+        self.lookup(4000)
+        self.chains(3000)
+
+
+def train_policy(rung: Rung, tokenizer: Any, models: Path, scratch: Path) -> None:
+    """Train one rung and write its folder; its groundwork is kept in ``scratch`` for a re-run."""
+    trainer = PolicyTrainer(rung, tokenizer)
+    base, cpu = scratch / f"{rung.name}-groundwork", time.process_time()
+    if (base / "config.json").exists():
+        trainer.model = load(base).train()
+    else:
+        trainer.groundwork()
+        save(trainer.model, tokenizer, base)
+        (base / "cost.json").write_text(json.dumps({"tokens": trainer.tokens}))
+    trainer.exposure(EXPOSURE_TOKENS)
+    save(trainer.model, tokenizer, models / rung.name)
+    (models / rung.name / "training.json").write_text(
+        json.dumps(
+            {
+                "parameters": trainer.model.parameter_count,
+                "tokens": trainer.tokens,
+                "exposure_tokens": EXPOSURE_TOKENS,
+                "seed": SEED,
+                "cpu_seconds": round(time.process_time() - cpu),
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+__all__ = ["END", "EXPOSURE_TOKENS", "LADDER", "Mastery", "PolicyTrainer", "Rung", "train_policy"]
