@@ -6,7 +6,8 @@
     ├── ConfigError              a config, option or name that cannot be right
     ├── TaskError                problems that cannot be loaded or read
     ├── RunError                 a run directory that cannot be read, written or continued
-    ├── BudgetExhausted          a limit of the budget was reached; the tree answers from what it has
+    ├── ServerError              a local server that did not start
+    ├── BudgetExhausted          a limit of the budget was reached; the tree answers all the same
     └── EndpointError            anything an endpoint did
         ├── EndpointUnavailable  no answer after every retry: refused, timed out, 429, 5xx
         ├── EndpointRefused      wrong key, wrong model, malformed request: ends the run at once
@@ -29,6 +30,10 @@ class TaskError(OrchardError):
 
 class RunError(OrchardError):
     """A run directory that cannot be read, written or continued."""
+
+
+class ServerError(OrchardError):
+    """A local server that did not start."""
 
 
 class BudgetExhausted(OrchardError):

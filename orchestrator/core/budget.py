@@ -21,10 +21,14 @@ class Spend:
     requests: int = 0
 
     def __add__(self, other: "Spend") -> "Spend":
-        return Spend(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        return Spend(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
 
     def __sub__(self, other: "Spend") -> "Spend":
-        return Spend(**{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)})
+        return Spend(
+            **{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ def split_steps(text: str, separator: str) -> tuple[str, ...]:
     """A solution's steps, each with the separator that ends it; blank ones are dropped."""
     *ended, last = text.split(separator)
     steps = [step + separator for step in ended if step.strip()]
-    return tuple(steps + [last] if last.strip() else steps)
+    return tuple([*steps, last] if last.strip() else steps)
 
 
 def derive_seed(seed: int, *keys: int | str) -> int:

@@ -5,7 +5,6 @@ where its answer could not be extracted. Such a leaf never votes.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 from orchestrator.core.rewards import REWARDS, Reward, value
 from orchestrator.core.tree import Node

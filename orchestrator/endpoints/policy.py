@@ -6,6 +6,7 @@ no text is tokenised twice and the server's prefix cache is hit exactly. ``ChatP
 token ids: it continues an open assistant message, for servers that know ``continue_final_message``.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,10 +29,16 @@ Prompt = Callable[[str], list[dict[str, str]]]
 
 
 @dataclass(slots=True)
-class _HttpPolicy:
+class HttpPolicy(ABC):
+    """A policy behind an OpenAI-compatible server. ``separator`` ends a step."""
+
     transport: Transport
     prompt: Prompt
     separator: str = "\n\n"
+
+    @abstractmethod
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        """The port's ``extend``; a context overflow comes back as one child that ended so."""
 
     def _chat(self, node: Node, n: int, sampling: Sampling, *, token_ids: bool) -> ChatRequest:
         messages = self.prompt(node.question)
@@ -75,7 +82,9 @@ class _HttpPolicy:
         children = []
         for choice in sorted(choices, key=lambda choice: choice.index):
             text = (
-                choice.text if isinstance(choice, CompletionChoice) else choice.message.content or ""
+                choice.text
+                if isinstance(choice, CompletionChoice)
+                else choice.message.content or ""
             )
             finish = self._finish(choice, text, sampling)
             whole = sampling.until == "end"
@@ -108,7 +117,7 @@ class _HttpPolicy:
         return None if goes_on else "stop"
 
 
-class TokenPolicy(_HttpPolicy):
+class TokenPolicy(HttpPolicy):
     """Continues by token ids, as vLLM and the embedded server allow."""
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
@@ -144,7 +153,7 @@ class TokenPolicy(_HttpPolicy):
             return [node.child(0, (), finish="overflow")]
 
 
-class ChatPolicy(_HttpPolicy):
+class ChatPolicy(HttpPolicy):
     """Continues an open assistant message."""
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:

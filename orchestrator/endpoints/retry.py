@@ -21,7 +21,7 @@ class RetryPolicy:
     ``attempts`` counts all tries; waits are in seconds.
     """
 
-    attempts: int = 6
+    attempts: int = 8
     first_wait: float = 0.25
     longest_wait: float = 30.0
 

@@ -43,7 +43,7 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     timeout: float = 600.0
     concurrency: int = 512
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
     def bases(self) -> list[str]:
@@ -101,7 +101,10 @@ class Transport:
         base = self.base_for(affinity)
 
         async def attempt() -> T:
-            return self._decode(await self._send("POST", base + path, body), answer, base + path)
+            content = await self._send("POST", base + path, body)
+            decoded = self._decode(content, answer, base + path)
+            self._check_model(getattr(decoded, "model", ""), base + path)
+            return decoded
 
         async with self._slots:
             return await with_retries(attempt, self.endpoint.retry)
@@ -142,7 +145,9 @@ class Transport:
                 url=url,
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise EndpointUnavailable(f"{url} broke off the connection ({error})", url=url) from error
+            raise EndpointUnavailable(
+                f"{url} broke off the connection ({error})", url=url
+            ) from error
 
     def _decode(self, content: bytes, answer: type[T], url: str) -> T:
         decoder = self._decoders.get(answer)
@@ -152,6 +157,15 @@ class Transport:
             return decoder.decode(content)  # type: ignore[return-value]
         except msgspec.MsgspecError as error:
             raise BadResponse(f"{url} {_what_it_is(content)} ({error})", url=url) from error
+
+    def _check_model(self, answered: str, url: str) -> None:
+        """Hosted models answer under a dated name that starts with the one asked for."""
+        if not answered.startswith(self.endpoint.model):
+            raise BadResponse(
+                f"{url} was asked for the model {self.endpoint.model!r} and answered as "
+                f"{answered!r}: name the model it serves",
+                url=url,
+            )
 
 
 def _what_it_is(content: bytes) -> str:

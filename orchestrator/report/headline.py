@@ -120,11 +120,7 @@ def compare(cells: Sequence[Cell], spec: HeadlineSpec) -> Headline:
         ci_low=answers.low,
         ci_high=answers.high,
         problems=answers.problems,
-        small_sound_accuracy=chains and chains.ours,
-        large_sound_accuracy=chains and chains.theirs,
-        sound_difference=chains and chains.difference,
-        sound_ci_low=chains and chains.low,
-        sound_ci_high=chains and chains.high,
+        **_sound_fields(chains),
     )
 
 
@@ -145,6 +141,18 @@ def _paired(ours: Mapping[str, bool], theirs: Mapping[str, bool]) -> _Comparison
     )
 
 
+def _sound_fields(chains: _Comparison | None) -> dict[str, float]:
+    if chains is None:
+        return {}
+    return {
+        "small_sound_accuracy": chains.ours,
+        "large_sound_accuracy": chains.theirs,
+        "sound_difference": chains.difference,
+        "sound_ci_low": chains.low,
+        "sound_ci_high": chains.high,
+    }
+
+
 def _task(cells: Sequence[Cell], spec: HeadlineSpec) -> str:
     tasks = sorted({cell.sample.task for cell in cells})
     if spec.task is not None:
@@ -155,10 +163,17 @@ def _task(cells: Sequence[Cell], spec: HeadlineSpec) -> str:
 
 
 def _find(cells: Sequence[Cell], wanted: str, matches: Callable[[Cell], bool]) -> Cell:
-    for cell in cells:
-        if matches(cell):
-            return cell
-    existing = "\n".join(f"  {cell}" for cell in cells) or "  none"
-    raise RunError(
-        f"the headline needs the cell {wanted}, which this run lacks. Its cells:\n{existing}"
-    )
+    found = [cell for cell in cells if matches(cell)]
+    if not found:
+        existing = "\n".join(f"  {cell}" for cell in cells) or "  none"
+        raise RunError(
+            f"the headline needs the cell {wanted}, which this run lacks. Its cells:\n{existing}"
+        )
+    # CoT may have been run once for every PRM, to the same end; settings do make a difference.
+    first, *others = [cell for cell in found if cell.sample.prm == found[0].sample.prm]
+    if others:
+        raise RunError(
+            f"the headline names {wanted}, but several cells of this run answer to that: "
+            f"{', '.join(cell.id for cell in (first, *others))}. Leave one of them in the config."
+        )
+    return first

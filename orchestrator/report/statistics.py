@@ -41,7 +41,8 @@ def wilson(correct: int, total: int) -> Interval:
     spread = Z95**2 / total
     centre = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    # At 0 and 1 rounding could leave the rate itself a hair outside.
+    return Interval(max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half)))
 
 
 def paired_bootstrap(

@@ -1,7 +1,6 @@
 """Many trees at once: every problem of every cell, so many trees in flight, none waiting on
 another."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,21 +19,31 @@ FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""
 
 
+def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
+    """What is to be run yet: cell by cell, so that requests of one kind batch well."""
+    for cell in plan.cells:
+        done = store.finished(cell.id)
+        for problem in plan.problems:
+            if problem.id not in done:
+                yield cell, problem
+
+
 @dataclass(slots=True)
 class Progress:
-    """How far a run is; the command line shows it while it changes."""
+    """How far a run is; the command line shows it while it changes.
+
+    ``already`` of ``total`` problems were finished before. ``work`` weighs each problem to be run
+    by its strategy's n, ``work_done`` those that are done.
+    """
 
     total: int
-    already: int = 0
+    already: int
+    work: int
+    work_done: int = 0
     finished: int = 0
     in_flight: int = 0
-    correct: int = 0
     cell: str = ""
     ledger: Ledger = field(default_factory=Ledger)
-
-    @property
-    def left(self) -> int:
-        return self.total - self.already - self.finished
 
 
 @dataclass(slots=True)
@@ -50,16 +59,9 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         total = len(self.plan.cells) * len(self.plan.problems)
-        self.progress = Progress(total, already=total - sum(1 for _ in self._open()))
+        weights = [cell.strategy.n for cell, _ in unfinished(self.plan, self.store)]
+        self.progress = Progress(total, already=total - len(weights), work=sum(weights))
         self.progress.ledger.limits = self.plan.limits
-
-    def _open(self) -> Iterator[tuple[Cell, Problem]]:
-        """What is not finished yet: cell by cell, so that requests of one kind batch well."""
-        for cell in self.plan.cells:
-            done = self.store.finished(cell.id)
-            for problem in self.plan.problems:
-                if problem.id not in done:
-                    yield cell, problem
 
     async def run(self) -> None:
         """Run what is open. Raises ``EndpointRefused`` at once and ``EndpointUnavailable`` when
@@ -69,7 +71,7 @@ class Scheduler:
             for name, policy in self.ports.policies.items()
         }
         prms = {name: SharedPRM(prm) for name, prm in self.ports.prms.items()}
-        work = self._open()
+        work = unfinished(self.plan, self.store)
 
         async def worker() -> None:
             for cell, problem in work:
@@ -107,7 +109,7 @@ class Scheduler:
             progress.in_flight -= 1
         self.store.add(record)
         progress.finished += 1
-        progress.correct += any(verdict.correct for verdict in record.verdicts.values())
+        progress.work_done += cell.strategy.n
         self._failures = self._failures + 1 if record.error else 0
         if record.error and self._failures >= FAILURES_IN_A_ROW:
             raise EndpointUnavailable(
@@ -116,4 +118,3 @@ class Scheduler:
             )
         if self.on_record is not None:
             self.on_record(record)
-        await asyncio.sleep(0)

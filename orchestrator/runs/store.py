@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+import yaml
 
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
@@ -127,17 +128,19 @@ def read_records(folder: Path) -> list[Record]:
         except msgspec.MsgspecError as error:
             if number == len(lines):
                 break  # half written by a process that was killed, or is writing still
-            raise RunError(f"{path}, line {number} is damaged ({error}): delete that line") from error
+            raise RunError(
+                f"{path}, line {number} is damaged ({error}): delete that line"
+            ) from error
         records[record.cell, record.problem] = record
     return list(records.values())
 
 
-def read_json(folder: Path, name: str) -> Any:
-    """One of a run's JSON files, decoded. Raises ``RunError``."""
+def read_yaml(folder: Path, name: str) -> Any:
+    """One of a run's YAML files. Raises ``RunError``."""
     path = folder / name
     try:
-        return msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}; is it a run directory?") from error
-    except msgspec.MsgspecError as error:
-        raise RunError(f"{path} is damaged ({error})") from error
+        return yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot read {path} ({error}); is it a run directory?") from error
+    except yaml.YAMLError as error:
+        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error

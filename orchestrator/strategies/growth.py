@@ -22,7 +22,9 @@ async def grow(
     returned as such.
     """
     for attempt in range(TRIES):
-        origin = node if attempt == 0 else replace(node, seed=derive_seed(node.seed, "try", attempt))
+        origin = (
+            node if attempt == 0 else replace(node, seed=derive_seed(node.seed, "try", attempt))
+        )
         children = await policy.extend(origin, width, sampling)
         if any(child.finish == "overflow" for child in children):
             return [node.ended("overflow")]

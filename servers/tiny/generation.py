@@ -2,74 +2,21 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from servers.tiny.batching import plan
+from servers.tiny.jobs import Job, TokenLogprob
 from servers.tiny.prefix_cache import Match, PrefixCache
 from servers.tiny.rows import Rows
 from servers.tiny.runtime import MIN_ROWS, Runtime
 from servers.tiny.sampling import row_keys, sample, uniforms
 from servers.tiny.stats import Stats
-from servers.tiny.stopping import Ending, StopRule
-from servers.tiny.ticket import Ticket
 
 _PREFILL_TOKENS = 4096  # a batch of prompts, padding included
-
-type Progress = Callable[[int, int, Ending | None], None]  # choice, its new token, its ending
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How to continue a prompt. ``logprobs`` is how many alternatives to report; ``None``: none."""
-
-    n: int
-    temperature: float
-    top_p: float
-    max_tokens: int
-    seed: int
-    rule: StopRule
-    logprobs: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """A sampled token's log-probability before temperature, and the likeliest tokens'."""
-
-    logprob: float
-    top: list[tuple[int, float]]
-
-
-@dataclass(slots=True, eq=False)
-class Completion:
-    """One choice, being generated and then finished."""
-
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    ending: Ending | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One request: prompts, each to be continued ``sampling.n`` times; choices prompt-major.
-
-    ``progress``, if any, is called on the compute thread for every token.
-    """
-
-    prompts: list[list[int]]
-    sampling: Sampling
-    ticket: Ticket[None]
-    progress: Progress | None = None
-    completions: list[Completion] = field(init=False)
-    cached_tokens: int = 0
-    unfinished: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.unfinished = len(self.prompts) * self.sampling.n
-        self.completions = [Completion() for _ in range(self.unfinished)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +64,13 @@ class Generator:
 
     def step(self) -> bool:
         """Admit what waits, then sample one token for every row. False where there was no work."""
-        self._drop_cancelled()
         self._take_in()
+        self._drop_cancelled()
         self._admit()
         if self._rows:
             self._decode()
-        self._stats.running = len(self._rows)
-        self._stats.waiting = len(self._queue)
+        self._stats.generating = len(self._rows)
+        self._stats.waiting_to_generate = len(self._queue)
         self._stats.cache_usage = self._cache.usage
         return bool(self._rows or self._queue)
 
@@ -195,12 +142,15 @@ class Generator:
         members += [(group, choice) for group in groups for choice in group.choices[1:]]
         self._enter(first, members)
         self._longest = max(self._longest, longest)
+        now = time.monotonic()
+        for group in groups:
+            self._stats.first_token_time.observe(now - group.job.ticket.arrived)
         self._take(first, logits[torch.tensor([*range(len(groups)), *parents])])
 
     def _enter(self, first: int, members: Sequence[tuple[_Group, int]]) -> None:
         """Set up the rows from ``first`` on for these choices."""
         rows, entered = self._batch, slice(first, self._batch.count)
-        keys, most = [], 1
+        most = 1
         for group, choice in members:
             job = group.job
             room = min(job.sampling.max_tokens, self._runtime.context - len(group.ids))
@@ -209,10 +159,13 @@ class Generator:
             ids = job.completions[number].ids
             watched = job.sampling.rule.watched
             self._rows.append(_Row(job, group.ids, number, ids, room, watched))
-            keys.append(row_keys(job.sampling.seed, group.prompt, range(choice, choice + 1))[0])
         samplings = [group.job.sampling for group, _ in members]
         rows.temperature[entered] = torch.tensor([s.temperature for s in samplings])
         rows.top_p[entered] = torch.tensor([s.top_p for s in samplings])
+        keys = row_keys(
+            [group.job.sampling.seed for group, _ in members],
+            [(group.prompt, choice) for group, choice in members],
+        )
         rows.noise[entered, :most] = uniforms(keys, most)
         rows.drawn[entered] = 0
         self._note_needs()
@@ -228,7 +181,7 @@ class Generator:
         computed = max(rows.count, MIN_ROWS)
         rows.reserve(computed, self._longest + 1)
         hidden = self._runtime.decode(
-            rows.store, rows.last[:computed], rows.lengths[:computed], self._longest + 1
+            rows.store, rows.last[:computed], rows.lengths[:computed], self._longest
         )
         rows.lengths[: rows.count] += 1
         self._longest += 1
@@ -262,16 +215,8 @@ class Generator:
                     finished.append(index)
             if row.job.progress is not None:
                 row.job.progress(row.choice, token, ending)
-        if first or len(rows) == 1:
-            self._note_first_tokens(first)
         if finished:
             self._finish(finished)
-
-    def _note_first_tokens(self, first: int) -> None:
-        now = time.monotonic()
-        for row in self._rows[first:]:
-            if len(row.ids) == 1:
-                self._stats.first_token_time.observe(now - row.job.ticket.arrived)
 
     def _record_logprobs(self, first: int, logits: Tensor, tokens: Sequence[int]) -> None:
         for index, (row, token) in enumerate(zip(self._rows[first:], tokens, strict=True)):

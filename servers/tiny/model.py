@@ -213,7 +213,9 @@ def save(model: Transformer, tokenizer: Any, folder: Path) -> None:
     """Write a Hugging Face folder in half precision (bfloat16)."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
-    weights = {k: v.detach().to(torch.bfloat16).contiguous().clone() for k, v in model.state_dict().items()}
+    weights = {
+        k: v.detach().to(torch.bfloat16).contiguous().clone() for k, v in model.state_dict().items()
+    }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     ids = {"eos": tokenizer.eos_token_id, "pad": tokenizer.pad_token_id}
     config = model.shape.hugging_face(**ids)

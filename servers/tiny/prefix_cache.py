@@ -8,14 +8,15 @@ goes first.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 BLOCK = 8
 
-type Pair = tuple[float, float]
-type _Key = tuple[int, tuple[int, ...]]  # the parent's serial number (0: none), the tokens
+Pair: TypeAlias = tuple[float, float]
+_Key: TypeAlias = tuple[int, tuple[int, ...]]  # the parent's serial number (0: none), the tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,8 @@ class PrefixCache:
             store[:, row, : match.length] = tokens[:, at : at + match.length]
             at += match.length
 
-    def add(
-        self, ids: Sequence[int], row: Tensor, scores: Sequence[tuple[int, Pair]] = ()
-    ) -> None:
-        """Keep the full blocks of ``ids``, whose keys and values are ``row (layers, >=len, width)``.
+    def add(self, ids: Sequence[int], row: Tensor, scores: Sequence[tuple[int, Pair]] = ()) -> None:
+        """Keep the full blocks of ``ids``; ``row (layers, >= len(ids), width)`` is their store.
 
         ``scores`` are the step tags' scores by position; those of blocks already cached may be
         missing.

@@ -122,9 +122,7 @@ def split_of(chain: Chain) -> Split:
     return "test" if bucket == 0 else "dev" if bucket == 1 else "train"
 
 
-def generate(
-    rng: random.Random, depth: int, operators: tuple[Operator, ...] = OPERATORS
-) -> Chain:
+def generate(rng: random.Random, depth: int, operators: tuple[Operator, ...] = OPERATORS) -> Chain:
     """A chain of ``depth`` operations whose every value stays within 0..199."""
     start = value = rng.randint(2, 99)
     operations: list[tuple[Operator, int]] = []

@@ -47,9 +47,7 @@ class Rows:
         """Copy the first ``length`` tokens of rows ``parents`` into the rows after the last."""
         if parents:
             end = self.count + len(parents)
-            self.store[:, self.count : end, :length] = self.store[
-                :, torch.tensor(parents), :length
-            ]
+            self.store[:, self.count : end, :length] = self.store[:, torch.tensor(parents), :length]
             self.lengths[self.count : end] = self.lengths[torch.tensor(parents)]
             self.count = end
 

@@ -1,8 +1,8 @@
 """The forward pass of a tiny model, for serving: fused weights, float32, an external KV store.
 
-A result never depends on its batch. MKL multiplies a matrix of four rows and more in one order
-whatever its height, but a matrix of one to three rows in another, so everything here is computed
-on at least ``MIN_ROWS`` rows: prefill and decode, alone or among 256 others, then agree to the last
+A result never depends on its batch. MKL sums in one order for every matrix of at least 4 rows and
+16 columns, and in others for smaller ones, so rows are padded to ``MIN_ROWS`` and attended tokens
+to a multiple of ``KEY_STEP``: prefill and decode, alone or among 256 others, then agree to the last
 bit (on CPUs where MKL behaves so; elsewhere to rounding).
 """
 
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from servers.tiny.model import HEAD_DIM, NORM_EPS, ROPE_THETA, Shape
 
 MIN_ROWS = 4
+KEY_STEP = 16
 _PAIRS = HEAD_DIM // 2
 
 
@@ -52,8 +53,9 @@ class Layer:
 class Runtime:
     """A model ready to compute. Not thread-safe: one thread owns it.
 
-    A KV store is one tensor ``(layers, rows, capacity, 2 * width)``, keys then values; everything
-    ever written to it is finite, so masked positions contribute exact zeros.
+    A KV store is one tensor ``(layers, rows, capacity, 2 * width)``, keys then values, its capacity
+    a multiple of ``KEY_STEP``; everything ever written to it is finite, so masked positions
+    contribute exact zeros.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,14 +95,14 @@ class Runtime:
         values.
         """
         batch, length = ids.shape
-        total = int(start.max()) + length
+        total = _round_up(int(start.max()) + length)
         positions = start[:, None] + torch.arange(length)
         visible = torch.arange(total) <= positions[:, :, None]
         mask = torch.where(visible, 0.0, -torch.inf)
         rows = torch.arange(first, first + batch)[:, None]
-        slots = (rows * store.shape[2] + positions).view(-1)
-        turns = self.turns[positions.view(-1)][:, None]
-        x = self.embedding[ids.view(-1)]
+        slots = (rows * store.shape[2] + positions).flatten()
+        turns = self.turns[positions.flatten()][:, None]
+        x = self.embedding[ids.flatten()]
         attended = torch.empty(batch, length, self.width)
         for layer, kv in zip(self.layers, store, strict=True):
             qkv = self._project(layer, x, turns)
@@ -116,17 +118,17 @@ class Runtime:
             x = self._after_attention(layer, x, attended.view(-1, self.width))
         return F.rms_norm(x, (x.shape[-1],), self.norm, NORM_EPS).view(batch, length, -1)
 
-    def decode(self, store: Tensor, ids: Tensor, lengths: Tensor, total: int) -> Tensor:
+    def decode(self, store: Tensor, ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
         """Hidden states ``(rows, hidden)`` of one new token for each of the store's first rows.
 
-        ``rows`` is at least ``MIN_ROWS``; row ``i`` holds ``lengths[i]`` tokens before this one,
-        fewer than ``total``.
+        ``rows`` is at least ``MIN_ROWS``; row ``i`` holds ``lengths[i]`` tokens before this one, at
+        most ``longest``.
 
         The queries of all heads form one block-diagonal matrix, so that each row needs a single
         product with its keys and one with its values; the added zeros change nothing.
         """
         rows, heads, width = len(ids), self.shape.heads, self.width
-        tall = max(heads, MIN_ROWS)
+        tall, total = max(heads, MIN_ROWS), _round_up(longest + 1)
         mask = torch.where(torch.arange(total) <= lengths[:, None], 0.0, -torch.inf)
         mask = mask[:, None].expand(rows, tall, total)
         slots = torch.arange(rows) * store.shape[2] + lengths
@@ -176,3 +178,7 @@ class Runtime:
 def _at_least_min_rows(x: Tensor) -> Tensor:
     missing = MIN_ROWS - len(x)
     return x if missing <= 0 else F.pad(x, (0, 0, 0, missing))
+
+
+def _round_up(total: int) -> int:
+    return -(-total // KEY_STEP) * KEY_STEP

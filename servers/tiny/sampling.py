@@ -5,12 +5,14 @@ derives from the request's seed, the prompt's and the choice's index and the tok
 else happens to be in the batch cannot change it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_STEP = 0x9E3779B97F4A7C15
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 _MASK = 2**64 - 1
 
 
@@ -21,17 +23,19 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return value ^ (value >> np.uint64(31))
 
 
-def row_keys(seed: int, prompt: int, choices: range) -> NDArray[np.uint64]:
-    """The generator's keys ``(choices,)`` of the choices of one prompt."""
-    key = np.array([seed & _MASK], np.uint64)
-    for index in (np.array([prompt]), np.array(choices)):
-        key = _mix(key + (index.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP))
+def row_keys(seeds: Sequence[int], places: Sequence[tuple[int, int]]) -> NDArray[np.uint64]:
+    """The generator's keys ``(rows,)``: each row has its request's seed, and its prompt's and
+    choice's index within the request.
+    """
+    key = np.array([seed & _MASK for seed in seeds], np.uint64)
+    for index in np.array(places, np.uint64).T:
+        key = _mix(key + (index + np.uint64(1)) * _STEP)
     return key
 
 
 def uniforms(keys: NDArray[np.uint64], count: int) -> Tensor:
     """Numbers ``(keys, count)`` in [0, 1), multiples of 2^-23; column ``i`` is for token ``i``."""
-    counters = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP)
+    counters = np.arange(1, count + 1, dtype=np.uint64) * _STEP
     bits = _mix(keys[:, None] + counters) >> np.uint64(41)
     return torch.from_numpy(bits.astype(np.float32) * np.float32(2**-23))
 
@@ -60,7 +64,7 @@ def sample(
 
 def nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:
     """Zero all but the fewest likeliest tokens that together reach ``top_p`` (Holtzman 2019)."""
-    ordered, order = probabilities.sort(-1, descending=True, stable=True)
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(-1) - ordered
     kept = torch.where(before < top_p[:, None], ordered, 0.0)
     return torch.zeros_like(probabilities).scatter_(-1, order, kept)

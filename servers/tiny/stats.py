@@ -31,8 +31,10 @@ class Histogram:
 class Stats:
     """Written by the compute thread, read by the event loop; each value is right on its own."""
 
-    running: int = 0
-    waiting: int = 0
+    generating: int = 0  # sequences in the decoding batch
+    scoring: int = 0  # sequences in the scoring batch
+    waiting_to_generate: int = 0
+    waiting_to_score: int = 0
     prompt_tokens: int = 0
     generation_tokens: int = 0
     cache_queries: int = 0  # tokens looked up in the prefix cache
@@ -46,8 +48,8 @@ class Stats:
         """These numbers in Prometheus' text format, under vLLM's names."""
         labels = f'engine="0",model_name="{model}"'
         gauges: dict[str, float] = {
-            "num_requests_running": self.running,
-            "num_requests_waiting": self.waiting,
+            "num_requests_running": self.generating + self.scoring,
+            "num_requests_waiting": self.waiting_to_generate + self.waiting_to_score,
             "kv_cache_usage_perc": self.cache_usage,
         }
         counters = {

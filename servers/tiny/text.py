@@ -1,10 +1,11 @@
-"""A model folder's tokenizer and chat template, as transformers applies them, without its import."""
+"""A model folder's tokenizer and chat template, applied as transformers applies them."""
 
 import json
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from jinja2 import Template
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
@@ -70,23 +71,18 @@ class Text:
         chat = [dict(message) for message in messages]
         if continue_final_message:
             chat[-1]["content"] += _CONTINUE
-        text = self._template(self._source, chat, add_generation_prompt)
+        text = _compile(self._source).render(
+            messages=chat, add_generation_prompt=add_generation_prompt, tools=None, documents=None
+        )
         if not continue_final_message:
             return text
         end = text.rindex(_CONTINUE.strip())
         kept = text[:end]
         return kept if text[end : end + len(_CONTINUE)] == _CONTINUE else kept.rstrip()
 
-    @staticmethod
-    def _template(source: str, chat: list[dict[str, str]], add_generation_prompt: bool) -> str:
-        rendered = _compile(source).render(
-            messages=chat, add_generation_prompt=add_generation_prompt, tools=None, documents=None
-        )
-        return str(rendered)
-
 
 @lru_cache(8)
-def _compile(source: str):  # type: ignore[no-untyped-def]
+def _compile(source: str) -> Template:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
     )

@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class EngineDead(Exception):
@@ -11,7 +14,7 @@ class EngineDead(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Ticket[T]:
+class Ticket(Generic[T]):
     """A request's place. Made on the event loop; resolved or failed on the compute thread."""
 
     loop: asyncio.AbstractEventLoop
@@ -33,13 +36,19 @@ class Ticket[T]:
             raise
 
     def resolve(self, value: T) -> None:
-        self._call(lambda: self.future.done() or self.future.set_result(value))
+        def settle() -> None:
+            if not self.future.done():
+                self.future.set_result(value)
+
+        self._call(settle)
 
     def fail(self, error: Exception) -> None:
-        self._call(lambda: self.future.done() or self.future.set_exception(error))
+        def settle() -> None:
+            if not self.future.done():
+                self.future.set_exception(error)
 
-    def _call(self, callback: Callable[[], object]) -> None:
+        self._call(settle)
+
+    def _call(self, callback: Callable[[], None]) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(callback)
-
-

@@ -20,7 +20,7 @@ def _table(operator: str) -> Tensor:
                 "/": left >= 6 and 2 <= right <= min(left, _MAX_DIVISOR),
             }[operator]
             if used and 0 <= result < LIMIT:
-                rows.append((left, OPERATORS.index(operator), right, result))  # type: ignore[arg-type]
+                rows.append((left, OPERATORS.index(operator), right, result))
     return torch.tensor(rows)
 
 

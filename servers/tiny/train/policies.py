@@ -65,7 +65,7 @@ LADDER = (
 
 @dataclass(slots=True)
 class Mastery:
-    """A running accuracy: ``reached`` once its mean over the last ``span`` batches passes ``bar``."""
+    """A running accuracy, ``reached`` once its mean over the last ``span`` passes ``bar``."""
 
     bar: float
     span: int = 40
@@ -143,7 +143,9 @@ class PolicyTrainer:
         )
 
     def _fact_loss(self, count: int) -> tuple[Tensor, float]:
-        rows = draw_facts({"+": count * 3 // 8, "-": count * 3 // 8, "*": count // 4}, self.generator)
+        rows = draw_facts(
+            {"+": count * 3 // 8, "-": count * 3 // 8, "*": count // 4}, self.generator
+        )
         ids = torch.stack(
             [
                 self.vocabulary.numbers[rows[:, 0]],
@@ -174,7 +176,7 @@ class PolicyTrainer:
     def lookup(self, most: int) -> None:
         """Lists of labelled instructions and then their repetition; longer lists as it succeeds."""
         words = {w: self.vocabulary.token(w) for w in (",", "Step", ":")}
-        longest, mastery = 2, Mastery(0.97)
+        longest, mastery = 2, Mastery(0.93)
         for update in range(most):
             count = self.rng.randint(2, longest)
             rows = max(4, 200 // count)
@@ -187,9 +189,11 @@ class PolicyTrainer:
                 torch.randint(1, LIMIT, draw_like, generator=self.generator)
             ]
             name = self.vocabulary.labels[label]
-            fill = lambda word: torch.full(draw_like, words[word])  # noqa: E731, B023
-            listed = torch.stack([name, operator, number, fill(",")], 2).reshape(rows, -1)
-            said = torch.stack([fill("Step"), name, operator, number, fill(":")], 2).reshape(rows, -1)
+            fill = {word: torch.full(draw_like, token) for word, token in words.items()}
+            listed = torch.stack([name, operator, number, fill[","]], 2).reshape(rows, -1)
+            said = torch.stack([fill["Step"], name, operator, number, fill[":"]], 2).reshape(
+                rows, -1
+            )
             ids = torch.cat((listed, said), 1)
             begin = listed.shape[1]
             asked = torch.cat(
@@ -202,7 +206,7 @@ class PolicyTrainer:
             target = ids[:, asked + 1]
             loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
             fact_loss, _ = self._fact_loss(64)
-            self._update(loss + 0.5 * fact_loss)
+            self._update(loss + 0.5 * fact_loss, 1 - 0.7 * update / most)
             self.tokens += ids.numel()
             mastery.add((logits.argmax(-1) == target).float().mean().item())
             if update % 100 == 0:
@@ -210,8 +214,11 @@ class PolicyTrainer:
             if mastery.reached:
                 if longest == MAX_DEPTH:
                     break
-                longest, mastery = longest + 1, Mastery(0.97 if longest < MAX_DEPTH - 1 else 0.99)
-        self._say("lookup", f"ended after {update + 1} updates, up to {longest}, {mastery.mean:.3f}")
+                longest += 1
+                mastery = Mastery(0.93 if longest < MAX_DEPTH else 0.985)
+        self._say(
+            "lookup", f"ended after {update + 1} updates up to {longest} at {mastery.mean:.3f}"
+        )
 
     def _chain_batches(
         self, rng: random.Random, operators: tuple[Operator, ...]
@@ -219,7 +226,9 @@ class PolicyTrainer:
         """Batches ``(ids, where the solution begins)`` of chains of one depth each."""
         while True:
             depth = rng.randint(1, MAX_DEPTH)
-            chains = [draw(rng, depth, "train", operators) for _ in range(max(6, 96 // (depth + 2)))]
+            chains = [
+                draw(rng, depth, "train", operators) for _ in range(max(6, 96 // (depth + 2)))
+            ]
             texts = [training_text(c.question, c.solution) for c in chains]
             ids = torch.tensor(self.vocabulary.encode(texts))
             # the prompt's last three tokens: <|im_start|> assistant \n
@@ -269,7 +278,7 @@ class PolicyTrainer:
 
     def groundwork(self) -> None:
         self.facts(3000)
-        self.lookup(4000)
+        self.lookup(6000)
         self.chains(3000)
 
 

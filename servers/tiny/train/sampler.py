@@ -1,4 +1,4 @@
-"""Solutions of a trained policy, many at once: for its greedy accuracy, and for PRM training data."""
+"""Solutions of a trained policy, many at once: for its greedy accuracy and the PRMs' data."""
 
 from collections.abc import Sequence
 from typing import Any

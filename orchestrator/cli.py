@@ -1,0 +1,212 @@
+"""The command line. Heavy imports wait inside the commands, so that ``--help`` answers at once."""
+
+import asyncio
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from orchestrator import __version__
+from orchestrator.errors import OrchardError, RunError
+
+if TYPE_CHECKING:
+    from orchestrator.config import RunConfig
+    from orchestrator.report.headline import HeadlineSpec
+    from orchestrator.report.summary import Summary
+
+app = typer.Typer(
+    name="orchard",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Search trees over language models: small policies that beat large ones. "
+    "Start with `orchard demo`, which needs nothing but this machine.",
+)
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. task.problems=50."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The run directory; an existing one is continued.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def main() -> None:
+    """The ``orchard`` command: errors become one line and a non-zero exit."""
+    try:
+        app()
+    except OrchardError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]orchard:[/] {_plain(error)}")
+        sys.exit(1)
+
+
+def _plain(error: Exception) -> str:
+    return " ".join(str(error).split()).replace("[", r"\[")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"orchard {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer problems: under a minute.")] = False,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search with the embedded models: small policies against one many times their size.
+
+    Starts the servers, runs every strategy, prints the table and draws the figures.
+    """
+    from orchestrator.compose import shipped_config
+
+    name = "demo-quick" if quick else "demo"
+    command = "orchard demo" + (" --quick" if quick else "")
+    _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, as_json, command)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML config, e.g. configs/demo.yaml.")],
+    overrides: SetOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a config's strategies over its problems, and report.
+
+    A run that was stopped, or a directory that already holds some of it, goes on where it was.
+    """
+    command = shlex.join(
+        ["orchard", "run", str(config), *(f"--set={override}" for override in overrides or [])]
+    )
+    _execute(config, overrides or [], out or Path("runs") / config.stem, as_json, command)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Print a run's results, as far as it has come."""
+    from orchestrator.compose import headline
+    from orchestrator.config import validate
+    from orchestrator.runs.store import CONFIG, read_yaml
+
+    config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
+    summary = _summary(run, headline(config))
+    _print(summary, as_json)
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="A YAML config.")],
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate a config, ask each of its endpoints for a little, and say what each can do."""
+    from orchestrator.config import load
+
+    loaded = load(config, overrides or [])
+    failed = asyncio.run(_check(loaded, as_json))
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _check(config: "RunConfig", as_json: bool) -> bool:
+    import tempfile
+
+    from orchestrator.abilities import abilities_table
+    from orchestrator.compose import connections, plan, started_servers
+
+    planned = plan(config)
+    found: list[dict[str, Any]] = []
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        started_servers(config, Path(logs)) as urls,
+    ):
+        async with connections(config, urls, probing=True) as opened:
+            for connection in opened:
+                entry: dict[str, Any] = {
+                    "name": connection.name,
+                    "role": "policy" if connection.policy else "prm",
+                    "urls": list(connection.transport.endpoint.urls),
+                    "model": connection.transport.endpoint.model,
+                }
+                try:
+                    entry |= await connection.probe()
+                except OrchardError as error:
+                    entry["error"] = str(error)
+                found.append(entry)
+    size = {"cells": len(planned.cells), "problems": len(planned.problems)}
+    if as_json:
+        typer.echo(json.dumps({**size, "endpoints": found}, indent=2))
+    else:
+        console = Console()
+        console.print(abilities_table(found))
+        console.print(f"{size['cells']} cells over {size['problems']} problems")
+    return any("error" in entry for entry in found)
+
+
+def _execute(path: Path, overrides: list[str], out: Path, as_json: bool, command: str) -> None:
+    """Run a config into a directory, and report."""
+    from orchestrator.compose import headline
+    from orchestrator.config import load
+    from orchestrator.report.figures import draw
+    from orchestrator.report.summary import to_json
+    from orchestrator.runs.store import SUMMARY, Store
+    from orchestrator.session import Stopped, carry_out, claim
+
+    config = load(path, overrides)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    if "--out" not in command:
+        command += f" --out {shlex.quote(str(out))}"
+    with Store(out) as store:
+        claim(store, config)
+        try:
+            carry_out(config, store, console)
+        except Stopped:
+            console.print(f"Stopped. Every finished problem is kept; go on with:\n  {command}")
+            sys.exit(130)
+        summary = _summary(out, headline(config))
+        store.write(SUMMARY, to_json(summary))
+        figures = draw(summary, out / "figures")
+    _print(summary, as_json)
+    console.print(f"Summary  {out / SUMMARY}")
+    for figure in figures:
+        if figure.suffix == ".png":
+            console.print(f"Figure   {figure}")
+
+
+def _summary(run: Path, headline: "HeadlineSpec | None") -> "Summary":
+    from orchestrator.report.summary import summarise
+    from orchestrator.runs.store import read_records
+
+    records = read_records(run)
+    if not records:
+        raise RunError(f"{run} holds no finished problem yet")
+    return summarise(records, headline)
+
+
+def _print(summary: "Summary", as_json: bool) -> None:
+    from orchestrator.report.summary import to_json
+    from orchestrator.report.table import report
+
+    if as_json:
+        typer.echo(to_json(summary).decode())
+    else:
+        Console().print(report(summary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""How figures look: sizes for a paper's column, colours that survive colour blindness and print."""
+
+from dataclasses import dataclass
+from typing import Any
+
+INK = "#333333"
+BLACK = "#000000"
+FAINT = "#d9d9d9"
+REFERENCE = "#666666"
+
+PANEL_WIDTH = 3.4
+PANEL_HEIGHT = 2.3
+LEGEND_HEIGHT = 0.45
+
+RC: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    # A fixed salt gives the same SVG for the same numbers, so that figures can be compared.
+    "svg.hashsalt": "orchard",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``colour`` is of Okabe & Ito's palette; the marker tells curves apart without it."""
+
+    colour: str
+    marker: str
+
+
+LOOKS = {
+    "majority": Look(BLACK, "o"),
+    "best-of-N": Look("#56B4E9", "s"),
+    "weighted vote": Look("#0072B2", "D"),
+    "beam search": Look("#D55E00", "^"),
+    "DVTS": Look("#009E73", "v"),
+}
+"""The curves a figure draws, in the order of its legend."""
+
+COT_COLOUR = "#BBBBBB"
+
+INTERVAL_ON_BLACK = "#999999"

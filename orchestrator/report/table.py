@@ -1,0 +1,228 @@
+"""A run's summary for the terminal: the headline in words, the tables, the best by difficulty."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel as Box
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.report.curves import BASELINE, curves_of, panels
+from orchestrator.report.sentences import headline_sentences
+from orchestrator.report.statistics import BINS
+from orchestrator.report.summary import Row, Summary
+from orchestrator.report.wording import amount, model_name, percent, strategy_name
+
+NUMBERS = (
+    ("right %", 7),
+    ("95 % interval", 14),
+    ("policy\ntokens", 6),
+    ("PRM\ntokens", 6),
+)
+"""Columns with the widths their longest numbers need."""
+
+BEST = "*"
+
+
+def report(summary: Summary, *, every_vote: bool = False) -> RenderableType:
+    """Everything, from the headline to the notes.
+
+    Each strategy is shown under one vote (see ``curves``), or under all with ``every_vote``.
+    """
+    if not summary.rows:
+        return Text("No records yet.")
+    return Group(
+        *headline(summary),
+        *tables(summary, every_vote=every_vote),
+        *best_by_difficulty(summary),
+        *_notes(summary, every_vote),
+    )
+
+
+def headline(summary: Summary) -> list[RenderableType]:
+    """The comparison the run was made for, as a panel of plain English."""
+    if summary.headline is None:
+        return []
+    text = Text("\n").join(Text(line) for line in headline_sentences(summary.headline))
+    return [Padding(Box(text, title="headline", title_align="left"), (0, 0, 1, 0))]
+
+
+def tables(summary: Summary, *, every_vote: bool = False) -> Iterator[RenderableType]:
+    """One table for each policy and PRM, their columns aligned from table to table."""
+    shown = _shown(summary, every_vote)
+    best = _best(shown)
+    widths = (
+        max(len("strategy"), *(len(strategy_name(row.strategy)) for row in shown)),
+        max(3, *(len(str(row.n)) for row in shown)),
+        max(len("vote"), *(len(row.vote) for row in shown)),
+    )
+    several_tasks = len({row.task for row in shown}) > 1
+    for group in _groups(shown):
+        yield Text(_title(group[0], several_tasks), style="bold")
+        yield Padding(_Columns(group, best, widths), (0, 0, 1, 0))
+
+
+def best_by_difficulty(summary: Summary) -> list[RenderableType]:
+    """For each policy and PRM, at the largest N all its strategies ran: who wins which bin."""
+    lines = []
+    for panel in panels(summary):
+        n = panel.largest_common_n
+        rows = [(curve.label, row) for curve in panel.curves if n and (row := curve.at(n))]
+        winners = [f"{bin}: {winner}" for bin in BINS if (winner := _winner(bin, rows))]
+        if len(rows) > 1 and winners:
+            under = f" under {panel.prm}" if panel.prm else ""
+            name = model_name(panel.policy, panel.policy_params)
+            lines.append(Text(f"{name}{under}, N = {n}", style="bold"))
+            lines += [Text(f"  {winner}") for winner in winners]
+    if not lines:
+        return []
+    heading = Text(
+        "Best strategy by difficulty (chosen and measured on the same problems: an oracle's choice)"
+    )
+    return [heading, *lines, Text()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A table that closes its ranks before it would have to cut a number.
+
+    In a narrow terminal its columns stand closer; in a narrower one the bins share a column and
+    lose their decimals; in the narrowest, names wrap.
+    """
+
+    rows: Sequence[Row]
+    best: frozenset[int]
+    widths: tuple[int, int, int]
+    """Of strategy, N and vote; the same for every table of a report."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        bins = tuple((bin, max(len(bin), len("100.0"))) for bin in BINS)
+        merged = (("easy/med/hard", 13),)
+        room = options.max_width
+        gap = 2 if self._width(bins, 2) <= room else 1
+        compact = self._width(bins, gap) > room
+        columns = merged if compact else bins
+        wraps = self._width(columns, gap) > room
+
+        table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+        strategy, n, vote = self.widths
+        table.add_column("strategy", min_width=None if wraps else strategy, overflow="fold")
+        table.add_column("N", justify="right", min_width=n, no_wrap=True)
+        table.add_column("vote", min_width=None if wraps else vote, overflow="fold")
+        for heading, width in (*NUMBERS, *columns):
+            table.add_column(heading, justify="right", min_width=width, no_wrap=True)
+        for row in self.rows:
+            is_best = id(row) in self.best
+            cells = [*_cells(row, is_best), *_bins(row, compact)]
+            table.add_row(*map(escape, cells), style="bold green" if is_best else "")
+        yield table
+
+    def _width(self, bins: Sequence[tuple[str, int]], gap: int) -> int:
+        widths = [*self.widths, *(width for _, width in (*NUMBERS, *bins))]
+        return sum(widths) + gap * (len(widths) - 1)
+
+
+def _cells(row: Row, is_best: bool) -> list[str]:
+    return [
+        strategy_name(row.strategy),
+        str(row.n),
+        row.vote if row.strategy != BASELINE else "–",
+        percent(row.accuracy) + (BEST if is_best else " "),
+        f"[{percent(row.ci_low)}, {percent(row.ci_high)}]",
+        amount(row.policy_tokens / row.problems),
+        amount(row.prm_tokens / row.problems) if row.prm_tokens else "–",
+    ]
+
+
+def _bins(row: Row, compact: bool) -> list[str]:
+    bins = [row.by_difficulty.get(bin) for bin in BINS]
+    if not compact:
+        return [percent(bin["accuracy"]) if bin else "–" for bin in bins]
+    return ["/".join(f"{100 * bin['accuracy']:.0f}" if bin else "–" for bin in bins)]
+
+
+def _shown(summary: Summary, every_vote: bool) -> list[Row]:
+    shown = []
+    for group in _groups(summary.rows):
+        if every_vote:
+            shown += group
+            continue
+        wanted = {(curve.strategy, curve.vote) for curve in curves_of(group, summary)}
+        cot = [row for row in group if row.strategy == BASELINE]
+        wanted |= {(BASELINE, row.vote) for row in cot[:1]}
+        shown += [row for row in group if (row.strategy, row.vote) in wanted]
+    return shown
+
+
+def _groups(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows by task, policy and PRM, in the order of the summary."""
+    groups: dict[tuple[str, str, str | None], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.task, row.policy, row.prm), []).append(row)
+    return list(groups.values())
+
+
+def _best(rows: Iterable[Row]) -> frozenset[int]:
+    """The ids of the rows that no other of their task, policy and N surpasses."""
+    rivals: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        rivals.setdefault((row.task, row.policy, row.n), []).append(row)
+    return frozenset(
+        id(row)
+        for group in rivals.values()
+        for row in group
+        if len(group) > 1 and row.accuracy == max(rival.accuracy for rival in group)
+    )
+
+
+def _title(row: Row, several_tasks: bool) -> str:
+    title = model_name(row.policy, row.policy_params)
+    title += f" under {row.prm}" if row.prm else " without a PRM"
+    return f"{row.task}: {title}" if several_tasks else title
+
+
+def _winner(bin: str, rows: Sequence[tuple[str, Row]]) -> str | None:
+    """Who answers most problems of a bin; of equals, the one that took the fewest tokens."""
+    having = [
+        (label, row, row.by_difficulty[bin]) for label, row in rows if bin in row.by_difficulty
+    ]
+    if not having:
+        return None
+    label, row, reached = max(
+        having, key=lambda one: (one[2]["accuracy"], -(one[1].policy_tokens + one[1].prm_tokens))
+    )
+    of = f"of {reached['problems']} problems"
+    if reached["accuracy"] == 0:
+        return f"no strategy solves any {of}"
+    under = "" if row.vote == label else f" ({row.vote})"
+    return f"{label}{under}, {percent(reached['accuracy'])} % {of}"
+
+
+def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
+    shown = _shown(summary, every_vote)
+    notes = [
+        f"{BEST} best of its policy and N on these very problems, so a flattering pick.",
+        "easy, medium, hard: % right where pass@1 is from 50 %, from 10 %, below 10 %.",
+        "Tokens are means per problem.",
+        *_borrowed_bins(shown),
+    ]
+    if hidden := len(summary.rows) - len(shown):
+        notes.append(f"{hidden} more rows, under other votes, are in summary.json.")
+    if summary.failed:
+        notes.append(f"Problems that failed, counted as wrong: {summary.failed}.")
+    if summary.ran_out:
+        notes.append(f"Trees that a limit cut short: {summary.ran_out}.")
+    yield Text("\n".join(notes), style="dim")
+
+
+def _borrowed_bins(rows: Iterable[Row]) -> list[str]:
+    lenders = Counter((row.policy, row.difficulty_of) for row in rows)
+    return [
+        f"The bins of {policy} are by the pass@1 of {lender}."
+        for policy, lender in lenders
+        if lender is not None and lender != policy
+    ]

@@ -1,0 +1,41 @@
+"""Names and numbers as a reader wants them."""
+
+_STRATEGIES = {"cot": "CoT", "majority": "majority", "best_of_n": "best-of-N", "dvts": "DVTS"}
+
+
+def strategy_name(strategy: str) -> str:
+    """``beam_search`` as "beam search"."""
+    return _STRATEGIES.get(strategy, strategy.replace("_", " "))
+
+
+def parameters(count: int) -> str:
+    """A model's size with three digits at most: 0.16M, 13.5M, 7B."""
+    if count < 10_000:
+        return str(count)
+    unit, scaled = ("M", count / 1e6) if count < 999_500_000 else ("B", count / 1e9)
+    decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+    text = f"{scaled:.{decimals}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
+
+
+def model_name(name: str, params: int | None) -> str:
+    """``policy-160k (0.16M)``."""
+    return name if params is None else f"{name} ({parameters(params)})"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage without its sign: 0.899 as "89.9"."""
+    return f"{100 * share:.1f}"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in percentage points, always signed."""
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
+def amount(count: float) -> str:
+    """A count in six characters at most: 1,234 or 123k or 1.2M."""
+    if count < 99_999.5:
+        return f"{count:,.0f}"
+    return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.1f}M"

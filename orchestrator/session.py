@@ -1,0 +1,96 @@
+"""One run from its config to a finished directory: servers, probes, progress, a clean stop."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import msgspec
+import yaml
+from rich.console import Console
+
+from orchestrator.compose import open_ports, plan, probe_all, started_servers, versions
+from orchestrator.config import RunConfig, validate
+from orchestrator.errors import RunError
+from orchestrator.progress import LiveProgress
+from orchestrator.runs.plan import Plan
+from orchestrator.runs.scheduler import Scheduler, unfinished
+from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
+
+
+class Stopped(Exception):
+    """The person at the keyboard, or whoever sent SIGTERM, ended the run."""
+
+
+def claim(store: Store, config: RunConfig) -> None:
+    """Write the config into its directory, or check that the directory is of this run.
+
+    Raises ``RunError`` where it holds a run whose results this config would not give.
+    """
+    if (store.folder / CONFIG).exists():
+        before = validate(read_yaml(store.folder, CONFIG), str(store.folder / CONFIG)).identity()
+        changed = list(_differences(before, config.identity()))
+        if changed:
+            raise RunError(
+                f"{store.folder} holds a run of another config ({'; '.join(changed)}): "
+                "name a new directory with --out, or delete that one"
+            )
+    else:
+        store.write(VERSIONS, msgspec.json.format(msgspec.json.encode(versions()), indent=2))
+    dumped = config.model_dump(mode="json", exclude_defaults=True)
+    store.write(CONFIG, yaml.safe_dump(dumped, sort_keys=False).encode())
+
+
+def _differences(before: Any, now: Any, place: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        nested = (
+            _differences(before.get(key), now.get(key), f"{place}.{key}".lstrip("."))
+            for key in keys
+            # an endpoint that only one of the two names changes no result they share
+            if not (place in ("policies", "prms") and (key not in before or key not in now))
+        )
+        return [line for lines in nested for line in lines]
+    return [] if before == now else [f"{place}: {before} → {now}"]
+
+
+def carry_out(config: RunConfig, store: Store, console: Console) -> None:
+    """Run what is unfinished of a config; what gets finished stays finished.
+
+    Raises ``Stopped`` on Ctrl-C and SIGTERM, and ``OrchardError``.
+    """
+    planned = plan(config)
+    if next(unfinished(planned, store), None) is None:
+        return
+    try:
+        with started_servers(config, store.folder / "logs") as urls:
+            _until_stopped(_search(config, planned, store, urls, console))
+    except KeyboardInterrupt:  # while no event loop handles it yet
+        raise Stopped from None
+
+
+async def _search(
+    config: RunConfig, planned: Plan, store: Store, urls: Sequence[str], console: Console
+) -> None:
+    await probe_all(config, urls)
+    async with open_ports(config, urls) as ports:
+        scheduler = Scheduler(planned, ports, store)
+        with LiveProgress(scheduler.progress, console) as live:
+            scheduler.on_record = lambda record: live.tick()
+            await scheduler.run()
+
+
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` to its end; Ctrl-C and SIGTERM cancel it and let it clean up."""
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            raise Stopped from None
+
+    asyncio.run(main())

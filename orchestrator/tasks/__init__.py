@@ -1,0 +1,1 @@
+"""Tasks: problems, the prompts they are asked with, and the grading of answers."""

@@ -1,0 +1,85 @@
+"""From one record of a data set, a JSON object or a row, to a problem."""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.problem import Problem
+from orchestrator.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Which fields of a record hold what; ``id`` and ``level`` None where it has none."""
+
+    question: str = "question"
+    answer: str = "answer"
+    id: str | None = None
+    level: str | None = None
+
+
+def problem(record: Mapping[str, Any], fields: Fields, *, where: str, default_id: str) -> Problem:
+    """The problem a record states.
+
+    ``where`` names the record in errors ("problems.jsonl, line 3"). Raises ``TaskError``.
+    """
+    level = None if fields.level is None else _value(record, "level", fields.level, where)
+    return Problem(
+        id=default_id if fields.id is None else _text(record, "id", fields.id, where),
+        question=_text(record, "question", fields.question, where),
+        answer=_text(record, "answer", fields.answer, where),
+        level=f"Level {_plain(level)}" if isinstance(level, int | float) else level,
+    )
+
+
+def unique(problems: list[Problem], where: str) -> list[Problem]:
+    """The same problems. Raises ``TaskError`` where two share an id: results are kept under it."""
+    seen: set[str] = set()
+    for each in problems:
+        if each.id in seen:
+            raise TaskError(
+                f"{where}: the id {each.id!r} appears twice. Name a field with distinct values as"
+                " `id`, or none, and problems are numbered"
+            )
+        seen.add(each.id)
+    return problems
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)``, or nothing where no known name is near."""
+    names = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""
+
+
+def _text(record: Mapping[str, Any], role: str, field: str, where: str) -> str:
+    text = _plain(_value(record, role, field, where))
+    if not text.strip():
+        raise TaskError(f"{where}: the field {field!r} ({role}) is empty")
+    return text
+
+
+def _value(record: Mapping[str, Any], role: str, field: str, where: str) -> str | float:
+    if field not in record:
+        there = ", ".join(map(str, record)) or "none"
+        raise TaskError(
+            f"{where}: no field {field!r} for the {role}{nearest(field, record)};"
+            f" the fields there are: {there}. Name the right one with `{role}:`"
+        )
+    value = record[field]
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return value
+    raise TaskError(
+        f"{where}: the field {field!r} ({role}) must be text or a number, not {value!r:.40}"
+    )
+
+
+def _plain(value: str | float) -> str:
+    """Text as it is; whole numbers without a fraction, so that 27.0 is "27"."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

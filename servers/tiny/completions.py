@@ -1,0 +1,205 @@
+"""The two generating routes: a request in, choices out."""
+
+import secrets
+import time
+from collections.abc import Sequence
+
+from servers.tiny import wire
+from servers.tiny.errors import BadRequest
+from servers.tiny.jobs import Completion, Job, Progress, Sampling
+from servers.tiny.prompts import chat_ids, check_length, prompts_of
+from servers.tiny.served import Served
+from servers.tiny.stopping import StopRule
+from servers.tiny.ticket import Ticket
+
+_MOST_LOGPROBS = 20
+_MOST_CHOICES = 16384
+_DEFAULT_MAX_TOKENS = 16  # OpenAI's, of /v1/completions
+
+
+def completion_job(
+    request: wire.CompletionRequest, served: Served, progress: Progress | None = None
+) -> Job:
+    """Raises ``BadRequest`` for what cannot be served."""
+    if not request.prompt:
+        raise BadRequest("Either prompt or prompt_embeds must be provided and non-empty.")
+    if request.echo:
+        raise BadRequest("echo is not supported by this server", param="echo")
+    most = _DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens
+    prompts = prompts_of(request.prompt, served)
+    sampling = _sampling(request, served, max_tokens=most, logprobs=request.logprobs)
+    return _job(prompts, sampling, served, progress)
+
+
+def chat_job(request: wire.ChatRequest, served: Served, progress: Progress | None = None) -> Job:
+    """Raises ``BadRequest`` for what cannot be served."""
+    ids = chat_ids(
+        request.messages,
+        served,
+        add_generation_prompt=request.add_generation_prompt,
+        continue_final_message=request.continue_final_message,
+    )
+    if request.top_logprobs and not request.logprobs:
+        raise BadRequest("when using `top_logprobs`, `logprobs` must be set to true.")
+    most = request.max_completion_tokens
+    most = request.max_tokens if most is None else most
+    sampling = _sampling(
+        request,
+        served,
+        max_tokens=served.context if most is None else most,
+        logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+    )
+    return _job([ids], sampling, served, progress)
+
+
+def _job(
+    prompts: list[list[int]], sampling: Sampling, served: Served, progress: Progress | None
+) -> Job:
+    if served.generator is None:
+        raise BadRequest(
+            f"The model `{served.name}` is a process reward model and does not generate: "
+            "use /pooling."
+        )
+    for ids in prompts:
+        check_length(ids, served, output=sampling.max_tokens)
+    return Job(prompts, sampling, Ticket.open(), progress)
+
+
+def _sampling(
+    request: wire.Sampled, served: Served, *, max_tokens: int, logprobs: int | None
+) -> Sampling:
+    n = 1 if request.n is None else request.n
+    temperature = 1.0 if request.temperature is None else request.temperature
+    top_p = 1.0 if request.top_p is None else request.top_p
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    seed = secrets.randbits(63) if request.seed is None else request.seed
+    if n < 1:
+        raise BadRequest(f"n must be at least 1, got {n}.", param="n")
+    if n > _MOST_CHOICES:
+        raise BadRequest(f"n must be at most {_MOST_CHOICES}, got {n}.", param="n")
+    if not temperature >= 0:
+        raise BadRequest(
+            f"temperature must be non-negative, got {temperature}.", param="temperature"
+        )
+    if temperature == 0 and n > 1:
+        raise BadRequest(f"n must be 1 when using greedy sampling, got {n}.", param="n")
+    if not 0 < top_p <= 1:
+        raise BadRequest(f"top_p must be in (0, 1], got {top_p}.", param="top_p")
+    if max_tokens < 1:
+        raise BadRequest(f"max_tokens must be at least 1, got {max_tokens}.", param="max_tokens")
+    if not all(stops):
+        raise BadRequest("stop cannot contain an empty string.", param="stop")
+    if not -(2**63) <= seed < 2**63:
+        raise BadRequest("seed must fit in 64 bits.", param="seed")
+    if logprobs is not None and not 0 <= logprobs <= _MOST_LOGPROBS:
+        raise BadRequest(
+            f"Requested sample logprobs of {logprobs}, which is greater than max allowed: "
+            f"{_MOST_LOGPROBS}",
+            param="logprobs",
+        )
+    rule = StopRule.build(
+        served.text,
+        end_of_text=frozenset() if request.ignore_eos else served.end_of_text,
+        strings=stops,
+        tokens=request.stop_token_ids or [],
+        included=request.include_stop_str_in_output,
+    )
+    return Sampling(
+        n=n,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        seed=seed,
+        rule=rule,
+        logprobs=logprobs,
+    )
+
+
+def usage_of(job: Job) -> wire.Usage:
+    """Tokens of a finished job; a prompt counts once for all its choices."""
+    prompt = sum(map(len, job.prompts))
+    completion = sum(len(c.ids) for c in job.completions)
+    details = wire.PromptTokensDetails(job.cached_tokens)
+    return wire.Usage(prompt, prompt + completion, completion, details)
+
+
+def completion_response(
+    job: Job, request: wire.CompletionRequest, served: Served
+) -> wire.CompletionResponse:
+    choices = []
+    for index, completion in enumerate(job.completions):
+        ending = completion.ending
+        assert ending is not None, "a resolved job has ended every choice"
+        choice = wire.CompletionChoice(
+            index=index,
+            text=ending.text,
+            finish_reason=ending.finish_reason,
+            stop_reason=ending.stop_reason,
+        )
+        if job.sampling.logprobs is not None:
+            choice.logprobs = _completion_logprobs(completion, served)
+        if request.return_token_ids:
+            choice.token_ids = completion.ids
+            choice.prompt_token_ids = job.prompts[index // job.sampling.n]
+        choices.append(choice)
+    return wire.CompletionResponse(
+        f"cmpl-{secrets.token_hex(16)}", int(time.time()), served.name, choices, usage_of(job)
+    )
+
+
+def chat_response(job: Job, request: wire.ChatRequest, served: Served) -> wire.ChatResponse:
+    choices = []
+    for index, completion in enumerate(job.completions):
+        ending = completion.ending
+        assert ending is not None, "a resolved job has ended every choice"
+        choice = wire.ChatChoice(
+            index=index,
+            message=wire.ChatMessage("assistant", ending.text),
+            finish_reason=ending.finish_reason,
+            stop_reason=ending.stop_reason,
+        )
+        if job.sampling.logprobs is not None:
+            choice.logprobs = _chat_logprobs(completion, served)
+        if request.return_token_ids:
+            choice.token_ids = completion.ids
+        choices.append(choice)
+    return wire.ChatResponse(
+        f"chatcmpl-{secrets.token_hex(16)}",
+        int(time.time()),
+        served.name,
+        choices,
+        usage_of(job),
+        prompt_token_ids=job.prompts[0] if request.return_token_ids else None,
+    )
+
+
+def _spelled(token: int, served: Served) -> str:
+    return served.text.decode([token], skip_special=False)
+
+
+def _completion_logprobs(completion: Completion, served: Served) -> wire.CompletionLogprobs:
+    tokens = [_spelled(token, served) for token in completion.ids]
+    offsets, at = [], 0
+    for spelled in tokens:
+        offsets.append(at)
+        at += len(spelled)
+    tops = []
+    for spelled, found in zip(tokens, completion.logprobs, strict=True):
+        top = {spelled: found.logprob}
+        top |= {_spelled(token, served): logprob for token, logprob in found.top}
+        tops.append(top)
+    return wire.CompletionLogprobs(offsets, [f.logprob for f in completion.logprobs], tokens, tops)
+
+
+def _chat_logprobs(completion: Completion, served: Served) -> wire.ChatLogprobs:
+    def described(pairs: Sequence[tuple[int, float]]) -> list[wire.ChatLogprob]:
+        spelled = [(_spelled(token, served), logprob) for token, logprob in pairs]
+        return [wire.ChatLogprob(s, logprob, list(s.encode())) for s, logprob in spelled]
+
+    content = []
+    for token, found in zip(completion.ids, completion.logprobs, strict=True):
+        chosen = described([(token, found.logprob)])[0]
+        content.append(
+            wire.ChatTokenLogprob(chosen.token, chosen.logprob, chosen.bytes, described(found.top))
+        )
+    return wire.ChatLogprobs(content)

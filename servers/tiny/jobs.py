@@ -1,0 +1,60 @@
+"""What a policy is asked for, and what comes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from servers.tiny.stopping import Ending, StopRule
+from servers.tiny.ticket import Ticket
+
+Progress: TypeAlias = Callable[[int, int, Ending | None], None]  # choice, its new token, its ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How to continue a prompt. ``logprobs`` is how many alternatives to report; ``None``: none."""
+
+    n: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+    rule: StopRule
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A sampled token's log-probability before temperature, and the likeliest tokens'."""
+
+    logprob: float
+    top: list[tuple[int, float]]
+
+
+@dataclass(slots=True, eq=False)
+class Completion:
+    """One choice, being generated and then finished."""
+
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    ending: Ending | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request: prompts, each to be continued ``sampling.n`` times; choices prompt-major.
+
+    ``progress``, if any, is called on the compute thread for every token.
+    """
+
+    prompts: list[list[int]]
+    sampling: Sampling
+    ticket: Ticket[None]
+    progress: Progress | None = None
+    completions: list[Completion] = field(init=False)
+    cached_tokens: int = 0
+    unfinished: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unfinished = len(self.prompts) * self.sampling.n
+        self.completions = [Completion() for _ in range(self.unfinished)]

@@ -1,0 +1,336 @@
+"""The grader on real benchmark answers, with real worker processes."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.problem import Problem
+from orchestrator.errors import TaskError
+from orchestrator.tasks import answers as reading
+from orchestrator.tasks.datasets import TaskSource, load
+from orchestrator.tasks.grader import MathGrader, classes
+from orchestrator.tasks.records import Fields
+
+REPOSITORY = Path(__file__).parents[2]
+DATA = REPOSITORY.parent / "shared" / "data"
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="looks for processes in /proc"
+)
+TOWER = "9^{9^{9^{9}}}"
+
+EQUAL = [
+    ("½", "0.5"),
+    ("0.5", r"\frac12"),
+    (r"\dfrac{1}{2}", "1/2"),
+    ("2/4", r"\frac{1}{2}"),
+    ("0.333333", r"\frac{1}{3}"),
+    ("1{,}000", "1000"),
+    (r"10,\!080", "10080"),
+    ("1.2 \\times 10^5", "120000"),
+    ("2^{10}", "1024"),
+    ("3!", "6"),
+    (r"\binom{4}{2}", "6"),
+    (r"\pi/2", r"\frac{\pi}{2}"),
+    ("π/2", r"\frac{\pi}{2}"),
+    (r"\sqrt{452}", r"2\sqrt{113}"),
+    (r"\frac{1}{\sqrt{3}}", r"\frac{\sqrt{3}}{3}"),
+    ("1.41421356", r"\sqrt{2}"),
+    (r"1\frac{4}{5}", r"\frac{9}{5}"),
+    ("9/5", r"1\frac{4}{5}"),
+    ("1+x", "x+1"),
+    ("2(k+1)", "2k+2"),
+    ("ab+2a+5b+10", "(a+5)(b+2)"),
+    (r"\frac{9a+11}{20}", r"\frac{11+9a}{20}"),
+    ("x^{-1}", r"\frac{1}{x}"),
+    (r"\frac{1}{\tan x}", r"\cot x"),
+    (r"\sin^2 x+\cos^2 x", "1"),
+    ("5", "x=5"),
+    ("x=5", "5"),
+    ("2x+3", "y = 2x + 3"),
+    ("-5x+7y-11z-4=0", "5x - 7y + 11z + 4 = 0"),
+    ("274i+1", "1+274i"),
+    (r"1+\sqrt{19}, 1-\sqrt{19}", r"1 \pm \sqrt{19}"),
+    (r"\{-2, 1+\sqrt5, 1-\sqrt5\}", r"\{1\pm\sqrt{5},-2\}"),
+    ("7, 5, 3", "3, 5, 7"),
+    (r"\{2,1\}", r"\{1,2\}"),
+    (r"(3, \pi/2)", r"\left( 3, \frac{\pi}{2} \right)"),
+    ("[-2,7]", r"x \in [-2,7]"),
+    (r"-2 \le x \le 7", r"[-2,7]"),
+    ("x>2", r"(2,\infty)"),
+    (r"(2,\infty)", "x>2"),
+    (r"(9,36)\cup(0,9)", r"(0,9) \cup (9,36)"),
+    (r"\begin{bmatrix}1\\0.5\end{bmatrix}", r"\begin{pmatrix} 1 \\ 1/2 \end{pmatrix}"),
+    (r"\begin{pmatrix} -1/3 \\ 2/3 \end{pmatrix}",
+     r"\begin{pmatrix} -\frac{1}{3} \\ \frac{2}{3} \end{pmatrix}"),
+    ("Evelyn", r"\text{Evelyn}"),
+    ("C", r"\text{(C)}"),
+    ("5.4", r"5.4 \text{ cents}"),
+    ("5.4 cents", r"5.4 \text{ cents}"),
+    (r"864 \text{ square inches}", r"864 \mbox{ inches}^2"),
+    ("270/7", r"\frac{270}7\text{ degrees}"),
+    ("90", r"90^\circ"),
+    ("18.9", r"\$18.90"),
+    ("10", r"10\%"),
+    ("2516_{8}", "2516_8"),
+    ("2516", "2516_8"),
+]  # fmt: skip
+
+UNEQUAL = [
+    ("0.5", "50"),
+    ("50", "0.5"),
+    ("0.1", r"10\%"),
+    ("2", "1/2"),
+    ("0.33", r"\frac{1}{3}"),
+    ("10000", "10001"),
+    ("2^{100}", "2^{101}"),
+    ("10^{20}", "10^{20}+1"),
+    ("0.0000672", "0.0000673"),
+    (r"\frac{1}{10000000}", "0.0000002"),
+    ("1.5708", r"\frac{\pi}{2}"),
+    ("90", r"\frac{\pi}{2}"),
+    ("-3", "3"),
+    (r"\frac{3}{4}", r"\frac{4}{3}"),
+    ("(1,2)", "[1,2]"),
+    ("(3,4)", "(3,4]"),
+    ("(2,1)", "(1,2)"),
+    ("2,1", "(1,2)"),
+    (r"\{1,2\}", "(1,2)"),
+    ("1,2", "12"),
+    ("0", "0,1"),
+    ("1", "1,1"),
+    ("1,2,3", "1,2"),
+    ("(2,3,5)", "(2,3)"),
+    ("x+1", "x-1"),
+    ("1-x", "x-1"),
+    ("x^2", "x^3"),
+    ("x", "y"),
+    ("y=5", "x=5"),
+    ("2x+4", "y = 2x + 3"),
+    ("x<2", "x>2"),
+    ("1<x<3", "1<x<2"),
+    (r"x \ne 2", "x=2"),
+    (r"1+\sqrt{19}", r"1 \pm \sqrt{19}"),
+    ("1-2i", "1+2i"),
+    (r"\sqrt{3}", r"\sqrt{5}"),
+    (r"\sin x", r"\cos x"),
+    (r"-\infty", r"\infty"),
+    (r"(-\infty,2)", r"(2,\infty)"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}2\\1\end{pmatrix}"),
+    (r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+    ("seat", r"\text{east}"),
+    ("seat", "east"),
+    ("odd", r"\text{even}"),
+    ("B", r"\text{(C)}"),
+    ("2516_7", "2516_8"),
+    ("no", r"\text{yes}"),
+    ("5", r"\text{five}"),
+    (r"\frac{", "1"),
+    (r"\unknown{}", "0"),
+]
+
+
+@pytest.fixture
+async def grader() -> AsyncIterator[MathGrader]:
+    async with MathGrader(seconds=30) as grader:  # a machine may be busy: only hangs should count
+        yield grader
+
+
+def benchmark(name: str, answer: str = "answer") -> list[Problem]:
+    path = DATA / f"{name}.jsonl"
+    if not path.exists():
+        pytest.skip(f"needs the benchmark's file at {path}")
+    return load(TaskSource(path=path, fields=Fields(question="problem", answer=answer)))
+
+
+def solutions(name: str) -> list[str]:
+    with (DATA / f"{name}.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line)["solution"] for line in lines]
+
+
+async def test_the_answer_is_read_from_every_math500_solution_and_is_equal() -> None:
+    problems = benchmark("math500")
+    assert len(problems) == 500
+    read = [reading.extract(solution) for solution in solutions("math500")]
+    assert read == [problem.answer for problem in problems]
+    grader = MathGrader()
+    assert all([await grader.equal(p.answer, p.answer) for p in problems])
+
+
+async def test_the_answer_is_read_from_every_aime24_solution_and_is_equal() -> None:
+    problems = benchmark("aime24", answer="extracted_groundtruth")
+    assert len(problems) == 30
+    grader = MathGrader()
+    for problem, solution in zip(problems, solutions("aime24"), strict=True):
+        read = await grader.extract(solution)
+        assert read is not None
+        assert await grader.equal(read, problem.answer), (read, problem)
+
+
+async def test_amc23_answers_are_whole_numbers() -> None:
+    problems = benchmark("amc23", answer="extracted_groundtruth")
+    assert len(problems) == 40
+    assert all(problem.answer.lstrip("-").isdecimal() for problem in problems)
+
+
+async def test_equal_answers_are_equal(grader: MathGrader) -> None:
+    verdicts = await asyncio.gather(*(grader.equal(*pair) for pair in EQUAL))
+    assert [pair for pair, equal in zip(EQUAL, verdicts, strict=True) if not equal] == []
+    assert grader.killed == 0
+
+
+async def test_unequal_answers_are_unequal(grader: MathGrader) -> None:
+    verdicts = await asyncio.gather(*(grader.equal(*pair) for pair in UNEQUAL))
+    assert [pair for pair, equal in zip(UNEQUAL, verdicts, strict=True) if equal] == []
+    assert grader.killed == 0
+
+
+async def test_votes_of_different_spelling_fall_into_one_class(grader: MathGrader) -> None:
+    answers = [r"\frac{\pi}{2}", None, "π/2", "2x+2", r"0.5\pi", "2(x+1)", "5"]
+    assert await classes(grader, answers) == [0, None, 0, 1, 0, 1, 2]
+
+
+async def test_a_comparison_that_hangs_is_killed_in_time_and_grading_goes_on() -> None:
+    async with MathGrader(workers=1, seconds=3) as grader:
+        assert await grader.equal("x+1", "1+x")  # the worker is warm: what follows is the limit
+        hung = processes()
+        started = time.monotonic()
+        verdict = asyncio.create_task(grader.equal(TOWER, "x+8"))
+        ticks = 0
+        while not verdict.done():
+            await asyncio.sleep(0.05)
+            ticks += 1
+            if processes().isdisjoint(hung):
+                break
+        assert time.monotonic() - started < 3 + 1.5
+        assert ticks > 20  # the event loop went on meanwhile
+        assert not await verdict
+        assert grader.killed == 1
+        assert await grader.equal("x+2", "2+x")
+    assert await gone(processes)
+
+
+async def test_leaving_the_grader_leaves_no_process() -> None:
+    async with MathGrader() as grader:
+        await asyncio.gather(*(grader.equal("x+1", f"x+{i}") for i in range(2, 5)))
+        assert len(processes()) == 2
+    assert processes() == set()
+
+
+async def test_a_cancelled_comparison_ends_its_worker_at_once() -> None:
+    async with MathGrader(workers=1, seconds=60) as grader:
+        await grader.equal("x+1", "1+x")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await grader.equal(TOWER, "x+8")
+        assert processes() == set()
+        assert await grader.equal("x+2", "2+x")
+
+
+async def test_a_worker_that_dies_while_idle_is_replaced_and_nobody_notices() -> None:
+    async with MathGrader(workers=1, seconds=30) as grader:
+        assert await grader.equal("x+1", "1+x")
+        (worker,) = processes()
+        os.kill(worker, signal.SIGKILL)
+        assert await gone(processes)
+        assert await grader.equal("x+2", "2+x")
+        assert grader.killed == 0
+
+
+async def test_a_grader_once_left_compares_no_more() -> None:
+    async with MathGrader() as grader:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        await grader.equal("x+1", "1+x")
+
+
+async def test_a_worker_that_cannot_work_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "math_verify.py").write_text("raise ImportError('No module math_verify')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    async with MathGrader() as grader:
+        with pytest.raises(TaskError, match="pip install math-verify"):
+            await grader.equal("x+1", "1+x")
+    assert processes() == set()
+
+
+HOST = """
+import asyncio
+from orchestrator.tasks.grader import MathGrader
+
+async def main():
+    async with MathGrader(workers=2, seconds=SECONDS) as grader:
+        await asyncio.gather(grader.equal("x+1", "1+x"), grader.equal("x+2", "2+x"))
+        print("warm", flush=True)
+        await WAIT
+
+asyncio.run(main())
+"""
+HANGING = 'grader.equal("9^{9^{9^{9}}}", "x+8")'
+
+
+@pytest.mark.parametrize(
+    ("wait", "ending"),
+    [
+        ("asyncio.sleep(60)", signal.SIGKILL),
+        ("asyncio.sleep(60)", signal.SIGINT),
+        (HANGING, signal.SIGKILL),
+        (HANGING, signal.SIGINT),
+    ],
+)
+async def test_no_worker_outlives_a_run_that_is_killed_or_interrupted(
+    wait: str, ending: signal.Signals
+) -> None:
+    script = HOST.replace("WAIT", wait).replace("SECONDS", "3")
+    host = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script,
+        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert host.stdout is not None
+    assert await host.stdout.readline() == b"warm\n"
+    workers = processes(host.pid)
+    assert len(workers) == 2
+    await asyncio.sleep(0.5)
+    host.send_signal(ending)
+    await host.communicate()
+    assert await gone(lambda: {each for each in workers if alive(each)})
+
+
+def processes(parent: int | None = None) -> set[int]:
+    """The live workers among a process's children."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            of = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(of[1]) == (parent or os.getpid()) and b"orchestrator.tasks.worker" in command:
+            found.add(int(folder.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def gone(left: Callable[[], set[int]], seconds: float = 8) -> bool:
+    """Whether nothing is left within so many seconds."""
+    until = time.monotonic() + seconds
+    while left():
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(0.05)
+    return True

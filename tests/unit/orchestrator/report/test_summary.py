@@ -1,0 +1,140 @@
+import json
+from dataclasses import asdict, fields
+
+import pytest
+
+from orchestrator.core.records import Verdict
+from orchestrator.report.headline import HeadlineSpec
+from orchestrator.report.statistics import wilson
+from orchestrator.report.summary import Row, summarise, to_json
+
+SPEC = HeadlineSpec(
+    small="policy-160k", prm="prm-qwen", strategy="beam_search", n=16, vote="max_last",
+    large="policy-2m",
+)  # fmt: skip
+
+
+def test_a_cell_has_one_row_for_every_vote(make_record):
+    votes = {
+        vote: Verdict(answer="7", correct=vote != "max_min")
+        for vote in ("weighted_last", "max_min", "majority")
+    }
+    rows = summarise([make_record(verdicts=votes, strategy="best_of_n", n=4, prm="prm-qwen")]).rows
+    assert [(row.vote, row.accuracy) for row in rows] == [
+        ("majority", 1), ("max_min", 0), ("weighted_last", 1),
+    ]  # fmt: skip
+
+
+def test_a_row_has_exactly_the_promised_fields():
+    assert [field.name for field in fields(Row)] == [
+        "task", "policy", "policy_params", "prm", "strategy", "n", "vote", "problems", "accuracy",
+        "ci_low", "ci_high", "policy_tokens", "prm_tokens", "requests", "seconds", "by_difficulty",
+        "sound_accuracy", "difficulty_of",
+    ]  # fmt: skip
+
+
+def test_costs_are_totals_and_accuracy_comes_with_its_interval(make_record):
+    records = [make_record(problem=f"p{i}", correct=i < 3, prm="prm-qwen") for i in range(4)]
+    (row,) = summarise(records).rows
+    assert (row.problems, row.accuracy) == (4, 0.75)
+    assert (row.ci_low, row.ci_high) == wilson(3, 4)
+    assert (row.policy_tokens, row.prm_tokens, row.requests, row.seconds) == (40, 80, 4, 2.0)
+
+
+def test_rows_go_from_small_to_large_and_from_plain_to_guided(make_run):
+    rows = summarise(make_run(3)).rows
+    assert list(dict.fromkeys(row.policy for row in rows)) == [
+        "policy-160k", "policy-430k", "policy-2m",
+    ]  # fmt: skip
+    small = [row for row in rows if row.policy == "policy-160k" and row.prm != "prm-shepherd"]
+    assert list(dict.fromkeys((row.strategy, row.n) for row in small)) == [
+        ("cot", 1), ("majority", 4), ("majority", 16), ("majority", 64),
+        *((strategy, n) for strategy in ("best_of_n", "beam_search", "dvts") for n in (4, 16, 64)),
+    ]  # fmt: skip
+
+
+def test_the_later_record_of_a_problem_stands(make_record):
+    (row,) = summarise([make_record(correct=False), make_record(correct=True)]).rows
+    assert (row.problems, row.accuracy) == (1, 1)
+
+
+def test_a_failed_problem_counts_as_wrong(make_record):
+    failed = make_record(problem="p1", verdicts={}, error="the endpoint went away")
+    cut = make_record(problem="p2", ran_out="policy_tokens")
+    summary = summarise([make_record(), failed, cut])
+    assert (summary.rows[0].problems, summary.rows[0].accuracy) == (3, pytest.approx(2 / 3))
+    assert (summary.failed, summary.ran_out) == (1, 1)
+
+
+def test_bins_come_from_the_majority_samples_of_the_largest_n(make_record, make_leaf):
+    def samples(problem, right, total, n):
+        leaves = tuple(make_leaf(i < right, i) for i in range(total))
+        return make_record(problem=problem, strategy="majority", n=n, leaves=leaves)
+
+    records = [
+        samples("a", 4, 4, 4), samples("b", 4, 4, 4), samples("c", 4, 4, 4),
+        samples("a", 10, 20, 20), samples("b", 2, 20, 20), samples("c", 1, 20, 20),
+        make_record(problem="b", strategy="best_of_n", n=64, prm="prm-qwen",
+                    leaves=tuple(make_leaf(True, i) for i in range(64))),
+    ]  # fmt: skip
+    row = next(row for row in summarise(records).rows if row.n == 20)
+    assert {bin: share["problems"] for bin, share in row.by_difficulty.items()} == {
+        "easy": 1, "medium": 1, "hard": 1,
+    }  # fmt: skip
+    assert row.difficulty_of == "policy-160k"
+
+
+def test_without_majority_best_of_n_makes_the_bins(make_record, make_leaf):
+    leaves = tuple(make_leaf(i == 0, i) for i in range(4))
+    records = [make_record(strategy="best_of_n", n=4, prm="prm-qwen", leaves=leaves)]
+    (row,) = summarise(records).rows
+    assert row.by_difficulty == {"medium": {"problems": 1, "accuracy": 1.0}}
+
+
+def test_fewer_than_four_samples_make_no_bins(make_record, make_leaf):
+    leaves = tuple(make_leaf(True, i) for i in range(3))
+    (row,) = summarise([make_record(strategy="majority", n=3, leaves=leaves)]).rows
+    assert (row.by_difficulty, row.difficulty_of) == ({}, None)
+
+
+def test_a_policy_without_samples_borrows_the_bins_of_the_headlines_small_one(make_run):
+    records = [r for r in make_run(12) if r.policy != "policy-2m" or r.strategy == "cot"]
+    large = next(row for row in summarise(records, SPEC).rows if row.policy == "policy-2m")
+    small = next(row for row in summarise(records, SPEC).rows if row.policy == "policy-160k")
+    assert large.difficulty_of == "policy-160k"
+    assert {b: s["problems"] for b, s in large.by_difficulty.items()} == {
+        b: s["problems"] for b, s in small.by_difficulty.items()
+    }
+    unnamed = next(row for row in summarise(records).rows if row.policy == "policy-2m")
+    assert (unnamed.by_difficulty, unnamed.difficulty_of) == ({}, None)
+
+
+def test_whole_chains_are_counted_only_where_they_are_known(make_record):
+    def accuracy(*verdicts):
+        records = [
+            make_record(problem=str(i), verdicts={"majority": verdict})
+            for i, verdict in enumerate(verdicts)
+        ]
+        return summarise(records).rows[0].sound_accuracy
+
+    right = Verdict(answer="7", correct=True, sound=True)
+    lucky = Verdict(answer="7", correct=True, sound=False)
+    wrong, unknown = Verdict(answer="8", correct=False), Verdict(answer="7", correct=True)
+    assert accuracy(right, lucky, wrong, right) == 0.5
+    assert accuracy(unknown, wrong) is None
+    assert accuracy(right, unknown) is None
+
+
+def test_summary_json_is_rounded_indented_and_in_the_order_of_the_fields(make_run):
+    summary = summarise(make_run(7), SPEC)
+    written = to_json(summary)
+    assert written == to_json(summarise(make_run(7), SPEC))
+    assert written.startswith(b'{\n  "rows": [\n    {\n      "task": "sums",\n')
+    read = json.loads(written)
+    assert list(read["rows"][0]) == [field.name for field in fields(Row)]
+    assert read["rows"][0]["accuracy"] == round(summary.rows[0].accuracy, 4)
+    assert read["headline"].keys() == asdict(summary.headline).keys()
+
+
+def test_no_records_make_an_empty_summary():
+    assert summarise([]).rows == ()

@@ -1,0 +1,121 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from orchestrator.report.headline import HeadlineSpec
+from orchestrator.report.summary import summarise
+from orchestrator.report.table import report
+from orchestrator.report.wording import amount, parameters
+
+SPEC = HeadlineSpec(
+    small="policy-160k", prm="prm-qwen", strategy="beam_search", n=16, vote="max_last",
+    large="policy-2m",
+)  # fmt: skip
+
+
+def printed(records, *, spec=None, width=100, **options) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(report(summarise(records, spec), **options))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_no_line_is_too_wide_and_nothing_is_cut(make_run, width):
+    text = printed(make_run(15), spec=SPEC, width=width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [80, 92, 100, 140])
+def test_every_number_of_a_row_stands_in_its_line(make_run, width):
+    records = make_run(15)
+    text = printed(records, spec=SPEC, width=width)
+    digits = 0 if width == 80 else 1
+    for row in summarise(records, SPEC).rows:
+        if (row.strategy, row.vote) != ("dvts", "max_last"):
+            continue
+        shares = [row.by_difficulty.get(bin) for bin in ("easy", "medium", "hard")]
+        bins = [f"{100 * share['accuracy']:.{digits}f}" if share else "–" for share in shares]
+        pattern = (
+            rf"DVTS +{row.n} +max_last +{100 * row.accuracy:.1f}[* ] +"
+            rf"\[{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}\] +"
+            rf"{row.policy_tokens / row.problems:,.0f} +{row.prm_tokens / row.problems:,.0f} +"
+            rf"{'/'.join(bins) if width == 80 else ' +'.join(bins)} *\n"
+        )
+        assert re.search(pattern, text), pattern
+
+
+def test_in_the_narrowest_terminal_names_wrap_and_numbers_stay_whole(make_run):
+    records = make_run(15)
+    text = printed(records, spec=SPEC, width=66)
+    for row in summarise(records, SPEC).rows:
+        if (row.strategy, row.vote) == ("dvts", "max_last"):
+            assert f"[{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]" in text
+            assert f"{row.prm_tokens / row.problems:,.0f} " in text
+
+
+def test_piped_output_has_no_colours(make_run):
+    assert "\x1b" not in printed(make_run(5), spec=SPEC)
+
+
+def test_policies_and_prms_head_their_rows(make_run):
+    text = printed(make_run(5))
+    for title in ("policy-160k (0.16M) without a PRM", "policy-2m (2.16M) under prm-shepherd"):
+        assert title in text
+
+
+def test_each_strategy_shows_one_vote_unless_all_are_asked_for(make_run):
+    records = make_run(5)
+    assert "max_min" not in printed(records)
+    assert "summary.json" in printed(records)
+    everything = printed(records, every_vote=True)
+    assert all(vote in everything for vote in ("max_min", "weighted_prod", "max_avg"))
+
+
+def test_the_best_of_a_policy_and_n_is_marked(make_record):
+    records = [
+        make_record(strategy="majority", n=4, correct=False),
+        make_record(strategy="self_made", n=4, correct=True),
+    ]
+    text = printed(records)
+    assert re.search(r"majority +4 +majority +0.0 ", text)
+    assert re.search(r"self made +4 +majority +100.0\*", text)
+
+
+def test_the_best_by_difficulty_is_called_an_oracles_choice(make_run):
+    text = printed(make_run(30))
+    assert "an oracle's choice" in text
+    assert re.search(r"policy-160k \(0.16M\) under prm-qwen, N = 64\s+easy: ", text)
+
+
+def test_failures_borrowed_bins_and_limits_are_noted(make_run, make_record):
+    records = [r for r in make_run(6) if r.policy != "policy-2m" or r.strategy == "cot"]
+    failed = make_record(problem="extra", verdicts={}, error="gone", ran_out="requests")
+    text = printed([*records, failed], spec=SPEC)
+    assert "The bins of policy-2m are by the pass@1 of policy-160k." in text
+    assert "Problems that failed, counted as wrong: 1." in text
+    assert "Trees that a limit cut short: 1." in text
+
+
+def test_no_records_are_said_to_be_none():
+    assert printed([]).strip() == "No records yet."
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(163_968, "0.16M"), (2_160_256, "2.16M"), (13_500_000, "13.5M"), (1_236_000_000, "1.24B"),
+     (7_000_000_000, "7B"), (405_000_000_000, "405B"), (999_900_000, "1B"), (812, "812")],
+)  # fmt: skip
+def test_sizes_are_short(count, text):
+    assert parameters(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(12.4, "12"), (1234, "1,234"), (99_999, "99,999"), (100_000, "100k"), (1_200_000, "1.2M")],
+)
+def test_amounts_fit_six_characters(count, text):
+    assert amount(count) == text
+    assert len(text) <= 6
