@@ -5,7 +5,7 @@ its answer's usage is known; both count against the scope and all its ancestors,
 trees cannot overdraw the run's budget between them.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 from orchestrator.errors import BudgetExhausted
 
@@ -22,12 +22,20 @@ class Spend:
 
     def __add__(self, other: "Spend") -> "Spend":
         return Spend(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+            policy_tokens=self.policy_tokens + other.policy_tokens,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            prm_tokens=self.prm_tokens + other.prm_tokens,
+            requests=self.requests + other.requests,
         )
 
-    def __sub__(self, other: "Spend") -> "Spend":
+    def __neg__(self) -> "Spend":
         return Spend(
-            **{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)}
+            policy_tokens=-self.policy_tokens,
+            prompt_tokens=-self.prompt_tokens,
+            cached_tokens=-self.cached_tokens,
+            prm_tokens=-self.prm_tokens,
+            requests=-self.requests,
         )
 
 
@@ -39,45 +47,49 @@ class Limits:
     prm_tokens: int | None = None
     requests: int | None = None
 
+    def first_exceeded(self, total: Spend) -> tuple[str, int] | None:
+        """The name and size of a limit that ``total`` passes, if any."""
+        for name, allowed, used in (
+            ("policy_tokens", self.policy_tokens, total.policy_tokens),
+            ("prm_tokens", self.prm_tokens, total.prm_tokens),
+            ("requests", self.requests, total.requests),
+        ):
+            if allowed is not None and used > allowed:
+                return name, allowed
+        return None
 
-@dataclass(slots=True)
+
 class Ledger:
-    """One scope: what it spent and reserved, within its limits and its parent's."""
+    """One scope: what it spent and reserved, within its limits and its ancestors'."""
 
-    name: str = "run"
-    limits: Limits = field(default_factory=Limits)
-    parent: "Ledger | None" = None
-    spent: Spend = field(default_factory=Spend)
-    reserved: Spend = field(default_factory=Spend)
+    def __init__(
+        self, name: str = "run", limits: Limits | None = None, parent: "Ledger | None" = None
+    ) -> None:
+        self.name = name
+        self.limits = limits or Limits()
+        self.spent = Spend()
+        self.reserved = Spend()
+        self._lineage: tuple[Ledger, ...] = (self, *(parent._lineage if parent else ()))
 
     def scope(self, name: str, limits: Limits | None = None) -> "Ledger":
         """A nested scope: what it spends counts here too."""
-        return Ledger(name, limits or Limits(), self)
+        return Ledger(name, limits, self)
 
     def reserve(self, amount: Spend) -> None:
         """Set ``amount`` aside here and in every ancestor.
 
         Raises ``BudgetExhausted``, with nothing set aside, where some scope's limit is passed.
         """
-        for ledger in self._lineage():
-            ledger._check(amount)
-        for ledger in self._lineage():
+        for ledger in self._lineage:
+            exceeded = ledger.limits.first_exceeded(ledger.spent + ledger.reserved + amount)
+            if exceeded is not None:
+                raise BudgetExhausted(*exceeded, ledger.name)
+        for ledger in self._lineage:
             ledger.reserved += amount
 
     def settle(self, reserved: Spend, actual: Spend) -> None:
         """Turn a reservation into what was really spent."""
-        for ledger in self._lineage():
-            ledger.reserved -= reserved
+        returned = -reserved
+        for ledger in self._lineage:
+            ledger.reserved += returned
             ledger.spent += actual
-
-    def _lineage(self) -> "list[Ledger]":
-        return [self, *(self.parent._lineage() if self.parent else [])]
-
-    def _check(self, amount: Spend) -> None:
-        for f in fields(self.limits):
-            allowed = getattr(self.limits, f.name)
-            if allowed is None:
-                continue
-            used = getattr(self.spent, f.name) + getattr(self.reserved, f.name)
-            if used + getattr(amount, f.name) > allowed:
-                raise BudgetExhausted(f.name, allowed, self.name)

@@ -60,23 +60,24 @@ class Node:
 
         Its scores are this node's until a PRM scores it.
         """
-        return replace(
-            self,
+        return Node(
+            question=self.question,
             path=(*self.path, index),
             seed=derive_seed(self.seed, index),
             steps=(*self.steps, *steps),
-            finish=finish,
             token_ids=token_ids,
+            finish=finish,
+            scores=self.scores,
             tokens=self.tokens + step_tokens,
             step_tokens=step_tokens,
             prompt_tokens=prompt_tokens,
             cached_tokens=cached_tokens,
-            prm_tokens=0,
         )
 
     def fork(self, index: int) -> "Node":
         """The same state as the root of an independent subtree, with randomness of its own."""
-        return replace(self, path=(*self.path, index), seed=derive_seed(self.seed, index))
+        seed = derive_seed(self.seed, "fork", index)
+        return replace(self, path=(*self.path, index), seed=seed)
 
     def scored(self, scores: Sequence[float], prm_tokens: int = 0) -> "Node":
         return replace(self, scores=tuple(scores), prm_tokens=prm_tokens)

@@ -36,11 +36,26 @@ class HttpPolicy(ABC):
     prompt: Prompt
     separator: str = "\n\n"
 
-    @abstractmethod
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        """The port's ``extend``; a context overflow comes back as one child that ended so."""
+        """The port's ``extend``; a context overflow comes back as one child that ended so.
 
-    def _chat(self, node: Node, n: int, sampling: Sampling, *, token_ids: bool) -> ChatRequest:
+        vLLM refuses a ``max_tokens`` beyond the room its context has left. Such a request goes
+        out again without one, which lets the server fill that room and no more.
+        """
+        for most in (sampling.max_tokens, None):
+            try:
+                return await self._ask(node, n, sampling, most)
+            except ContextOverflow:
+                continue
+        return [node.child(0, (), finish="overflow")]
+
+    @abstractmethod
+    async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
+        """``extend`` in one request, of at most so many tokens a sample."""
+
+    def _chat(
+        self, node: Node, n: int, sampling: Sampling, most: int | None, *, token_ids: bool
+    ) -> ChatRequest:
         messages = self.prompt(node.question)
         if node.steps:
             messages = [*messages, {"role": "assistant", "content": node.text}]
@@ -49,14 +64,16 @@ class HttpPolicy(ABC):
             add_generation_prompt=not node.steps,
             continue_final_message=bool(node.steps),
             return_token_ids=token_ids,
-            **self._common(node, n, sampling),  # type: ignore[arg-type]
+            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
         )
 
-    def _common(self, node: Node, n: int, sampling: Sampling) -> dict[str, object]:
+    def _common(
+        self, node: Node, n: int, sampling: Sampling, most: int | None
+    ) -> dict[str, object]:
         return {
             "model": self.transport.endpoint.model,
             "n": n,
-            "max_tokens": sampling.max_tokens,
+            "max_tokens": most,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": node.seed,
@@ -73,14 +90,19 @@ class HttpPolicy(ABC):
         usage: Usage,
         prompt_ids: tuple[int, ...] | None,
     ) -> list[Node]:
+        url = self.transport.endpoint.urls[0]
+        choices = sorted(choices, key=lambda choice: choice.index)
         if len(choices) != n:
-            url = self.transport.endpoint.urls[0]
             raise BadResponse(
                 f"{url} returned {len(choices)} choices where {n} were asked for", url=url
             )
+        if [choice.index for choice in choices] != list(range(n)):
+            raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
+        if prompt_ids is not None and any(choice.token_ids is None for choice in choices):
+            raise self._without_token_ids()
         even_share = usage.completion_tokens // n
         children = []
-        for choice in sorted(choices, key=lambda choice: choice.index):
+        for choice in choices:
             text = (
                 choice.text
                 if isinstance(choice, CompletionChoice)
@@ -104,6 +126,12 @@ class HttpPolicy(ABC):
                 )
             )
         return children
+
+    def _without_token_ids(self) -> BadResponse:
+        url = self.transport.endpoint.urls[0]
+        return BadResponse(
+            f"{url} does not return token ids: set `continuation: chat` for it", url=url
+        )
 
     def _finish(
         self, choice: ChatChoice | CompletionChoice, text: str, sampling: Sampling
@@ -131,10 +159,7 @@ class TokenPolicy(HttpPolicy):
                 )
                 ids = chat.prompt_token_ids
                 if ids is None:
-                    url = self.transport.endpoint.urls[0]
-                    raise BadResponse(
-                        f"{url} does not return token ids: set `continuation: chat` for it", url=url
-                    )
+                    raise self._without_token_ids()
                 return self._children(node, n, sampling, chat.choices, chat.usage, tuple(ids))
             completion = await self.transport.post(
                 "/v1/completions",

@@ -136,12 +136,14 @@ class Transport:
             raise EndpointUnavailable(
                 f"{url} did not answer within {self.endpoint.timeout:g} s", url=url
             ) from error
-        except aiohttp.InvalidURL as error:
-            raise EndpointRefused(f"{url!r} is not a URL", url=url) from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise EndpointRefused(
+                f"{url!r} is not a URL: write it as http://host:port or https://host", url=url
+            ) from error
         except aiohttp.ClientConnectorError as error:
             raise EndpointUnavailable(
-                f"nothing answers at {url} ({error.os_error.strerror or error.os_error}): "
-                "is the server running, and the port right?",
+                f"nothing answers at {url} ({_reason(error.os_error)}): is the server running, and "
+                "the port right?",
                 url=url,
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -166,6 +168,13 @@ class Transport:
                 f"{answered!r}: name the model it serves",
                 url=url,
             )
+
+
+def _reason(error: OSError) -> str:
+    # asyncio puts its own words and the address, which the URL holds already, in place of these
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return error.strerror or str(error)
 
 
 def _what_it_is(content: bytes) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
@@ -54,7 +55,7 @@ async def solve(
     except (EndpointUnavailable, BadResponse) as failure:
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
-    classes = await equivalence(ports, [leaf.answer for leaf in graded])
+    electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
     return Record(
         cell=cell.id,
         task=cell.task,
@@ -67,7 +68,7 @@ async def solve(
         settings=cell.settings,
         problem=problem.id,
         level=problem.level,
-        verdicts={vote: _verdict(elect(vote, leaves, classes), graded) for vote in cell.votes},
+        verdicts={vote: _verdict(elect(vote, leaves, electorate), graded) for vote in cell.votes},
         policy_tokens=scope.spent.policy_tokens,
         prompt_tokens=scope.spent.prompt_tokens,
         cached_tokens=scope.spent.cached_tokens,
@@ -99,20 +100,3 @@ def _verdict(elected: int | None, leaves: Sequence[LeafRecord]) -> Verdict:
         return Verdict(answer=None, correct=False, sound=None)
     leaf = leaves[elected]
     return Verdict(answer=leaf.answer, correct=leaf.correct, sound=leaf.sound)
-
-
-async def equivalence(ports: Ports, answers: Sequence[str | None]) -> list[int | None]:
-    """The class of equal answers each answer belongs to; None for none."""
-    members: dict[str, int] = {}
-    leaders: list[str] = []
-    for answer in dict.fromkeys(answers):
-        if answer is None:
-            continue
-        for number, leader in enumerate(leaders):
-            if await ports.grader.equal(answer, leader):
-                members[answer] = number
-                break
-        else:
-            members[answer] = len(leaders)
-            leaders.append(answer)
-    return [None if answer is None else members[answer] for answer in answers]

@@ -50,7 +50,7 @@ class Once(Generic[K, V]):
         futures: dict[K, asyncio.Future[V]] = {key: loop.create_future() for key in missing}
         self._values |= futures
         try:
-            computed = await compute(missing)
+            values = dict(zip(missing, await compute(missing), strict=True))
         except BaseException as error:
             for key, future in futures.items():
                 del self._values[key]
@@ -60,8 +60,8 @@ class Once(Generic[K, V]):
                 else:
                     future.cancel()
             raise
-        for future, value in zip(futures.values(), computed, strict=True):
-            future.set_result(value)
+        for key, future in futures.items():
+            future.set_result(values[key])
 
 
 class SharedPolicy:
@@ -92,14 +92,9 @@ class SharedPRM:
 
     def __init__(self, prm: PRM) -> None:
         self.prm = prm
-        self._scored: Once[tuple[str, int, tuple[int, ...]], Node] = Once()
+        self._scored: Once[Node, Node] = Once()
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         if not all(node.is_finished and len(node.path) == 1 for node in nodes):
             return await self.prm.score(nodes)
-        by_key = {(node.question, node.seed, node.path): node for node in nodes}
-
-        async def score(keys: Sequence[tuple[str, int, tuple[int, ...]]]) -> list[Node]:
-            return await self.prm.score([by_key[key] for key in keys])
-
-        return await self._scored.get(list(by_key), score)
+        return await self._scored.get(nodes, self.prm.score)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from servers.tiny.batching import plan
 from servers.tiny.jobs import Job, TokenLogprob
-from servers.tiny.prefix_cache import Match, PrefixCache
+from servers.tiny.prefix_cache import PrefixCache
 from servers.tiny.rows import Rows
 from servers.tiny.runtime import MIN_ROWS, Runtime
 from servers.tiny.sampling import row_keys, sample, uniforms
@@ -106,19 +106,21 @@ class Generator:
         if not groups:
             return
         now = time.monotonic()
+        for group in groups:
+            self._stats.queue_time.observe(now - group.job.ticket.arrived)
+        new = [len(group.ids) - self._cache.match(group.ids).length for group in groups]
+        for batch in plan(new, tokens=_PREFILL_TOKENS):
+            self._prefill([groups[i] for i in batch])
+
+    def _prefill(self, groups: Sequence[_Group]) -> None:
+        """Compute prompts, give each choice a row, and sample its first token."""
+        # Looked up again: the batch before this one may have evicted what was there.
         matches = [self._cache.match(group.ids) for group in groups]
         for group, match in zip(groups, matches, strict=True):
             group.job.cached_tokens += match.length
             self._stats.cache_queries += len(group.ids)
             self._stats.cache_hits += match.length
             self._stats.prompt_tokens += len(group.ids)
-            self._stats.queue_time.observe(now - group.job.ticket.arrived)
-        new = [len(g.ids) - m.length for g, m in zip(groups, matches, strict=True)]
-        for batch in plan(new, tokens=_PREFILL_TOKENS):
-            self._prefill([groups[i] for i in batch], [matches[i] for i in batch])
-
-    def _prefill(self, groups: Sequence[_Group], matches: Sequence[Match]) -> None:
-        """Compute prompts, give each choice a row, and sample its first token."""
         rows, first = self._batch, self._batch.count
         news = [g.ids[m.length :] for g, m in zip(groups, matches, strict=True)]
         length = max(MIN_ROWS, *map(len, news))

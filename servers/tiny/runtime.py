@@ -72,7 +72,17 @@ class Runtime:
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
         self.unembedding = self.embedding.t().contiguous()
-        self.score = {k: w for k, w in weights.items() if k.startswith("score.")}
+        if self.shape.is_prm_head:
+            first, second = (
+                (weights[f"score.{i}.weight"].t().contiguous(), weights[f"score.{i}.bias"])
+                for i in (0, 2)
+            )
+            self.score = first
+            # Two columns become sixteen, for the order of summation's sake.
+            self.score_out = (
+                F.pad(second[0], (0, KEY_STEP - 2)),
+                F.pad(second[1], (0, KEY_STEP - 2)),
+            )
         # Padding may reach past the context, never past twice its length.
         angles = torch.outer(
             torch.arange(2 * self.context).double(),
@@ -169,10 +179,9 @@ class Runtime:
 
     def step_scores(self, hidden: Tensor) -> Tensor:
         """A process reward model's two logits ``(rows, 2)`` at hidden states of step tags."""
-        h = _at_least_min_rows(hidden)
-        h = F.relu(F.linear(h, self.score["score.0.weight"], self.score["score.0.bias"]))
-        h = F.linear(h, self.score["score.2.weight"], self.score["score.2.bias"])
-        return h[: len(hidden)]
+        (weight, bias), (weight_out, bias_out) = self.score, self.score_out
+        h = torch.addmm(bias, _at_least_min_rows(hidden), weight).relu_()
+        return torch.addmm(bias_out, h, weight_out)[: len(hidden), :2]
 
 
 def _at_least_min_rows(x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Batched scoring for one model: step scores at tags, and next-token probabilities of labels."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from servers.tiny.batching import plan
-from servers.tiny.prefix_cache import BLOCK, Match, Pair, PrefixCache
+from servers.tiny.prefix_cache import BLOCK, Pair, PrefixCache
 from servers.tiny.runtime import MIN_ROWS, Runtime
 from servers.tiny.stats import Stats
 from servers.tiny.ticket import Ticket
@@ -84,11 +85,10 @@ class Scorer:
             self._stats.queue_time.observe(now - job.ticket.arrived)
             self._queue += [_Item(job, index) for index in range(len(job.inputs))]
         self._queue = [item for item in self._queue if not item.job.ticket.cancelled]
-        items, matches = self._choose()
+        items, new = self._choose()
         self._stats.scoring, self._stats.waiting_to_score = len(items), len(self._queue)
-        new = [len(item.ids) - match.length for item, match in zip(items, matches, strict=True)]
         for batch in plan(new, tokens=_PREFILL_TOKENS):
-            self._score([items[i] for i in batch], [matches[i] for i in batch])
+            self._score([items[i] for i in batch])
         self._stats.scoring = 0
         self._stats.cache_usage = self._cache.usage
         return bool(items or self._queue)
@@ -98,13 +98,13 @@ class Scorer:
         for job in {item.job for item in self._queue} | {*self._inbox}:
             job.ticket.fail(error)
 
-    def _choose(self) -> tuple[list[_Item], list[Match]]:
-        """Take the next batch off the queue.
+    def _choose(self) -> tuple[list[_Item], list[int]]:
+        """Take the next sequences off the queue, and how many tokens of each are not cached.
 
         Where two sequences share a long beginning that is not cached yet, the second waits for the
         next batch and finds it there.
         """
-        items, matches, later = list[_Item](), list[Match](), list[_Item]()
+        items, new, later = list[_Item](), list[int](), list[_Item]()
         coming = set[tuple[int, tuple[int, ...]]]()
         for item in self._queue:
             if len(items) == _BATCH:
@@ -119,11 +119,13 @@ class Scorer:
             if len(next_tokens) == _WORTH_WAITING:
                 coming.add(beginning)
             items.append(item)
-            matches.append(match)
+            new.append(len(item.ids) - match.length)
         self._queue = later
-        return items, matches
+        return items, new
 
-    def _score(self, items: Sequence[_Item], matches: Sequence[Match]) -> None:
+    def _score(self, items: Sequence[_Item]) -> None:
+        # Looked up again: the batch before this one may have evicted what was there.
+        matches = [self._cache.match(item.ids) for item in items]
         starts = [match.length for match in matches]
         news = [item.ids[start:] for item, start in zip(items, starts, strict=True)]
         length = max(MIN_ROWS, *map(len, news))
@@ -169,9 +171,9 @@ class Scorer:
             logits = self._runtime.step_scores(tagged)
         else:
             logits = self._runtime.logits(tagged)[:, list(self._tags.labels)]
-        found = zip(rows.tolist(), positions.tolist(), logits.softmax(-1).tolist(), strict=True)
+        found = zip(rows.tolist(), positions.tolist(), logits.tolist(), strict=True)
         for row, position, (first, second) in found:
-            scores[row].append((position, (first, second)))
+            scores[row].append((position, _softmax(first, second)))
         return scores
 
     def _label_logprobs(
@@ -185,3 +187,10 @@ class Scorer:
         for row, values in zip(asking, logprobs, strict=True):
             item = items[row]
             item.job.label_logprobs[item.index] = values[list(item.job.labels)].tolist()
+
+
+def _softmax(first: float, second: float) -> Pair:
+    """In Python, as torch's last bit depends on how many rows there are."""
+    high = max(first, second)
+    a, b = math.exp(first - high), math.exp(second - high)
+    return a / (a + b), b / (a + b)

@@ -1,5 +1,6 @@
 """The one thread that computes, for all models in turn."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,6 +8,8 @@ from typing import Protocol
 import torch
 
 from servers.tiny.ticket import EngineDead
+
+_log = logging.getLogger(__name__)
 
 
 class Lane(Protocol):
@@ -59,8 +62,8 @@ class Worker:
                         pass
         except Exception as error:
             self.failure = error
+            _log.exception("the compute thread failed: nothing more will be answered")
             self._fail_all(error)
-            raise
 
     def _round(self) -> bool:
         """One step of every lane; False where none had work."""

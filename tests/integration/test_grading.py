@@ -16,7 +16,8 @@ from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 from orchestrator.tasks import answers as reading
 from orchestrator.tasks.datasets import TaskSource, load
-from orchestrator.tasks.grader import MathGrader, classes
+from orchestrator.core.equivalence import classes
+from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.records import Fields
 
 REPOSITORY = Path(__file__).parents[2]

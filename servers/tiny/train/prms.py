@@ -23,13 +23,14 @@ from servers.tiny.problems import MAX_DEPTH, OPERATORS
 from servers.tiny.runtime import Runtime
 from servers.tiny.tokenizer import END, QWEN_TAG, SHEPHERD_TAG, START
 from servers.tiny.train.facts import draw_facts
-from servers.tiny.train.policies import LADDER
 from servers.tiny.train.traces import NO_TARGET, ErrorModel, Trace, corrupted, sampled
 from servers.tiny.train.vocabulary import Vocabulary
 
 BATCH = 12
 AUXILIARY = 0.5
 """Weight of predicting the right result at each tag."""
+JUDGED = ("policy-160k", "policy-430k")
+"""The policies whose steps the PRMs are made to judge."""
 FACTS_UNTIL, WINDOW_UNTIL = 0.28, 0.65
 """Shares of training: single facts first, then chains under an attention window that opens."""
 
@@ -186,7 +187,7 @@ class PRMTrainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * scale
             loss, right = self._loss(*self._next_batch(update, done))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -234,7 +235,7 @@ def train_prm(recipe: Recipe, tokenizer: Any, models: Path, scratch: Path) -> No
     """Train one PRM on the policies in ``models`` and write its folder there."""
     cpu = time.process_time()
     rng = random.Random(recipe.seed)
-    policies = [Runtime(models / rung.name) for rung in LADDER]
+    policies = [Runtime(models / name) for name in JUDGED]
     traces = sampled(policies, tokenizer, 6000, rng, split="train") if recipe.on_policy else []
     start = models / recipe.start
     trainer = PRMTrainer(

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from orchestrator.tasks.grader import MathGrader, classes
+from orchestrator.core.equivalence import classes
+from orchestrator.tasks.grader import MathGrader
 
 
 class Algebra:
