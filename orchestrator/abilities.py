@@ -1,9 +1,8 @@
-"""What ``orchard check`` found, as a table."""
+"""What ``orchard check`` found, for a person to read."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 _ABILITIES = {
@@ -14,25 +13,36 @@ _ABILITIES = {
 }
 
 
-def abilities_table(endpoints: Sequence[dict[str, Any]]) -> Table:
-    """One row an endpoint: whether it works, its context length and what it can do."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("endpoint", "model", "at", "context", "can do"):
-        table.add_column(heading, overflow="fold")
-    for found in endpoints:
-        if "error" in found:
-            can_do = Text(found["error"], style="red")
-        elif found["role"] == "prm":
-            can_do = Text("scores every step")
-        else:
-            can = [label for key, label in _ABILITIES.items() if found[key]]
-            cannot = [label for key, label in _ABILITIES.items() if not found[key]]
-            can_do = Text(", ".join(can) + (f"; not: {', '.join(cannot)}" if cannot else ""))
-        table.add_row(
-            found["name"],
-            found["model"],
-            "\n".join(found["urls"]),
-            str(found.get("context") or "unknown"),
-            can_do,
-        )
-    return table
+def abilities(endpoints: Sequence[dict[str, Any]]) -> Text:
+    """A paragraph an endpoint: where it is, and what it can do or why it cannot work.
+
+    Lines are never broken, so that a URL can be copied at any width of the terminal.
+    """
+    return Text("\n").join(_paragraph(found) for found in endpoints)
+
+
+def _paragraph(found: dict[str, Any]) -> Text:
+    failed = "error" in found
+    text = Text()
+    text.append("✗ " if failed else "✓ ", style="bold red" if failed else "bold green")
+    text.append(found["name"], style="bold")
+    text.append(f" ({'policy' if found['role'] == 'policy' else 'PRM'})\n")
+    for label, value in _lines(found).items():
+        text.append(f"    {label:<9}", style="dim")
+        text.append(f"{value}\n", style="red" if label == "problem" else "")
+    return text
+
+
+def _lines(found: dict[str, Any]) -> dict[str, str]:
+    lines = {"at": "  ".join(found["urls"]), "model": found["model"]}
+    if "error" in found:
+        return {**lines, "problem": found["error"]}
+    lines["context"] = (
+        f"{found['context']} tokens" if found["context"] else "the server does not say"
+    )
+    if found["role"] == "prm":
+        return {**lines, "can do": "scores every step"}
+    can = [label for key, label in _ABILITIES.items() if found[key]]
+    cannot = [label for key, label in _ABILITIES.items() if not found[key]]
+    lines |= {"can do": ", ".join(can)} if can else {}
+    return lines | ({"cannot": ", ".join(cannot)} if cannot else {})

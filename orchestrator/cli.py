@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.errors import OrchardError, RunError
@@ -42,12 +43,10 @@ def main() -> None:
     try:
         app()
     except OrchardError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]orchard:[/] {_plain(error)}")
+        line = " ".join(str(error).split())
+        said = Text.assemble(("orchard:", "bold red"), " ", line)
+        Console(stderr=True, soft_wrap=True).print(said)
         sys.exit(1)
-
-
-def _plain(error: Exception) -> str:
-    return " ".join(str(error).split()).replace("[", r"\[")
 
 
 @app.callback(invoke_without_command=True)
@@ -126,7 +125,7 @@ def check(
 async def _check(config: "RunConfig", as_json: bool) -> bool:
     import tempfile
 
-    from orchestrator.abilities import abilities_table
+    from orchestrator.abilities import abilities
     from orchestrator.compose import connections, plan, started_servers
 
     planned = plan(config)
@@ -146,21 +145,25 @@ async def _check(config: "RunConfig", as_json: bool) -> bool:
                 try:
                     entry |= await connection.probe()
                 except OrchardError as error:
-                    entry["error"] = str(error)
+                    entry["error"] = str(error).removeprefix(f"{connection.name}: ")
                 found.append(entry)
     size = {"cells": len(planned.cells), "problems": len(planned.problems)}
     if as_json:
         typer.echo(json.dumps({**size, "endpoints": found}, indent=2))
     else:
-        console = Console()
-        console.print(abilities_table(found))
-        console.print(f"{size['cells']} cells over {size['problems']} problems")
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(abilities(found))
+        console.print(", ".join(_count(count, noun) for noun, count in size.items()))
     return any("error" in entry for entry in found)
+
+
+def _count(count: int, plural: str) -> str:
+    return f"{count} {plural if count != 1 else plural.removesuffix('s')}"
 
 
 def _execute(path: Path, overrides: list[str], out: Path, as_json: bool, command: str) -> None:
     """Run a config into a directory, and report."""
-    from orchestrator.compose import headline
+    from orchestrator.compose import headline, plan
     from orchestrator.config import load
     from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
@@ -168,13 +171,13 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool, command
     from orchestrator.session import Stopped, carry_out, claim
 
     config = load(path, overrides)
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    if "--out" not in command:
-        command += f" --out {shlex.quote(str(out))}"
+    planned = plan(config)
+    console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
+    command += f" --out {shlex.quote(str(out))}" + (" --json" if as_json else "")
     with Store(out) as store:
         claim(store, config)
         try:
-            carry_out(config, store, console)
+            carry_out(config, planned, store, console)
         except Stopped:
             console.print(f"Stopped. Every finished problem is kept; go on with:\n  {command}")
             sys.exit(130)
@@ -195,7 +198,10 @@ def _summary(run: Path, headline: "HeadlineSpec | None") -> "Summary":
     records = read_records(run)
     if not records:
         raise RunError(f"{run} holds no finished problem yet")
-    return summarise(records, headline)
+    try:
+        return summarise(records, headline)
+    except RunError:  # a run under way has not come to the headline's cells yet
+        return summarise(records)
 
 
 def _print(summary: "Summary", as_json: bool) -> None:

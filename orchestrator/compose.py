@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import __version__
-from orchestrator.config import EndpointConfig, PolicyConfig, PRMConfig, RunConfig
+from orchestrator.config import EndpointConfig, PolicyConfig, PRMConfig, RunConfig, nearest
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
@@ -84,12 +84,16 @@ def _chain_is_sound(problem: Problem, solution: str) -> bool:
 def started_servers(config: RunConfig, logs: Path) -> Iterator[list[str]]:
     """The URLs of the servers a config wants started; they end with the block.
 
-    Raises ``ConfigError`` where the embedded models' packages are not installed.
+    Raises ``ConfigError`` where the embedded models' packages are not installed, or a model is
+    none of them, and ``ServerError``.
     """
-    if config.servers.tiny is None:
+    endpoints: dict[str, EndpointConfig] = {**config.policies, **config.prms}
+    served = {each.model or name for name, each in endpoints.items() if not each.url}
+    if config.servers.tiny is None or not served:
         yield []
         return
-    missing = [name for name in ("torch", "tokenizers", "safetensors") if not _installed(name)]
+    needed = ("jinja2", "safetensors", "tokenizers", "torch", "transformers")
+    missing = [name for name in needed if not _installed(name)]
     if missing:
         raise ConfigError(
             f"the embedded models need {', '.join(missing)}: pip install 'orchard-tts[tiny]'"
@@ -97,16 +101,25 @@ def started_servers(config: RunConfig, logs: Path) -> Iterator[list[str]]:
     from servers.tiny.launch import Spec, TinyServerError, serve
     from servers.tiny.shipped import shipped_models
 
-    served = {config.policies[name].model or name for name in config.policies}
-    served |= {config.prms[name].model or name for name in config.prms}
-    models = {name: folder for name, folder in shipped_models().items() if name in served}
+    shipped = shipped_models()
+    if unknown := sorted(served - shipped.keys()):
+        raise ConfigError(
+            f"no embedded model is named {unknown[0]!r}: {nearest(unknown[0], list(shipped))}; "
+            "a model served elsewhere needs its `url`"
+        )
+    models = {name: shipped[name] for name in sorted(served)}
     specs = [Spec(models=models)] * config.servers.tiny.replicas
     with ExitStack() as stack:
         try:
             servers = stack.enter_context(serve(*specs, logs=logs))
         except TinyServerError as error:
-            raise ServerError(str(error)) from error
+            raise ServerError(f"{error.reason}: {_last_line(error.log)}") from error
         yield [server.url for server in servers]
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _installed(name: str) -> bool:

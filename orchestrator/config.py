@@ -107,10 +107,13 @@ class EndpointConfig(Section):
         Raises ``ConfigError`` where there is no URL, or the key's variable is not set.
         """
         if not (self.url or urls):
-            raise ConfigError(f"{name} has no `url`, and no `servers` are started for it")
+            raise ConfigError(
+                f"{name} has no `url`, and no server is started for it: give it one, or let "
+                "`servers: {tiny: {}}` serve the embedded models"
+            )
         key = None
         if self.api_key_env is not None:
-            key = os.environ.get(self.api_key_env)
+            key = os.environ.get(self.api_key_env, "").strip()
             if not key:
                 raise ConfigError(f"{name} needs its API key: set ${self.api_key_env}")
         return Endpoint(
@@ -171,7 +174,7 @@ class CellsConfig(Section):
     strategy: Annotated[
         tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
     ]
-    n: Annotated[tuple[int, ...], BeforeValidator(as_list)] = ()
+    n: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
     votes: Annotated[
         tuple[Annotated[str, one_of("vote", VOTES)], ...], BeforeValidator(as_list)
     ] = ()
@@ -268,13 +271,42 @@ class RunConfig(Section):
         """All cells. Raises ``ConfigError``, with the place, for settings a strategy refuses."""
         policies = {k: Model(name=k, parameters=p.parameters) for k, p in self.policies.items()}
         prms = {k: Model(name=k, parameters=p.parameters) for k, p in self.prms.items()}
-        cells: list[Cell] = []
+        cells: dict[str, Cell] = {}
         for i, group in enumerate(self.cells):
             try:
-                cells += group.cells(self.task_name, policies, prms)
+                for cell in group.cells(self.task_name, policies, prms):
+                    if cell.id in cells:
+                        raise ConfigError(f"{cell.id} is there twice: name all its votes in one")
+                    cells[cell.id] = cell
             except ConfigError as error:
                 raise ConfigError(f"cells.{i}: {error}") from error
-        return cells
+        self._check_headline(list(cells.values()))
+        return list(cells.values())
+
+    def _check_headline(self, cells: Sequence[Cell]) -> None:
+        """Raises ``ConfigError`` where the headline compares what no cell, or several, would run:
+        better now than when everything is paid for."""
+        line = self.headline
+        if line is None:
+            return
+        large = [c for c in cells if (c.policy.name, c.strategy_name) == (line.large, "cot")]
+        small = [
+            c
+            for c in cells
+            if (c.policy.name, c.prm and c.prm.name) == (line.small, line.prm)
+            and (c.strategy_name, c.strategy.n) == (line.strategy, line.n)
+        ]
+        wanted = f"{line.strategy} of {line.small} under {line.prm} with n = {line.n}"
+        for found, what in ((large, f"cot of {line.large}"), (small, wanted)):
+            if not found:
+                raise ConfigError(
+                    f"headline: no cell is {what}; add it to `cells`, or name another"
+                )
+            if len(found) > 1:
+                raise ConfigError(f"headline: several cells are {what}; leave one of them")
+        if line.vote not in small[0].votes:
+            votes = ", ".join(small[0].votes)
+            raise ConfigError(f"headline.vote: its cell counts no {line.vote}, only {votes}")
 
     def identity(self) -> dict[str, Any]:
         """What the results depend on: all but where and how fast it runs."""
@@ -301,7 +333,7 @@ def validate(values: dict[str, Any], source: str) -> RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        said = str(first["msg"]).removeprefix("Value error, ")
+        said = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
         missing = "it is required" if first["type"] == "missing" else said
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise ConfigError(f"{source}: {place + ': ' if place else ''}{missing}{more}") from None
@@ -311,14 +343,17 @@ def validate(values: dict[str, Any], source: str) -> RunConfig:
 
 
 def _read(path: Path, including: tuple[Path, ...]) -> dict[str, Any]:
-    if path in including:
+    if path.resolve() in (one.resolve() for one in including):
         raise ConfigError(f"{path}: includes itself, by way of {including[-1]}")
     try:
         values = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
+        asked_by = f", which {including[-1]} includes" if including else ""
+        raise ConfigError(f"{path}: there is no such file{asked_by}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not text in UTF-8") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
@@ -349,22 +384,19 @@ def _override(values: dict[str, Any], override: str) -> None:
     *sections, last = key.split(".")
     place: Any = values
     for section in sections:
-        place = _enter(place, section, override)
-    if isinstance(place, list):
-        place[_index(place, last, override)] = value
-    else:
-        place[last] = value
+        index = _index(place, section, override)
+        if isinstance(place, dict) and place.get(index) is None:
+            place[index] = {}
+        place = place[index]
+    place[_index(place, last, override)] = value
 
 
-def _enter(place: Any, section: str, override: str) -> Any:
-    if isinstance(place, list):
-        return place[_index(place, section, override)]
-    if not isinstance(place, dict):
-        raise ConfigError(f"--set {override}: nothing lies below {section!r}")
-    return place.setdefault(section, {})
-
-
-def _index(place: list[Any], text: str, override: str) -> int:
-    if not text.isdigit() or int(text) >= len(place):
+def _index(place: Any, text: str, override: str) -> str | int:
+    """``text`` as a key of a section, or as the number of a list's item."""
+    if isinstance(place, dict):
+        return text
+    if not isinstance(place, list):
+        raise ConfigError(f"--set {override}: nothing lies below {place!r}")
+    if not text.isdecimal() or int(text) >= len(place):
         raise ConfigError(f"--set {override}: {text!r} is not one of its {len(place)} items")
     return int(text)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.runs.scheduler import Progress
 
-_LINE_EVERY = 10.0  # seconds between lines where the output is no terminal
+_FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
 
 
 class LiveProgress:
@@ -23,7 +23,7 @@ class LiveProgress:
         self.progress = progress
         self.console = console
         self.started = time.monotonic()
-        self._said = self.started
+        self._next_line = self.started + _FIRST_LINE
         self._live = (
             Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
             if console.is_terminal
@@ -46,8 +46,8 @@ class LiveProgress:
 
     def tick(self) -> None:
         now = time.monotonic()
-        if self._live is None and now - self._said >= _LINE_EVERY:
-            self._said = now
+        if self._live is None and now >= self._next_line:
+            self._next_line = now + _LINE_EVERY
             self.console.print(self._text(), soft_wrap=True, highlight=False)
 
     def _text(self) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import yaml
 from rich.console import Console
 
-from orchestrator.compose import open_ports, plan, probe_all, started_servers, versions
+from orchestrator.compose import open_ports, probe_all, started_servers, versions
 from orchestrator.config import RunConfig, validate
 from orchestrator.errors import RunError
 from orchestrator.progress import LiveProgress
@@ -25,9 +25,9 @@ class Stopped(Exception):
 def claim(store: Store, config: RunConfig) -> None:
     """Write the config into its directory, or check that the directory is of this run.
 
-    Raises ``RunError`` where it holds a run whose results this config would not give.
+    Raises ``RunError`` where it holds results that this config would not give.
     """
-    if (store.folder / CONFIG).exists():
+    if not store.is_empty and (store.folder / CONFIG).exists():
         before = validate(read_yaml(store.folder, CONFIG), str(store.folder / CONFIG)).identity()
         changed = list(_differences(before, config.identity()))
         if changed:
@@ -54,19 +54,21 @@ def _differences(before: Any, now: Any, place: str = "") -> list[str]:
     return [] if before == now else [f"{place}: {before} → {now}"]
 
 
-def carry_out(config: RunConfig, store: Store, console: Console) -> None:
-    """Run what is unfinished of a config; what gets finished stays finished.
+def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) -> None:
+    """Run what is unfinished of a plan; what gets finished stays finished.
 
     Raises ``Stopped`` on Ctrl-C and SIGTERM, and ``OrchardError``.
     """
-    planned = plan(config)
     if next(unfinished(planned, store), None) is None:
         return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with started_servers(config, store.folder / "logs") as urls:
             _until_stopped(_search(config, planned, store, urls, console))
     except KeyboardInterrupt:  # while no event loop handles it yet
         raise Stopped from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _search(

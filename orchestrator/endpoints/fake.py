@@ -114,7 +114,7 @@ class FakePolicy:
 class FakePRM:
     """A PRM that scores every step as its ``judge`` says.
 
-    A node of more words than ``context`` comes back finished as "overflow". ``failures`` and
+    A node without steps comes back as it is. A node of more words than ``context`` comes back finished as "overflow". ``failures`` and
     ``pause`` are as in ``FakePolicy``; the first node of a request stands for it.
     """
 
@@ -136,6 +136,8 @@ class FakePRM:
         return [self._scored(node) for node in nodes]
 
     def _scored(self, node: Node) -> Node:
+        if not node.steps:
+            return node
         read = words(node.question, *node.steps)
         if self.context is not None and read > self.context:
             return node.ended("overflow")

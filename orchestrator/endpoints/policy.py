@@ -100,7 +100,7 @@ class HttpPolicy(ABC):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
         if prompt_ids is not None and any(choice.token_ids is None for choice in choices):
             raise self._without_token_ids()
-        even_share = usage.completion_tokens // n
+        share, rest = divmod(usage.completion_tokens, n)
         children = []
         for choice in choices:
             text = (
@@ -120,7 +120,11 @@ class HttpPolicy(ABC):
                         if prompt_ids is not None and choice.token_ids is not None
                         else None
                     ),
-                    step_tokens=len(choice.token_ids) if choice.token_ids else even_share,
+                    step_tokens=(
+                        share + (choice.index < rest)
+                        if choice.token_ids is None
+                        else len(choice.token_ids)
+                    ),
                     prompt_tokens=usage.prompt_tokens,
                     cached_tokens=usage.cached_tokens,
                 )
@@ -148,47 +152,41 @@ class HttpPolicy(ABC):
 class TokenPolicy(HttpPolicy):
     """Continues by token ids, as vLLM and the embedded server allow."""
 
-    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        try:
-            if node.token_ids is None:
-                chat = await self.transport.post(
-                    "/v1/chat/completions",
-                    self._chat(node, n, sampling, token_ids=True),
-                    ChatResponse,
-                    affinity=node.question,
-                )
-                ids = chat.prompt_token_ids
-                if ids is None:
-                    raise self._without_token_ids()
-                return self._children(node, n, sampling, chat.choices, chat.usage, tuple(ids))
-            completion = await self.transport.post(
-                "/v1/completions",
-                CompletionRequest(
-                    prompt=node.token_ids,
-                    return_token_ids=True,
-                    **self._common(node, n, sampling),  # type: ignore[arg-type]
-                ),
-                CompletionResponse,
+    async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
+        if node.token_ids is None:
+            chat = await self.transport.post(
+                "/v1/chat/completions",
+                self._chat(node, n, sampling, most, token_ids=True),
+                ChatResponse,
                 affinity=node.question,
             )
-            return self._children(
-                node, n, sampling, completion.choices, completion.usage, node.token_ids
-            )
-        except ContextOverflow:
-            return [node.child(0, (), finish="overflow")]
+            ids = chat.prompt_token_ids
+            if ids is None:
+                raise self._without_token_ids()
+            return self._children(node, n, sampling, chat.choices, chat.usage, tuple(ids))
+        completion = await self.transport.post(
+            "/v1/completions",
+            CompletionRequest(
+                prompt=node.token_ids,
+                return_token_ids=True,
+                **self._common(node, n, sampling, most),  # type: ignore[arg-type]
+            ),
+            CompletionResponse,
+            affinity=node.question,
+        )
+        return self._children(
+            node, n, sampling, completion.choices, completion.usage, node.token_ids
+        )
 
 
 class ChatPolicy(HttpPolicy):
     """Continues an open assistant message."""
 
-    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        try:
-            chat = await self.transport.post(
-                "/v1/chat/completions",
-                self._chat(node, n, sampling, token_ids=False),
-                ChatResponse,
-                affinity=node.question,
-            )
-            return self._children(node, n, sampling, chat.choices, chat.usage, None)
-        except ContextOverflow:
-            return [node.child(0, (), finish="overflow")]
+    async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
+        chat = await self.transport.post(
+            "/v1/chat/completions",
+            self._chat(node, n, sampling, most, token_ids=False),
+            ChatResponse,
+            affinity=node.question,
+        )
+        return self._children(node, n, sampling, chat.choices, chat.usage, None)

@@ -157,7 +157,7 @@ class Transport:
             decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
         try:
             return decoder.decode(content)  # type: ignore[return-value]
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BadResponse(f"{url} {_what_it_is(content)} ({error})", url=url) from error
 
     def _check_model(self, answered: str, url: str) -> None:
@@ -216,7 +216,7 @@ def _message(content: bytes) -> str:
     try:
         error = msgspec.json.decode(content, type=ErrorResponse).error
         said = error if isinstance(error, str) else error.message
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         said = content[:200].decode(errors="replace")
     return " ".join(said.split())[:300]
 

@@ -24,7 +24,10 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class CompletionRequest(Request, kw_only=True, omit_defaults=True):
+    """``max_tokens`` null is all the room there is; left out, the API takes it for 16."""
+
     prompt: str | list[int] | tuple[int, ...]
+    max_tokens: int | None = 16
 
 
 class ChatRequest(Request, kw_only=True, omit_defaults=True):

@@ -13,6 +13,7 @@
 import fcntl
 import io
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,19 +42,24 @@ class Store:
     def __enter__(self) -> Self:
         """Raises ``RunError`` where the folder cannot be written, is in use or is damaged."""
         path = self.folder / RECORDS
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = io.FileIO(path, "a+")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{self.folder} is in use by another orchard: wait for it, or name another --out"
-            ) from None
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror}") from error
-        self._drop_torn_line()
-        for record in read_records(self.folder):
-            self._note(record)
+        with ExitStack() as on_failure:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._file = on_failure.enter_context(io.FileIO(path, "a+"))
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"{self.folder} is in use by another orchard: wait for it, or name another "
+                    "--out"
+                ) from None
+            except OSError as error:
+                raise RunError(
+                    f"cannot write {path}: {error.strerror}; name another --out"
+                ) from error
+            self._drop_torn_line()
+            for record in read_records(self.folder):
+                self._note(record)
+            on_failure.pop_all()
         return self
 
     def __exit__(
@@ -98,6 +104,12 @@ class Store:
         """The problems of a cell that need not be run again: those that did not fail."""
         return self._finished[cell]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no problem was recorded yet, not even a failed one."""
+        assert self._file is not None, "a Store is used inside `with`"
+        return self._file.seek(0, io.SEEK_END) == 0
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the run directory, whole or not at all."""
         path = self.folder / name
@@ -118,14 +130,14 @@ def read_records(folder: Path) -> list[Record]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}; is it a run directory?") from error
+        raise _unreadable(path, error) from error
     records: dict[tuple[str, str], Record] = {}
     for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
             record = _decode(line)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             if number == len(lines):
                 break  # half written by a process that was killed, or is writing still
             raise RunError(
@@ -140,7 +152,13 @@ def read_yaml(folder: Path, name: str) -> Any:
     path = folder / name
     try:
         return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"cannot read {path} ({error}); is it a run directory?") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+
+
+def _unreadable(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot read {path}: {error.strerror}; name a run directory, such as runs/demo"
+    )

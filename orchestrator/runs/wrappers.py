@@ -72,6 +72,6 @@ class Recorder:
         return nodes
 
     def leaves(self) -> list[Node]:
-        """The nodes nothing was grown from: the answers of a search that was cut short."""
+        """The nodes nothing was grown from, by path: the answers of a search cut short."""
         inner = {path[:-1] for path in self.seen}
-        return [node for path, node in self.seen.items() if path not in inner]
+        return [self.seen[path] for path in sorted(self.seen.keys() - inner)]

@@ -1,6 +1,7 @@
 """Where problems come from: named tasks, or any local file of JSON lines."""
 
 import importlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class HubTask:
                 f"{where} needs the package `datasets`, which is not installed. Run"
                 f" `pip install 'orchard-tts[datasets]'`, or give a local file: {_LOCAL}"
             ) from None
+        # it says at length, once for each retry, what the error below says in one line
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         try:
             return hub.load_dataset(self.hub, split=self.split)
         except Exception as error:  # the hub's client raises whatever its many layers raise

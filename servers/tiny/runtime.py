@@ -2,8 +2,9 @@
 
 A result never depends on its batch. MKL sums in one order for every matrix of at least 4 rows and
 16 columns, and in others for smaller ones, so rows are padded to ``MIN_ROWS`` and attended tokens
-to a multiple of ``KEY_STEP``: prefill and decode, alone or among 256 others, then agree to the last
-bit (on CPUs where MKL behaves so; elsewhere to rounding).
+to a multiple of ``KEY_STEP``. It cuts long sums into pieces of its own choice, so attended values
+are summed in blocks of ``KEY_BLOCK``. Prefill and decode, alone or among 256 others, then agree to
+the last bit (on CPUs where MKL behaves so; elsewhere to rounding).
 """
 
 import json
@@ -18,6 +19,7 @@ from servers.tiny.model import HEAD_DIM, NORM_EPS, ROPE_THETA, Shape
 
 MIN_ROWS = 4
 KEY_STEP = 16
+KEY_BLOCK = 128
 _PAIRS = HEAD_DIM // 2
 
 
@@ -124,7 +126,7 @@ class Runtime:
                 keys = seen[:, :, part].transpose(1, 2)
                 values = seen[:, :, self.width + part.start : self.width + part.stop]
                 weights = torch.baddbmm(mask, queries[:, :, part], keys).softmax(-1)
-                attended[:, :, part] = torch.bmm(weights, values)
+                attended[:, :, part] = _weighted_sum(weights, values)
             x = self._after_attention(layer, x, attended.view(-1, self.width))
         return F.rms_norm(x, (x.shape[-1],), self.norm, NORM_EPS).view(batch, length, -1)
 
@@ -153,7 +155,7 @@ class Runtime:
             seen = kv[:rows, :total]
             own_block.copy_(qkv[:, :width].unflatten(1, (heads, HEAD_DIM)))
             weights = torch.baddbmm(mask, queries, seen[:, :, :width].transpose(1, 2)).softmax(-1)
-            attended = torch.bmm(weights, seen[:, :, width:]).as_strided(*diagonal)
+            attended = _weighted_sum(weights, seen[:, :, width:]).as_strided(*diagonal)
             x = self._after_attention(layer, x, attended.reshape(rows, width))
         return F.rms_norm(x, (x.shape[-1],), self.norm, NORM_EPS)
 
@@ -182,6 +184,15 @@ class Runtime:
         (weight, bias), (weight_out, bias_out) = self.score, self.score_out
         h = torch.addmm(bias, _at_least_min_rows(hidden), weight).relu_()
         return torch.addmm(bias_out, h, weight_out)[: len(hidden), :2]
+
+
+def _weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
+    """``weights (batch, queries, keys) @ values (batch, keys, size)``, block after block."""
+    total = torch.bmm(weights[:, :, :KEY_BLOCK], values[:, :KEY_BLOCK])
+    for at in range(KEY_BLOCK, values.shape[1], KEY_BLOCK):
+        block = slice(at, at + KEY_BLOCK)
+        total = total.baddbmm_(weights[:, :, block], values[:, block])
+    return total
 
 
 def _at_least_min_rows(x: Tensor) -> Tensor:

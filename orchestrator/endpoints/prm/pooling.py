@@ -1,6 +1,5 @@
 """PRMs behind ``/pooling``: all siblings in one request, one row of probabilities a step."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ class PoolingPRM(ABC):
                 "of this PRM, and the server's step_tag_id that of its tag?",
                 url=url,
             )
-        if any(len(row) != 2 or not math.isfinite(row[self.column]) for row in rows):
+        if not all(len(row) == 2 and 0.0 <= row[self.column] <= 1.0 for row in rows):
             raise BadResponse(f"{url} answers scores that are not pairs of probabilities", url=url)
         scores = [row[self.column] for row in rows]
         return list(accumulate(scores, min)) if self.running_minimum else scores

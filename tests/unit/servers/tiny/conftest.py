@@ -1,8 +1,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from servers.tiny.random_weights import write_random_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """As the server computes; more threads only wait for each other on models this small."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,20 @@ async def test_the_prefix_cache_changes_speed_only(folders: dict[str, Path]) -> 
     assert results[0] == results[1]
 
 
+async def test_prefixes_evicted_before_their_turn_are_computed_again(
+    folders: dict[str, Path],
+) -> None:
+    results = []
+    for cache in (2**17, 0):  # room for 8 blocks, and for none
+        bench = Bench(folders["policy"], cache=cache)
+        prompts = ["Start with 10. " * (1 + i % 6) + str(i) for i in range(30)]
+        for _ in range(2):
+            jobs = [bench.submit(bench.sampling(seed=5), prompt) for prompt in prompts]
+            bench.finish()
+        results.append([tokens(job) for job in jobs])
+    assert results[0] == results[1]
+
+
 async def test_requests_beyond_the_room_wait_and_are_served(folders: dict[str, Path]) -> None:
     bench = Bench(folders["policy"], max_num_seqs=5)
     jobs = [bench.submit(bench.sampling(seed=i, n=2), "Step A") for i in range(6)]

@@ -50,9 +50,7 @@ def test_hidden_states_of_a_prm_equal_those_of_transformers(
     torch.testing.assert_close(states, expected, atol=1e-4, rtol=0)
     head = torch.nn.Sequential(torch.nn.Linear(96, 96), torch.nn.ReLU(), torch.nn.Linear(96, 2))
     head.load_state_dict({k[6:]: v for k, v in weights.items() if k.startswith("score.")})
-    torch.testing.assert_close(
-        runtime.step_scores(states[0]), head(expected[0]), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(runtime.step_scores(states[0]), head(expected[0]), atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()

@@ -58,7 +58,8 @@ def bench(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Bench:
 
 def close(found: list[tuple[float, float]], expected: list[list[float]]) -> bool:
     return len(found) == len(expected) and all(
-        abs(a - b) < 1e-5 for x, y in zip(found, expected, strict=True) for a, b in zip(x, y)
+        abs(a - c) < 1e-5 and abs(b - d) < 1e-5
+        for (a, b), (c, d) in zip(found, expected, strict=True)
     )
 
 
@@ -85,6 +86,17 @@ async def test_siblings_compute_their_common_path_once(bench: Bench) -> None:
     assert job.cached_tokens >= 3 * shared
     for found, ids in zip(job.steps, siblings, strict=True):
         assert close(found, bench.expected(ids))
+
+
+async def test_blocks_evicted_before_their_turn_are_computed_again(
+    folders: dict[str, Path],
+) -> None:
+    bench = Bench(folders["qwen-prm"], "<extra_0>", None, 2**17)
+    inputs = [bench.ids(*(STEPS * 3)[: 1 + i % 8], f"{i} {i}") for i in range(40)]
+    for _ in range(2):
+        job = bench.score(*inputs)
+        for found, ids in zip(job.steps, inputs, strict=True):
+            assert close(found, bench.expected(ids))
 
 
 async def test_label_probabilities_follow_the_last_token(folders: dict[str, Path]) -> None:

@@ -1,0 +1,88 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.core.tree import Node, derive_seed, root, split_steps
+
+
+def start(seed: int = 7, problem: str = "p") -> Node:
+    return root("What is 1 + 1?", seed=seed, problem_id=problem)
+
+
+def test_a_seed_depends_on_the_path_and_the_root_seed_alone() -> None:
+    rich = start().child(0, ("one\n\n",), step_tokens=3, token_ids=(1, 2)).scored([0.5])
+    poor = start().child(0, ("another\n\n",))
+    assert rich.child(2, ("x",)).seed == poor.child(2, ("y",)).seed
+
+
+def test_runs_problems_and_paths_of_their_own_have_seeds_of_their_own() -> None:
+    nodes = [start(), start(seed=8), start(problem="q"), start().child(0, ()), start().child(1, ())]
+    deeper = [start().child(0, ()).child(1, ()), start().child(1, ()).child(0, ())]
+    seeds = [node.seed for node in [*nodes, *deeper]]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_a_fork_and_a_child_of_one_index_have_different_seeds() -> None:
+    fork, child = start().fork(0), start().child(0, ("step",))
+    assert fork.path == child.path == (0,)
+    assert fork.seed != child.seed
+    assert fork.child(0, ()).seed != child.child(0, ()).seed
+
+
+@given(st.integers(), st.lists(st.integers() | st.text()))
+def test_every_seed_has_31_bits(seed: int, keys: list[int | str]) -> None:
+    assert 0 <= derive_seed(seed, *keys) < 2**31
+
+
+def test_seeds_are_the_same_in_every_process_and_version() -> None:
+    assert derive_seed(0) == 436_422_930
+    assert derive_seed(2026, "chains-1", 3) == 1_602_353_393
+
+
+def test_a_child_goes_one_sample_on_and_keeps_what_its_parent_knew() -> None:
+    parent = start().child(1, ("a\n\n",), step_tokens=4).scored([0.9], prm_tokens=11)
+    child = parent.child(2, ("b",), finish="stop", step_tokens=3, prompt_tokens=9, cached_tokens=8)
+    assert child.path == (1, 2)
+    assert child.text == "a\n\nb"
+    assert (child.tokens, child.step_tokens) == (7, 3)
+    assert (child.prompt_tokens, child.cached_tokens, child.prm_tokens) == (9, 8, 0)
+    assert child.scores == (0.9,)
+    assert child.is_finished
+    assert not parent.is_finished
+
+
+def test_a_fork_is_the_same_state_elsewhere() -> None:
+    node = start().child(0, ("a",), token_ids=(5,), step_tokens=1)
+    fork = node.fork(3)
+    assert (fork.steps, fork.token_ids, fork.tokens) == (node.steps, node.token_ids, node.tokens)
+    assert fork.path == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("", ()),
+        ("  \n", ()),
+        ("one", ("one",)),
+        ("one\n\n", ("one\n\n",)),
+        ("one\n\ntwo", ("one\n\n", "two")),
+        ("one\n\n\n\n \n\ntwo\n\n", ("one\n\n", "two\n\n")),
+        ("one\n\n\ntwo", ("one\n\n", "\ntwo")),
+    ],
+)
+def test_a_solution_splits_into_steps_that_keep_their_separator(
+    text: str, steps: tuple[str, ...]
+) -> None:
+    assert split_steps(text, "\n\n") == steps
+
+
+@given(st.text(alphabet="ab \n"))
+def test_splitting_loses_nothing_but_blank_steps_and_changes_nothing_when_repeated(
+    text: str,
+) -> None:
+    steps = split_steps(text, "\n\n")
+    assert all(step.strip() for step in steps)
+    assert "".join(steps).replace("\n", "").replace(" ", "") == text.replace("\n", "").replace(
+        " ", ""
+    )
+    assert split_steps("".join(steps), "\n\n") == steps

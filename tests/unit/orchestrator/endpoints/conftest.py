@@ -1,0 +1,45 @@
+"""A transport with scripted answers in place of the network; all else of it is real."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from orchestrator.endpoints.retry import RetryPolicy
+from orchestrator.endpoints.transport import Endpoint, Transport
+
+AT_ONCE = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0)
+
+
+@dataclass(frozen=True)
+class Sent:
+    method: str
+    url: str
+    body: Any = field(default=None)
+
+
+class Scripted(Transport):
+    """Answers each request with the next of ``answers``: a JSON value, bytes or an error."""
+
+    def __init__(self, answers: tuple[Any, ...], **endpoint: Any) -> None:
+        defaults = {"urls": ("http://host/v1",), "model": "m", "retry": AT_ONCE}
+        super().__init__(Endpoint(**defaults | endpoint))
+        self.answers = list(answers)
+        self.sent: list[Sent] = []
+
+    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
+        self.sent.append(Sent(method, url, json.loads(body) if body else None))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+
+@pytest.fixture
+def scripted() -> Callable[..., Scripted]:
+    def make(*answers: Any, **endpoint: Any) -> Scripted:
+        return Scripted(answers, **endpoint)
+
+    return make

@@ -1,0 +1,155 @@
+from typing import Any
+
+import pytest
+
+from orchestrator.core.ports import Sampling
+from orchestrator.core.tree import root
+from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
+from orchestrator.errors import BadResponse, ContextOverflow
+
+ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
+STEP = Sampling(temperature=0.7, max_tokens=64)
+WHOLE = Sampling(temperature=0.0, max_tokens=512, until="end")
+TOO_LONG = ContextOverflow("maximum context length", url="")
+
+
+def ask(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
+
+
+def chat(*texts: str, prompt_ids: list[int] | None = None, **usage: Any) -> dict[str, Any]:
+    """An answer to chat; with ``prompt_ids`` each text has one token id a character."""
+    choices = [
+        {
+            "index": i,
+            "message": {"content": text},
+            "finish_reason": "stop",
+            "token_ids": [ord(c) for c in text] if prompt_ids else None,
+        }
+        for i, text in enumerate(texts)
+    ]
+    return {"model": "m", "choices": choices, "prompt_token_ids": prompt_ids, "usage": usage}
+
+
+def completion(*texts: str) -> dict[str, Any]:
+    choices = [
+        {"index": i, "text": text, "token_ids": [ord(c) for c in text]}
+        for i, text in enumerate(texts)
+    ]
+    return {"model": "m", "choices": choices}
+
+
+async def test_the_first_step_goes_over_chat_with_all_children_in_one_request(
+    scripted: Any,
+) -> None:
+    transport = scripted(chat("a\n\n", "b", prompt_ids=[1, 2]))
+    await TokenPolicy(transport, ask).extend(ROOT, 2, STEP)
+    (sent,) = transport.sent
+    assert sent.url == "http://host/v1/chat/completions"
+    assert sent.body == {
+        "model": "m", "messages": ask("What is 1 + 1?"), "n": 2, "max_tokens": 64,
+        "temperature": 0.7, "top_p": 1.0, "seed": ROOT.seed, "stop": ["\n\n"],
+        "include_stop_str_in_output": True, "return_token_ids": True,
+    }  # fmt: skip
+
+
+async def test_later_steps_continue_by_token_ids(scripted: Any) -> None:
+    transport = scripted(chat("a\n\n", prompt_ids=[1, 2]), completion("b\n\n", "c"))
+    policy = TokenPolicy(transport, ask)
+    (first,) = await policy.extend(ROOT, 1, STEP)
+    assert first.token_ids == (1, 2, ord("a"), 10, 10)
+    second, third = await policy.extend(first, 2, STEP)
+    sent = transport.sent[1]
+    assert sent.url == "http://host/v1/completions"
+    assert sent.body["prompt"] == [1, 2, ord("a"), 10, 10]
+    assert sent.body["seed"] == first.seed
+    assert second.token_ids == (1, 2, ord("a"), 10, 10, ord("b"), 10, 10)
+    assert (second.steps, third.steps) == (("a\n\n", "b\n\n"), ("a\n\n", "c"))
+    assert second.path == (0, 0)
+
+
+async def test_a_chat_policy_continues_an_open_assistant_message(scripted: Any) -> None:
+    transport = scripted(chat("a\n\n"), chat("b"))
+    policy = ChatPolicy(transport, ask)
+    (first,) = await policy.extend(ROOT, 1, STEP)
+    assert first.token_ids is None
+    await policy.extend(first, 1, STEP)
+    body = transport.sent[1].body
+    assert body["messages"] == [*ask("What is 1 + 1?"), {"role": "assistant", "content": "a\n\n"}]
+    assert (body["add_generation_prompt"], body["continue_final_message"]) == (False, True)
+    assert "return_token_ids" not in body
+
+
+async def test_a_path_ends_where_its_text_does_not_end_with_the_separator(scripted: Any) -> None:
+    answer = chat("goes on\n\n", "done", "cut", "stopped")
+    answer["choices"][2]["finish_reason"] = "length"
+    answer["choices"][3]["stop_reason"] = "\n\n"
+    children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 4, STEP)
+    assert [child.finish for child in children] == [None, "stop", "length", None]
+
+
+async def test_a_whole_solution_comes_back_as_its_steps_and_asks_for_no_stop(
+    scripted: Any,
+) -> None:
+    answer = chat("a\n\nb\n\n", "a\n\n\n\nc")
+    answer["choices"][1]["finish_reason"] = "length"
+    transport = scripted(answer)
+    children = await ChatPolicy(transport, ask).extend(ROOT, 2, WHOLE)
+    assert [child.steps for child in children] == [("a\n\n", "b\n\n"), ("a\n\n", "c")]
+    assert [child.finish for child in children] == ["stop", "length"]
+    assert not {"stop", "include_stop_str_in_output"} & set(transport.sent[0].body)
+
+
+async def test_choices_are_ordered_by_their_index(scripted: Any) -> None:
+    answer = chat("first", "second")
+    answer["choices"].reverse()
+    children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 2, STEP)
+    assert [child.text for child in children] == ["first", "second"]
+
+
+async def test_tokens_are_counted_by_id_and_the_prompt_by_usage(scripted: Any) -> None:
+    answer = chat(
+        "abc", "", prompt_ids=[1, 2], prompt_tokens=2, completion_tokens=9,
+        prompt_tokens_details={"cached_tokens": 1},
+    )  # fmt: skip
+    children = await TokenPolicy(scripted(answer), ask).extend(ROOT, 2, STEP)
+    assert [child.step_tokens for child in children] == [3, 0]
+    assert [(child.prompt_tokens, child.cached_tokens) for child in children] == [(2, 1)] * 2
+
+
+async def test_without_ids_the_generated_tokens_are_shared_out_to_the_last(scripted: Any) -> None:
+    answer = chat("a", "b", "c", completion_tokens=11)
+    children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 3, STEP)
+    assert [child.step_tokens for child in children] == [4, 4, 3]
+
+
+@pytest.mark.parametrize("texts", [(), ("a",), ("a", "b", "c")])
+async def test_too_few_or_too_many_choices_are_a_bad_response(
+    scripted: Any, texts: tuple[str, ...]
+) -> None:
+    with pytest.raises(BadResponse, match=f"{len(texts)} choices where 2 were asked for"):
+        await ChatPolicy(scripted(chat(*texts)), ask).extend(ROOT, 2, STEP)
+
+
+async def test_a_server_without_token_ids_is_told_apart_with_what_to_set(scripted: Any) -> None:
+    with pytest.raises(BadResponse, match="set `continuation: chat`"):
+        await TokenPolicy(scripted(chat("a")), ask).extend(ROOT, 1, STEP)
+
+
+async def test_max_tokens_beyond_the_context_become_all_the_room_there_is(scripted: Any) -> None:
+    """vLLM refuses prompt + max_tokens > max_model_len, which CoT's 8192 of 8192 always is."""
+    transport = scripted(TOO_LONG, chat("a\n\n", prompt_ids=[1]), TOO_LONG, completion("b"))
+    policy = TokenPolicy(transport, ask)
+    (first,) = await policy.extend(ROOT, 1, WHOLE)
+    (second,) = await policy.extend(first, 1, STEP)
+    assert (first.finish, second.finish) == ("stop", "stop")
+    bounds = [sent.body.get("max_tokens", "none said") for sent in transport.sent]
+    assert bounds == [512, "none said", 64, None]
+
+
+@pytest.mark.parametrize("kind", [TokenPolicy, ChatPolicy])
+async def test_a_prompt_beyond_the_context_is_one_child_that_overflowed(
+    scripted: Any, kind: Any
+) -> None:
+    children = await kind(scripted(TOO_LONG, TOO_LONG), ask).extend(ROOT, 4, STEP)
+    assert [(child.finish, child.steps) for child in children] == [("overflow", ())]

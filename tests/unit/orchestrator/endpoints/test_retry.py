@@ -1,0 +1,94 @@
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.endpoints import retry
+from orchestrator.endpoints.retry import RetryPolicy, with_retries
+from orchestrator.errors import (
+    BadResponse,
+    ContextOverflow,
+    EndpointError,
+    EndpointRefused,
+    EndpointUnavailable,
+)
+
+AT_ONCE = RetryPolicy(attempts=4, first_wait=0.0, longest_wait=0.0)
+GONE = EndpointUnavailable("gone", url="")
+
+
+class Attempt:
+    """Fails with each of ``failures`` in turn, then succeeds."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.count = 0
+
+    async def __call__(self) -> str:
+        self.count += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return "done"
+
+
+@given(st.integers(1, 60))
+def test_the_wait_doubles_up_to_the_longest_and_is_jittered_from_zero(failed: int) -> None:
+    policy = RetryPolicy(first_wait=0.25, longest_wait=30.0)
+    assert 0 <= policy.wait(failed, None) <= min(30.0, 0.25 * 2 ** (failed - 1))
+
+
+@given(st.integers(1, 20), st.floats(0, 100))
+def test_the_servers_wish_is_the_least_wait(failed: int, wish: float) -> None:
+    assert wish <= RetryPolicy().wait(failed, wish) <= wish + 30.0
+
+
+async def test_a_success_never_enters_tenacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "AsyncRetrying", None)
+    assert await with_retries(Attempt(), RetryPolicy()) == "done"
+
+
+@pytest.mark.parametrize("error", [GONE, BadResponse("HTML", url="")])
+async def test_what_may_pass_is_tried_again(error: EndpointError) -> None:
+    attempt = Attempt(error, error, error)
+    assert await with_retries(attempt, AT_ONCE) == "done"
+    assert attempt.count == 4
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+async def test_after_so_many_attempts_the_last_error_is_raised(attempts: int) -> None:
+    errors = [EndpointUnavailable(f"failure {i}", url="") for i in range(1, 9)]
+    attempt = Attempt(*errors)
+    policy = RetryPolicy(attempts=attempts, first_wait=0.0, longest_wait=0.0)
+    with pytest.raises(EndpointUnavailable, match=f"failure {attempts}"):
+        await with_retries(attempt, policy)
+    assert attempt.count == attempts
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EndpointRefused("no", url=""), ContextOverflow("long", url=""), ValueError("a bug")],
+)
+@pytest.mark.parametrize("before", [(), (GONE, GONE)])
+async def test_what_cannot_pass_is_raised_at_once(
+    error: Exception, before: tuple[Exception, ...]
+) -> None:
+    attempt = Attempt(*before, error)
+    with pytest.raises(type(error)):
+        await with_retries(attempt, AT_ONCE)
+    assert attempt.count == len(before) + 1
+
+
+async def test_it_waits_as_its_policy_says_for_each_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+    wishes = [EndpointUnavailable("busy", url="", retry_after=wish) for wish in (None, 7.0, None)]
+    assert await with_retries(Attempt(*wishes), RetryPolicy(first_wait=1.0)) == "done"
+    assert waited == [1.0, 9.0, 4.0]

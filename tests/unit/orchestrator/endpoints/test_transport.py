@@ -1,0 +1,135 @@
+from typing import Any
+
+import pytest
+
+from orchestrator.endpoints.transport import Endpoint, Transport, refusal
+from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
+from orchestrator.errors import (
+    BadResponse,
+    ContextOverflow,
+    EndpointError,
+    EndpointRefused,
+    EndpointUnavailable,
+)
+
+ASK = ChatRequest(model="m", messages=[])
+GOOD = {"model": "m", "choices": []}
+
+
+def said(message: str) -> bytes:
+    return encode({"error": {"message": message, "type": "x", "code": 400}})
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind", "words"),
+    [
+        (401, said("no key"), EndpointRefused, "refuses the API key .*api_key_env"),
+        (403, b"", EndpointRefused, "refuses the API key"),
+        (404, said("no model `qwen`"), EndpointRefused, "does not serve the model 'qwen'"),
+        (404, b"<html>Not Found</html>", EndpointRefused, "OpenAI-compatible"),
+        (405, b"", EndpointRefused, "OpenAI-compatible"),
+        (400, said("temperature must be non-negative"), EndpointRefused, "temperature must be"),
+        (422, b'{"detail": "n"}', EndpointRefused, "refuses the request .422."),
+        (408, b"", EndpointUnavailable, "408"),
+        (429, said("slow down"), EndpointUnavailable, "slow down"),
+        (500, b"Internal Server Error", EndpointUnavailable, "Internal Server Error"),
+        (502, b"<html>Bad Gateway</html>", EndpointUnavailable, "502"),
+        (503, b"", EndpointUnavailable, "503"),
+        (400, said("This model's maximum context length is 8192 tokens. However, your request has "
+                   "9000 input tokens."), ContextOverflow, "8192"),
+        (400, said("prompt is longer than max_model_len"), ContextOverflow, "max_model_len"),
+        (400, b'{"error": {"message": "too long, context_length_exceeded"}}', ContextOverflow, "too"),
+        (400, b'{"object": "error", "message": "This model\'s maximum context length is 10"}',
+         ContextOverflow, "10"),
+        (400, b'{"error": "a bare string"}', EndpointRefused, "a bare string"),
+        (500, b'{"error": {"message": "\xff"}}', EndpointUnavailable, "500"),
+    ],
+)  # fmt: skip
+def test_every_refusal_is_the_error_it_stands_for(
+    status: int, content: bytes, kind: type[EndpointError], words: str
+) -> None:
+    error = refusal(status, content, url="http://host/v1/x", model="qwen")
+    assert type(error) is kind
+    assert error.url == "http://host/v1/x"
+    with pytest.raises(kind, match=words):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), (None, None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
+)
+def test_retry_after_is_read_in_seconds(header: str | None, seconds: float | None) -> None:
+    error = refusal(429, b"", url="", model="m", retry_after=header)
+    assert isinstance(error, EndpointUnavailable)
+    assert error.retry_after == seconds
+
+
+def test_a_servers_long_speech_is_cut_short_and_put_on_one_line() -> None:
+    error = refusal(500, said("line\n" * 1000), url="http://host", model="m")
+    assert "\n" not in str(error)
+    assert len(str(error)) < 400
+
+
+async def test_a_failure_that_may_pass_is_tried_again(scripted: Any) -> None:
+    transport = scripted(EndpointUnavailable("busy", url=""), GOOD)
+    assert (await transport.post("/v1/chat/completions", ASK, ChatResponse)).model == "m"
+    assert [sent.url for sent in transport.sent] == ["http://host/v1/chat/completions"] * 2
+
+
+@pytest.mark.parametrize("kind", [EndpointRefused, ContextOverflow])
+async def test_a_failure_that_cannot_pass_is_not_tried_again(
+    scripted: Any, kind: type[EndpointError]
+) -> None:
+    transport = scripted(kind("no", url=""), GOOD)
+    with pytest.raises(kind):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert len(transport.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"<!DOCTYPE html><html>Welcome</html>", "answers an HTML page, not the API"),
+        (b"  <html>", "answers an HTML page"),
+        (b"", "something other than the OpenAI API"),
+        (b'{"model": "m"', "something other than the OpenAI API"),
+        (b'{"model": "\xff\xfe", "choices": []}', "something other than the OpenAI API"),
+        (b'{"model": "m", "choices": null}', r"choices"),
+        (b'{"model": "other", "choices": []}', "asked for the model 'm' and answered as 'other'"),
+    ],
+)
+async def test_a_lying_answer_is_a_bad_response_once_all_tries_are_used(
+    scripted: Any, answer: bytes, words: str
+) -> None:
+    transport = scripted(answer, answer, answer)
+    with pytest.raises(BadResponse, match=words):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert transport.answers == []
+
+
+async def test_a_hosted_model_may_answer_under_its_dated_name(scripted: Any) -> None:
+    transport = scripted({"model": "m-2026-01-31", "choices": []})
+    await transport.post("/v1/chat/completions", ASK, ChatResponse)
+
+
+@pytest.mark.parametrize("url", ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"])
+def test_a_url_may_end_before_or_after_v1(url: str) -> None:
+    assert Endpoint(urls=(url,), model="m").bases == ["http://h:1"]
+
+
+def test_a_tree_stays_with_one_replica_and_trees_spread_over_all() -> None:
+    urls = ("http://a", "http://b", "http://c")
+    transport = Transport(Endpoint(urls=urls, model="m"))
+    chosen = [transport.base_for(f"question {i}") for i in range(300)]
+    assert chosen == [transport.base_for(f"question {i}") for i in range(300)]
+    assert all(60 < chosen.count(url) < 140 for url in urls)
+
+
+def test_an_api_key_is_never_shown() -> None:
+    assert "sk-secret" not in repr(Endpoint(urls=(), model="m", api_key="sk-secret"))
+
+
+async def test_a_transport_that_was_not_opened_says_so() -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        await Transport(Endpoint(urls=("http://a",), model="m")).models("http://a")

@@ -1,0 +1,68 @@
+import json
+
+import msgspec
+import pytest
+
+from orchestrator.endpoints.wire import (
+    ChatRequest,
+    ChatResponse,
+    CompletionRequest,
+    CompletionResponse,
+    PoolingResponse,
+    encode,
+)
+
+
+def test_a_request_says_only_what_differs_from_the_apis_defaults() -> None:
+    request = CompletionRequest(model="m", prompt=(1, 2), n=4, temperature=0.7, seed=5)
+    assert json.loads(encode(request)) == {
+        "model": "m", "prompt": [1, 2], "n": 4, "temperature": 0.7, "seed": 5,
+    }  # fmt: skip
+
+
+def test_a_greedy_temperature_is_said() -> None:
+    assert b'"temperature":0.0' in encode(ChatRequest(model="m", messages=[], temperature=0.0))
+
+
+def test_all_the_room_there_is_is_null_to_completions_and_left_out_to_chat() -> None:
+    completion = CompletionRequest(model="m", prompt=(), max_tokens=None)
+    assert json.loads(encode(completion))["max_tokens"] is None
+    assert b"max_tokens" not in encode(ChatRequest(model="m", messages=[], max_tokens=None))
+
+
+def test_an_answer_of_vllm_is_read_with_its_token_ids_and_cache() -> None:
+    answer = {
+        "id": "x", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{
+            "index": 0, "message": {"role": "assistant", "content": "hi", "tool_calls": []},
+            "finish_reason": "stop", "stop_reason": "\n\n", "token_ids": [7, 8], "logprobs": None,
+        }],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11,
+                  "prompt_tokens_details": {"cached_tokens": 4}},
+        "prompt_token_ids": [1, 2, 3],
+    }  # fmt: skip
+    read = msgspec.json.decode(json.dumps(answer), type=ChatResponse)
+    assert (read.choices[0].message.content, read.choices[0].token_ids) == ("hi", [7, 8])
+    assert (read.prompt_token_ids, read.usage.cached_tokens) == ([1, 2, 3], 4)
+
+
+@pytest.mark.parametrize("details", [None, {}, {"cached_tokens": None}])
+def test_a_server_need_not_tell_of_its_cache_nor_of_its_usage(details: object) -> None:
+    choice = {"index": 0, "text": "a", "stop_reason": 128009}
+    answer = {"model": "m", "choices": [choice], "usage": {"prompt_tokens_details": details}}
+    read = msgspec.json.decode(json.dumps(answer), type=CompletionResponse)
+    assert read.usage.cached_tokens == 0
+    del answer["usage"]
+    assert msgspec.json.decode(json.dumps(answer), type=CompletionResponse).usage.prompt_tokens == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["{}", '{"model": "m"}', '{"model": "m", "data": [{"index": 0}]}', "[]", "null", '"ok"',
+     '{"model": "m", "data": [{"index": 0, "data": [[NaN, 1]]}]}',
+     '{"model": "m", "data": [{"index": 0, "data": [[null, 1]]}]}',
+     '{"model": "m", "data": [{"index": 0, "data": [0.5, 0.5]}]}'],
+)  # fmt: skip
+def test_an_answer_without_what_was_asked_for_fails_where_it_is_read(answer: str) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        msgspec.json.decode(answer, type=PoolingResponse)

@@ -1,0 +1,178 @@
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.problem import Problem
+from orchestrator.core.records import Record, Verdict
+from orchestrator.core.tree import Node
+from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM, chains
+from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
+from orchestrator.runs.plan import Cell, Ports
+from orchestrator.runs.runner import solve
+
+PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
+GONE = EndpointUnavailable("nothing answers", url="http://policy")
+
+
+def one_finishes(node: Node, index: int) -> str:
+    """Child 0 of the root answers 7; every other path goes on and on."""
+    if not node.steps and index == 0:
+        return r"So it is \boxed{7}."
+    return f"Step {len(node.steps)} of {index} goes on{SEPARATOR}"
+
+
+@pytest.fixture
+def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Callable[..., Any]:
+    async def run(
+        policy: FakePolicy,
+        prm: FakePRM | None = None,
+        *,
+        strategy: str = "beam_search",
+        limits: Limits | None = None,
+        ledger: Ledger | None = None,
+        soundness: Callable[[Problem, str], bool] | None = None,
+        **settings: Any,
+    ) -> Record:
+        cell = make_cell(strategy, **settings)
+        return await solve(
+            PROBLEM,
+            cell,
+            replace(make_ports(policy, prm), soundness=soundness),
+            policy=policy,
+            prm=(prm or FakePRM()) if cell.prm else None,
+            ledger=ledger or Ledger(),
+            limits=limits or Limits(),
+            seed=1,
+        )
+
+    return run
+
+
+async def test_a_record_says_what_was_run_what_it_cost_and_what_came_of_it(run: Any) -> None:
+    policy, prm, ledger = FakePolicy(), FakePRM(), Ledger()
+    record = await run(policy, prm, ledger=ledger, n=8)
+    assert (record.problem, record.level, record.task) == ("p", "easy", "sums")
+    assert (record.policy, record.policy_params, record.prm) == ("small", 1000, "prm")
+    assert (record.strategy, record.n, record.settings["width"]) == ("beam_search", 8, 4)
+    assert (record.ran_out, record.error) == (None, None)
+    assert record.policy_tokens == policy.tokens == ledger.spent.policy_tokens
+    assert record.prm_tokens == prm.tokens == ledger.spent.prm_tokens
+    assert record.requests == len(policy.requests) + len(prm.requests) == ledger.spent.requests
+    assert len(record.leaves) == 2
+    assert set(record.verdicts) == {"majority", "max_last"}
+
+
+async def test_each_vote_elects_its_own_leaf(run: Any) -> None:
+    def script(node: Node, index: int) -> str:
+        return rf"Way {index} gives \boxed{{{7 if index == 2 else 5}}}."
+
+    def judge(question: str, steps: tuple[str, ...]) -> float:
+        return 0.9 if "7" in steps[-1] else 0.2
+
+    record = await run(FakePolicy(script=script), FakePRM(judge=judge), strategy="best_of_n", n=4)
+    assert record.verdicts == {
+        "majority": Verdict(answer="5", correct=False),
+        "max_last": Verdict(answer="7", correct=True),
+    }
+
+
+async def test_a_solution_without_an_answer_is_wrong_and_elects_nobody(run: Any) -> None:
+    record = await run(FakePolicy(script=lambda node, index: "I give up."), strategy="cot")
+    assert record.verdicts == {"majority": Verdict(answer=None, correct=False)}
+    assert (record.leaves[0].answer, record.leaves[0].correct) == (None, False)
+
+
+async def test_a_right_answer_by_a_wrong_way_is_not_sound(run: Any) -> None:
+    policy = FakePolicy(script=lambda node, index: r"Magic: \boxed{7}.")
+    record = await run(policy, strategy="cot", soundness=lambda problem, text: "Magic" not in text)
+    assert record.verdicts["majority"] == Verdict(answer="7", correct=True, sound=False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "ran_out"),
+    [
+        (Limits(requests=6), "requests"),
+        (Limits(policy_tokens=100), "policy_tokens"),
+        (Limits(prm_tokens=300), "prm_tokens"),
+    ],
+)
+async def test_when_a_budget_runs_out_the_leaves_so_far_answer(
+    run: Any, limits: Limits, ran_out: str
+) -> None:
+    record = await run(FakePolicy(script=one_finishes), limits=limits, n=8)
+    assert (record.ran_out, record.error) == (ran_out, None)
+    assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
+
+
+async def test_a_request_limit_is_never_passed(run: Any) -> None:
+    policy, prm = FakePolicy(script=one_finishes), FakePRM()
+    record = await run(policy, prm, limits=Limits(requests=7), n=8)
+    assert record.requests == len(policy.requests) + len(prm.requests) == 7
+
+
+async def test_of_the_leaves_so_far_the_best_scored_answers(run: Any) -> None:
+    """A search that would have pruned a right answer has it still when it is cut short."""
+
+    def script(node: Node, index: int) -> str:
+        if not node.steps and index < 2:
+            return rf"So it is \boxed{{{5 + 2 * index}}}."
+        return f"Step {len(node.steps)} of {index}{SEPARATOR}"
+
+    def judge(question: str, steps: tuple[str, ...]) -> float:
+        return {"5": 0.2, "7": 0.4}.get(steps[-1][-3], 0.9)
+
+    record = await run(
+        FakePolicy(script=script), FakePRM(judge=judge), limits=Limits(requests=5), n=4
+    )
+    assert record.verdicts["max_last"].answer == "7"
+
+
+async def test_a_tree_draws_on_the_runs_budget_too(run: Any) -> None:
+    ledger = Ledger("run", Limits(requests=4))
+    first = await run(FakePolicy(script=one_finishes), ledger=ledger, n=8)
+    second = await run(FakePolicy(script=one_finishes), ledger=ledger, n=8)
+    assert (first.ran_out, first.requests) == ("requests", 4)
+    assert (second.ran_out, second.requests, second.leaves) == ("requests", 0, ())
+    assert second.verdicts["majority"] == Verdict(answer=None, correct=False)
+
+
+@pytest.mark.parametrize("error", [GONE, BadResponse("an HTML page", url="http://policy")])
+async def test_when_an_endpoint_fails_the_leaves_so_far_answer_and_the_error_is_kept(
+    run: Any, error: Exception
+) -> None:
+    record = await run(FakePolicy(script=one_finishes, failures={3: error}), n=8)
+    assert (record.ran_out, record.error) == ("endpoint", str(error))
+    assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
+
+
+async def test_when_the_prm_fails_the_unscored_leaves_answer(run: Any) -> None:
+    record = await run(FakePolicy(script=one_finishes), FakePRM(failures={1: GONE}), n=4)
+    assert record.error == "nothing answers"
+    assert record.verdicts["majority"].answer == "7"
+    assert all(leaf.scores == () for leaf in record.leaves)
+
+
+@pytest.mark.parametrize("strategy", ["cot", "majority", "best_of_n", "beam_search", "dvts"])
+async def test_an_endpoint_that_never_answers_leaves_no_answer_but_a_record(
+    run: Any, strategy: str
+) -> None:
+    failures: Mapping[int, Exception] = dict.fromkeys(range(1, 50), GONE)
+    record = await run(FakePolicy(failures=failures), strategy=strategy)
+    assert (record.error, record.leaves) == ("nothing answers", ())
+    assert record.verdicts["majority"] == Verdict(answer=None, correct=False)
+    assert record.requests == 0
+
+
+async def test_a_refusal_passes_through_since_it_concerns_the_whole_run(run: Any) -> None:
+    refused = EndpointRefused("wrong key", url="http://policy")
+    with pytest.raises(EndpointRefused, match="wrong key"):
+        await run(FakePolicy(failures={2: refused}), n=8)
+
+
+async def test_a_failed_tree_leaves_nothing_reserved(run: Any) -> None:
+    ledger = Ledger()
+    await run(FakePolicy(script=chains(9), failures={4: GONE}), ledger=ledger, n=16)
+    assert ledger.reserved.requests == ledger.reserved.policy_tokens == 0

@@ -1,0 +1,171 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import Sampling
+from orchestrator.core.tree import Node, root
+from orchestrator.endpoints.fake import FakePolicy, FakePRM
+from orchestrator.errors import EndpointUnavailable
+from orchestrator.runs.sharing import Once, SharedPolicy, SharedPRM
+
+ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
+WHOLE = Sampling(temperature=0.7, max_tokens=8192, until="end")
+GONE = EndpointUnavailable("gone", url="")
+
+
+class Gate:
+    """Holds requests back until it is opened, and tells when one has come."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self, node: Node) -> None:
+        self.reached.set()
+        await self.opened.wait()
+
+
+async def test_whole_solutions_are_drawn_once_and_every_n_reads_the_first_of_them() -> None:
+    policy = FakePolicy()
+    shared = SharedPolicy(policy, most=16)
+    four, sixteen = await shared.extend(ROOT, 4, WHOLE), await shared.extend(ROOT, 16, WHOLE)
+    assert sixteen[:4] == four
+    assert sixteen == await FakePolicy().extend(ROOT, 16, WHOLE)
+    assert [request.n for request in policy.requests] == [16]
+
+
+async def test_concurrent_askers_share_one_request() -> None:
+    gate = Gate()
+    policy = FakePolicy(pause=gate)
+    shared = SharedPolicy(policy, most=8)
+    gate.opened.set()
+    drawn = await fan_out(shared.extend(ROOT, n, WHOLE) for n in (1, 4, 8, 4))
+    assert [len(samples) for samples in drawn] == [1, 4, 8, 4]
+    assert len(policy.requests) == 1
+
+
+async def test_other_problems_samplings_and_seeds_are_drawn_apart() -> None:
+    policy = FakePolicy()
+    shared = SharedPolicy(policy, most=4)
+    await shared.extend(ROOT, 4, WHOLE)
+    await shared.extend(root("What is 1 + 1?", seed=2, problem_id="p"), 4, WHOLE)
+    await shared.extend(root("What is 1 + 1?", seed=1, problem_id="q"), 4, WHOLE)
+    await shared.extend(ROOT, 4, Sampling(temperature=1.0, max_tokens=8192, until="end"))
+    assert len(policy.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(temperature=0.7), Sampling(temperature=0.0, until="end")]
+)
+async def test_steps_and_greedy_solutions_are_not_shared(sampling: Sampling) -> None:
+    policy = FakePolicy()
+    shared = SharedPolicy(policy, most=64)
+    for _ in range(2):
+        await shared.extend(ROOT, 1, sampling)
+    assert [request.n for request in policy.requests] == [1, 1]
+
+
+async def test_more_than_was_expected_is_drawn_when_asked_for() -> None:
+    assert len(await SharedPolicy(FakePolicy(), most=2).extend(ROOT, 5, WHOLE)) == 5
+
+
+async def test_whole_solutions_are_scored_once() -> None:
+    prm, solutions = FakePRM(), await FakePolicy().extend(ROOT, 8, WHOLE)
+    shared = SharedPRM(prm)
+    few = await shared.score(solutions[:4])
+    assert await shared.score(solutions) == await FakePRM().score(solutions)
+    assert few == (await FakePRM().score(solutions))[:4]
+    assert [len(request) for request in prm.requests] == [4, 4]
+
+
+async def test_solutions_of_two_policies_at_one_place_of_the_tree_are_scored_apart() -> None:
+    shared = SharedPRM(FakePRM())
+    for text in ("It is 2.", "It is 3."):
+        solutions = await FakePolicy(script=lambda node, index, say=text: say).extend(  # type: ignore[misc]
+            ROOT, 2, WHOLE
+        )
+        scored = await shared.score(solutions)
+        assert [node.steps for node in scored] == [(text,), (text,)]
+
+
+async def test_the_steps_of_a_tree_are_scored_each_time() -> None:
+    prm, children = FakePRM(), await FakePolicy().extend(ROOT, 2, Sampling(temperature=0.7))
+    shared = SharedPRM(prm)
+    for _ in range(2):
+        await shared.score(children)
+    assert len(prm.requests) == 2
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_the_next_to_ask_tries_again() -> None:
+    gate = Gate()
+    policy = FakePolicy(pause=gate, failures={1: GONE})
+    shared = SharedPolicy(policy, most=4)
+    askers = [asyncio.create_task(shared.extend(ROOT, 4, WHOLE)) for _ in range(3)]
+    await gate.reached.wait()
+    gate.opened.set()
+    assert await asyncio.gather(*askers, return_exceptions=True) == [GONE] * 3
+    assert len(await shared.extend(ROOT, 4, WHOLE)) == 4
+    assert len(policy.requests) == 2
+
+
+async def test_when_the_one_who_computes_is_cancelled_those_who_wait_compute_again() -> None:
+    gate = Gate()
+    policy = FakePolicy(pause=gate)
+    shared = SharedPolicy(policy, most=4)
+    first, *waiting = [asyncio.create_task(shared.extend(ROOT, 4, WHOLE)) for _ in range(3)]
+    await gate.reached.wait()
+    first.cancel()
+    gate.opened.set()
+    drawn = await asyncio.gather(*waiting)
+    assert drawn[0] == drawn[1] == await FakePolicy().extend(ROOT, 4, WHOLE)
+    assert first.cancelled()
+    assert len(policy.requests) == 2
+
+
+async def test_a_waiters_own_cancellation_ends_the_waiter_and_nobody_else() -> None:
+    gate = Gate()
+    policy = FakePolicy(pause=gate)
+    shared = SharedPolicy(policy, most=4)
+    first, waiter, other = [asyncio.create_task(shared.extend(ROOT, 4, WHOLE)) for _ in range(3)]
+    await gate.reached.wait()
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    gate.opened.set()
+    assert await first == await other
+    assert len(policy.requests) == 1
+
+
+async def test_values_that_do_not_match_their_keys_leave_nobody_waiting() -> None:
+    once: Once[int, int] = Once()
+
+    async def too_few(keys: Sequence[int]) -> list[int]:
+        await asyncio.sleep(0)
+        return [1]
+
+    async def enough(keys: Sequence[int]) -> list[int]:
+        return [10 * key for key in keys]
+
+    asked = [asyncio.create_task(once.get([1, 2], too_few)) for _ in range(2)]
+    async with asyncio.timeout(5):
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(error, ValueError) for error in failed)
+    assert await once.get([1, 2], enough) == [10, 20]
+
+
+async def test_overlapping_askers_each_compute_what_is_missing() -> None:
+    once: Once[int, int] = Once()
+    computed: list[list[int]] = []
+
+    async def square(keys: Sequence[int]) -> list[int]:
+        computed.append(list(keys))
+        await asyncio.sleep(0)
+        return [key * key for key in keys]
+
+    assert await fan_out(once.get(keys, square) for keys in ([1, 2], [2, 3], [3, 3, 1])) == [
+        [1, 4], [4, 9], [9, 9, 1],
+    ]  # fmt: skip
+    assert computed == [[1, 2], [3]]

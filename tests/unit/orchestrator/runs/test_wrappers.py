@@ -1,0 +1,81 @@
+import asyncio
+
+import pytest
+
+from orchestrator.core.budget import Ledger, Limits, Spend
+from orchestrator.core.ports import Sampling
+from orchestrator.core.tree import Node, root
+from orchestrator.endpoints.fake import FakePolicy, FakePRM
+from orchestrator.errors import BudgetExhausted, EndpointUnavailable
+from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
+
+ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
+STEP = Sampling(temperature=0.7)
+
+
+async def test_a_request_costs_its_samples_and_its_prompt_once() -> None:
+    ledger = Ledger()
+    children = await MeteredPolicy(FakePolicy(), ledger).extend(ROOT, 4, STEP)
+    assert ledger.spent == Spend(
+        requests=1, policy_tokens=sum(child.step_tokens for child in children), prompt_tokens=5
+    )
+    assert ledger.reserved == Spend()
+
+
+async def test_scoring_costs_what_the_prm_read() -> None:
+    ledger, prm = Ledger(), FakePRM()
+    children = await FakePolicy().extend(ROOT, 4, STEP)
+    await MeteredPRM(prm, ledger).score(children)
+    assert ledger.spent == Spend(requests=1, prm_tokens=prm.tokens)
+
+
+async def test_an_exhausted_budget_refuses_before_anything_is_sent() -> None:
+    policy, prm = FakePolicy(), FakePRM()
+    ledger = Ledger("run", Limits(requests=0))
+    with pytest.raises(BudgetExhausted):
+        await MeteredPolicy(policy, ledger).extend(ROOT, 4, STEP)
+    with pytest.raises(BudgetExhausted):
+        await MeteredPRM(prm, ledger).score([ROOT])
+    assert (policy.requests, prm.requests) == ([], [])
+
+
+async def test_tokens_can_be_overdrawn_by_what_is_in_flight_and_no_more() -> None:
+    ledger = Ledger("run", Limits(policy_tokens=5))
+    policy = MeteredPolicy(FakePolicy(), ledger)
+    await policy.extend(ROOT, 4, STEP)
+    assert ledger.spent.policy_tokens > 5
+    with pytest.raises(BudgetExhausted):
+        await policy.extend(ROOT, 1, STEP)
+
+
+async def test_a_request_that_fails_or_is_cancelled_gives_its_reservation_back() -> None:
+    ledger = Ledger()
+    gone = EndpointUnavailable("gone", url="")
+    with pytest.raises(EndpointUnavailable):
+        await MeteredPolicy(FakePolicy(failures={1: gone}), ledger).extend(ROOT, 4, STEP)
+
+    async def forever(node: Node) -> None:
+        assert ledger.reserved.requests == 1
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.002):
+            await MeteredPRM(FakePRM(pause=forever), ledger).score([ROOT])
+    assert ledger.reserved == ledger.spent == Spend()
+
+
+async def test_the_leaves_of_a_cut_search_are_the_nodes_nothing_was_grown_from() -> None:
+    recorder = Recorder(FakePolicy(), FakePRM())
+    children = await recorder.score(await recorder.extend(ROOT, 3, STEP))
+    await recorder.extend(children[1], 2, STEP)
+    assert [leaf.path for leaf in recorder.leaves()] == [(0,), (1, 0), (1, 1), (2,)]
+
+
+async def test_leaves_come_by_path_whatever_arrived_first_and_scored_where_scores_came() -> None:
+    recorder = Recorder(FakePolicy(), FakePRM())
+    children = await recorder.extend(ROOT, 2, STEP)
+    await recorder.extend(children[1], 1, STEP)
+    await recorder.extend(children[0], 1, STEP)
+    await recorder.score(children)
+    assert [leaf.path for leaf in recorder.leaves()] == [(0, 0), (1, 0)]
+    assert all(recorder.seen[child.path].scores for child in children)

@@ -1,0 +1,308 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.config import RunConfig, load, validate
+from orchestrator.errors import ConfigError
+from orchestrator.strategies import DVTS, BeamSearch
+
+SHIPPED = Path(__file__).parents[3] / "configs"
+RUNS = [path for path in sorted(SHIPPED.glob("*.yaml")) if "task:" in path.read_text()]
+
+Write = Callable[..., Path]
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    """A small valid config; top-level keys as given."""
+    return {
+        "task": {"name": "math500"},
+        "policies": {"small": {"url": "http://a"}, "large": {"url": "http://b"}},
+        "prms": {"prm": {"url": "http://c", "family": "qwen_math"}},
+        "cells": [
+            {"policy": "small", "strategy": "cot"},
+            {"policy": "small", "prm": "prm", "strategy": ["beam_search", "dvts"], "n": [4, 16]},
+        ],
+    } | changes
+
+
+def valid(**changes: Any) -> RunConfig:
+    return validate(values(**changes), "run.yaml")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(content: Any, name: str = "run.yaml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
+def test_every_config_that_ships_is_valid(path: Path) -> None:
+    config = load(path)
+    assert config.build_cells()
+    assert all(policy.prompt for policy in config.policies.values())
+
+
+def test_some_configs_ship() -> None:
+    assert {"demo.yaml"} <= {path.name for path in RUNS}
+
+
+def test_a_group_of_cells_is_every_combination_it_names() -> None:
+    cells = valid().build_cells()
+    described = [(cell.strategy_name, cell.strategy.n, cell.votes) for cell in cells]
+    assert described == [
+        ("cot", 1, ("majority",)),
+        ("beam_search", 4, ("weighted_last",)),
+        ("beam_search", 16, ("weighted_last",)),
+        ("dvts", 4, ("weighted_last",)),
+        ("dvts", 16, ("weighted_last",)),
+    ]
+
+
+def test_other_keys_of_a_group_are_settings_of_its_strategies() -> None:
+    group = {"policy": "small", "prm": "prm", "strategy": ["beam_search", "dvts"], "n": 6}
+    cells = valid(cells=[group | {"width": 2, "reward": "min"}]).build_cells()
+    assert [cell.strategy for cell in cells] == [
+        BeamSearch(n=6, width=2, reward="min"),
+        DVTS(n=6, width=2, reward="min"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"polices": {}}, 'unknown key \'polices\': did you mean "policies"'),
+        ({"task": {"nam": "x"}}, 'task: unknown key \'nam\': did you mean "name"'),
+        ({"policies": {"small": {"prompt": "lama3"}}}, 'prompt family \'lama3\': did you mean "llama3"'),
+        ({"prms": {"prm": {"family": "qwen"}}}, 'PRM family \'qwen\': did you mean "qwen_math"'),
+        ({"cells": [{"policy": "small", "strategy": "beamsearch"}]},
+         'strategy \'beamsearch\': did you mean "beam_search"'),
+        ({"cells": [{"policy": "smal", "strategy": "cot"}]},
+         'cells.0: no policy is named \'smal\': did you mean "small"'),
+        ({"cells": [{"policy": "small", "prm": "pmr", "strategy": "dvts"}]},
+         'cells.0: no prm is named \'pmr\': did you mean "prm"'),
+        ({"cells": [{"policy": "small", "strategy": "majority", "votes": "majorty"}]},
+         'vote \'majorty\': did you mean "majority"'),
+        ({"cells": [{"policy": "small", "prm": "prm", "strategy": "dvts", "widht": 2}]},
+         'unknown key \'widht\' for dvts: did you mean "width"'),
+        ({"policies": {"small": {"prompt": "zzz"}}}, "known: llama3, qwen, r1_distill, tiny"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_is_answered_with_the_nearest(changes: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        valid(**changes)
+    assert str(caught.value).startswith("run.yaml: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ({"strategy": "beam_search", "prm": "prm", "n": 6},
+         "cells.0: n = 6 is not a multiple of width = 4; try n = 8"),
+        ({"strategy": "beam_search", "n": 4}, "beam_search needs a `prm`"),
+        ({"strategy": "majority", "prm": "prm"}, "majority scores nothing"),
+        ({"strategy": "majority", "votes": ["weighted_last"]}, "majority scores nothing"),
+        ({"strategy": "cot", "n": 4}, "cot takes no `n`"),
+        ({"strategy": "majority", "n": 0}, "greater than or equal to 1"),
+        ({"strategy": "dvts", "prm": "prm", "reward": "best"}, "cells.0: dvts: reward: "),
+        ({"strategy": "majority", "temperature": "hot"}, "cells.0: majority: temperature: "),
+        ({"strategy": ["cot", "cot"]}, "is there twice"),
+    ],
+)  # fmt: skip
+def test_a_cell_that_cannot_be_run_is_refused_with_its_place(group: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        valid(cells=[{"policy": "small"} | group])
+    assert str(caught.value).startswith("run.yaml: cells.0: ") or "cells.0." in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"task": {}}, "task: give either a `name` or the `path`"),
+        ({"task": {"name": "a", "path": "b"}}, "task: give either"),
+        ({"cells": []}, "cells: "),
+        ({"trees": 0}, "trees: "),
+        ({"budget": {"requests": 0}}, "budget.requests: "),
+        ({"prms": {"prm": {}}}, "prms.prm.family: it is required"),
+        ({"policies": {"small": {"timeout": -1}}}, "policies.small.timeout: "),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(changes: Any, place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        valid(**changes)
+    assert str(caught.value).startswith(f"run.yaml: {place}")
+
+
+def test_what_a_config_says_itself_wins_over_what_it_includes(write: Write) -> None:
+    write(
+        {"policies": {"a": {"url": "http://a"}, "b": {"prompt": "tiny"}}, "trees": 3}, "base.yaml"
+    )
+    write({"trees": 5, "seed": 9, "cells": [{"policy": "a", "strategy": "majority"}]}, "more.yaml")
+    path = write({
+        "include": ["base.yaml", "more.yaml"], "task": {"name": "math500"},
+        "policies": {"b": {"url": "http://b"}}, "cells": [{"policy": "b", "strategy": "cot"}],
+    })  # fmt: skip
+    config = load(path)
+    assert (config.trees, config.seed) == (5, 9)
+    assert (config.policies["b"].prompt, config.policies["b"].url) == ("tiny", ("http://b",))
+    assert config.policies["a"].url == ("http://a",)
+    assert [cell.strategy_name for cell in config.build_cells()] == ["cot"]
+
+
+def test_an_include_is_found_beside_the_config_that_names_it(write: Write) -> None:
+    write(values(), "parts/base.yaml")
+    write({"include": "base.yaml", "seed": 4}, "parts/middle.yaml")
+    assert load(write({"include": "parts/middle.yaml"})).seed == 4
+
+
+@pytest.mark.parametrize("back", ["run.yaml", "../parts/../run.yaml"])
+def test_configs_that_include_each_other_are_told_so(write: Write, back: str) -> None:
+    write({"include": f"../{back}" if back == "run.yaml" else back}, "parts/base.yaml")
+    with pytest.raises(ConfigError, match="includes itself, by way of .*base.yaml"):
+        load(write({"include": "parts/base.yaml"}))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("a: [1", "is not YAML"), ("- 1", "must hold keys and values"), ("", "must hold keys")],
+)
+def test_a_file_that_is_no_config_is_named(write: Write, content: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"run\.yaml: .*{said}"):
+        load(write(content))
+
+
+def test_a_missing_or_unreadable_file_is_named(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such file"):
+        load(write({"include": "absent.yaml"}))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("task: ½".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.yaml: "):
+        load(tmp_path / "latin.yaml")
+
+
+def test_set_wins_over_the_config_at_any_depth(write: Write) -> None:
+    path = write(values())
+    config = load(
+        path,
+        [
+            "seed=7", "task.problems=50", "budget.requests=9", "policies.small.url=[http://x, http://y]",
+            "cells.1.n=64", "cells.1.strategy.0=best_of_n", "cells.0={policy: large, strategy: cot}",
+        ],
+    )  # fmt: skip
+    assert (config.seed, config.task.problems, config.budget.requests) == (7, 50, 9)
+    assert config.policies["small"].url == ("http://x", "http://y")
+    cells = [(c.policy.name, c.strategy_name, c.strategy.n) for c in config.build_cells()]
+    assert cells == [("large", "cot", 1), ("small", "best_of_n", 64), ("small", "dvts", 64)]
+
+
+def test_set_reaches_below_a_section_left_empty(write: Write) -> None:
+    path = write(values(policies={"small": None}))
+    assert load(path, ["policies.small.url=http://x"]).policies["small"].url == ("http://x",)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed", "write --set key=value"),
+        ("=7", "write --set key=value"),
+        ("seed=[1", "is not YAML"),
+        ("cells.9.n=4", "'9' is not one of its 2 items"),
+        ("cells.first.n=4", "'first' is not one of its 2 items"),
+        ("cells.²=4", "'²' is not one of its 2 items"),
+        ("cells.-1=4", "'-1' is not one of its 2 items"),
+        ("task.name.more=4", "nothing lies below 'math500'"),
+        ("task.name.more.still=4", "nothing lies below 'math500'"),
+        ("taks.name=x", "unknown key 'taks': did you mean \"task\""),
+        ("trees=many", "trees: "),
+    ],
+)
+def test_a_set_that_cannot_be_is_answered_with_why(write: Write, override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(values()), [override])
+    assert said in str(caught.value)
+
+
+def test_a_key_comes_from_the_variable_the_config_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    config = valid(policies={"small": {"url": "http://a", "api_key_env": "MY_KEY"}})
+    assert config.policies["small"].endpoint("small").api_key == "sk-secret"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_key_that_is_not_set_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MY_KEY", value)
+    config = valid(policies={"small": {"url": "http://a", "api_key_env": "MY_KEY"}})
+    with pytest.raises(ConfigError, match=r"small needs its API key: set \$MY_KEY"):
+        config.policies["small"].endpoint("small")
+
+
+def test_secrets_never_appear_in_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    config = valid(policies={"small": {"url": "http://a", "api_key_env": "MY_KEY"}})
+    endpoint = config.policies["small"].endpoint("small")
+    for shown in (json.dumps(config.model_dump(mode="json")), repr(config), repr(endpoint)):
+        assert "sk-secret" not in shown
+
+
+def test_an_endpoint_is_the_configs_or_that_of_a_server_started_for_it() -> None:
+    config = valid(policies={"small": {"model": "org/small"}, "large": {"url": "http://b"}})
+    started = config.policies["small"].endpoint("small", ["http://127.0.0.1:1"])
+    assert (started.urls, started.model) == (("http://127.0.0.1:1",), "org/small")
+    own = config.policies["large"].endpoint("large", ["http://127.0.0.1:1"])
+    assert (own.urls, own.model) == (("http://b",), "large")
+    with pytest.raises(ConfigError, match="small has no `url`"):
+        config.policies["small"].endpoint("small")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"policies": {"small": {"url": "http://elsewhere", "api_key_env": "K", "timeout": 9,
+                                "concurrency": 3}, "large": {}}},
+        {"trees": 999},
+        {"servers": {"tiny": {"replicas": 4}}},
+        {"cells": [{"policy": "small", "strategy": "majority"}]},
+    ],
+)  # fmt: skip
+def test_a_runs_identity_is_not_where_or_how_fast_it_runs_nor_which_cells(changes: Any) -> None:
+    assert valid(**changes).identity() == valid().identity()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"task": {"name": "math500", "problems": 5}},
+        {"policies": {"small": {"prompt": "llama3"}, "large": {}}},
+        {"policies": {"small": {"model": "another"}, "large": {}}},
+        {"prms": {"prm": {"family": "qwen_math", "running_minimum": True}}},
+        {"problem_budget": {"policy_tokens": 100}},
+    ],
+)
+def test_a_runs_identity_is_what_its_results_depend_on(changes: Any) -> None:
+    assert valid(**changes).identity() != valid().identity()
+
+
+def test_a_dumped_config_is_the_same_config_when_read_again() -> None:
+    config = valid(
+        cells=[{"policy": "small", "prm": "prm", "strategy": "dvts", "width": 2, "n": 4}]
+    )
+    again = validate(config.model_dump(mode="json", exclude_defaults=True), "config.yaml")
+    assert again == config
+    assert [cell.id for cell in again.build_cells()] == [cell.id for cell in config.build_cells()]
