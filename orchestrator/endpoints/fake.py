@@ -114,8 +114,9 @@ class FakePolicy:
 class FakePRM:
     """A PRM that scores every step as its ``judge`` says.
 
-    A node without steps comes back as it is. A node of more words than ``context`` comes back finished as "overflow". ``failures`` and
-    ``pause`` are as in ``FakePolicy``; the first node of a request stands for it.
+    A node without steps comes back as it is, one of more words than ``context`` finished as
+    "overflow". ``failures`` and ``pause`` are as in ``FakePolicy``; the first node of a request
+    stands for it.
     """
 
     judge: Judge = by_text

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ class Person:
     server: Server
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """The command under way; it is killed where the block leaves it running."""
+        with subprocess.Popen(
             [ORCHARD, *map(str, arguments)],
             cwd=self.home,
             env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", **self.environment},
@@ -52,14 +55,15 @@ class Person:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def orchard(self, *arguments: str | Path) -> Outcome:
         with self.start(*arguments) as process:
-            try:
-                out, err = process.communicate(timeout=60)
-            finally:
-                process.kill()
+            out, err = process.communicate(timeout=60)
         return Outcome(process.returncode, out, err)
 
     def write(self, name: str, content: str) -> Path:

@@ -178,7 +178,7 @@ def test_a_stopped_run_prints_the_command_that_finishes_it(
 
     # while it ran, a line now and then told how far it was
     assert re.search(
-        r"^\d+/120 problems  1 trees in flight  \d+ requests/s  \d+ policy \+ \d+ PRM tokens/s  "
+        r"^\d+/120 problems  \d+ trees in flight  \d+ requests/s  \d+ policy \+ \d+ PRM tokens/s  "
         r"\d+ s left$",
         out,
         re.MULTILINE,
@@ -249,7 +249,7 @@ def embedded(person: Person, problems: int) -> Path:
         task={"name": "chains", "problems": problems},
         policies={"policy-160k": {"prompt": "tiny"}},
         prms={},
-        cells=[{"policy": "policy-160k", "strategy": "cot", "max_tokens": 8}],
+        cells=[{"policy": "policy-160k", "strategy": "cot", "max_tokens": 48}],
         servers={"tiny": {"replicas": 1}},
         headline=None,
         trees=2,
@@ -259,11 +259,11 @@ def embedded(person: Person, problems: int) -> Path:
 def test_servers_end_with_a_run_that_finishes(person: Person) -> None:
     config = embedded(person, 2)
     seen: set[int] = set()
-    process = person.start("run", config)
-    watcher = threading.Thread(target=lambda: watch(process, seen))
-    watcher.start()
-    out, err = process.communicate(timeout=60)
-    watcher.join()
+    with person.start("run", config) as process:
+        watcher = threading.Thread(target=watch, args=(process, seen))
+        watcher.start()
+        out, err = process.communicate(timeout=60)
+        watcher.join()
     assert (process.returncode, err) == (0, ""), out
     assert seen and not tiny_servers()
     assert not person.server.calls
@@ -282,7 +282,7 @@ def watch(process: subprocess.Popen[str], seen: set[int]) -> None:
 def test_servers_end_with_a_run_however_it_ends(
     person: Person, number: signal.Signals, code: int
 ) -> None:
-    config = embedded(person, 100_000)
+    config = embedded(person, 1000)
     records = person.home / "runs/run/records.jsonl"
     with person.start("run", config) as process:
         until(lambda: records.exists() and records.stat().st_size > 0)
@@ -300,6 +300,7 @@ def test_a_run_may_be_stopped_while_its_servers_start(
     config = embedded(person, 2)
     with person.start("run", config) as process:
         until(tiny_servers)
+        time.sleep(0.3)  # it loads its packages now, and has not answered
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (130, "")

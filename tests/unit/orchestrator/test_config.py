@@ -81,7 +81,8 @@ def test_other_keys_of_a_group_are_settings_of_its_strategies() -> None:
     [
         ({"polices": {}}, 'unknown key \'polices\': did you mean "policies"'),
         ({"task": {"nam": "x"}}, 'task: unknown key \'nam\': did you mean "name"'),
-        ({"policies": {"small": {"prompt": "lama3"}}}, 'prompt family \'lama3\': did you mean "llama3"'),
+        ({"policies": {"small": {"prompt": "lama3"}}},
+         'prompt family \'lama3\': did you mean "llama3"'),
         ({"prms": {"prm": {"family": "qwen"}}}, 'PRM family \'qwen\': did you mean "qwen_math"'),
         ({"cells": [{"policy": "small", "strategy": "beamsearch"}]},
          'strategy \'beamsearch\': did you mean "beam_search"'),
@@ -166,10 +167,10 @@ def test_an_include_is_found_beside_the_config_that_names_it(write: Write) -> No
     assert load(write({"include": "parts/middle.yaml"})).seed == 4
 
 
-@pytest.mark.parametrize("back", ["run.yaml", "../parts/../run.yaml"])
+@pytest.mark.parametrize("back", ["../run.yaml", "../parts/../run.yaml"])
 def test_configs_that_include_each_other_are_told_so(write: Write, back: str) -> None:
-    write({"include": f"../{back}" if back == "run.yaml" else back}, "parts/base.yaml")
-    with pytest.raises(ConfigError, match="includes itself, by way of .*base.yaml"):
+    write({"include": back}, "parts/base.yaml")
+    with pytest.raises(ConfigError, match=r"includes itself, by way of .*base\.yaml"):
         load(write({"include": "parts/base.yaml"}))
 
 
@@ -197,8 +198,9 @@ def test_set_wins_over_the_config_at_any_depth(write: Write) -> None:
     config = load(
         path,
         [
-            "seed=7", "task.problems=50", "budget.requests=9", "policies.small.url=[http://x, http://y]",
-            "cells.1.n=64", "cells.1.strategy.0=best_of_n", "cells.0={policy: large, strategy: cot}",
+            "seed=7", "task.problems=50", "budget.requests=9",
+            "policies.small.url=[http://x, http://y]", "cells.1.n=64",
+            "cells.1.strategy.0=best_of_n", "cells.0={policy: large, strategy: cot}",
         ],
     )  # fmt: skip
     assert (config.seed, config.task.problems, config.budget.requests) == (7, 50, 9)

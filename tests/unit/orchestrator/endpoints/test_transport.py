@@ -38,7 +38,7 @@ def said(message: str) -> bytes:
         (400, said("This model's maximum context length is 8192 tokens. However, your request has "
                    "9000 input tokens."), ContextOverflow, "8192"),
         (400, said("prompt is longer than max_model_len"), ContextOverflow, "max_model_len"),
-        (400, b'{"error": {"message": "too long, context_length_exceeded"}}', ContextOverflow, "too"),
+        (400, said("too long: context_length_exceeded"), ContextOverflow, "too long"),
         (400, b'{"object": "error", "message": "This model\'s maximum context length is 10"}',
          ContextOverflow, "10"),
         (400, b'{"error": "a bare string"}', EndpointRefused, "a bare string"),
