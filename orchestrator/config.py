@@ -1,8 +1,7 @@
-"""Configs: YAML files read, composed and validated into settings that need no further checking.
+"""Configs: validated into settings that need no further checking.
 
-A config may ``include`` others; what it says itself wins. ``--set key=value`` wins over both. Every
-mistake is one line that names the file, the key and the fix. Secrets are never in a config: it
-names the environment variable that holds them (``api_key_env``).
+Every mistake is one line that names the file, the key and the fix. Secrets are never in a config:
+it names the environment variable that holds them (``api_key_env``).
 """
 
 import dataclasses
@@ -13,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,10 +24,11 @@ from pydantic import (
 
 from orchestrator.core.budget import Limits
 from orchestrator.core.ports import Strategy
-from orchestrator.core.voting import VOTES, needs_prm
+from orchestrator.core.voting import VOTES
 from orchestrator.endpoints.prm import PRM_FAMILIES
 from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
+from orchestrator.reading import as_list, read
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.strategies import STRATEGIES
 from orchestrator.tasks.prompts import PROMPTS
@@ -50,10 +49,6 @@ def one_of(kind: str, known: Sequence[str]) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
-
-
-def as_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
 
 
 class Section(BaseModel):
@@ -162,7 +157,7 @@ class LimitsConfig(Section):
 
 
 class CellsConfig(Section):
-    """Cells with the same settings: every policy, PRM, strategy and ``n`` named, under all votes.
+    """Cells with the same settings: every policy, PRM, strategy and ``n`` named.
 
     Any other key is a setting of the strategies.
     """
@@ -175,9 +170,6 @@ class CellsConfig(Section):
         tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
     ]
     n: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
-    votes: Annotated[
-        tuple[Annotated[str, one_of("vote", VOTES)], ...], BeforeValidator(as_list)
-    ] = ()
 
     @model_validator(mode="after")
     def _fits_its_strategies(self) -> Self:
@@ -190,8 +182,8 @@ class CellsConfig(Section):
                     raise ValueError(f"unknown key {key!r} for {name}: {nearest(key, known)}")
             if strategy.uses_prm and not self.prm:
                 raise ValueError(f"{name} needs a `prm`")
-            if not strategy.uses_prm and (self.prm or any(map(needs_prm, self.votes))):
-                raise ValueError(f"{name} scores nothing: leave `prm` and its votes out")
+            if not strategy.uses_prm and self.prm:
+                raise ValueError(f"{name} scores nothing: leave `prm` out")
             if self.n and "n" not in settings:
                 raise ValueError(f"{name} takes no `n`")
         return self
@@ -208,8 +200,6 @@ class CellsConfig(Section):
                 prm=None if prm is None else prms[prm],
                 strategy_name=name,
                 strategy=self._strategy(name, n),
-                votes=self.votes
-                or (("weighted_last",) if STRATEGIES[name].uses_prm else ("majority",)),
             )
             for policy, prm, name, n in combinations
         ]
@@ -276,7 +266,7 @@ class RunConfig(Section):
             try:
                 for cell in group.cells(self.task_name, policies, prms):
                     if cell.id in cells:
-                        raise ConfigError(f"{cell.id} is there twice: name all its votes in one")
+                        raise ConfigError(f"{cell.id} is there twice: leave one of them")
                     cells[cell.id] = cell
             except ConfigError as error:
                 raise ConfigError(f"cells.{i}: {error}") from error
@@ -310,7 +300,10 @@ class RunConfig(Section):
 
     def identity(self) -> dict[str, Any]:
         """What the results depend on: all but where and how fast it runs."""
-        dumped = self.model_dump(mode="json", exclude={"servers", "trees", "cells", "headline"})
+        dumped = self.model_dump(
+            mode="json", exclude={"servers", "trees", "cells", "headline", "budget"}
+        )
+        dumped["task"].pop("problems")  # the first ones stay the same
         for endpoint in [*dumped["policies"].values(), *dumped["prms"].values()]:
             for key in ("url", "api_key_env", "timeout", "concurrency"):
                 endpoint.pop(key)
@@ -319,10 +312,7 @@ class RunConfig(Section):
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read, compose and validate a config. Raises ``ConfigError``."""
-    values = _read(path, ())
-    for override in overrides:
-        _override(values, override)
-    return validate(values, str(path))
+    return validate(read(path, overrides), str(path))
 
 
 def validate(values: dict[str, Any], source: str) -> RunConfig:
@@ -340,63 +330,3 @@ def validate(values: dict[str, Any], source: str) -> RunConfig:
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
     return config
-
-
-def _read(path: Path, including: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in (one.resolve() for one in including):
-        raise ConfigError(f"{path}: includes itself, by way of {including[-1]}")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        asked_by = f", which {including[-1]} includes" if including else ""
-        raise ConfigError(f"{path}: there is no such file{asked_by}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not text in UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must hold keys and values, starting with `task:`")
-    composed: dict[str, Any] = {}
-    for included in as_list(values.pop("include", [])):
-        composed = _merge(composed, _read(path.parent / str(included), (*including, path)))
-    return _merge(composed, values)
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """``above`` over ``below``, section by section; lists are replaced whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    if not sign or not key:
-        raise ConfigError(f"--set {override}: write --set key=value, for example task.problems=50")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: {text!r} is not YAML") from None
-    *sections, last = key.split(".")
-    place: Any = values
-    for section in sections:
-        index = _index(place, section, override)
-        if isinstance(place, dict) and place.get(index) is None:
-            place[index] = {}
-        place = place[index]
-    place[_index(place, last, override)] = value
-
-
-def _index(place: Any, text: str, override: str) -> str | int:
-    """``text`` as a key of a section, or as the number of a list's item."""
-    if isinstance(place, dict):
-        return text
-    if not isinstance(place, list):
-        raise ConfigError(f"--set {override}: nothing lies below {place!r}")
-    if not text.isdecimal() or int(text) >= len(place):
-        raise ConfigError(f"--set {override}: {text!r} is not one of its {len(place)} items")
-    return int(text)

@@ -51,7 +51,7 @@ class LiveProgress:
             self.console.print(self._text(), soft_wrap=True, highlight=False)
 
     def _text(self) -> str:
-        progress, spent = self.progress, self.progress.ledger.spent
+        progress, spent = self.progress, self.progress.spent
         elapsed = max(1e-3, time.monotonic() - self.started)
         return (
             f"{progress.already + progress.finished}/{progress.total} problems  "

@@ -6,7 +6,7 @@ journaling hide behind the port, each as a ``Policy`` or ``PRM`` that holds anot
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from orchestrator.core.tree import Node
 
@@ -49,6 +49,9 @@ class PRM(Protocol):
 
 class Strategy(Protocol):
     """A search: grows a tree from its root and returns the leaves that may answer."""
+
+    uses_prm: ClassVar[bool]
+    """Whether it scores what the policy proposes."""
 
     @property
     def n(self) -> int:

@@ -16,7 +16,8 @@ WORTH_RETRYING = (EndpointUnavailable, BadResponse)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Exponential back-off with full jitter; the server's ``Retry-After`` is the least wait.
+    """Exponential back-off with full jitter; the server's ``Retry-After`` is the least wait,
+    as far as it is reasonable.
 
     ``attempts`` counts all tries; waits are in seconds.
     """
@@ -24,12 +25,13 @@ class RetryPolicy:
     attempts: int = 8
     first_wait: float = 0.25
     longest_wait: float = 30.0
+    longest_retry_after: float = 120.0
 
     def wait(self, failed_attempts: int, retry_after: float | None) -> float:
         """Seconds to wait after so many failed attempts."""
         ceiling = min(self.longest_wait, self.first_wait * 2 ** (failed_attempts - 1))
         jittered = random.uniform(0, ceiling)
-        return jittered if retry_after is None else retry_after + jittered
+        return jittered + min(retry_after or 0.0, self.longest_retry_after)
 
 
 async def with_retries(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:

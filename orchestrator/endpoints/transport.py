@@ -101,13 +101,13 @@ class Transport:
         base = self.base_for(affinity)
 
         async def attempt() -> T:
-            content = await self._send("POST", base + path, body)
+            async with self._slots:  # not held while a failed request waits for its next try
+                content = await self._send("POST", base + path, body)
             decoded = self._decode(content, answer, base + path)
             self._check_model(getattr(decoded, "model", ""), base + path)
             return decoded
 
-        async with self._slots:
-            return await with_retries(attempt, self.endpoint.retry)
+        return await with_retries(attempt, self.endpoint.retry)
 
     async def get(self, base: str, path: str, answer: type[T]) -> T:
         """GET from one replica, once."""

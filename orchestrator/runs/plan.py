@@ -1,4 +1,4 @@
-"""What a run consists of: cells, each a strategy with its policy, PRM and votes."""
+"""What a run consists of: cells, each a strategy with its policy and PRM."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.core.budget import Limits
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
-from orchestrator.core.voting import Vote
+from orchestrator.core.voting import VOTES, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +21,18 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One strategy under one policy and PRM, over all problems; its leaves answer by each vote."""
+    """One strategy under one policy and PRM, over all problems."""
 
     task: str
     policy: Model
     prm: Model | None
     strategy_name: str
     strategy: Strategy
-    votes: tuple[Vote, ...]
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """Every vote its leaves can cast; they cost nothing beside the search itself."""
+        return VOTES if self.strategy.uses_prm else ("majority",)
 
     @property
     def settings(self) -> dict[str, Any]:

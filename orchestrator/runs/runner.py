@@ -15,7 +15,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import LeafRecord, Record, Verdict
 from orchestrator.core.tree import Node, root
 from orchestrator.core.voting import elect
-from orchestrator.errors import BadResponse, BudgetExhausted, EndpointUnavailable
+from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
 
@@ -52,7 +52,11 @@ async def solve(
         )
     except BudgetExhausted as exhausted:
         leaves, ran_out = recorder.leaves(), exhausted.limit
-    except (EndpointUnavailable, BadResponse) as failure:
+        if exhausted.scope == ledger.name:  # a larger budget for the run may finish this tree
+            error = str(exhausted)
+    except EndpointRefused:
+        raise
+    except EndpointError as failure:
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
     electorate = await classes(ports.grader, [leaf.answer for leaf in graded])

@@ -1,15 +1,16 @@
 """Many trees at once: every problem of every cell, so many trees in flight, none waiting on
 another."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from orchestrator.core.budget import Ledger
+from orchestrator.core.budget import Ledger, Spend
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
-from orchestrator.errors import EndpointUnavailable
+from orchestrator.errors import BudgetExhausted, EndpointUnavailable
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.runner import solve
 from orchestrator.runs.sharing import SharedPolicy, SharedPRM
@@ -20,12 +21,15 @@ FAILURES_IN_A_ROW = 8
 
 
 def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
-    """What is to be run yet: cell by cell, so that requests of one kind batch well."""
-    for cell in plan.cells:
-        done = store.finished(cell.id)
+    """What is to be run yet: a policy at a time, and all of a problem's cells together, so that
+    what they share is kept for no longer than they need it."""
+    done = {cell.id: store.finished(cell.id) for cell in plan.cells}
+    for policy in dict.fromkeys(cell.policy.name for cell in plan.cells):
+        cells = [cell for cell in plan.cells if cell.policy.name == policy]
         for problem in plan.problems:
-            if problem.id not in done:
-                yield cell, problem
+            for cell in cells:
+                if problem.id not in done[cell.id]:
+                    yield cell, problem
 
 
 @dataclass(slots=True)
@@ -43,7 +47,13 @@ class Progress:
     finished: int = 0
     in_flight: int = 0
     cell: str = ""
+    before: Spend = field(default_factory=Spend)
     ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def spent(self) -> Spend:
+        """What this session spent; the ledger also holds what earlier ones did."""
+        return self.ledger.spent + -self.before
 
 
 @dataclass(slots=True)
@@ -56,16 +66,26 @@ class Scheduler:
     progress: Progress = field(init=False)
     on_record: Callable[[Record], None] | None = None
     _failures: int = 0
+    _budget_used_up: tuple[str, float] | None = None
+    _left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         total = len(self.plan.cells) * len(self.plan.problems)
         weights = [cell.strategy.n for cell, _ in unfinished(self.plan, self.store)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))
+        self.progress.before = self.progress.ledger.spent = self.store.spent
         self.progress.ledger.limits = self.plan.limits
+        self._left = Counter(
+            (cell.policy.name, problem.id) for cell, problem in unfinished(self.plan, self.store)
+        )
 
     async def run(self) -> None:
-        """Run what is open. Raises ``EndpointRefused`` at once and ``EndpointUnavailable`` when
-        trees keep losing their endpoint; all finished problems are stored by then."""
+        """Run what is open.
+
+        Raises ``EndpointRefused`` at once, ``EndpointUnavailable`` when trees keep losing their
+        endpoint and ``BudgetExhausted`` when the run's budget is used up; every tree that was
+        under way has answered by then and is stored.
+        """
         policies = {
             name: SharedPolicy(policy, self._most_samples(name))
             for name, policy in self.ports.policies.items()
@@ -75,10 +95,20 @@ class Scheduler:
 
         async def worker() -> None:
             for cell, problem in work:
+                if self._budget_used_up:
+                    return
+                policy = policies[cell.policy.name]
                 prm = prms[cell.prm.name] if cell.prm else None
-                await self._one(cell, problem, policies[cell.policy.name], prm)
+                await self._one(cell, problem, policy, prm)
+                self._left[cell.policy.name, problem.id] -= 1
+                if not self._left[cell.policy.name, problem.id]:
+                    policy.forget(problem.question)
+                    for shared in prms.values():
+                        shared.forget(problem.question)
 
         await fan_out(worker() for _ in range(self.plan.trees))
+        if self._budget_used_up:
+            raise BudgetExhausted(*self._budget_used_up, self.progress.ledger.name)
 
     def _most_samples(self, policy: str) -> int:
         return max(
@@ -110,8 +140,14 @@ class Scheduler:
         self.store.add(record)
         progress.finished += 1
         progress.work_done += cell.strategy.n
+        if record.error and record.ran_out != "endpoint":
+            self._budget_used_up = (
+                str(record.ran_out),
+                getattr(self.plan.limits, str(record.ran_out)),
+            )
+            return
         self._failures = self._failures + 1 if record.error else 0
-        if record.error and self._failures >= FAILURES_IN_A_ROW:
+        if self._failures >= FAILURES_IN_A_ROW:
             raise EndpointUnavailable(
                 f"{self._failures} trees in a row lost their endpoint; the last: {record.error}",
                 url="",

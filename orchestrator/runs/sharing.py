@@ -53,7 +53,7 @@ class Once(Generic[K, V]):
             values = dict(zip(missing, await compute(missing), strict=True))
         except BaseException as error:
             for key, future in futures.items():
-                del self._values[key]
+                self._values.pop(key, None)
                 if isinstance(error, Exception):
                     future.set_exception(error)
                     future.exception()  # whoever asked first has it already
@@ -62,6 +62,11 @@ class Once(Generic[K, V]):
             raise
         for key, future in futures.items():
             future.set_result(values[key])
+
+    def forget(self, wanted: Callable[[K], bool]) -> None:
+        """Drop the values of all keys that ``wanted`` picks."""
+        for key in [key for key in self._values if wanted(key)]:
+            del self._values[key]
 
 
 class SharedPolicy:
@@ -73,7 +78,7 @@ class SharedPolicy:
     def __init__(self, policy: Policy, most: int) -> None:
         self.policy = policy
         self.most = most
-        self._samples: Once[tuple[Hashable, ...], list[Node]] = Once()
+        self._samples: Once[tuple[Node, Sampling, int], list[Node]] = Once()
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         if sampling.until == "step" or sampling.temperature == 0:
@@ -83,8 +88,12 @@ class SharedPolicy:
         async def draw(keys: Sequence[object]) -> list[list[Node]]:
             return [await self.policy.extend(node, most, sampling)]
 
-        (samples,) = await self._samples.get([(node.question, node.seed, sampling, most)], draw)
+        (samples,) = await self._samples.get([(node, sampling, most)], draw)
         return samples[:n]
+
+    def forget(self, question: str) -> None:
+        """Drop what was drawn for a problem."""
+        self._samples.forget(lambda key: key[0].question == question)
 
 
 class SharedPRM:
@@ -98,3 +107,7 @@ class SharedPRM:
         if not all(node.is_finished and len(node.path) == 1 for node in nodes):
             return await self.prm.score(nodes)
         return await self._scored.get(nodes, self.prm.score)
+
+    def forget(self, question: str) -> None:
+        """Drop the scores of a problem's solutions."""
+        self._scored.forget(lambda node: node.question == question)

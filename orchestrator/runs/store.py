@@ -21,6 +21,7 @@ from typing import Any, Self
 import msgspec
 import yaml
 
+from orchestrator.core.budget import Spend
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
 
@@ -37,6 +38,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._finished: dict[str, set[str]] = defaultdict(set)
+        self.spent = Spend()
         self._file: io.FileIO | None = None
 
     def __enter__(self) -> Self:
@@ -97,6 +99,13 @@ class Store:
         self._note(record)
 
     def _note(self, record: Record) -> None:
+        self.spent += Spend(
+            policy_tokens=record.policy_tokens,
+            prompt_tokens=record.prompt_tokens,
+            cached_tokens=record.cached_tokens,
+            prm_tokens=record.prm_tokens,
+            requests=record.requests,
+        )
         if record.error is None:
             self._finished[record.cell].add(record.problem)
 

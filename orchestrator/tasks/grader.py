@@ -2,11 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from orchestrator.core.ports import Grader
 from orchestrator.tasks import answers as reading
 from orchestrator.tasks.equality import quick
 from orchestrator.tasks.pool import Workers

@@ -126,8 +126,9 @@ def _wait(process: subprocess.Popen[str], log: Path, timeout: float) -> TinyServ
         process.kill()
 
     timer = threading.Timer(timeout, expire)
-    timer.start()
+    timer.daemon = True
     try:
+        timer.start()
         line = process.stdout.readline()
     finally:
         timer.cancel()

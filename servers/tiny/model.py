@@ -1,8 +1,8 @@
 """A small decoder-only transformer in the two Hugging Face layouts the tiny models are stored in.
 
 ``LlamaForCausalLM`` (policies and the "+"/"-" PRM) and ``Qwen2ForProcessRewardModel`` (Qwen2's
-attention biases, and a Linear-ReLU-Linear score head in place of the language-model head). Parameter
-names are Hugging Face's, so a folder written here loads in transformers and vLLM as it is.
+attention biases, and a Linear-ReLU-Linear score head in place of the language-model head).
+Parameter names are Hugging Face's, so a folder written here loads in transformers and vLLM as it is.
 """
 
 import json
@@ -146,7 +146,7 @@ class Trunk(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The model itself. ``window`` > 0 limits attention to that many tokens back (training only)."""
+    """The model itself. ``window`` > 0 limits attention to so many tokens back, in training."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class Transformer(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Hidden states ``(batch, length, hidden)`` of right-padded token ids ``(batch, length)``."""
+        """Hidden states ``(batch, length, hidden)`` of right-padded ids ``(batch, length)``."""
         length = ids.shape[1]
         x = self.model.embed_tokens(ids)
         cos, sin = self.cos[:length], self.sin[:length]  # type: ignore[index]

@@ -7,7 +7,8 @@ solution restates one operation a step and carries it out, steps are parted by a
 the last one boxes the result. The number of operations is the difficulty.
 
 Training, development and test problems are disjoint by construction: a hash of the question's text
-assigns each problem to exactly one split, and ``draw`` returns only problems of the split asked for.
+assigns each problem to exactly one split, and ``draw`` returns only problems of the split it is
+asked for.
 """
 
 import hashlib
@@ -117,7 +118,7 @@ def parse(question: str) -> Chain:
 
 
 def split_of(chain: Chain) -> Split:
-    """The one split this problem belongs to: 80 % train, 10 % dev, 10 % test, by its text's hash."""
+    """The one split a problem belongs to: 80 % train, 10 % dev, 10 % test, by its text's hash."""
     bucket = hashlib.blake2b(chain.question.encode(), digest_size=2).digest()[0] % 10
     return "test" if bucket == 0 else "dev" if bucket == 1 else "train"
 

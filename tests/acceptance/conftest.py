@@ -92,7 +92,7 @@ class Person:
                 {"policy": "policy", "strategy": "majority", "n": 4},
                 {
                     "policy": "policy", "prm": "prm", "strategy": ["beam_search", "dvts"],
-                    "votes": ["max_last", "majority"], **SEARCH,
+                    **SEARCH,
                 },
             ],
             "headline": {

@@ -28,7 +28,7 @@ def run(person: Person, *settings: str) -> str:
     ("setting", "place", "fix"),
     [
         ("cells.0.strategy=beem_search", "cells.0.strategy", 'did you mean "beam_search"?'),
-        ("cells.2.votes=[max_lst]", "cells.2.votes", 'did you mean "max_last"?'),
+        ("headline.vote=max_lst", "headline.vote", 'did you mean "max_last"?'),
         ("cells.0.policy=polcy", "cells.0", "no policy is named 'polcy': did you mean \"policy\"?"),
         ("cells.2.prm=pmr", "cells.2", "no prm is named 'pmr': did you mean \"prm\"?"),
         ("prms.prm.family=qwen", "prms.prm.family", 'did you mean "qwen_math"?'),

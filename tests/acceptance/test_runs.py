@@ -136,7 +136,6 @@ def long_run(person: Person) -> tuple[Path, int]:
         {"policy": ["policy", "large"], "strategy": "cot"},
         {
             "policy": "policy", "prm": "prm", "strategy": "beam_search", "n": 4, "width": 2,
-            "votes": ["max_last"],
         },
     ]  # fmt: skip
     return person.write_config(cells=cells, headline=None, trees=1), 3 * MANY

@@ -27,7 +27,7 @@ def _choices(n: int, depth: int) -> list[dict[str, object]]:
         text = (
             f"Therefore, the final answer is: $\\boxed{{{number % 7}}}$."
             if last
-            else f"Step {depth}: we multiply {number} by {number + 1} and carry the result over.\n\n"
+            else f"Step {depth}: multiply {number} by {number + 1} and carry the rest.\n\n"
         )
         choices.append(
             {

@@ -51,7 +51,7 @@ async def measure(url: str, trees: int, folder: Path) -> tuple[float, int]:
     ]
     cell = Cell(
         task="bench", policy=Model(name="policy"), prm=Model(name="prm"),
-        strategy_name="beam_search", strategy=BeamSearch(n=16), votes=("weighted_last",),
+        strategy_name="beam_search", strategy=BeamSearch(n=16),
     )  # fmt: skip
     async with AsyncExitStack() as stack:
         policy_transport, prm_transport = [

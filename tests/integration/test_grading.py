@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.equivalence import classes
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 from orchestrator.tasks import answers as reading
 from orchestrator.tasks.datasets import TaskSource, load
-from orchestrator.core.equivalence import classes
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.records import Fields
 

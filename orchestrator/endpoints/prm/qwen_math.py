@@ -22,7 +22,7 @@ class QwenMathPRM(PoolingPRM):
     system: str | None = SYSTEM
 
     def render(self, question: str, steps: Sequence[str]) -> str:
-        solution = "".join(step.strip() + TAG for step in steps)
+        solution = "".join(step.replace(TAG, "").strip() + TAG for step in steps)
         turns = [("user", question), ("assistant", solution)]
         if self.system is not None:
             turns.insert(0, ("system", self.system))

@@ -57,13 +57,13 @@ def test_some_configs_ship() -> None:
 
 def test_a_group_of_cells_is_every_combination_it_names() -> None:
     cells = valid().build_cells()
-    described = [(cell.strategy_name, cell.strategy.n, cell.votes) for cell in cells]
+    described = [(cell.strategy_name, cell.strategy.n) for cell in cells]
     assert described == [
-        ("cot", 1, ("majority",)),
-        ("beam_search", 4, ("weighted_last",)),
-        ("beam_search", 16, ("weighted_last",)),
-        ("dvts", 4, ("weighted_last",)),
-        ("dvts", 16, ("weighted_last",)),
+        ("cot", 1),
+        ("beam_search", 4),
+        ("beam_search", 16),
+        ("dvts", 4),
+        ("dvts", 16),
     ]
 
 
@@ -90,8 +90,6 @@ def test_other_keys_of_a_group_are_settings_of_its_strategies() -> None:
          'cells.0: no policy is named \'smal\': did you mean "small"'),
         ({"cells": [{"policy": "small", "prm": "pmr", "strategy": "dvts"}]},
          'cells.0: no prm is named \'pmr\': did you mean "prm"'),
-        ({"cells": [{"policy": "small", "strategy": "majority", "votes": "majorty"}]},
-         'vote \'majorty\': did you mean "majority"'),
         ({"cells": [{"policy": "small", "prm": "prm", "strategy": "dvts", "widht": 2}]},
          'unknown key \'widht\' for dvts: did you mean "width"'),
         ({"policies": {"small": {"prompt": "zzz"}}}, "known: llama3, qwen, r1_distill, tiny"),
@@ -112,7 +110,6 @@ def test_an_unknown_name_is_answered_with_the_nearest(changes: Any, said: str) -
          "cells.0: n = 6 is not a multiple of width = 4; try n = 8"),
         ({"strategy": "beam_search", "n": 4}, "beam_search needs a `prm`"),
         ({"strategy": "majority", "prm": "prm"}, "majority scores nothing"),
-        ({"strategy": "majority", "votes": ["weighted_last"]}, "majority scores nothing"),
         ({"strategy": "cot", "n": 4}, "cot takes no `n`"),
         ({"strategy": "majority", "n": 0}, "greater than or equal to 1"),
         ({"strategy": "dvts", "prm": "prm", "reward": "best"}, "cells.0: dvts: reward: "),
@@ -278,6 +275,7 @@ def test_an_endpoint_is_the_configs_or_that_of_a_server_started_for_it() -> None
         {"policies": {"small": {"url": "http://elsewhere", "api_key_env": "K", "timeout": 9,
                                 "concurrency": 3}, "large": {}}},
         {"trees": 999},
+        {"task": {"name": "math500", "problems": 5}},
         {"servers": {"tiny": {"replicas": 4}}},
         {"cells": [{"policy": "small", "strategy": "majority"}]},
     ],
@@ -290,7 +288,7 @@ def test_a_runs_identity_is_not_where_or_how_fast_it_runs_nor_which_cells(change
     "changes",
     [
         {"seed": 1},
-        {"task": {"name": "math500", "problems": 5}},
+        {"task": {"name": "math500", "seed": 5}},
         {"policies": {"small": {"prompt": "llama3"}, "large": {}}},
         {"policies": {"small": {"model": "another"}, "large": {}}},
         {"prms": {"prm": {"family": "qwen_math", "running_minimum": True}}},

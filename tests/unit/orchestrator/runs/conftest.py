@@ -39,7 +39,6 @@ def cell(name: str = "cot", *, policy: str = "small", **settings: Any) -> Cell:
         prm=Model(name="prm") if strategy.uses_prm else None,
         strategy_name=name,
         strategy=strategy(**settings),
-        votes=("majority", "max_last") if strategy.uses_prm else ("majority",),
     )
 
 

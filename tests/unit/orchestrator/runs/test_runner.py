@@ -8,6 +8,7 @@ from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
 from orchestrator.core.tree import Node
+from orchestrator.core.voting import VOTES
 from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM, chains
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
 from orchestrator.runs.plan import Cell, Ports
@@ -62,7 +63,7 @@ async def test_a_record_says_what_was_run_what_it_cost_and_what_came_of_it(run: 
     assert record.prm_tokens == prm.tokens == ledger.spent.prm_tokens
     assert record.requests == len(policy.requests) + len(prm.requests) == ledger.spent.requests
     assert len(record.leaves) == 2
-    assert set(record.verdicts) == {"majority", "max_last"}
+    assert set(record.verdicts) == set(VOTES)
 
 
 async def test_each_vote_elects_its_own_leaf(run: Any) -> None:
@@ -73,10 +74,8 @@ async def test_each_vote_elects_its_own_leaf(run: Any) -> None:
         return 0.9 if "7" in steps[-1] else 0.2
 
     record = await run(FakePolicy(script=script), FakePRM(judge=judge), strategy="best_of_n", n=4)
-    assert record.verdicts == {
-        "majority": Verdict(answer="5", correct=False),
-        "max_last": Verdict(answer="7", correct=True),
-    }
+    assert record.verdicts["majority"] == Verdict(answer="5", correct=False)
+    assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
 
 
 async def test_a_solution_without_an_answer_is_wrong_and_elects_nobody(run: Any) -> None:

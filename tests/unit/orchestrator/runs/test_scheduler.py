@@ -12,7 +12,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
-from orchestrator.errors import EndpointRefused, EndpointUnavailable, RunError
+from orchestrator.errors import BudgetExhausted, EndpointRefused, EndpointUnavailable, RunError
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler, unfinished
 from orchestrator.runs.store import Store, read_records
@@ -234,10 +234,43 @@ async def test_the_runs_budget_bounds_all_trees_together(
         limits=Limits(requests=25),
         problem_limits=Limits(requests=10),
     )
-    records = await run(plan, make_ports(policy, prm), tmp_path)
+    with pytest.raises(BudgetExhausted, match="the run budget of 25 requests is used up"):
+        await run(plan, make_ports(policy, prm), tmp_path)
+    records = read_records(tmp_path)
     assert len(policy.requests) + len(prm.requests) == 25
     assert {record.ran_out for record in records} == {"requests"}
     assert max(record.requests for record in records) <= 10
+
+
+async def test_a_larger_budget_goes_on_with_what_the_runs_budget_cut_short(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    plan = Plan(
+        problems=make_problems(10), cells=[make_cell("majority", n=2)], limits=Limits(requests=4)
+    )
+    with pytest.raises(BudgetExhausted):
+        await run(plan, make_ports(FakePolicy()), tmp_path)
+    policy = FakePolicy()
+    with pytest.raises(BudgetExhausted):  # what was spent before counts
+        await run(replace(plan, limits=Limits(requests=6)), make_ports(policy), tmp_path)
+    assert len(policy.requests) == 2
+    await run(replace(plan, limits=Limits(requests=100)), make_ports(policy), tmp_path)
+    assert len(policy.requests) == 6
+    assert {record.ran_out for record in read_records(tmp_path)} == {None}
+
+
+async def test_samples_are_kept_no_longer_than_a_problem_needs_them(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    cells = [make_cell("majority", n=4), make_cell("best_of_n", n=4)]
+    ports = make_ports(FakePolicy(), FakePRM())
+    with Store(tmp_path) as store:
+        plan = Plan(problems=make_problems(5), cells=cells, trees=3)
+        scheduler = Scheduler(plan, ports, store)
+        order = [(problem.id, cell.strategy_name) for cell, problem in unfinished(plan, store)]
+        await scheduler.run()
+    assert [problem for problem, _ in order] == sorted(problem for problem, _ in order)
+    assert not +scheduler._left
 
 
 async def test_strategies_that_read_whole_solutions_share_them_and_each_pays(

@@ -1,0 +1,85 @@
+"""Config files: YAML read, composed and overridden; ``config`` validates what comes of it.
+
+A file may ``include`` others; what it says itself wins, and ``--set key=value`` wins over both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.errors import ConfigError
+
+
+def as_list(value: Any) -> Any:
+    """One value or several, as several."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A config's values, all its files together. Raises ``ConfigError``."""
+    values = _read(path, ())
+    for override in overrides:
+        _override(values, override)
+    return values
+
+
+def _read(path: Path, including: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in (one.resolve() for one in including):
+        raise ConfigError(f"{path}: includes itself, by way of {including[-1]}")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        asked_by = f", which {including[-1]} includes" if including else ""
+        raise ConfigError(f"{path}: there is no such file{asked_by}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not text in UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold keys and values, starting with `task:`")
+    composed: dict[str, Any] = {}
+    for included in as_list(values.pop("include", [])):
+        composed = _merge(composed, _read(path.parent / str(included), (*including, path)))
+    return _merge(composed, values)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``above`` over ``below``, section by section; lists are replaced whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"--set {override}: write --set key=value, for example task.problems=50")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {text!r} is not YAML") from None
+    *sections, last = key.split(".")
+    place: Any = values
+    for section in sections:
+        index = _index(place, section, override)
+        if isinstance(place, dict) and place.get(index) is None:
+            place[index] = {}
+        place = place[index]
+    place[_index(place, last, override)] = value
+
+
+def _index(place: Any, text: str, override: str) -> str | int:
+    """``text`` as a key of a section, or as the number of a list's item."""
+    if isinstance(place, dict):
+        return text
+    if not isinstance(place, list):
+        raise ConfigError(f"--set {override}: nothing lies below {place!r}")
+    if not text.isdecimal() or int(text) >= len(place):
+        raise ConfigError(f"--set {override}: {text!r} is not one of its {len(place)} items")
+    return int(text)
