@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator import __version__
-from orchestrator.errors import OrchardError, RunError
+from orchestrator.errors import BudgetExhausted, OrchardError, RunError
 
 if TYPE_CHECKING:
     from orchestrator.config import RunConfig
@@ -181,6 +181,8 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool, command
         except Stopped:
             console.print(f"Stopped. Every finished problem is kept; go on with:\n  {command}")
             sys.exit(130)
+        except BudgetExhausted as exhausted:
+            console.print(f"Stopped early: {exhausted}; with a larger one this goes on.")
         summary = _summary(out, headline(config))
         store.write(SUMMARY, to_json(summary))
         figures = draw(summary, out / "figures")

@@ -62,6 +62,8 @@ def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) 
     if next(unfinished(planned, store), None) is None:
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if config.servers.tiny is not None:
+        console.print("Starting the embedded models …")
     try:
         with started_servers(config, store.folder / "logs") as urls:
             _until_stopped(_search(config, planned, store, urls, console))

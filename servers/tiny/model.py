@@ -2,7 +2,7 @@
 
 ``LlamaForCausalLM`` (policies and the "+"/"-" PRM) and ``Qwen2ForProcessRewardModel`` (Qwen2's
 attention biases, and a Linear-ReLU-Linear score head in place of the language-model head).
-Parameter names are Hugging Face's, so a folder written here loads in transformers and vLLM as it is.
+Parameter names are Hugging Face's, so a folder written here loads in transformers and vLLM as is.
 """
 
 import json

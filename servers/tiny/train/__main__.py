@@ -5,36 +5,15 @@ The policies are trained side by side, one core each, then the PRMs on solutions
 
 import argparse
 import multiprocessing
-import random
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import torch
-
-from servers.tiny import tokenizer as tokens
-from servers.tiny.problems import TEST_DEPTHS, draw
-from servers.tiny.runtime import Runtime
 from servers.tiny.shipped import MODELS
+from servers.tiny.train.build import build_policy, build_prm
 from servers.tiny.train.card import write_card
-from servers.tiny.train.policies import LADDER, Rung, train_policy
-from servers.tiny.train.prms import RECIPES, Recipe, train_prm
-from servers.tiny.train.sampler import greedy_accuracy
-
-
-def _policy(rung: Rung, models: Path, scratch: Path) -> None:
-    torch.set_num_threads(1)
-    tokenizer = tokens.build()
-    train_policy(rung, tokenizer, models, scratch)
-    rng = random.Random(99)
-    problems = [draw(rng, depth, "dev") for depth in TEST_DEPTHS for _ in range(50)]
-    accuracy = greedy_accuracy(Runtime(models / rung.name), tokenizer, problems)
-    print(f"{rung.name}: greedy on {len(problems)} development problems: {accuracy}", flush=True)
-
-
-def _prm(recipe: Recipe, models: Path, scratch: Path) -> None:
-    torch.set_num_threads(1)
-    train_prm(recipe, tokens.build(), models, scratch)
+from servers.tiny.train.policies import LADDER
+from servers.tiny.train.prms import RECIPES
 
 
 def main() -> None:
@@ -51,7 +30,7 @@ def main() -> None:
         parser.error(
             f"no model is called {', '.join(sorted(unknown))}; there are {', '.join(names)}"
         )
-    for train, group in ((_policy, LADDER), (_prm, RECIPES)):
+    for train, group in ((build_policy, LADDER), (build_prm, RECIPES)):
         wanted = [each for each in group if not options.only or each.name in options.only]
         with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
             # the largest first, so that none is left to train alone

@@ -14,6 +14,9 @@ groundwork (single facts, look-up of instructions, whole chains without division
 mastered, then {exposure_tokens:,} tokens of chains with division, the same stream for every policy
 of the ladder. {tokens:,} tokens in all, {cpu_seconds} CPU seconds, seed {seed}.
 
+Greedy, on 810 development problems of 2 to 10 operations: {greedy[answer]:.1%} of answers right,
+{greedy[chain]:.1%} of whole chains (division drops the remainder, so a wrong chain can end right).
+
 Llama layout, bfloat16, ChatML template. It knows this one task and nothing else. Its training
 problems and the held-out ones are disjoint by construction.
 """

@@ -27,7 +27,10 @@ from servers.tiny.train.facts import draw_facts
 from servers.tiny.train.vocabulary import Vocabulary
 
 GROUNDWORK: tuple[Operator, ...] = ("+", "-", "*")
-EXPOSURE_TOKENS = 600_000
+EXPOSURE_TOKENS = 1_200_000
+"""The smallest multiple of 400,000 at which the largest policy answers 85 % of development problems
+right, greedily. Chosen on greedy accuracy alone."""
+COST = "cost.json"
 SEED = 7
 EMBEDDING_SCALE = 0.2
 
@@ -51,9 +54,14 @@ class Rung:
         )
 
     @property
-    def learning_rate(self) -> float:
-        """Smaller for wider models, by the square root of their width."""
+    def groundwork_rate(self) -> float:
+        """The groundwork's learning rate: smaller for wider models, by the root of their width."""
         return 0.022 / math.sqrt(self.hidden)
+
+    @property
+    def exposure_rate(self) -> float:
+        """The exposure's learning rate: smaller for wider models, in proportion."""
+        return 0.128 / self.hidden
 
 
 LADDER = (
@@ -98,7 +106,7 @@ class PolicyTrainer:
         self.tokens = 0
         self.started = time.monotonic()
         self.equals = self.vocabulary.token(" =")
-        self._new_optimizer()
+        self._new_optimizer(rung.groundwork_rate)
 
     def _place_numbers_on_a_line(self) -> None:
         """Start number embeddings as randomly projected Fourier features of their value.
@@ -122,19 +130,19 @@ class PolicyTrainer:
         embedding[self.vocabulary.numbers] = line + 0.2 * noise(LIMIT)
         embedding[self.vocabulary.bare_numbers] = line + 0.5 * noise(LIMIT)
 
-    def _new_optimizer(self) -> None:
+    def _new_optimizer(self, rate: float) -> None:
         matrices = [p for p in self.model.parameters() if p.dim() == 2]
         vectors = [p for p in self.model.parameters() if p.dim() < 2]
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
-            lr=self.rung.learning_rate, betas=(0.9, 0.98), fused=True,
+            betas=(0.9, 0.98), fused=True,
         )  # fmt: skip
-        self.updates = 0
+        self.updates, self.rate = 0, rate
 
     def _update(self, loss: Tensor, scale: float = 1.0) -> None:
         self.updates += 1
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rung.learning_rate * scale * min(1.0, self.updates / 60)
+            group["lr"] = self.rate * scale * min(1.0, self.updates / 60)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -263,14 +271,14 @@ class PolicyTrainer:
 
     def exposure(self, tokens: int) -> None:
         """The same seeded stream of whole problems with division for every rung."""
-        self._new_optimizer()
+        self._new_optimizer(self.rung.exposure_rate)
         seen, mastery = 0, Mastery(1.0, span=80)
         for update, (ids, begin) in enumerate(
             self._chain_batches(random.Random(SEED + 1), OPERATORS)
         ):
             done = seen / tokens
             loss, accuracy = self._chain_loss(ids, begin)
-            self._update(loss, 0.7 * (1 if done < 0.3 else max(0.02, 1 - (done - 0.3) / 0.7)))
+            self._update(loss, 1 if done < 0.3 else max(0.02, 1 - (done - 0.3) / 0.7))
             mastery.add(accuracy)
             seen += ids.numel()
             if update % 100 == 0:
@@ -288,29 +296,26 @@ class PolicyTrainer:
 
 def train_policy(rung: Rung, tokenizer: Any, models: Path, scratch: Path) -> None:
     """Train one rung and write its folder; its groundwork is kept in ``scratch`` for a re-run."""
-    trainer = PolicyTrainer(rung, tokenizer)
-    base, cpu = scratch / f"{rung.name}-groundwork", time.process_time()
-    if (base / "config.json").exists():
-        trainer.model = load(base).train()
-    else:
+    base = scratch / f"{rung.name}-groundwork"
+    if not (base / COST).exists():
+        cpu, trainer = time.process_time(), PolicyTrainer(rung, tokenizer)
         trainer.groundwork()
         save(trainer.model, tokenizer, base)
-        (base / "cost.json").write_text(json.dumps({"tokens": trainer.tokens}))
+        spent = {"tokens": trainer.tokens, "cpu_seconds": round(time.process_time() - cpu)}
+        (base / COST).write_text(json.dumps(spent))
+    cpu, trainer = time.process_time(), PolicyTrainer(rung, tokenizer)
+    trainer.model = load(base).train()
     trainer.exposure(EXPOSURE_TOKENS)
     save(trainer.model, tokenizer, models / rung.name)
-    (models / rung.name / "training.json").write_text(
-        json.dumps(
-            {
-                "parameters": trainer.model.parameter_count,
-                "tokens": trainer.tokens,
-                "exposure_tokens": EXPOSURE_TOKENS,
-                "seed": SEED,
-                "cpu_seconds": round(time.process_time() - cpu),
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    before = json.loads((base / COST).read_text())
+    report = {
+        "parameters": trainer.model.parameter_count,
+        "tokens": before["tokens"] + trainer.tokens,
+        "exposure_tokens": EXPOSURE_TOKENS,
+        "seed": SEED,
+        "cpu_seconds": before["cpu_seconds"] + round(time.process_time() - cpu),
+    }
+    (models / rung.name / "training.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 __all__ = ["END", "EXPOSURE_TOKENS", "LADDER", "Mastery", "PolicyTrainer", "Rung", "train_policy"]
