@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check -q
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: demo test install lint bench train clean
 
 demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
-	$(BIN)/orchard demo
+	@$(BIN)/orchard demo
 
 test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -26,14 +26,20 @@ train: $(VENV)/.installed  ## rebuild the embedded models from nothing (see READ
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Orchard needs Python 3.11 or later: make PYTHON=python3.12 …" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@# Debian splits venv: without python3-venv it lacks pip, which the system's own pip then brings
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV) \
+	  && $(PYTHON) -m venv --without-pip $(VENV) \
+	  && $(PYTHON) -m pip --python $(BIN)/python install -q pip; } \
+	  || { rm -rf $(VENV); echo "Orchard cannot make a virtual environment: install Debian's python3-venv, or pip 22.3 or later" >&2; exit 1; }
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e '.[tiny]'
+	@echo "Installing Orchard and what the embedded models need into $(VENV) (torch is about 200 MB on the CPU) …"
+	@$(PIP) install -c constraints.txt -e '.[tiny]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e '.[tiny,datasets,dev]'
+	@echo "Installing Orchard, its tests and checks into $(VENV) …"
+	@$(PIP) install -c constraints.txt -e '.[tiny,datasets,dev]'
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -97,7 +97,8 @@ class Runtime:
         return self.shape.layers * 2 * self.width * 4
 
     def empty_store(self, rows: int, capacity: int) -> Tensor:
-        return torch.zeros(self.shape.layers, rows, capacity, 2 * self.width)
+        """A store of ``rows`` with room for ``capacity`` tokens each, in whole blocks."""
+        return torch.zeros(self.shape.layers, rows, _round_up(capacity), 2 * self.width)
 
     def prefill(self, store: Tensor, first: int, ids: Tensor, start: Tensor) -> Tensor:
         """Hidden states ``(batch, length, hidden)`` of right-padded new tokens.

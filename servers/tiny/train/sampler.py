@@ -12,7 +12,6 @@ from servers.tiny.tokenizer import prompt_text
 
 ROWS = 128
 LONGEST = 16  # tokens a step takes, with room
-SLACK = 64  # positions a store is read beyond its last token, in whole blocks
 
 
 @torch.inference_mode()
@@ -53,7 +52,7 @@ def _batch(
         ids[row, : len(prompt)] = torch.tensor(prompt)
     most = LONGEST * (max(c.depth for c in chains) + 2)
     rows = max(MIN_ROWS, len(chains) * n)
-    store = runtime.empty_store(rows, ids.shape[1] + most + SLACK)
+    store = runtime.empty_store(rows, ids.shape[1] + most)
     hidden = runtime.prefill(store, 0, ids, torch.zeros(len(chains), dtype=torch.long))
     hidden = hidden[torch.arange(len(chains)), lengths - 1]
     spread = torch.arange(rows).div(n, rounding_mode="floor").clamp(max=len(chains) - 1)
