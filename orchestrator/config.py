@@ -159,7 +159,7 @@ class LimitsConfig(Section):
 class CellsConfig(Section):
     """Cells with the same settings: every policy, PRM, strategy and ``n`` named.
 
-    Any other key is a setting of the strategies.
+    ``problems`` takes the first so many of the task's, all where it is left out. Any other key is a setting of the strategies.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -170,6 +170,7 @@ class CellsConfig(Section):
         tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
     ]
     n: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
+    problems: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _fits_its_strategies(self) -> Self:
@@ -200,6 +201,7 @@ class CellsConfig(Section):
                 prm=None if prm is None else prms[prm],
                 strategy_name=name,
                 strategy=self._strategy(name, n),
+                problems=self.problems,
             )
             for policy, prm, name, n in combinations
         ]

@@ -21,13 +21,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One strategy under one policy and PRM, over all problems."""
+    """One strategy under one policy and PRM, over the first ``problems`` ones (None: all)."""
 
     task: str
     policy: Model
     prm: Model | None
     strategy_name: str
     strategy: Strategy
+    problems: int | None = None
 
     @property
     def votes(self) -> tuple[Vote, ...]:

@@ -26,9 +26,10 @@ def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
     done = {cell.id: store.finished(cell.id) for cell in plan.cells}
     for policy in dict.fromkeys(cell.policy.name for cell in plan.cells):
         cells = [cell for cell in plan.cells if cell.policy.name == policy]
-        for problem in plan.problems:
+        for number, problem in enumerate(plan.problems):
             for cell in cells:
-                if problem.id not in done[cell.id]:
+                wanted = cell.problems is None or number < cell.problems
+                if wanted and problem.id not in done[cell.id]:
                     yield cell, problem
 
 
@@ -70,7 +71,7 @@ class Scheduler:
     _left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        total = len(self.plan.cells) * len(self.plan.problems)
+        total = sum(len(self.plan.problems[: cell.problems]) for cell in self.plan.cells)
         weights = [cell.strategy.n for cell, _ in unfinished(self.plan, self.store)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))
         self.progress.before = self.progress.ledger.spent = self.store.spent
