@@ -159,7 +159,8 @@ class LimitsConfig(Section):
 class CellsConfig(Section):
     """Cells with the same settings: every policy, PRM, strategy and ``n`` named.
 
-    ``problems`` takes the first so many of the task's, all where it is left out. Any other key is a setting of the strategies.
+    ``problems`` takes the first so many of the task's, all where it is left out. Any other key is a
+    setting of the strategies.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)

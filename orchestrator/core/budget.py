@@ -59,6 +59,9 @@ class Limits:
         return None
 
 
+UNLIMITED = Limits()
+
+
 class Ledger:
     """One scope: what it spent and reserved, within its limits and its ancestors'."""
 
@@ -66,7 +69,7 @@ class Ledger:
         self, name: str = "run", limits: Limits | None = None, parent: "Ledger | None" = None
     ) -> None:
         self.name = name
-        self.limits = limits or Limits()
+        self.limits = limits or UNLIMITED
         self.spent = Spend()
         self.reserved = Spend()
         self._lineage: tuple[Ledger, ...] = (self, *(parent._lineage if parent else ()))
@@ -81,6 +84,8 @@ class Ledger:
         Raises ``BudgetExhausted``, with nothing set aside, where some scope's limit is passed.
         """
         for ledger in self._lineage:
+            if ledger.limits == UNLIMITED:
+                continue
             exceeded = ledger.limits.first_exceeded(ledger.spent + ledger.reserved + amount)
             if exceeded is not None:
                 raise BudgetExhausted(*exceeded, ledger.name)

@@ -80,7 +80,20 @@ class Node:
         return replace(self, path=(*self.path, index), seed=seed)
 
     def scored(self, scores: Sequence[float], prm_tokens: int = 0) -> "Node":
-        return replace(self, scores=tuple(scores), prm_tokens=prm_tokens)
+        return Node(
+            question=self.question,
+            seed=self.seed,
+            path=self.path,
+            steps=self.steps,
+            token_ids=self.token_ids,
+            finish=self.finish,
+            scores=tuple(scores),
+            tokens=self.tokens,
+            step_tokens=self.step_tokens,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            prm_tokens=prm_tokens,
+        )
 
     def ended(self, finish: Finish) -> "Node":
         return replace(self, finish=finish)

@@ -69,7 +69,7 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout, sock_connect=10),
             headers=headers,
-            raise_for_status=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
 
