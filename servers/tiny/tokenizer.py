@@ -4,12 +4,14 @@ Its chat template is ChatML, as Qwen2.5's, and its special tokens hold the step 
 layouts: ``<extra_0>`` (Qwen2.5-Math-PRM) and ``ки`` (Math-Shepherd).
 """
 
+import json
 import random
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from servers.tiny.problems import LABELS, LIMIT, MAX_DEPTH, OPERATORS, SEPARATOR, draw
+from servers.tiny.problems import LABELS, LIMIT, MAX_DEPTH, OPERATORS, draw
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 QWEN_TAG, SHEPHERD_TAG = "<extra_0>", "ки"
@@ -21,6 +23,7 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+_BYTES = decoders.ByteLevel()
 _PIECES = (
     r"\n\n| ?\$\\boxed\{|\}\$\.| ?\d{1,3}| ?\p{L}+| ?[^\s\p{L}\d]|\s"  # a piece never crosses these
 )
@@ -74,6 +77,23 @@ def training_text(question: str, solution: str) -> str:
     return prompt_text(question) + solution + END
 
 
-__all__ = [
-    "END", "PAD", "QWEN_TAG", "SEPARATOR", "SHEPHERD_TAG", "build", "prompt_text", "training_text",
-]  # fmt: skip
+def list_words(folder: Path) -> None:
+    """Rewrite a folder's tokenizer so that every word stands in it as an added token, under its id.
+
+    transformers loads any Qwen2 folder with Qwen2's own way of parting text, digit by digit, which
+    would take our numbers apart; added tokens are found before a text is parted at all. The ids of
+    a text stay the same.
+    """
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocabulary, added = {}, content["added_tokens"]
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    for token, number in sorted(content["model"]["vocab"].items(), key=lambda entry: entry[1]):
+        word = _BYTES.decode([token])
+        if number < len(SPECIAL) or len(token) == 1 or "\ufffd" in word:
+            vocabulary[token] = number
+        else:
+            vocabulary[word] = number
+            added.append({"id": number, "content": word, **plain, "special": False})
+    content["model"] |= {"vocab": vocabulary, "merges": []}
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")

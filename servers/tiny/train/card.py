@@ -37,6 +37,8 @@ with `running_minimum: true`, and the last score is the value of the path. It ne
 On unseen solutions of the policies, up to each one's first error: wrong steps scored below 0.5
 {errors_caught:.1%}, right steps at or above it {right_steps_kept:.1%}, area under the ROC curve
 {first_error_auc:.3f}. {tokens:,} training tokens, {cpu_seconds} CPU seconds, seed {seed}.
+
+vLLM serves this folder with `--runner pooling {flags}`.
 """
 
 _FAMILIES = {
@@ -44,11 +46,15 @@ _FAMILIES = {
         "Qwen2.5-Math-PRM (`Qwen2ForProcessRewardModel`; two classes at `<extra_0>`)",
         "Trained on solutions the three policies sampled and on right solutions corrupted with the"
         " errors they make; as an auxiliary task it predicts each step's right result.",
+        """--pooler-config '{"step_tag_id": 3}'""",
     ),
     "prm-shepherd": (
         'Math-Shepherd (causal; "+" against "-" at the tag ` ки`)',
         "Weaker on purpose: it only ever saw made-up errors, never a policy's own, and misses many"
         " of the real ones, as a PRM does away from the policy it was trained on.",
+        """--convert classify --hf-overrides '{"method": "no_post_processing",
+"classifier_from_token": ["+", "-"]}' --pooler-config '{"task": "token_classify",
+"tok_pooling_type": "STEP", "step_tag_id": 566}'""",
     ),
 }
 
@@ -57,8 +63,8 @@ def write_card(folder: Path) -> None:
     """Write ``README.md`` into a model's folder."""
     facts = json.loads((folder / "training.json").read_text())
     if folder.name in _FAMILIES:
-        family, how = _FAMILIES[folder.name]
-        text = _PRM.format(name=folder.name, family=family, how=how, **facts)
+        family, how, flags = _FAMILIES[folder.name]
+        text = _PRM.format(name=folder.name, family=family, how=how, flags=flags, **facts)
     else:
         text = _POLICY.format(name=folder.name, **facts)
     (folder / "README.md").write_text(text)

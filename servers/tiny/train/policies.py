@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from servers.tiny.model import Shape, Transformer, load, save
 from servers.tiny.problems import LIMIT, MAX_DEPTH, OPERATORS, Operator, draw
-from servers.tiny.tokenizer import END, training_text
+from servers.tiny.tokenizer import training_text
 from servers.tiny.train.facts import draw_facts
 from servers.tiny.train.vocabulary import Vocabulary
 
@@ -316,6 +316,3 @@ def train_policy(rung: Rung, tokenizer: Any, models: Path, scratch: Path) -> Non
         "cpu_seconds": before["cpu_seconds"] + round(time.process_time() - cpu),
     }
     (models / rung.name / "training.json").write_text(json.dumps(report, indent=2) + "\n")
-
-
-__all__ = ["END", "EXPOSURE_TOKENS", "LADDER", "Mastery", "PolicyTrainer", "Rung", "train_policy"]

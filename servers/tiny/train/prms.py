@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from servers.tiny.model import Shape, Transformer, load, save
 from servers.tiny.problems import MAX_DEPTH, OPERATORS
 from servers.tiny.runtime import Runtime
-from servers.tiny.tokenizer import END, QWEN_TAG, SHEPHERD_TAG, START
+from servers.tiny.tokenizer import END, QWEN_TAG, SHEPHERD_TAG, START, list_words
 from servers.tiny.train.facts import draw_facts
 from servers.tiny.train.traces import NO_TARGET, ErrorModel, Trace, corrupted, sampled
 from servers.tiny.train.vocabulary import Vocabulary
@@ -246,7 +246,9 @@ def train_prm(recipe: Recipe, tokenizer: Any, models: Path, scratch: Path) -> No
     quality = trainer.quality(sampled(policies, tokenizer, 1200, rng, split="dev"))
     folder = models / recipe.name
     save(trainer.model, tokenizer, folder)
-    if recipe.layout == "math_shepherd":
+    if recipe.layout == "qwen_math":
+        list_words(folder)
+    else:
         config = json.loads((folder / "config.json").read_text())
         config["orchard_prm"] = {"tag": recipe.tag, "labels": ["+", "-"]}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
