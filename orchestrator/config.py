@@ -297,9 +297,6 @@ class RunConfig(Section):
                 )
             if len(found) > 1:
                 raise ConfigError(f"headline: several cells are {what}; leave one of them")
-        if line.vote not in small[0].votes:
-            votes = ", ".join(small[0].votes)
-            raise ConfigError(f"headline.vote: its cell counts no {line.vote}, only {votes}")
 
     def identity(self) -> dict[str, Any]:
         """What the results depend on: all but where and how fast it runs."""

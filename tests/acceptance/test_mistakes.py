@@ -46,7 +46,6 @@ def run(person: Person, *settings: str) -> str:
         ("headline.vote=max_lst", "headline.vote", 'did you mean "max_last"?'),
         ("headline.n=8", "headline: no cell is beam_search of policy", "add it to `cells`"),
         ("headline.large=policy2", "headline: no cell is cot of policy2", "or name another"),
-        ("headline.vote=max_min", "headline.vote", "only max_last, majority"),
         ("seed", "--set seed", "write --set key=value"),
         ("cells.9.n=4", "--set cells.9.n=4", "not one of its 3 items"),
         ("seed=[", "--set seed=[", "is not YAML"),

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 
+from orchestrator.core.voting import VOTES
 from tests.acceptance.conftest import KEY, Outcome, Person
 from tests.integration.misbehaving import Server, running_beside
 
@@ -64,15 +65,16 @@ def test_the_summary_has_the_fields_that_were_promised(finished: tuple[Person, O
     summary = json.loads(finished[1].out)
     assert all(row.keys() >= ROW for row in summary["rows"])
     assert summary["headline"].keys() >= HEADLINE
-    assert [(row["policy"], row["strategy"], row["n"], row["vote"]) for row in summary["rows"]] == [
-        ("policy", "cot", 1, "majority"),
-        ("policy", "majority", 4, "majority"),
-        ("policy", "beam_search", 4, "majority"),
-        ("policy", "beam_search", 4, "max_last"),
-        ("policy", "dvts", 4, "majority"),
-        ("policy", "dvts", 4, "max_last"),
-        ("large", "cot", 1, "majority"),
-    ]  # fmt: skip
+    votes: dict[tuple[str, str, int], set[str]] = {}
+    for row in summary["rows"]:
+        votes.setdefault((row["policy"], row["strategy"], row["n"]), set()).add(row["vote"])
+    assert votes == {
+        ("policy", "cot", 1): {"majority"},
+        ("policy", "majority", 4): {"majority"},
+        ("policy", "beam_search", 4): set(VOTES),
+        ("policy", "dvts", 4): set(VOTES),
+        ("large", "cot", 1): {"majority"},
+    }
     for row in summary["rows"]:
         assert 0 <= row["ci_low"] <= row["accuracy"] <= row["ci_high"] <= 1
         assert row["problems"] == 4 and row["requests"] > 0 and row["policy_tokens"] > 0
