@@ -11,6 +11,7 @@ from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
+from orchestrator.runs.collection import rare_collections
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.runner import solve
 from orchestrator.runs.sharing import SharedPolicy, SharedPRM
@@ -107,7 +108,8 @@ class Scheduler:
                     for shared in prms.values():
                         shared.forget(problem.question)
 
-        await fan_out(worker() for _ in range(self.plan.trees))
+        with rare_collections():
+            await fan_out(worker() for _ in range(self.plan.trees))
         if self._budget_used_up:
             raise BudgetExhausted(*self._budget_used_up, self.progress.ledger.name)
 
