@@ -1,0 +1,1 @@
+"""Fleets of vLLM servers: planned onto GPUs, started, watched and ended together."""
