@@ -6,10 +6,14 @@ from typing import Any
 from rich.text import Text
 
 _ABILITIES = {
+    "continuation": "continuation",
+    "ends_told": "step ends",
     "token_ids": "token ids",
-    "continues": "continuation",
+    "completions": "completions",
+    "n": "n samples a request",
+    "samples_differ": "samples that differ",
     "seed_honoured": "seed",
-    "samples_differ": "n samples",
+    "logprobs": "logprobs",
 }
 
 

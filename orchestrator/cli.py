@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.errors import BudgetExhausted, OrchardError, RunError
+from orchestrator.servers_cli import servers
 
 if TYPE_CHECKING:
     from orchestrator.config import RunConfig
@@ -27,6 +28,8 @@ app = typer.Typer(
     help="Search trees over language models: small policies that beat large ones. "
     "Start with `orchard demo`, which needs nothing but this machine.",
 )
+
+app.add_typer(servers, name="servers")
 
 SetOption = Annotated[
     list[str] | None,
@@ -124,26 +127,28 @@ def check(
 
 async def _check(config: "RunConfig", as_json: bool) -> bool:
     import tempfile
+    from dataclasses import asdict
 
     from orchestrator.abilities import abilities
-    from orchestrator.compose import connections, plan, started_servers
+    from orchestrator.compose import connections, plan
+    from orchestrator.serving import started_servers
 
     planned = plan(config)
     found: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryDirectory() as logs,
-        started_servers(config, Path(logs)) as urls,
+        started_servers(config, Path(logs)) as addresses,
     ):
-        async with connections(config, urls, probing=True) as opened:
+        async with connections(config, addresses) as opened:
             for connection in opened:
                 entry: dict[str, Any] = {
                     "name": connection.name,
-                    "role": "policy" if connection.policy else "prm",
+                    "role": "prm" if connection.prm else "policy",
                     "urls": list(connection.transport.endpoint.urls),
                     "model": connection.transport.endpoint.model,
                 }
                 try:
-                    entry |= await connection.probe()
+                    entry |= asdict(await connection.probe())
                 except OrchardError as error:
                     entry["error"] = str(error).removeprefix(f"{connection.name}: ")
                 found.append(entry)

@@ -4,30 +4,35 @@ Only this module and the command line see every package, the servers among them.
 """
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from orchestrator import __version__
-from orchestrator.config import EndpointConfig, PolicyConfig, PRMConfig, RunConfig, nearest
+from orchestrator.config import EndpointConfig, PolicyConfig, PRMConfig, RunConfig
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
+from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES
-from orchestrator.endpoints.probe import probe_policy, probe_prm
+from orchestrator.endpoints.probe import (
+    PolicyAbilities,
+    PRMAbilities,
+    probe_policy,
+    probe_prm,
+)
 from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Transport
-from orchestrator.errors import ConfigError, EndpointError, ServerError
+from orchestrator.errors import ConfigError, EndpointError
 from orchestrator.report.headline import HeadlineSpec
-from orchestrator.runs.plan import Plan, Ports
+from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.serving import NOWHERE, Addresses
+from orchestrator.strategies.settings import Stepwise
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
@@ -38,6 +43,7 @@ CHAINS = "chains"
 """The generated task the embedded models are made for."""
 
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
+AWAITING_RESTART = RetryPolicy(patience=900.0)
 
 
 def problems(config: RunConfig) -> list[Problem]:
@@ -80,77 +86,36 @@ def _chain_is_sound(problem: Problem, solution: str) -> bool:
     return chains.whole_chain_right(chains.parse(problem.question), solution)
 
 
-@contextmanager
-def started_servers(config: RunConfig, logs: Path) -> Iterator[list[str]]:
-    """The URLs of the servers a config wants started; they end with the block.
-
-    Raises ``ConfigError`` where the embedded models' packages are not installed, or a model is
-    none of them, and ``ServerError``.
-    """
-    endpoints: dict[str, EndpointConfig] = {**config.policies, **config.prms}
-    served = {each.model or name for name, each in endpoints.items() if not each.url}
-    if config.servers.tiny is None or not served:
-        yield []
-        return
-    needed = ("jinja2", "safetensors", "tokenizers", "torch", "transformers")
-    missing = [name for name in needed if not _installed(name)]
-    if missing:
-        raise ConfigError(
-            f"the embedded models need {', '.join(missing)}: pip install 'orchard-tts[tiny]'"
-        )
-    from servers.tiny.launch import Spec, TinyServerError, serve
-    from servers.tiny.shipped import shipped_models
-
-    shipped = shipped_models()
-    if unknown := sorted(served - shipped.keys()):
-        raise ConfigError(
-            f"no embedded model is named {unknown[0]!r}: {nearest(unknown[0], list(shipped))}; "
-            "a model served elsewhere needs its `url`"
-        )
-    models = {name: shipped[name] for name in sorted(served)}
-    specs = [Spec(models=models)] * config.servers.tiny.replicas
-    with ExitStack() as stack:
-        try:
-            servers = stack.enter_context(serve(*specs, logs=logs))
-        except TinyServerError as error:
-            raise ServerError(f"{error.reason}: {_last_line(error.log)}") from error
-        yield [server.url for server in servers]
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def _installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Connection:
-    """One endpoint of a run: its transport and the port built on it."""
+    """One endpoint of a run: its transport, and the port built on it."""
 
     name: str
     transport: Transport
     policy: Policy | None = None
     prm: PRM | None = None
 
-    async def probe(self) -> dict[str, Any]:
-        """What the endpoint can do, by name. Raises ``EndpointError``, led by its name."""
+    async def probe(self) -> PolicyAbilities | PRMAbilities:
+        """What the endpoint can do. Raises ``EndpointError``, led by its name."""
         try:
-            if self.policy is not None:
-                return asdict(await probe_policy(self.transport, self.policy))
-            assert self.prm is not None
-            return {"context": await probe_prm(self.transport, self.prm)}
+            if self.prm is not None:
+                return await probe_prm(self.transport, self.prm)
+            return await probe_policy(self.transport)
         except EndpointError as error:
             error.args = (f"{self.name}: {error}",)
             raise
 
 
-def _policy(config: PolicyConfig, transport: Transport) -> Policy:
-    kind = {"tokens": TokenPolicy, "chat": ChatPolicy}[config.continuation]
+Found = Mapping[str, PolicyAbilities | PRMAbilities]
+"""What each endpoint can do, by its name in the config."""
+
+
+def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) -> Policy:
+    continuation = can.continuation if config.continuation == "auto" else config.continuation
     family = PROMPTS[config.prompt]  # type: ignore[index]
-    return kind(transport, family.messages, family.separator)
+    kind = TokenPolicy if continuation == "tokens" else ChatPolicy
+    policy = kind(transport, family.messages, family.separator)
+    return policy if can.n else SeparateSamples(policy)
 
 
 def _prm(config: PRMConfig, transport: Transport, name: str) -> PRM:
@@ -164,38 +129,68 @@ def _prm(config: PRMConfig, transport: Transport, name: str) -> PRM:
 
 @asynccontextmanager
 async def connections(
-    config: RunConfig, urls: Sequence[str], *, probing: bool = False
+    config: RunConfig, addresses: Addresses, found: Found | None = None
 ) -> AsyncIterator[list[Connection]]:
-    """Every endpoint of a config, open. Raises ``ConfigError``."""
+    """Every endpoint of a config, open; policies as far as ``found`` says what they can do.
+
+    Without it all that is to be done with them is to find that out, with little patience.
+    Raises ``ConfigError``.
+    """
 
     async def open_one(name: str, settings: EndpointConfig) -> Connection:
-        endpoint = settings.endpoint(name, urls)
-        if probing:
+        address = addresses.get(name, NOWHERE)
+        endpoint = settings.endpoint(name, address.urls, address.api_key)
+        if found is None:
             endpoint = replace(endpoint, retry=PROBING, timeout=min(60.0, endpoint.timeout))
+        elif address.restarts and not settings.url:
+            endpoint = replace(endpoint, retry=AWAITING_RESTART)
         transport = await stack.enter_async_context(Transport(endpoint))
-        if isinstance(settings, PolicyConfig):
-            return Connection(name, transport, policy=_policy(settings, transport))
-        assert isinstance(settings, PRMConfig)
-        return Connection(name, transport, prm=_prm(settings, transport, name))
+        if isinstance(settings, PRMConfig):
+            return Connection(name=name, transport=transport, prm=_prm(settings, transport, name))
+        assert isinstance(settings, PolicyConfig)
+        can = (found or {}).get(name)
+        policy = _policy(settings, transport, can) if isinstance(can, PolicyAbilities) else None
+        return Connection(name=name, transport=transport, policy=policy)
 
     async with AsyncExitStack() as stack:
         named = [*config.policies.items(), *config.prms.items()]
         yield [await open_one(name, settings) for name, settings in named]
 
 
-async def probe_all(config: RunConfig, urls: Sequence[str]) -> None:
+async def probe_all(config: RunConfig, addresses: Addresses) -> Found:
     """Ask every endpoint for a little, so that a run that cannot work ends before it begins.
 
     Raises ``ConfigError`` or ``EndpointError``.
     """
-    async with connections(config, urls, probing=True) as opened:
-        await fan_out(connection.probe() for connection in opened)
+    async with connections(config, addresses) as opened:
+        found = await fan_out(connection.probe() for connection in opened)
+    return {connection.name: can for connection, can in zip(opened, found, strict=True)}
+
+
+def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
+    """Raises ``ConfigError`` where a cell asks of its policy what its server cannot do."""
+    for cell in cells:
+        can, settings = found[cell.policy.name], config.policies[cell.policy.name]
+        if not (isinstance(can, PolicyAbilities) and isinstance(cell.strategy, Stepwise)):
+            continue
+        lacks = (
+            "cannot go on with a solution (neither by token ids nor by an open chat message)"
+            if can.continuation is None and settings.continuation == "auto"
+            else "does not tell whether a stop string or the end of the answer ended a step"
+            if not can.ends_told
+            else None
+        )
+        if lacks:
+            raise ConfigError(
+                f"{cell.id}: the server of {cell.policy.name} {lacks}, which {cell.strategy_name} "
+                "needs: use cot, majority or best_of_n, or serve it with vLLM"
+            )
 
 
 @asynccontextmanager
-async def open_ports(config: RunConfig, urls: Sequence[str]) -> AsyncIterator[Ports]:
+async def open_ports(config: RunConfig, addresses: Addresses, found: Found) -> AsyncIterator[Ports]:
     """The ports of a run, over HTTP. Raises ``ConfigError``."""
-    async with connections(config, urls) as opened, MathGrader() as grader:
+    async with connections(config, addresses, found) as opened, MathGrader() as grader:
         yield Ports(
             policies={c.name: c.policy for c in opened if c.policy is not None},
             prms={c.name: c.prm for c in opened if c.prm is not None},

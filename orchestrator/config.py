@@ -5,7 +5,6 @@ it names the environment variable that holds them (``api_key_env``).
 """
 
 import dataclasses
-import difflib
 import itertools
 import os
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -28,43 +26,12 @@ from orchestrator.core.voting import VOTES
 from orchestrator.endpoints.prm import PRM_FAMILIES
 from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
+from orchestrator.fleet_config import FleetConfig, ModelConfig
 from orchestrator.reading import as_list, read
 from orchestrator.runs.plan import Cell, Model
+from orchestrator.sections import Section, nearest, one_line, one_of
 from orchestrator.strategies import STRATEGIES
 from orchestrator.tasks.prompts import PROMPTS
-
-
-def nearest(unknown: str, known: Sequence[str]) -> str:
-    """``did you mean "x"?``, or all that is known where nothing is near."""
-    match = difflib.get_close_matches(unknown, known, n=1)
-    return f'did you mean "{match[0]}"?' if match else f"known: {', '.join(sorted(known))}"
-
-
-def one_of(kind: str, known: Sequence[str]) -> BeforeValidator:
-    """Refuses a name that is not among ``known``, with the nearest that is."""
-
-    def check(value: Any) -> Any:
-        if value not in known:
-            raise ValueError(f"unknown {kind} {value!r}: {nearest(str(value), known)}")
-        return value
-
-    return BeforeValidator(check)
-
-
-class Section(BaseModel):
-    """A part of a config that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict) and cls.model_config.get("extra") == "forbid":
-            known = list(cls.model_fields)
-            for key in values:
-                if key not in known:
-                    raise ValueError(f"unknown key {key!r}: {nearest(str(key), known)}")
-        return values
 
 
 class TaskConfig(Section):
@@ -96,17 +63,17 @@ class EndpointConfig(Section):
     timeout: float = Field(600.0, gt=0)
     concurrency: int = Field(512, ge=1)
 
-    def endpoint(self, name: str, urls: Sequence[str] = ()) -> Endpoint:
-        """The endpoint to talk to. ``urls`` are those of servers started for this run.
+    def endpoint(self, name: str, urls: Sequence[str] = (), api_key: str | None = None) -> Endpoint:
+        """The endpoint to talk to; ``urls`` and ``api_key`` are those of servers of this run.
 
         Raises ``ConfigError`` where there is no URL, or the key's variable is not set.
         """
         if not (self.url or urls):
             raise ConfigError(
                 f"{name} has no `url`, and no server is started for it: give it one, or let "
-                "`servers: {tiny: {}}` serve the embedded models"
+                "`servers: {tiny: {}}` serve the embedded models, or `servers: {fleet: …}` others"
             )
-        key = None
+        key = None if self.url else api_key
         if self.api_key_env is not None:
             key = os.environ.get(self.api_key_env, "").strip()
             if not key:
@@ -121,10 +88,14 @@ class EndpointConfig(Section):
 
 
 class PolicyConfig(EndpointConfig):
-    """A policy: its prompt family, and how the server lets a solution be continued."""
+    """A policy: its prompt family, and how its server lets a solution be continued.
+
+    ``continuation`` "auto" asks the server: by token ids where it returns them, else by an open
+    chat message.
+    """
 
     prompt: Annotated[str, one_of("prompt family", list(PROMPTS))] = "qwen"
-    continuation: Literal["tokens", "chat"] = "tokens"
+    continuation: Literal["auto", "tokens", "chat"] = "auto"
 
 
 class PRMConfig(EndpointConfig):
@@ -132,7 +103,7 @@ class PRMConfig(EndpointConfig):
 
     family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES))]
     running_minimum: bool = False
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class TinyServers(Section):
@@ -142,9 +113,16 @@ class TinyServers(Section):
 
 
 class ServersConfig(Section):
-    """Servers started for this run and ended with it."""
+    """Servers started for this run and ended with it, unless they are up already."""
 
     tiny: TinyServers | None = None
+    fleet: FleetConfig | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.tiny is not None and self.fleet is not None:
+            raise ValueError("give either `tiny` or a `fleet`; `tiny: null` leaves that out")
+        return self
 
 
 class LimitsConfig(Section):
@@ -229,11 +207,16 @@ class HeadlineConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole run."""
+    """A whole run.
 
+    A policy or PRM whose ``model``, or name, is in the table ``models`` takes from there what it
+    does not say itself.
+    """
+
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
     task: TaskConfig
     policies: dict[str, PolicyConfig]
-    prms: dict[str, PRMConfig] = {}
+    prms: dict[str, PRMConfig] = Field(default_factory=dict)
     cells: tuple[CellsConfig, ...] = Field(min_length=1)
     servers: ServersConfig = Field(default_factory=ServersConfig)
     headline: HeadlineConfig | None = None
@@ -241,6 +224,26 @@ class RunConfig(Section):
     trees: int = Field(128, ge=1)
     budget: LimitsConfig = Field(default_factory=LimitsConfig)
     problem_budget: LimitsConfig = Field(default_factory=LimitsConfig)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_from_models(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("models"), dict):
+            return values
+        return values | {
+            kind: {
+                name: _completed(name, entry or {}, values["models"], role)
+                for name, entry in values[kind].items()
+            }
+            for kind, role in (("policies", "policy"), ("prms", "prm"))
+            if isinstance(values.get(kind), dict)
+        }
+
+    @model_validator(mode="after")
+    def _fleet_has_models(self) -> Self:
+        if self.servers.fleet is not None:
+            self.servers.fleet.check_models(self.models)
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -298,16 +301,39 @@ class RunConfig(Section):
             if len(found) > 1:
                 raise ConfigError(f"headline: several cells are {what}; leave one of them")
 
+    def dumped(self) -> dict[str, Any]:
+        """What says the same again, without the models that no fleet of this run serves."""
+        fleet = self.servers.fleet
+        served = {fleet.model_of(service) for service in fleet.services} if fleet else set()
+        dumped = self.model_dump(mode="json", exclude_defaults=True)
+        models = {name: m for name, m in dumped.pop("models", {}).items() if name in served}
+        return dumped | ({"models": models} if models else {})
+
     def identity(self) -> dict[str, Any]:
         """What the results depend on: all but where and how fast it runs."""
         dumped = self.model_dump(
-            mode="json", exclude={"servers", "trees", "cells", "headline", "budget"}
+            mode="json", exclude={"models", "servers", "trees", "cells", "headline", "budget"}
         )
         dumped["task"].pop("problems")  # the first ones stay the same
         for endpoint in [*dumped["policies"].values(), *dumped["prms"].values()]:
-            for key in ("url", "api_key_env", "timeout", "concurrency"):
-                endpoint.pop(key)
+            for key in ("url", "api_key_env", "timeout", "concurrency", "continuation"):
+                endpoint.pop(key, None)
         return dumped
+
+
+def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:
+    """An endpoint with what the table knows of its model."""
+    if not isinstance(entry, dict) or (known := entry.get("model", name)) not in models:
+        return entry
+    try:
+        model = ModelConfig.model_validate(models[known])
+    except ValidationError:  # said of the table itself, with its place there
+        return entry
+    if model.role != role:
+        raise ValueError(f"{name}: {known} is a {model.role} in `models`, not a {role}")
+    fields = ["prompt"] if role == "policy" else ["family", "options", "running_minimum"]
+    told = model.model_dump(include={*fields, "parameters"}, exclude_none=True)
+    return told | entry | {"model": model.served_name(known)}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -321,12 +347,7 @@ def validate(values: dict[str, Any], source: str) -> RunConfig:
         config = RunConfig.model_validate(values)
         config.build_cells()
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        said = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
-        missing = "it is required" if first["type"] == "missing" else said
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigError(f"{source}: {place + ': ' if place else ''}{missing}{more}") from None
+        raise ConfigError(f"{source}: {one_line(error)}") from None
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
     return config

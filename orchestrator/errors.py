@@ -60,11 +60,20 @@ class EndpointError(OrchardError):
 class EndpointUnavailable(EndpointError):
     """No answer, or a 408, 429 or 5xx.
 
-    ``retry_after`` is the server's own wish, in seconds, where it stated one.
+    ``answered`` says that it was a status rather than silence; ``retry_after`` is the server's own
+    wish, in seconds, where it stated one.
     """
 
-    def __init__(self, message: str, *, url: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        answered: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message, url=url)
+        self.answered = answered
         self.retry_after = retry_after
 
 

@@ -2,20 +2,23 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
 import yaml
 from rich.console import Console
 
-from orchestrator.compose import open_ports, probe_all, started_servers, versions
+from orchestrator.compose import check_able, open_ports, probe_all, versions
 from orchestrator.config import RunConfig, validate
 from orchestrator.errors import RunError
+from orchestrator.fleet_view import LiveFleet
 from orchestrator.progress import LiveProgress
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
+from orchestrator.serving import Addresses, started_servers
 
 
 class Stopped(Exception):
@@ -37,8 +40,7 @@ def claim(store: Store, config: RunConfig) -> None:
             )
     else:
         store.write(VERSIONS, msgspec.json.format(msgspec.json.encode(versions()), indent=2))
-    dumped = config.model_dump(mode="json", exclude_defaults=True)
-    store.write(CONFIG, yaml.safe_dump(dumped, sort_keys=False).encode())
+    store.write(CONFIG, yaml.safe_dump(config.dumped(), sort_keys=False).encode())
 
 
 def _differences(before: Any, now: Any, place: str = "") -> list[str]:
@@ -65,8 +67,12 @@ def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) 
     if config.servers.tiny is not None:
         console.print("Starting the embedded models …")
     try:
-        with started_servers(config, store.folder / "logs") as urls:
-            _until_stopped(_search(config, planned, store, urls, console))
+        with ExitStack() as stack:
+            with LiveFleet(console) as live:
+                addresses = stack.enter_context(
+                    started_servers(config, store.folder / "logs", live.show)
+                )
+            _until_stopped(_search(config, planned, store, addresses, console))
     except KeyboardInterrupt:  # while no event loop handles it yet
         raise Stopped from None
     finally:
@@ -74,10 +80,11 @@ def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) 
 
 
 async def _search(
-    config: RunConfig, planned: Plan, store: Store, urls: Sequence[str], console: Console
+    config: RunConfig, planned: Plan, store: Store, addresses: Addresses, console: Console
 ) -> None:
-    await probe_all(config, urls)
-    async with open_ports(config, urls) as ports:
+    found = await probe_all(config, addresses)
+    check_able(planned.cells, config, found)
+    async with open_ports(config, addresses, found) as ports:
         scheduler = Scheduler(planned, ports, store)
         with LiveProgress(scheduler.progress, console) as live:
             scheduler.on_record = lambda record: live.tick()

@@ -8,10 +8,11 @@ token ids: it continues an open assistant message, for servers that know ``conti
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Finish, Node, split_steps
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import Policy, Sampling
+from orchestrator.core.tree import Finish, Node, derive_seed, split_steps
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import (
     ChatChoice,
@@ -108,6 +109,8 @@ class HttpPolicy(ABC):
                 if isinstance(choice, CompletionChoice)
                 else choice.message.content or ""
             )
+            if self._met(choice) == self.separator and not text.endswith(self.separator):
+                text += self.separator  # named by the server, but cut off
             finish = self._finish(choice, text, sampling)
             whole = sampling.until == "end"
             children.append(
@@ -145,8 +148,13 @@ class HttpPolicy(ABC):
             return "length"
         if sampling.until == "end":
             return "stop"
-        goes_on = choice.stop_reason == self.separator or text.endswith(self.separator)
-        return None if goes_on else "stop"
+        return None if text.endswith(self.separator) else "stop"
+
+    def _met(self, choice: ChatChoice | CompletionChoice) -> int | str | None:
+        """The stop string or token a sample ended at, where the server names it."""
+        if choice.stop_reason is None and isinstance(choice, ChatChoice):
+            return choice.matched_stop
+        return choice.stop_reason
 
 
 class TokenPolicy(HttpPolicy):
@@ -190,3 +198,28 @@ class ChatPolicy(HttpPolicy):
             affinity=node.question,
         )
         return self._children(node, n, sampling, chat.choices, chat.usage, None)
+
+
+@dataclass(slots=True)
+class SeparateSamples:
+    """A policy whose server gives one sample a request: n requests, each with its own seed."""
+
+    policy: Policy
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        if n == 1:
+            return await self.policy.extend(node, n, sampling)
+        asked = [replace(node, seed=derive_seed(node.seed, "sample", i)) for i in range(n)]
+        samples = await fan_out(self.policy.extend(one, 1, sampling) for one in asked)
+        prompts = sum(child.prompt_tokens for (child,) in samples)
+        cached = sum(child.cached_tokens for (child,) in samples)
+        return [
+            replace(
+                child,
+                path=(*node.path, i),
+                seed=derive_seed(node.seed, i),
+                prompt_tokens=prompts,
+                cached_tokens=cached,
+            )
+            for i, (child,) in enumerate(samples)
+        ]

@@ -1,26 +1,59 @@
-"""What an endpoint can do, found out by asking: before a run, and for ``orchard check``."""
+"""What an endpoint can do, found out by asking: before a run, and for ``orchard check``.
+
+Servers that call themselves OpenAI-compatible differ in what they know beyond the common core, and
+most ignore in silence what they don't. So nothing is taken from a server's name or version: each
+ability is seen at work, in a dozen small requests.
+"""
 
 import difflib
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Literal
 
-from orchestrator.core.ports import PRM, Policy, Sampling
-from orchestrator.core.tree import Node, root
+from orchestrator.core.ports import PRM
+from orchestrator.core.tree import root
 from orchestrator.endpoints.transport import Transport
-from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.endpoints.wire import (
+    ChatRequest,
+    ChatResponse,
+    CompletionRequest,
+    CompletionResponse,
+)
+from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 
-_QUESTION = "What is 1 + 1?"
-_STEP = Sampling(temperature=0.7, max_tokens=16, until="step")
+Continuation = Literal["tokens", "chat"]
+
+_QUESTION = [{"role": "user", "content": "Write the numbers from 1 to 20, separated by spaces."}]
+_BEGUN = [*_QUESTION, {"role": "assistant", "content": "1 2 3 4 5 6 7 8 9"}]
+_NEXT = "10"
+_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyAbilities:
-    """What a policy's endpoint was seen to do."""
+    """What a policy's endpoint was seen to do.
 
-    context: int | None
-    token_ids: bool
-    continues: bool
-    seed_honoured: bool
-    samples_differ: bool
+    ``continuation`` is how a solution can be gone on with: by "tokens", by an open "chat" message,
+    or not at all. ``n``: several samples in one request, ``samples_differ``: and not all the same.
+    ``ends_told``: an answer shows whether a stop string ended it. ``context`` is in tokens.
+    """
+
+    context: int | None = None
+    completions: bool = False
+    token_ids: bool = False
+    continuation: Continuation | None = None
+    n: bool = True
+    samples_differ: bool = True
+    seed_honoured: bool = False
+    logprobs: bool = False
+    ends_told: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PRMAbilities:
+    """What a PRM's endpoint was seen to do: it scores every step. ``context`` is in tokens."""
+
+    context: int | None = None
 
 
 async def check_served(transport: Transport) -> int | None:
@@ -42,24 +75,97 @@ async def check_served(transport: Transport) -> int | None:
     return context
 
 
-async def probe_policy(transport: Transport, policy: Policy) -> PolicyAbilities:
-    """Try a policy with a handful of tokens. Raises ``EndpointError``."""
+async def probe_policy(transport: Transport) -> PolicyAbilities:
+    """Try a policy's endpoint with a few hundred tokens. Raises ``EndpointError``."""
     context = await check_served(transport)
-    start = root(_QUESTION, seed=1, problem_id="probe")
-    first = await policy.extend(start, 2, _STEP)
-    again = await policy.extend(start, 2, _STEP)
+    two = await _two_samples(transport)
+    if not two.choices:
+        url = transport.endpoint.urls[0]
+        raise BadResponse(f"{url} returned no choices", url=url)
+    again = await _two_samples(transport)
+    ids = two.prompt_token_ids if all(c.token_ids for c in two.choices) else None
+    by_ids = ids is not None and await _works(_complete(transport, ids))
+    by_chat = by_ids or await _continues_chat(transport)
     return PolicyAbilities(
         context=context,
-        token_ids=first[0].token_ids is not None,
-        continues=await _continues(policy, first[0]),
-        seed_honoured=[child.steps for child in first] == [child.steps for child in again],
-        samples_differ=first[0].steps != first[1].steps,
+        completions=by_ids or await _works(_complete(transport, "1 2 3")),
+        token_ids=ids is not None,
+        continuation="tokens" if by_ids else "chat" if by_chat else None,
+        n=len(two.choices) == 2,
+        samples_differ=len(set(_texts(two))) == len(two.choices),
+        seed_honoured=_texts(two) == _texts(again),
+        logprobs=await _gives_logprobs(transport),
+        ends_told=await _tells_ends(transport),
     )
 
 
-async def _continues(policy: Policy, child: Node) -> bool:
+async def probe_prm(transport: Transport, prm: PRM) -> PRMAbilities:
+    """Score a solution of two steps.
+
+    Raises ``EndpointError``, for instance where the scores are not one a step.
+    """
+    context = await check_served(transport)
+    steps = ("1 + 1 = 2.\n\n", r"The answer is $\boxed{2}$.")
+    asked = root("What is 1 + 1?", seed=1, problem_id="probe")
+    await prm.score([asked.child(0, steps, finish="stop")])
+    return PRMAbilities(context=context)
+
+
+async def _two_samples(transport: Transport) -> ChatResponse:
     try:
-        await policy.extend(child, 1, _STEP)
+        return await _chat(transport, n=2, seed=1, temperature=1.0, return_token_ids=True)
+    except EndpointRefused:  # some refuse what they do not know, and more than one sample
+        pass
+    try:
+        return await _chat(transport, n=2, seed=1, temperature=1.0)
+    except EndpointRefused:
+        return await _chat(transport, seed=1, temperature=1.0)
+
+
+async def _continues_chat(transport: Transport) -> bool:
+    """Whether an open assistant message is gone on with.
+
+    A server that knows the wish renders the message without its end, and so counts fewer tokens
+    than without the wish. One that counts the same may do so always, or never: its text tells.
+    """
+    try:
+        wished = await _chat(transport, _BEGUN, continued=True)
+        plain = await _chat(transport, _BEGUN)
+    except EndpointUnavailable:
+        raise
+    except EndpointError:
+        return False
+    if 0 < wished.usage.prompt_tokens < plain.usage.prompt_tokens:
+        return True
+    return _texts(wished)[0].lstrip().startswith(_NEXT)
+
+
+async def _tells_ends(transport: Transport) -> bool:
+    """Whether a stop string is kept in the text, or named as the reason it ended there."""
+    wanted = _texts(await _chat(transport))[0].strip()[2:5]
+    if not wanted.strip():  # too little was said to stop in
+        return True
+    try:
+        stopped = (await _chat(transport, stop=[wanted])).choices[0]
+    except EndpointRefused:
+        return False
+    told = stopped.message.content or ""
+    return told.endswith(wanted) or wanted in (stopped.stop_reason, stopped.matched_stop)
+
+
+async def _gives_logprobs(transport: Transport) -> bool:
+    try:
+        answer = await _chat(transport, logprobs=True, top_logprobs=2)
+    except EndpointUnavailable:
+        raise
+    except EndpointError:
+        return False
+    return bool(answer.choices and answer.choices[0].logprobs)
+
+
+async def _works(request: Awaitable[object]) -> bool:
+    try:
+        await request
     except EndpointUnavailable:
         raise
     except EndpointError:
@@ -67,12 +173,42 @@ async def _continues(policy: Policy, child: Node) -> bool:
     return True
 
 
-async def probe_prm(transport: Transport, prm: PRM) -> int | None:
-    """Score a two-step solution; the context length where the server tells.
+async def _complete(transport: Transport, prompt: str | list[int]) -> CompletionResponse:
+    request = CompletionRequest(model=transport.endpoint.model, prompt=prompt, max_tokens=1)
+    return await transport.post("/v1/completions", request, CompletionResponse)
 
-    Raises ``EndpointError``, for instance where the scores are not one a step.
-    """
-    context = await check_served(transport)
-    steps = ("1 + 1 = 2.\n\n", r"The answer is $\boxed{2}$.")
-    await prm.score([root(_QUESTION, seed=1, problem_id="probe").child(0, steps, finish="stop")])
-    return context
+
+async def _chat(
+    transport: Transport,
+    messages: list[dict[str, str]] = _QUESTION,
+    *,
+    n: int = 1,
+    seed: int | None = None,
+    temperature: float = 0.0,
+    stop: list[str] | None = None,
+    continued: bool = False,
+    return_token_ids: bool = False,
+    logprobs: bool | None = None,
+    top_logprobs: int | None = None,
+) -> ChatResponse:
+    request = ChatRequest(
+        model=transport.endpoint.model,
+        messages=messages,
+        max_tokens=_TOKENS,
+        n=n,
+        seed=seed,
+        temperature=temperature,
+        stop=stop,
+        include_stop_str_in_output=stop is not None,
+        add_generation_prompt=not continued,
+        continue_final_message=continued,
+        return_token_ids=return_token_ids,
+        logprobs=logprobs,
+        top_logprobs=top_logprobs,
+    )
+    return await transport.post("/v1/chat/completions", request, ChatResponse)
+
+
+def _texts(answer: ChatResponse) -> list[str]:
+    choices = sorted(answer.choices, key=lambda choice: choice.index)
+    return [choice.message.content or "" for choice in choices]

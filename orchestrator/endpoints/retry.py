@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.errors import BadResponse, EndpointUnavailable
 
@@ -19,13 +19,15 @@ class RetryPolicy:
     """Exponential back-off with full jitter; the server's ``Retry-After`` is the least wait,
     as far as it is reasonable.
 
-    ``attempts`` counts all tries; waits are in seconds.
+    ``attempts`` counts all tries; waits are in seconds. For ``patience`` seconds an endpoint where
+    nothing answers is tried on however often: a server that is being restarted comes back.
     """
 
     attempts: int = 8
     first_wait: float = 0.25
     longest_wait: float = 30.0
     longest_retry_after: float = 120.0
+    patience: float = 0.0
 
     def wait(self, failed_attempts: int, retry_after: float | None) -> float:
         """Seconds to wait after so many failed attempts."""
@@ -50,8 +52,14 @@ async def with_retries(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy)
         error = state.outcome.exception() if state.outcome else None
         return policy.wait(state.attempt_number + 1, getattr(error, "retry_after", None))
 
+    def enough(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        gone = isinstance(error, EndpointUnavailable) and not error.answered
+        patient = gone and (state.seconds_since_start or 0.0) < policy.patience
+        return state.attempt_number >= policy.attempts - 1 and not patient
+
     retrying = AsyncRetrying(
-        stop=stop_after_attempt(policy.attempts - 1),
+        stop=enough,
         wait=pause,
         retry=retry_if_exception_type(WORTH_RETRYING),
         reraise=True,

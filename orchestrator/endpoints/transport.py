@@ -82,12 +82,12 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    def base_for(self, affinity: str) -> str:
+    def base_for(self, affinity: str, failures: int = 0) -> str:
         """The replica that serves all requests of one affinity, a tree's question for instance:
-        its prefix stays in that replica's cache."""
+        its prefix stays in that replica's cache. After each failure it is the next one."""
         if len(self._bases) == 1:
             return self._bases[0]
-        return self._bases[zlib.crc32(affinity.encode()) % len(self._bases)]
+        return self._bases[(zlib.crc32(affinity.encode()) + failures) % len(self._bases)]
 
     async def post(
         self, path: str, payload: msgspec.Struct, answer: type[T], *, affinity: str = ""
@@ -98,9 +98,12 @@ class Transport:
         ``EndpointRefused`` or ``ContextOverflow`` at once.
         """
         body = encode(payload)
-        base = self.base_for(affinity)
+        failures = -1
 
         async def attempt() -> T:
+            nonlocal failures
+            failures += 1
+            base = self.base_for(affinity, failures)
             async with self._slots:  # not held while a failed request waits for its next try
                 content = await self._send("POST", base + path, body)
             decoded = self._decode(content, answer, base + path)
@@ -205,7 +208,10 @@ def refusal(
         )
     if status in (408, 429) or status >= 500:
         return EndpointUnavailable(
-            f"{url} answers {status}: {said}", url=url, retry_after=_seconds(retry_after)
+            f"{url} answers {status}: {said}",
+            url=url,
+            answered=True,
+            retry_after=_seconds(retry_after),
         )
     if any(sign in said for sign in _OVERFLOW_SIGNS):
         return ContextOverflow(f"{url}: {said}", url=url)

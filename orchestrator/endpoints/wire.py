@@ -34,6 +34,8 @@ class ChatRequest(Request, kw_only=True, omit_defaults=True):
     messages: list[dict[str, str]]
     add_generation_prompt: bool = True
     continue_final_message: bool = False
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
 
 
 class PoolingRequest(msgspec.Struct, kw_only=True):
@@ -76,11 +78,15 @@ class ChatMessage(msgspec.Struct):
 
 
 class ChatChoice(msgspec.Struct):
+    """``stop_reason`` is vLLM's word for the stop string that was met, ``matched_stop`` SGLang's."""
+
     index: int
     message: ChatMessage
     finish_reason: str | None = None
     stop_reason: int | str | None = None
+    matched_stop: int | str | None = None
     token_ids: list[int] | None = None
+    logprobs: Any = None
 
 
 class ChatResponse(msgspec.Struct):

@@ -1,14 +1,109 @@
+"""Probes against servers that differ as real ones do, each a function from a request to JSON."""
+
+import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.fake import FakePolicy, FakePRM
-from orchestrator.endpoints.probe import check_served, probe_policy, probe_prm
+from orchestrator.endpoints.fake import FakePRM
+from orchestrator.endpoints.probe import (
+    PolicyAbilities,
+    PRMAbilities,
+    check_served,
+    probe_policy,
+    probe_prm,
+)
+from orchestrator.endpoints.retry import RetryPolicy
+from orchestrator.endpoints.transport import Endpoint, Transport, refusal
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
+
+TEXT = " 10 11 12"
 
 
 def serving(*names: str, context: int | None = 8192) -> dict[str, Any]:
     return {"data": [{"id": name, "max_model_len": context} for name in names]}
+
+
+class Server(Transport):
+    """Answers by ``chat`` and ``complete``; an int is an HTTP status."""
+
+    def __init__(self, chat: Callable[[Any], Any], complete: Callable[[Any], Any]) -> None:
+        once = RetryPolicy(attempts=1)
+        super().__init__(Endpoint(urls=("http://host/v1",), model="m", retry=once))
+        self.answer = {"chat/completions": chat, "completions": complete}
+
+    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
+        route = url.removeprefix("http://host/v1/")
+        if route == "models":
+            return json.dumps(serving("m")).encode()
+        answer = self.answer[route](json.loads(body or b""))
+        if isinstance(answer, int):
+            raise refusal(answer, b"no", url=url, model="m", retry_after=None)
+        return json.dumps({"model": "m"} | answer).encode()
+
+
+def cut(text: str, asked: Any) -> tuple[str, str | None]:
+    """A text as far as its stop string, which is left out, and the stop string met."""
+    for stop in asked.get("stop") or ():
+        if stop in text:
+            return text[: text.index(stop)], stop
+    return text, None
+
+
+def vllm(asked: Any) -> Any:
+    """Knows everything: token ids, continuation, kept stop strings, seeds."""
+    choices = []
+    for i in range(asked.get("n", 1)):
+        text, met = cut(f"{TEXT} {asked.get('seed')}/{i}" if asked.get("seed") else TEXT, asked)
+        if met and asked.get("include_stop_str_in_output"):
+            text += met
+        ids = [ord(c) for c in text] if asked.get("return_token_ids") else None
+        choices.append(
+            {"index": i, "message": {"content": text}, "stop_reason": met, "token_ids": ids}
+            | ({"logprobs": {"content": []}} if asked.get("logprobs") else {})
+        )
+    prompt = 5 if asked.get("continue_final_message") else 9
+    told = [1, 2] if asked.get("return_token_ids") else None
+    return {"choices": choices, "prompt_token_ids": told, "usage": {"prompt_tokens": prompt}}
+
+
+def sglang(asked: Any) -> Any:
+    """Continues, and names the stop string it cut off; no token ids."""
+    answer = vllm({**asked, "return_token_ids": False, "include_stop_str_in_output": False})
+    for choice in answer["choices"]:
+        choice["matched_stop"] = choice.pop("stop_reason")
+    return answer
+
+
+def llama_cpp(asked: Any) -> Any:
+    """One sample a request; always goes on with an assistant's message; says nothing of stops."""
+    text, _ = cut(TEXT, asked)
+    return {"choices": [{"index": 0, "message": {"content": text}}], "usage": {"prompt_tokens": 9}}
+
+
+def starts_over(asked: Any) -> Any:
+    """Ignores what it does not know and answers an open message with a new one."""
+    samples = range(asked.get("n", 1))
+    return {
+        "choices": [{"index": i, "message": {"content": f"1 2 3 {i}"}} for i in samples],
+        "usage": {"prompt_tokens": 9},
+    }
+
+
+def strict(asked: Any) -> Any:
+    """Refuses every field that OpenAI's own API does not have."""
+    unknown = re.compile("token_ids|continue|include_stop|add_generation")
+    return 400 if any(map(unknown.search, asked)) else starts_over(asked)
+
+
+def completing(asked: Any) -> Any:
+    return {"choices": [{"index": 0, "text": " x"}]}
+
+
+def without(asked: Any) -> Any:
+    return 404
 
 
 async def test_every_replica_is_asked_for_the_model(scripted: Any) -> None:
@@ -28,33 +123,84 @@ async def test_a_model_that_is_not_served_is_refused_with_what_is(
         await check_served(scripted(serving(*served)))
 
 
-async def test_a_policy_shows_what_it_can_do(scripted: Any) -> None:
-    abilities = await probe_policy(scripted(serving("m", context=None)), FakePolicy())
-    assert (abilities.context, abilities.token_ids) == (None, False)
-    assert abilities.continues
-    assert abilities.seed_honoured
-    assert abilities.samples_differ
-
-
-async def test_a_policy_that_ignores_seeds_or_repeats_itself_is_found_out(scripted: Any) -> None:
-    calls = iter(range(100))
-    forgetful = FakePolicy(script=lambda node, index: f"{next(calls)}")
-    dull = FakePolicy(script=lambda node, index: "same")
-    assert not (await probe_policy(scripted(serving("m")), forgetful)).seed_honoured
-    assert not (await probe_policy(scripted(serving("m")), dull)).samples_differ
-
-
-async def test_a_policy_that_cannot_continue_is_found_out_but_a_dead_one_is_an_error(
-    scripted: Any,
+@pytest.mark.parametrize(
+    ("chat", "complete", "can"),
+    [
+        (
+            vllm,
+            completing,
+            PolicyAbilities(
+                context=8192, completions=True, token_ids=True, continuation="tokens",
+                seed_honoured=True, logprobs=True,
+            ),
+        ),
+        (
+            sglang,
+            completing,
+            PolicyAbilities(
+                context=8192, completions=True, continuation="chat", seed_honoured=True,
+                logprobs=True,
+            ),
+        ),
+        (
+            llama_cpp,
+            completing,
+            PolicyAbilities(
+                context=8192, completions=True, continuation="chat", n=False, seed_honoured=True,
+                ends_told=False,
+            ),
+        ),
+        (
+            starts_over,
+            without,
+            PolicyAbilities(context=8192, seed_honoured=True, ends_told=False),
+        ),
+    ],
+)  # fmt: skip
+async def test_each_kind_of_server_is_known_by_what_it_does(
+    chat: Any, complete: Any, can: PolicyAbilities
 ) -> None:
-    refuses = FakePolicy(failures={3: BadResponse("no", url="")})
-    assert not (await probe_policy(scripted(serving("m")), refuses)).continues
-    dies = FakePolicy(failures={3: EndpointUnavailable("gone", url="")})
+    assert await probe_policy(Server(chat, complete)) == can
+
+
+async def test_a_server_that_refuses_unknown_fields_is_asked_without_them() -> None:
+    can = await probe_policy(Server(strict, without))
+    assert (can.n, can.token_ids, can.continuation) == (True, False, None)
+
+
+async def test_token_ids_are_no_continuation_where_completions_are_missing() -> None:
+    can = await probe_policy(Server(vllm, without))
+    assert (can.token_ids, can.completions, can.continuation) == (True, False, "chat")
+
+
+async def test_a_policy_that_ignores_seeds_or_repeats_itself_is_found_out() -> None:
+    calls = iter(range(100))
+
+    def forgetful(asked: Any) -> Any:
+        return {
+            "choices": [
+                {"index": i, "message": {"content": f"{next(calls)} !!!!"}} for i in (0, 1)
+            ]
+        }
+
+    can = await probe_policy(Server(forgetful, without))
+    assert (can.seed_honoured, can.samples_differ) == (False, True)
+
+    def dull(asked: Any) -> Any:
+        return {"choices": [{"index": i, "message": {"content": "same"}} for i in (0, 1)]}
+
+    can = await probe_policy(Server(dull, without))
+    assert (can.seed_honoured, can.samples_differ) == (True, False)
+
+
+async def test_no_choices_at_all_is_a_bad_response_and_a_dead_server_an_error() -> None:
+    with pytest.raises(BadResponse, match="no choices"):
+        await probe_policy(Server(lambda asked: {"choices": []}, without))
     with pytest.raises(EndpointUnavailable):
-        await probe_policy(scripted(serving("m")), dies)
+        await probe_policy(Server(lambda asked: 503, without))
 
 
 async def test_a_prm_is_tried_with_a_solution_of_two_steps(scripted: Any) -> None:
     prm = FakePRM()
-    assert await probe_prm(scripted(serving("m")), prm) == 8192
+    assert await probe_prm(scripted(serving("m")), prm) == PRMAbilities(context=8192)
     assert [len(node.steps) for node in prm.requests[0]] == [2]

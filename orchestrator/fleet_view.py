@@ -1,0 +1,127 @@
+"""What a person sees of a fleet: how it comes up, and how it does."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from orchestrator.progress import duration
+
+if TYPE_CHECKING:
+    from servers.fleet.metrics import Metrics
+    from servers.fleet.state import FleetState, ReplicaState
+
+_PHASES = {
+    "starting": "yellow",
+    "ready": "bold green",
+    "restarting": "yellow",
+    "failed": "bold red",
+    "stopped": "dim",
+}
+
+
+class LiveFleet:
+    """Shows a fleet while it comes up; lines for a file or pipe. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = time.monotonic()
+        self._state: FleetState | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, state: "FleetState") -> None:
+        """Takes note of a change."""
+        before, self._state = self._state, state
+        if self.console.is_terminal:
+            if self._live is None:
+                self._live = Live(
+                    get_renderable=self._render,
+                    console=self.console,
+                    refresh_per_second=4,
+                    transient=True,
+                )
+                self._live.start()
+            return
+        for line in changes(before, state):
+            elapsed = duration(time.monotonic() - self.started)
+            self.console.print(f"{line}  ({elapsed})", soft_wrap=True)
+
+    def _render(self) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        if self._state is not None:
+            grid.add_row(Spinner("dots"), f"starting {self._state.name}", *_elapsed(self.started))
+            for replica in self._state.replicas:
+                style = _PHASES[replica.phase]
+                grid.add_row("", _name(replica), f"[{style}]{_said(replica)}[/]")
+        return grid
+
+
+def changes(before: "FleetState | None", now: "FleetState") -> list[str]:
+    """A line for each replica that is not as it was."""
+    known = {_name(replica): _said(replica) for replica in before.replicas} if before else {}
+    return [
+        f"{_name(replica)}  {_said(replica)}"
+        for replica in now.replicas
+        if known.get(_name(replica)) != _said(replica)
+    ]
+
+
+def _elapsed(since: float) -> tuple[str]:
+    return (duration(time.monotonic() - since),)
+
+
+def _name(replica: "ReplicaState") -> str:
+    return f"{replica.service} {replica.index}"
+
+
+def _said(replica: "ReplicaState") -> str:
+    return replica.phase + (f": {replica.problem}" if replica.problem else "")
+
+
+def status_table(state: "FleetState", metrics: Mapping[str, "Metrics | None"]) -> Table:
+    """A row a replica; ``metrics`` by URL, None where the replica does not answer."""
+    table = Table(title=f"fleet {state.name}", title_justify="left", box=None, padding=(0, 1))
+    for column in ("replica", "state", "up", "URL", "GPUs"):
+        table.add_column(column, no_wrap=True)
+    for column in ("restarts", "running", "waiting", "KV used", "prefix hits"):
+        table.add_column(column, justify="right")
+    now = time.time()
+    for replica in state.replicas:
+        seen = metrics.get(replica.url)
+        load = (
+            [
+                f"{seen.running:.0f}",
+                f"{seen.waiting:.0f}",
+                f"{seen.kv_cache_usage:.0%}",
+                "–" if seen.prefix_hit_ratio is None else f"{seen.prefix_hit_ratio:.0%}",
+            ]
+            if seen is not None
+            else ["–"] * 4
+        )
+        table.add_row(
+            _name(replica),
+            f"[{_PHASES[replica.phase]}]{replica.phase}[/]",
+            duration(now - replica.since),
+            replica.url,
+            ",".join(map(str, replica.gpus)) or "CPU",
+            str(replica.restarts),
+            *load,
+        )
+    return table

@@ -1,0 +1,50 @@
+"""What every part of a config is made of: sections that refuse keys they do not know."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+
+def nearest(unknown: str, known: Sequence[str]) -> str:
+    """``did you mean "x"?``, or all that is known where nothing is near."""
+    match = difflib.get_close_matches(unknown, known, n=1)
+    return f'did you mean "{match[0]}"?' if match else f"known: {', '.join(sorted(known))}"
+
+
+def one_of(kind: str, known: Sequence[str]) -> BeforeValidator:
+    """Refuses a name that is not among ``known``, with the nearest that is."""
+
+    def check(value: Any) -> Any:
+        if value not in known:
+            raise ValueError(f"unknown {kind} {value!r}: {nearest(str(value), known)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+class Section(BaseModel):
+    """A part of a config that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and cls.model_config.get("extra") == "forbid":
+            known = list(cls.model_fields)
+            for key in values:
+                if key not in known:
+                    raise ValueError(f"unknown key {key!r}: {nearest(str(key), known)}")
+        return values
+
+
+def one_line(error: ValidationError) -> str:
+    """The first mistake, led by its place, and how many more there are."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    said = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
+    missing = "it is required" if first["type"] == "missing" else said
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place + ': ' if place else ''}{missing}{more}"
