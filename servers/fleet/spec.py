@@ -9,7 +9,7 @@ Role = Literal["policy", "prm"]
 Device = Literal["auto", "gpu", "cpu"]
 """Where vLLM computes; "auto" takes the GPUs of this machine, and its CPU where it has none."""
 
-Flag = str | int | float | bool | list[str] | dict[str, object]
+Flag = str | int | float | bool | list[str] | Mapping[str, object]
 """The value of a vLLM flag: true is the bare flag, false leaves it out, a mapping goes as JSON."""
 
 

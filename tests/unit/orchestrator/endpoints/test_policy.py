@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import root
-from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
+from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
 from orchestrator.errors import BadResponse, ContextOverflow
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
@@ -153,3 +153,31 @@ async def test_a_prompt_beyond_the_context_is_one_child_that_overflowed(
 ) -> None:
     children = await kind(scripted(TOO_LONG, TOO_LONG), ask).extend(ROOT, 4, STEP)
     assert [(child.finish, child.steps) for child in children] == [("overflow", ())]
+
+
+async def test_a_stop_string_the_server_names_but_cuts_off_is_put_back(scripted: Any) -> None:
+    answer = chat("a", "b")
+    answer["choices"][0]["matched_stop"] = "\n\n"  # as SGLang says it
+    answer["choices"][1]["matched_stop"] = 151645  # the end of the turn
+    goes_on, ended = await ChatPolicy(scripted(answer), ask).extend(ROOT, 2, STEP)
+    assert (goes_on.steps, goes_on.finish) == (("a\n\n",), None)
+    assert (ended.steps, ended.finish) == (("b",), "stop")
+
+
+async def test_separate_samples_are_requests_with_seeds_of_their_own(scripted: Any) -> None:
+    answers = [chat(text, prompt_tokens=5, completion_tokens=2) for text in "abc"]
+    transport = scripted(*answers)
+    policy = SeparateSamples(ChatPolicy(transport, ask))
+    children = await policy.extend(ROOT, 3, WHOLE)
+    assert [child.steps for child in children] == [("a",), ("b",), ("c",)]
+    assert [child.path for child in children] == [(0,), (1,), (2,)]
+    assert len({sent.body["seed"] for sent in transport.sent}) == 3
+    assert all("n" not in sent.body for sent in transport.sent)
+    assert {child.prompt_tokens for child in children} == {15}
+    assert [child.seed for child in children] == [ROOT.child(i, ()).seed for i in range(3)]
+
+
+async def test_one_sample_needs_no_separation(scripted: Any) -> None:
+    transport = scripted(chat("a"))
+    await SeparateSamples(ChatPolicy(transport, ask)).extend(ROOT, 1, WHOLE)
+    assert transport.sent[0].body["seed"] == ROOT.seed

@@ -178,9 +178,7 @@ async def test_a_policy_that_ignores_seeds_or_repeats_itself_is_found_out() -> N
 
     def forgetful(asked: Any) -> Any:
         return {
-            "choices": [
-                {"index": i, "message": {"content": f"{next(calls)} !!!!"}} for i in (0, 1)
-            ]
+            "choices": [{"index": i, "message": {"content": f"{next(calls)} !!!!"}} for i in (0, 1)]
         }
 
     can = await probe_policy(Server(forgetful, without))

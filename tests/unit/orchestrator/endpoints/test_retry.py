@@ -92,3 +92,30 @@ async def test_it_waits_as_its_policy_says_for_each_failure(
     wishes = [EndpointUnavailable("busy", url="", retry_after=wish) for wish in (None, 7.0, None)]
     assert await with_retries(Attempt(*wishes), RetryPolicy(first_wait=1.0)) == "done"
     assert waited == [1.0, 9.0, 4.0]
+
+
+async def test_patience_outlasts_the_attempts_where_nothing_answers() -> None:
+    gone = [EndpointUnavailable(f"gone {i}", url="") for i in range(20)]
+    attempt = Attempt(*gone)
+    patient = RetryPolicy(attempts=2, first_wait=0.0, longest_wait=0.0, patience=30.0)
+    assert await with_retries(attempt, patient) == "done"
+    assert attempt.count == 21
+
+
+async def test_patience_is_for_silence_not_for_answers() -> None:
+    busy = EndpointUnavailable("503", url="", answered=True)
+    patient = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0, patience=30.0)
+    for error in (busy, BadResponse("HTML", url="")):
+        attempt = Attempt(*[error] * 9)
+        with pytest.raises(type(error)):
+            await with_retries(attempt, patient)
+        assert attempt.count == 3
+
+
+async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = RetryPolicy(attempts=2, first_wait=0.02, longest_wait=0.02, patience=0.05)
+    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+    attempt = Attempt(*[GONE] * 50)
+    with pytest.raises(EndpointUnavailable):
+        await with_retries(attempt, impatient)
+    assert 3 <= attempt.count <= 6

@@ -133,3 +133,12 @@ def test_an_api_key_is_never_shown() -> None:
 async def test_a_transport_that_was_not_opened_says_so() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await Transport(Endpoint(urls=("http://a",), model="m")).models("http://a")
+
+
+async def test_a_failed_request_goes_to_the_next_replica(scripted: Any) -> None:
+    gone, hosts = EndpointUnavailable("gone", url=""), ("http://a", "http://b", "http://c")
+    transport = scripted(gone, gone, GOOD, urls=hosts)
+    await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert sorted(sent.url.removesuffix("/v1/chat/completions") for sent in transport.sent) == list(
+        hosts
+    )
