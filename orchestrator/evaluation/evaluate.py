@@ -1,0 +1,84 @@
+"""One PRM on one data set: everything its scores and the labels say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.evaluation.calibration import Calibration, calibration
+from orchestrator.evaluation.first_error import (
+    Curve,
+    FirstErrors,
+    at_threshold,
+    cross_fitted,
+    curve,
+)
+from orchestrator.evaluation.length import Aggregate, ByLength, aggregates, by_length
+from orchestrator.evaluation.samples import Judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A sample that the PRM gave no scores for, and why."""
+
+    sample: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One PRM on one data set.
+
+    ``samples`` counts those scored, ``failed`` names the others, which no number includes. ``best``
+    is measured at cross-fitted thresholds, None where a half of the samples lacks right or wrong
+    ones. ``calibration``, ``aggregates`` and ``by_length`` are None where nothing was scored.
+    """
+
+    prm: str
+    data: str
+    running_minimum: bool
+    samples: int
+    wrong: int
+    right: int
+    tokens: int
+    failed: tuple[Failure, ...]
+    first_error: FirstErrors
+    best: FirstErrors | None
+    f1_curve: Curve
+    calibration: Calibration | None
+    aggregates: tuple[Aggregate, ...]
+    by_length: ByLength | None
+
+
+def evaluate(
+    prm: str,
+    data: str,
+    judged: Sequence[Judged],
+    *,
+    threshold: float,
+    failed: Sequence[Failure] = (),
+    running_minimum: bool = False,
+    tokens: int = 0,
+) -> Evaluation:
+    """Everything about one PRM on one data set; ``tokens`` is what it read."""
+    right = sum(one.sample.is_right for one in judged)
+    return Evaluation(
+        prm=prm,
+        data=data,
+        running_minimum=running_minimum,
+        samples=len(judged),
+        wrong=len(judged) - right,
+        right=right,
+        tokens=tokens,
+        failed=tuple(failed),
+        first_error=at_threshold(judged, threshold),
+        best=cross_fitted(judged),
+        f1_curve=curve(judged),
+        calibration=calibration(judged) if judged else None,
+        aggregates=aggregates(judged) if judged else (),
+        by_length=by_length(judged) if judged else None,
+    )
+
+
+def mean_f1(evaluations: Sequence[Evaluation]) -> float | None:
+    """ProcessBench's overall figure: the mean of the data sets' F1, None where one has none."""
+    found = [e.first_error.f1.value for e in evaluations if e.first_error.f1 is not None]
+    return sum(found) / len(found) if found and len(found) == len(evaluations) else None

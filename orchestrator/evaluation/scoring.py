@@ -1,0 +1,121 @@
+"""A PRM's scores of labelled solutions: many in flight, none asked for twice."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import PRM
+from orchestrator.core.tree import Node, root
+from orchestrator.errors import BadResponse
+from orchestrator.evaluation.evaluate import Failure
+from orchestrator.evaluation.journal import Journal
+from orchestrator.evaluation.samples import DataSet, Judged, Sample
+
+TOO_LONG = "longer than the PRM's context"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What is kept of one request.
+
+    ``judge`` names the PRM with all that its scores depend on, ``digest`` what it read. ``scores``
+    holds one a step, ``tokens`` counts what the PRM read.
+    """
+
+    judge: str
+    digest: str
+    scores: tuple[float, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A PRM; ``identity`` names it with all that its scores depend on."""
+
+    name: str
+    identity: str
+    prm: PRM
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Scores samples into a journal; what it holds already costs nothing.
+
+    ``failures`` are those of this session, by judge and digest: a sample that failed is asked for
+    again the next time.
+    """
+
+    journal: Journal[Scores]
+    failures: dict[tuple[str, str], str]
+    _known: dict[tuple[str, str], Scores]
+
+    @classmethod
+    def of(cls, journal: Journal[Scores]) -> "Scorer":
+        return cls(journal, {}, {(s.judge, s.digest): s for s in journal.entries})
+
+    def unscored(
+        self, judges: Sequence[Judge], samples: Iterable[Sample]
+    ) -> list[tuple[Judge, Sample]]:
+        """What is to be asked for yet, each text once."""
+        wanted = {
+            (judge.identity, sample.digest): (judge, sample)
+            for sample in samples
+            for judge in judges
+        }
+        return [pair for key, pair in wanted.items() if key not in self._known]
+
+    async def run(
+        self,
+        work: Sequence[tuple[Judge, Sample]],
+        *,
+        in_flight: int,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Score ``work``; ``tick`` is called after every sample.
+
+        Raises ``EndpointRefused`` and ``EndpointUnavailable``; a PRM's answer that cannot be read,
+        or a sample too long for it, fails that sample alone.
+        """
+        queue = iter(work)
+
+        async def worker() -> None:
+            for judge, sample in queue:
+                await self._one(judge, sample)
+                tick()
+
+        await fan_out(worker() for _ in range(min(in_flight, len(work))))
+
+    async def _one(self, judge: Judge, sample: Sample) -> None:
+        key = judge.identity, sample.digest
+        try:
+            (node,) = await judge.prm.score([_node(sample)])
+        except BadResponse as error:
+            self.failures[key] = str(error)
+            return
+        if node.finish == "overflow":
+            self.failures[key] = TOO_LONG
+            return
+        scores = Scores(
+            judge=judge.identity,
+            digest=sample.digest,
+            scores=tuple(round(score, 6) for score in node.scores),
+            tokens=node.prm_tokens,
+        )
+        self.journal.add(scores)
+        self._known[key] = scores
+
+    def judged(self, judge: Judge, data: DataSet) -> tuple[list[Judged], list[Failure], int]:
+        """The samples with their scores, those that failed, and the tokens the PRM read."""
+        judged, failed, tokens = [], [], 0
+        for sample in data.samples:
+            key = judge.identity, sample.digest
+            if key in self._known:
+                judged.append(Judged(sample=sample, scores=self._known[key].scores))
+                tokens += self._known[key].tokens
+            else:
+                failed.append(Failure(sample=sample.id, reason=self.failures[key]))
+        return judged, failed, tokens
+
+
+def _node(sample: Sample) -> Node:
+    return root(sample.problem, seed=0, problem_id=sample.id).child(0, sample.steps, finish="stop")
