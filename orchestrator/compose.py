@@ -171,7 +171,13 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
     """Raises ``ConfigError`` where a cell asks of its policy what its server cannot do."""
     for cell in cells:
         can, settings = found[cell.policy.name], config.policies[cell.policy.name]
-        if not (isinstance(can, PolicyAbilities) and isinstance(cell.strategy, Stepwise)):
+        assert isinstance(can, PolicyAbilities)
+        if settings.continuation == "tokens" and can.continuation != "tokens":
+            raise ConfigError(
+                f"the server of {cell.policy.name} does not return token ids: leave its "
+                "`continuation` out, or set `continuation: chat`"
+            )
+        if not isinstance(cell.strategy, Stepwise):
             continue
         lacks = (
             "cannot go on with a solution (neither by token ids nor by an open chat message)"
@@ -182,8 +188,8 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
         )
         if lacks:
             raise ConfigError(
-                f"{cell.id}: the server of {cell.policy.name} {lacks}, which {cell.strategy_name} "
-                "needs: use cot, majority or best_of_n, or serve it with vLLM"
+                f"the server of {cell.policy.name} {lacks}, as {cell.strategy_name} needs: use "
+                "cot, majority or best_of_n, or serve it with vLLM"
             )
 
 

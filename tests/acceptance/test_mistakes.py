@@ -132,8 +132,7 @@ def test_an_endpoint_that_is_down_is_named_and_so_is_what_to_look_at(person: Per
         (MODELS, html(), "answers an HTML page, not the API"),
         (CHAT, html(), "answers an HTML page, not the API"),
         (CHAT, changed(lambda good: good.update(model="gpt-2")), "answered as 'gpt-2'"),
-        (CHAT, changed(lambda good: good["choices"].clear()), "returned 0 choices where 2"),
-        (CHAT, changed(lambda good: good.pop("prompt_token_ids")), "set `continuation: chat`"),
+        (CHAT, changed(lambda good: good["choices"].clear()), "returned no choices"),
         (POOLING, changed(lambda good: good["data"].clear()), "scored 0 steps of 2"),
         (POOLING, status(404), "does it serve this kind of model?"),
     ],
@@ -144,6 +143,27 @@ def test_an_endpoint_that_lies_ends_the_run_before_it_begins(
     person.server.on(path, answer, forever=True)
     complaint = run(person)
     assert says in complaint and person.server.url in complaint
+    assert person.records() == []
+
+
+def without_token_ids(good: Any) -> None:
+    good.pop("prompt_token_ids", None)
+
+
+def test_a_server_without_token_ids_cannot_be_made_to_continue_by_them(person: Person) -> None:
+    person.server.on(CHAT, changed(without_token_ids), forever=True)
+    complaint = run(person, "policies.policy.continuation=tokens")
+    assert "policy does not return token ids" in complaint and "`continuation: chat`" in complaint
+
+
+def test_a_search_its_server_cannot_carry_is_refused_before_it_begins(person: Person) -> None:
+    def starts_over(good: Any) -> None:
+        without_token_ids(good)
+        good["usage"]["prompt_tokens"] = 9
+
+    person.server.on(CHAT, changed(starts_over), forever=True)
+    complaint = run(person)
+    assert "cannot go on with a solution" in complaint and "use cot, majority or best" in complaint
     assert person.records() == []
 
 
@@ -173,7 +193,7 @@ def test_check_tells_good_endpoints_from_bad_ones(person: Person) -> None:
     config = person.write_config()
     good = person.orchard("check", config)
     assert (good.code, good.err) == (0, "")
-    assert "token ids, continuation, seed, n samples" in good.out
+    assert "continuation, step ends, token ids" in good.out
     assert "scores every step" in good.out
     assert "5 cells, 4 problems" in good.out
     assert all(person.server.url in line for line in good.out.splitlines() if " at " in line)

@@ -194,7 +194,7 @@ def test_a_stopped_run_prints_the_command_that_finishes_it(
     resumed = person.orchard(*arguments)
     assert (resumed.code, resumed.err) == (0, "")
     check_whole(person, total, before)
-    probes = 3 * 2 + 1  # three requests to each policy, one to the PRM
+    probes = 6 * 2 + 1  # six requests to each policy, one to the PRM
     paid_for = expected_calls(person.records()[len(before) :])
     assert len(person.server.generated()) == paid_for + probes
 

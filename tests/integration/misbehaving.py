@@ -119,20 +119,23 @@ def _digest(*keys: object) -> int:
 
 
 def _choice(body: dict[str, Any], index: int, depth: int, path: object) -> dict[str, Any]:
-    whole, texts = not body.get("stop"), []
-    for level in range(depth, DEPTH + 1 if whole else depth + 1):
+    texts = []
+    for level in range(depth, max(depth, DEPTH) + 1):
         mark = _digest(body.get("seed", 0), index, path, level)
-        last = level >= DEPTH
         texts.append(
             f"The answer is $\\boxed{{{mark % 3}}}$, by {mark}."
-            if last
+            if level >= DEPTH
             else f"Step {level} of {mark}.\n\n"
         )
-    goes_on = texts[-1].endswith("\n\n")
-    ids = [_digest(text, i) % 50_000 for text in texts for i in range(STEP_IDS)]
+    text = "".join(texts)
+    met = next((stop for stop in body.get("stop") or () if stop in text), None)
+    if met is not None:
+        text = text[: text.index(met) + len(met)]
+    levels = text.count("\n\n") + (not text.endswith("\n\n"))
+    ids = [_digest(step, i) % 50_000 for step in texts[:levels] for i in range(STEP_IDS)]
     return {
-        "index": index, "finish_reason": "stop", "stop_reason": "\n\n" if goes_on else None,
-        "token_ids": ids if body.get("return_token_ids") else None, "text": "".join(texts),
+        "index": index, "finish_reason": "stop", "stop_reason": met,
+        "token_ids": ids if body.get("return_token_ids") else None, "text": text,
     }  # fmt: skip
 
 
@@ -155,8 +158,9 @@ def _chat(body: dict[str, Any]) -> dict[str, Any]:
         choice["message"] = {"role": "assistant", "content": choice.pop("text")}
         choices.append(choice)
     ids = [_digest(question, i) % 50_000 for i in range(PROMPT_IDS)]
+    open_end = 1 if body.get("continue_final_message") else 0  # a turn's end that is not written
     return {
-        **_answer(body, PROMPT_IDS, choices),
+        **_answer(body, PROMPT_IDS - open_end, choices),
         "prompt_token_ids": ids if body.get("return_token_ids") else None,
     }
 

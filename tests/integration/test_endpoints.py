@@ -304,19 +304,18 @@ async def test_a_model_that_is_not_listed_is_refused_with_the_nearest_that_is(
 
 async def test_probing_finds_out_what_an_endpoint_can_do(server: Server) -> None:
     async with policy_at(server.url) as policy:
-        found = await probe_policy(policy.transport, policy)
-    assert (found.context, found.token_ids, found.continues) == (512, True, True)
-    assert (found.seed_honoured, found.samples_differ) == (True, True)
-    async with policy_at(server.url, kind=ChatPolicy) as policy:
-        assert not (await probe_policy(policy.transport, policy)).token_ids
+        found = await probe_policy(policy.transport)
+    assert (found.context, found.token_ids, found.continuation) == (512, True, "tokens")
+    assert (found.seed_honoured, found.samples_differ, found.ends_told) == (True, True, True)
+    assert not found.logprobs
     async with prm_at(server.url) as prm:
-        assert await probe_prm(prm.transport, prm) == 512
+        assert (await probe_prm(prm.transport, prm)).context == 512
 
 
-async def test_probing_survives_a_server_that_cannot_continue(server: Server) -> None:
+async def test_a_server_without_completions_is_continued_over_chat(server: Server) -> None:
     server.on(COMPLETIONS, status(404), forever=True)
     async with policy_at(server.url) as policy:
-        assert not (await probe_policy(policy.transport, policy)).continues
+        assert (await probe_policy(policy.transport)).continuation == "chat"
 
 
 # A prompt beyond the context ends one branch
