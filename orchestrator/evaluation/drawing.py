@@ -1,6 +1,7 @@
 """Labelled solutions of problems whose steps a rule can judge, drawn from a policy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy, Sampling
@@ -9,6 +10,18 @@ from orchestrator.core.tree import Node, root
 from orchestrator.evaluation.journal import Journal
 from orchestrator.evaluation.samples import Sample
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What is kept of one request: its sample, None where the solution did not come to its end.
+
+    ``id`` names the problem, and the policy with all that its solution depends on.
+    """
+
+    id: str
+    sample: Sample | None
+
+
 SAMPLING = Sampling(temperature=0.7, max_tokens=8192, until="end")
 
 Label = Callable[[Problem, Node], Sample | None]
@@ -16,28 +29,27 @@ Label = Callable[[Problem, Node], Sample | None]
 
 
 async def draw(
-    problems: Sequence[Problem],
+    wanted: Mapping[str, Problem],
     policy: Policy,
     label: Label,
-    journal: Journal[Sample],
+    journal: Journal[Drawn],
     *,
     seed: int,
     in_flight: int,
     tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Add one sample of each problem to the journal; ``tick`` is called after every problem.
+    """Add a solution of each problem to the journal, under its id in ``wanted``.
 
-    A solution that did not come to its end is left out. Raises ``EndpointError``.
+    ``tick`` is called after every problem. Raises ``EndpointError``.
     """
-    queue = iter(problems)
+    queue = iter(wanted.items())
 
     async def worker() -> None:
-        for problem in queue:
+        for id, problem in queue:
             start = root(problem.question, seed=seed, problem_id=problem.id)
             (solution,) = await policy.extend(start, 1, SAMPLING)
             sample = label(problem, solution) if solution.finish == "stop" else None
-            if sample is not None:
-                journal.add(sample)
+            journal.add(Drawn(id=id, sample=sample))
             tick()
 
-    await fan_out(worker() for _ in range(min(in_flight, len(problems))))
+    await fan_out(worker() for _ in range(min(in_flight, len(wanted))))

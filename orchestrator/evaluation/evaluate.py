@@ -52,11 +52,11 @@ def evaluate(
     prm: str,
     data: str,
     judged: Sequence[Judged],
+    failed: Sequence[Failure] = (),
+    tokens: int = 0,
     *,
     threshold: float,
-    failed: Sequence[Failure] = (),
     running_minimum: bool = False,
-    tokens: int = 0,
 ) -> Evaluation:
     """Everything about one PRM on one data set; ``tokens`` is what it read."""
     right = sum(one.sample.is_right for one in judged)

@@ -1,6 +1,6 @@
 """A PRM's scores of labelled solutions: many in flight, none asked for twice."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
@@ -30,11 +30,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """A PRM; ``identity`` names it with all that its scores depend on."""
+    """A PRM's name in the config; ``identity`` adds all that its scores depend on."""
 
     name: str
     identity: str
-    prm: PRM
 
 
 @dataclass(slots=True)
@@ -67,11 +66,12 @@ class Scorer:
     async def run(
         self,
         work: Sequence[tuple[Judge, Sample]],
+        prms: Mapping[str, PRM],
         *,
         in_flight: int,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Score ``work``; ``tick`` is called after every sample.
+        """Score ``work`` by ``prms``, keyed by judge; ``tick`` is called after every sample.
 
         Raises ``EndpointRefused`` and ``EndpointUnavailable``; a PRM's answer that cannot be read,
         or a sample too long for it, fails that sample alone.
@@ -80,15 +80,15 @@ class Scorer:
 
         async def worker() -> None:
             for judge, sample in queue:
-                await self._one(judge, sample)
+                await self._one(judge, sample, prms[judge.name])
                 tick()
 
         await fan_out(worker() for _ in range(min(in_flight, len(work))))
 
-    async def _one(self, judge: Judge, sample: Sample) -> None:
+    async def _one(self, judge: Judge, sample: Sample, prm: PRM) -> None:
         key = judge.identity, sample.digest
         try:
-            (node,) = await judge.prm.score([_node(sample)])
+            (node,) = await prm.score([_node(sample)])
         except BadResponse as error:
             self.failures[key] = str(error)
             return

@@ -1,0 +1,82 @@
+"""``orchard prm-eval``: how good are a config's PRMs?"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+SUMMARY = "prm-eval.json"
+
+
+def prm_eval(
+    config: Annotated[Path, typer.Argument(help="A YAML config with `prms`.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            metavar="FILE|chains",
+            help="A file of ProcessBench's format (JSON lines), or chains: generated problems, "
+            "solved by a policy and labelled by rule. May be given several times.",
+        ),
+    ],
+    prm: Annotated[
+        list[str] | None, typer.Option("--prm", help="A PRM of the config; all unless given.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Who solves the chains: the first unless given.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", min=1, help="So many of each data set; chains: 500, files: all."),
+    ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", min=0, max=1, help="A step scored below it is called wrong."),
+    ] = 0.5,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. trees=64."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The directory of results; scores in it are kept.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Measure PRMs on labelled solutions: first wrong steps, calibration, length bias.
+
+    What is scored stays in the directory of results and is not paid for again.
+    """
+    from orchestrator.prm_evaluation import Wanted, evaluate_prms, load_models
+    from orchestrator.report.prm_figures import draw_prms
+    from orchestrator.report.prm_summary import prm_json
+    from orchestrator.report.prm_table import prm_report
+
+    out = out or Path("runs") / f"prm-eval-{config.stem}"
+    wanted = Wanted(
+        data=tuple(data),
+        prms=tuple(prm or ()),
+        policy=policy,
+        samples=samples,
+        threshold=threshold,
+    )
+    console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
+    try:
+        summary = evaluate_prms(load_models(config, overrides or []), wanted, out, console)
+    except KeyboardInterrupt:
+        command = shlex.join(["orchard", *sys.argv[1:]])
+        console.print(f"Stopped. Every score is kept; go on with:\n  {command}")
+        sys.exit(130)
+    content = prm_json(summary)
+    (out / SUMMARY).write_bytes(content)
+    figures = draw_prms(summary, out / "figures")
+    if as_json:
+        typer.echo(content.decode())
+    else:
+        Console().print(prm_report(summary))
+    console.print(f"Summary  {out / SUMMARY}")
+    for figure in figures:
+        if figure.suffix == ".png":
+            console.print(f"Figure   {figure}")

@@ -1,0 +1,217 @@
+"""PRMs measured on labelled solutions, from a config to a directory of results.
+
+::
+
+    runs/prm-eval-NAME/
+      scores.jsonl     every score paid for
+      chains.jsonl     the solutions drawn for ``--data chains``
+      prm-eval.json    the numbers and the conclusions (written by the command)
+      figures/
+"""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.compose import CHAINS, connections, probe_all
+from orchestrator.config import RunConfig, validate
+from orchestrator.core.problem import Problem
+from orchestrator.counting import Counting
+from orchestrator.errors import ConfigError
+from orchestrator.evaluation.drawing import Drawn, draw
+from orchestrator.evaluation.evaluate import evaluate
+from orchestrator.evaluation.journal import Journal
+from orchestrator.evaluation.processbench import read as read_samples
+from orchestrator.evaluation.samples import DataSet, Sample
+from orchestrator.evaluation.scoring import Judge, Scorer, Scores
+from orchestrator.fleet_view import LiveFleet
+from orchestrator.labelled_chains import ChainSet
+from orchestrator.reading import read as read_config
+from orchestrator.report.prm_summary import PRMSummary, summarise_prms
+from orchestrator.sections import nearest
+from orchestrator.serving import Addresses, started_servers
+
+CHAIN_SAMPLES = 500
+
+_NO_SEARCH: dict[str, Any] = {
+    "task": {"name": CHAINS}, "policies": {}, "cells": [{"policy": [], "strategy": "cot"}],
+}  # fmt: skip
+"""What a config that lists models alone leaves out; no search is run here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be evaluated on what.
+
+    ``data`` names ProcessBench files, or ``CHAINS``; ``prms`` those of the config, all where it is
+    empty; ``policy`` the one that solves the chains, the config's first unless given. ``samples``
+    bounds each data set.
+    """
+
+    data: tuple[str, ...]
+    prms: tuple[str, ...] = ()
+    policy: str | None = None
+    samples: int | None = None
+    threshold: float = 0.5
+
+
+def load_models(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """A run's config, or one of models alone. Raises ``ConfigError``."""
+    return validate(_NO_SEARCH | read_config(path, overrides), str(path))
+
+
+def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Console) -> PRMSummary:
+    """Draw and score what ``out`` does not hold yet, and measure.
+
+    Raises ``KeyboardInterrupt`` on Ctrl-C and SIGTERM, and ``OrchardError``; what was drawn and
+    scored by then is kept.
+    """
+    judges = _judges(config, wanted)
+    files = _files(wanted)
+    chains = _chains(config, wanted) if CHAINS in wanted.data else None
+    with ExitStack() as stack:
+        drawn = Journal(out / "chains.jsonl", Drawn)
+        if chains is not None:
+            stack.enter_context(drawn)
+        scores = stack.enter_context(Journal(out / "scores.jsonl", Scores))
+        work = _Work(config, judges, files, chains, drawn, Scorer.of(scores))
+        if work.is_left:
+            work.carry_out(out / "logs", console)
+        sets = work.data_sets()
+        rows = [
+            evaluate(
+                judge.name,
+                data.name,
+                *work.scorer.judged(judge, data),
+                threshold=wanted.threshold,
+                running_minimum=config.prms[judge.name].running_minimum,
+            )
+            for judge in judges
+            for data in sets
+        ]
+    notes = {data.name: data.note for data in sets}
+    return summarise_prms(rows, threshold=wanted.threshold, data=notes)
+
+
+def _judges(config: RunConfig, wanted: Wanted) -> list[Judge]:
+    if not config.prms:
+        raise ConfigError("the config has no PRM to evaluate: add one under `prms`")
+    for name in wanted.prms:
+        if name not in config.prms:
+            raise ConfigError(f"no prm is named {name!r}: {nearest(name, list(config.prms))}")
+    return [
+        Judge(name=name, identity=_identity(config, "prms", name))
+        for name in wanted.prms or config.prms
+    ]
+
+
+def _chains(config: RunConfig, wanted: Wanted) -> ChainSet:
+    if not config.policies:
+        raise ConfigError(
+            "`--data chains` takes its solutions from a policy: add one under `policies`"
+        )
+    policy = wanted.policy or next(iter(config.policies))
+    if policy not in config.policies:
+        raise ConfigError(
+            f"no policy is named {policy!r}: {nearest(policy, list(config.policies))}"
+        )
+    identity = _identity(config, "policies", policy)
+    return ChainSet.of(config, policy, identity, wanted.samples or CHAIN_SAMPLES)
+
+
+def _files(wanted: Wanted) -> list[DataSet]:
+    files = [read_samples(Path(name), wanted.samples) for name in wanted.data if name != CHAINS]
+    names = [CHAINS, *(data.name for data in files)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two data sets are called {twice!r}: rename one of the files")
+    return files
+
+
+def _identity(config: RunConfig, kind: str, name: str) -> str:
+    """A model's name with a digest of the seed and all its settings that results depend on."""
+    identity = config.identity()
+    settings = json.dumps([config.seed, identity[kind][name]], sort_keys=True)
+    return f"{name}-{blake2b(settings.encode(), digest_size=6).hexdigest()}"
+
+
+@dataclass(slots=True)
+class _Work:
+    """What an evaluation draws and scores, and how far it is."""
+
+    config: RunConfig
+    judges: list[Judge]
+    files: list[DataSet]
+    chains: ChainSet | None
+    drawn: Journal[Drawn]
+    scorer: Scorer
+
+    @property
+    def is_left(self) -> bool:
+        return bool(self.undrawn or self.unscored)
+
+    @property
+    def undrawn(self) -> dict[str, Problem]:
+        return self.chains.undrawn(self.drawn.entries) if self.chains else {}
+
+    @property
+    def unscored(self) -> list[tuple[Judge, Sample]]:
+        samples = [sample for data in self.data_sets() for sample in data.samples]
+        return self.scorer.unscored(self.judges, samples)
+
+    def data_sets(self) -> list[DataSet]:
+        """Raises ``TaskError`` where the chains' solutions are of no use."""
+        generated = [self.chains.data_set(self.drawn.entries)] if self.chains else []
+        return [*generated, *self.files]
+
+    def carry_out(self, logs: Path, console: Console) -> None:
+        """Start what serves the models it needs, and those alone, and do what is left."""
+        needed = {self.chains.policy} if self.chains and self.undrawn else set()
+        config = self.config.model_copy(
+            update={
+                "policies": {k: v for k, v in self.config.policies.items() if k in needed},
+                "prms": {judge.name: self.config.prms[judge.name] for judge in self.judges},
+            }
+        )
+        if config.servers.tiny is not None:
+            console.print("Starting the embedded models …")
+        with ExitStack() as stack:
+            stack.enter_context(_sigterm_as_ctrl_c())
+            with LiveFleet(console) as live:
+                addresses = stack.enter_context(started_servers(config, logs, live.show))
+            asyncio.run(self._draw_and_score(config, addresses, console))
+
+    async def _draw_and_score(
+        self, config: RunConfig, addresses: Addresses, console: Console
+    ) -> None:
+        found = await probe_all(config, addresses)
+        async with connections(config, addresses, found) as opened:
+            prms = {each.name: each.prm for each in opened if each.prm is not None}
+            in_flight = config.trees
+            if self.chains is not None and (undrawn := self.undrawn):
+                (policy,) = (each.policy for each in opened if each.policy is not None)
+                with Counting("solutions drawn", len(undrawn), console) as count:
+                    await draw(
+                        undrawn, policy, self.chains.label, self.drawn,
+                        seed=config.seed, in_flight=in_flight, tick=count.tick,
+                    )  # fmt: skip
+            unscored = self.unscored
+            with Counting("solutions scored", len(unscored), console) as count:
+                await self.scorer.run(unscored, prms, in_flight=in_flight, tick=count.tick)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end things as cleanly as the keyboard does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
