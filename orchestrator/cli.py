@@ -1,11 +1,10 @@
 """The command line. Heavy imports wait inside the commands, so that ``--help`` answers at once."""
 
-import asyncio
 import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,7 +15,6 @@ from orchestrator.errors import BudgetExhausted, OrchardError, RunError
 from orchestrator.servers_cli import servers
 
 if TYPE_CHECKING:
-    from orchestrator.config import RunConfig
     from orchestrator.report.headline import HeadlineSpec
     from orchestrator.report.summary import Summary
 
@@ -117,41 +115,16 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Validate a config, ask each of its endpoints for a little, and say what each can do."""
+    from orchestrator.abilities import abilities
+    from orchestrator.checking import check_endpoints
+    from orchestrator.compose import plan
     from orchestrator.config import load
 
     loaded = load(config, overrides or [])
-    failed = asyncio.run(_check(loaded, as_json))
-    if failed:
-        raise typer.Exit(1)
-
-
-async def _check(config: "RunConfig", as_json: bool) -> bool:
-    import tempfile
-    from dataclasses import asdict
-
-    from orchestrator.abilities import abilities
-    from orchestrator.compose import connections, plan
-    from orchestrator.serving import started_servers
-
-    planned = plan(config)
-    found: list[dict[str, Any]] = []
-    with (
-        tempfile.TemporaryDirectory() as logs,
-        started_servers(config, Path(logs)) as addresses,
-    ):
-        async with connections(config, addresses) as opened:
-            for connection in opened:
-                entry: dict[str, Any] = {
-                    "name": connection.name,
-                    "role": "prm" if connection.prm else "policy",
-                    "urls": list(connection.transport.endpoint.urls),
-                    "model": connection.transport.endpoint.model,
-                }
-                try:
-                    entry |= asdict(await connection.probe())
-                except OrchardError as error:
-                    entry["error"] = str(error).removeprefix(f"{connection.name}: ")
-                found.append(entry)
+    planned = plan(loaded)
+    found = check_endpoints(
+        loaded, planned.cells, Console(stderr=as_json, soft_wrap=True, highlight=False)
+    )
     size = {"cells": len(planned.cells), "problems": len(planned.problems)}
     if as_json:
         typer.echo(json.dumps({**size, "endpoints": found}, indent=2))
@@ -159,7 +132,8 @@ async def _check(config: "RunConfig", as_json: bool) -> bool:
         console = Console(soft_wrap=True, highlight=False)
         console.print(abilities(found))
         console.print(", ".join(_count(count, noun) for noun, count in size.items()))
-    return any("error" in entry for entry in found)
+    if any("error" in entry for entry in found):
+        raise typer.Exit(1)
 
 
 def _count(count: int, plural: str) -> str:

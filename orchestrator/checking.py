@@ -1,0 +1,60 @@
+"""``orchard check``: ask every endpoint of a config for a little, before anything is spent."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.compose import check_able, connections
+from orchestrator.config import RunConfig
+from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
+from orchestrator.errors import ConfigError, OrchardError
+from orchestrator.fleet_view import LiveFleet
+from orchestrator.runs.plan import Cell
+from orchestrator.serving import Addresses, started_servers
+
+
+def check_endpoints(
+    config: RunConfig, cells: Sequence[Cell], console: Console
+) -> list[dict[str, Any]]:
+    """What each endpoint can do, or its ``error``; servers of the run come up on the way.
+
+    An entry has ``name``, ``role``, ``urls``, ``model`` and the endpoint's abilities. Raises
+    ``ConfigError`` and ``ServerError``.
+    """
+    with tempfile.TemporaryDirectory() as logs, LiveFleet(console) as live:  # noqa: SIM117
+        with started_servers(config, Path(logs), live.show) as addresses:
+            return asyncio.run(_ask(config, cells, addresses))
+
+
+async def _ask(
+    config: RunConfig, cells: Sequence[Cell], addresses: Addresses
+) -> list[dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = {}
+    found: dict[str, PolicyAbilities | PRMAbilities] = {}
+    async with connections(config, addresses) as opened:
+        for connection in opened:
+            endpoint = connection.transport.endpoint
+            entry = entries[connection.name] = {
+                "name": connection.name,
+                "role": "prm" if connection.prm else "policy",
+                "urls": list(endpoint.urls),
+                "model": endpoint.model,
+            }
+            try:
+                found[connection.name] = await connection.probe()
+            except OrchardError as error:
+                entry["error"] = str(error).removeprefix(f"{connection.name}: ")
+            else:
+                entry |= asdict(found[connection.name])
+    for cell in cells:
+        name = cell.policy.name
+        try:
+            check_able([cell] if name in found else [], config, found)
+        except ConfigError as error:
+            entries[name].setdefault("error", str(error))
+    return list(entries.values())
