@@ -54,6 +54,7 @@ _NOMINAL = 0.985
 """Of a size in whole GB, what CUDA can allocate on the data centre cards above."""
 
 _COUNTED = re.compile(r"\s*(?:(\d+)\s*[x×*]\s*)?(\S.*?)\s*")
+_DECORATION = re.compile(r"NVIDIA|GEFORCE|TESLA|SXM\d?|PCIE|HBM\d?E?|(?<=\d)GI?B|[^A-Z0-9]")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*Gi?B", re.IGNORECASE)
 
 
@@ -84,8 +85,7 @@ def _card(text: str) -> tuple[str, int]:
 
 def _spelling(name: str) -> str:
     """A card's name as people vary it: NVIDIA A100 80GB, a100-80gb and A100-80 are one."""
-    bare = re.sub(r"NVIDIA|GEFORCE|TESLA|SXM\d?|PCIE|HBM\d?E?|(?<=\d)GI?B|[^A-Z0-9]", "", name.upper())
-    return bare.removeprefix("RTX")
+    return _DECORATION.sub("", name.upper()).removeprefix("RTX")
 
 
 def detect() -> list[GPU]:
