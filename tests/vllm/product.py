@@ -1,0 +1,62 @@
+"""The product's way to a score: its PRM families over HTTP."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.core.tree import Node, root
+from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.transport import Endpoint, Transport
+from tests.vllm.services import API_KEY
+from tests.vllm.solutions import Solution
+
+
+def endpoint(url: str, model: str) -> Endpoint:
+    return Endpoint(urls=(url,), model=model, api_key=API_KEY)
+
+
+class Recorded(Transport):
+    """Remembers what was asked and answered."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self.exchanges: list[dict[str, Any]] = []
+
+    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
+        answer = await super()._send(method, url, body)
+        (base,) = self.endpoint.bases
+        self.exchanges.append(
+            {
+                "path": url.removeprefix(base),
+                "request": json.loads(body) if body else None,
+                "answer": json.loads(answer),
+            }
+        )
+        return answer
+
+
+def whole(solution: Solution, index: int = 0) -> Node:
+    """The node of a finished solution, none of whose steps is scored."""
+    start = root(solution.question, seed=1, problem_id=solution.name)
+    return start.child(index, solution.steps, finish="stop")
+
+
+async def score_whole(
+    transport: Transport, family: str, solutions: Sequence[Solution], **options: Any
+) -> list[Node]:
+    """All steps of all solutions, in one call."""
+    prm = PRM_FAMILIES[family](transport=transport, **options)
+    return await prm.score([whole(solution, i) for i, solution in enumerate(solutions)])
+
+
+async def score_stepwise(
+    transport: Transport, family: str, solution: Solution, **options: Any
+) -> list[Node]:
+    """As a search does it: every step when it is taken, after those before it were scored."""
+    prm = PRM_FAMILIES[family](transport=transport, **options)
+    node = root(solution.question, seed=1, problem_id=solution.name)
+    path = []
+    for step in solution.steps:
+        (node,) = await prm.score([node.child(0, (step,))])
+        path.append(node)
+    return path
