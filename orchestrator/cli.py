@@ -12,6 +12,7 @@ from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.errors import BudgetExhausted, OrchardError, RunError
+from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ def check(
 
 def _count(count: int, plural: str) -> str:
     return f"{count} {plural if count != 1 else plural.removesuffix('s')}"
+
+
+app.command()(prm_eval)
 
 
 def _execute(path: Path, overrides: list[str], out: Path, as_json: bool, command: str) -> None:

@@ -133,4 +133,5 @@ def _group(at: int, scores: Sequence[float]) -> Group:
     if len(scores) < 2:
         return Group(at=at, count=len(scores), mean=mean, low=None, high=None)
     half = Z95 * float(np.std(scores, ddof=1)) / len(scores) ** 0.5
-    return Group(at=at, count=len(scores), mean=mean, low=mean - half, high=mean + half)
+    low, high = max(0.0, mean - half), min(1.0, mean + half)
+    return Group(at=at, count=len(scores), mean=mean, low=low, high=high)

@@ -52,6 +52,8 @@ def reliability(summary: PRMSummary) -> "Figure | None":
     rows = [row for row in summary.rows if row.calibration is not None]
     if not rows:
         return None
+    from matplotlib.ticker import FuncFormatter
+
     panels = _Panels(rows, summary, height=PANEL_HEIGHT * 1.35, split=True)
     most = max(bin.steps for row in rows if row.calibration for bin in row.calibration.bins)
     for row, axes, below in panels.pairs():
@@ -63,9 +65,10 @@ def reliability(summary: PRMSummary) -> "Figure | None":
         low = [bin.right - bin.low for bin in bins]
         high = [bin.high - bin.right for bin in bins]
         axes.errorbar(
-            at, share, yerr=[low, high], color=RIGHT.colour, marker=RIGHT.marker,
+            at, share, yerr=[low, high], color=RIGHT.colour, marker=RIGHT.marker, linestyle="",
             markeredgecolor="white", markeredgewidth=0.5, elinewidth=0.8, label="the PRM",
         )  # fmt: skip
+        axes.plot(at, share, color=RIGHT.colour, linewidth=0.6, alpha=0.5)
         axes.set_ylim(-0.03, 1.03)
         axes.tick_params(labelbottom=False)
         text = f"ECE {row.calibration.ece:.3f}\nBrier {row.calibration.brier:.3f}"
@@ -76,6 +79,7 @@ def reliability(summary: PRMSummary) -> "Figure | None":
             color=RIGHT.colour, alpha=0.6,
         )  # fmt: skip
         below.set_yscale("log")
+        below.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
         below.set_ylim(0.7, most * 2)
         for each in (axes, below):
             each.set_xlim(-0.02, 1.02)
@@ -122,7 +126,7 @@ def f1_by_threshold(summary: PRMSummary) -> "Figure | None":
                      label=f"threshold {summary.threshold:g}")  # fmt: skip
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-3, 103)
-    return panels.finish("threshold", "%")
+    return panels.finish("threshold", "samples, %")
 
 
 FIGURES: dict[str, Callable[[PRMSummary], "Figure | None"]] = {

@@ -13,7 +13,7 @@ def conclusion(evaluation: Evaluation) -> str:
         return f"{lead}nothing was scored, so nothing can be said."
     parts = [
         _first_error(evaluation),
-        _calibration(evaluation.calibration),
+        *([_calibration(evaluation.calibration)] if evaluation.wrong else []),
         *(
             _length(each, evaluation.running_minimum)
             for each in evaluation.aggregates
@@ -26,8 +26,8 @@ def conclusion(evaluation: Evaluation) -> str:
 def _first_error(evaluation: Evaluation) -> str:
     found, best = evaluation.first_error, evaluation.best
     if found.wrong is None or found.right is None or found.f1 is None:
-        missing, there = ("wrong", "right") if found.wrong is None else ("right", "wrong")
-        return f"all samples are {there}, so there is no F1, AUROC or best threshold to {missing}"
+        side = "right" if found.wrong is None else "wrong"
+        return f"all samples are {side}, so F1, AUROC and a best threshold cannot be given"
     said = (
         f"finds the first error in {percent(found.wrong.value)} % of wrong solutions and none in "
         f"{percent(found.right.value)} % of right ones, F1 {percent(found.f1.value)}"

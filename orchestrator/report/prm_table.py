@@ -62,7 +62,7 @@ def _first_errors(summary: PRMSummary) -> Iterator[RenderableType]:
                 table.add_row("", "", "", "", f"[dim]{_thresholds(best)}[/dim]")
         mean = summary.mean_f1[prm]
         if len(rows) > 1 and mean is not None:
-            table.add_row("mean of the data sets", "", "", percent(mean), "")
+            table.add_row("mean", "", "", percent(mean), "")
         yield Text(f"{prm}: the first wrong step", style="bold")
         yield Padding(table, (0, 0, 1, 0))
 
@@ -165,7 +165,7 @@ def _notes(summary: PRMSummary) -> Iterator[str]:
     for row in summary.rows:
         if not (row.wrong and row.right) and row.samples:
             side = "wrong" if row.wrong else "right"
-            yield f"{row.prm} on {row.data}: all samples are {side}: no F1, AUROC or threshold."
+            yield f"{row.prm} on {row.data}: all samples are {side}, so no F1, AUROC or threshold."
         elif row.best is None and row.samples:
             yield (
                 f"{row.prm} on {row.data}: no cross-fitted threshold, since each half of the "

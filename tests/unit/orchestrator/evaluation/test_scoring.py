@@ -1,0 +1,118 @@
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.ports import PRM
+from orchestrator.core.tree import Node
+from orchestrator.endpoints.fake import FakePRM
+from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
+from orchestrator.evaluation.journal import Journal
+from orchestrator.evaluation.samples import DataSet, Sample
+from orchestrator.evaluation.scoring import TOO_LONG, Judge, Scorer, Scores
+
+JUDGE = Judge(name="prm", identity="prm-1")
+
+
+def sample(number: int, words: int = 2) -> Sample:
+    step = " ".join(["word"] * words)
+    return Sample(id=f"s{number}", problem=f"Problem {number}?", steps=(step, "end"), label=-1)
+
+
+SAMPLES = tuple(sample(number) for number in range(20))
+DATA = DataSet(name="data", samples=SAMPLES, note="made up")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal[Scores]]:
+    with Journal(tmp_path / "scores.jsonl", Scores) as opened:
+        yield opened
+
+
+def prms(prm: PRM) -> Mapping[str, PRM]:
+    return {JUDGE.name: prm}
+
+
+async def test_every_step_is_scored_and_every_text_asked_for_once(
+    journal: Journal[Scores],
+) -> None:
+    prm, scorer, ticks = FakePRM(judge=lambda _, steps: len(steps) / 4), Scorer.of(journal), []
+    twins = [*SAMPLES, *SAMPLES]
+    await scorer.run(
+        scorer.unscored([JUDGE], twins), prms(prm), in_flight=4, tick=lambda: ticks.append(1)
+    )
+    assert len(prm.requests) == len(ticks) == len(SAMPLES)
+    judged, failed, tokens = scorer.judged(JUDGE, DATA)
+    assert [one.sample for one in judged] == list(SAMPLES) and failed == []
+    assert {one.scores for one in judged} == {(0.25, 0.5)}
+    assert tokens == prm.tokens > 0
+
+
+async def test_what_was_scored_is_not_asked_for_again(journal: Journal[Scores]) -> None:
+    first = Scorer.of(journal)
+    await first.run(first.unscored([JUDGE], SAMPLES[:12]), prms(FakePRM()), in_flight=4)
+    prm, second = FakePRM(), Scorer.of(journal)
+    work = second.unscored([JUDGE], SAMPLES)
+    assert [sample for _, sample in work] == list(SAMPLES[12:])
+    await second.run(work, prms(prm), in_flight=4)
+    assert len(prm.requests) == 8
+    assert Scorer.of(journal).unscored([JUDGE], SAMPLES) == []
+
+
+async def test_another_prm_or_other_settings_are_scored_anew(journal: Journal[Scores]) -> None:
+    scorer = Scorer.of(journal)
+    await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(FakePRM()), in_flight=4)
+    other = Judge(name="prm", identity="prm-2")
+    assert len(scorer.unscored([JUDGE, other], SAMPLES)) == len(SAMPLES)
+
+
+async def test_no_more_than_so_many_are_in_flight(journal: Journal[Scores]) -> None:
+    flying, most = 0, 0
+
+    async def pause(node: Node) -> None:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        await asyncio.sleep(0.001)
+        flying -= 1
+
+    scorer = Scorer.of(journal)
+    work = scorer.unscored([JUDGE], SAMPLES)
+    await scorer.run(work, prms(FakePRM(pause=pause)), in_flight=5)
+    assert most == 5
+
+
+async def test_a_sample_too_long_fails_alone_and_is_tried_again_the_next_time(
+    journal: Journal[Scores],
+) -> None:
+    data = DataSet(name="data", samples=(sample(0), sample(1, words=50), sample(2)), note="")
+    scorer = Scorer.of(journal)
+    await scorer.run(scorer.unscored([JUDGE], data.samples), prms(FakePRM(context=20)), in_flight=2)
+    judged, failed, _ = scorer.judged(JUDGE, data)
+    assert [one.sample.id for one in judged] == ["s0", "s2"]
+    assert [(each.sample, each.reason) for each in failed] == [("s1", TOO_LONG)]
+    ((_, again),) = Scorer.of(journal).unscored([JUDGE], data.samples)
+    assert again.id == "s1"
+
+
+async def test_an_answer_that_cannot_be_read_fails_its_sample_alone(
+    journal: Journal[Scores],
+) -> None:
+    prm = FakePRM(failures={2: BadResponse("3 scores of 2", url="u")})
+    scorer = Scorer.of(journal)
+    await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(prm), in_flight=1)
+    judged, failed, _ = scorer.judged(JUDGE, DATA)
+    assert len(judged) == 19
+    assert [(each.sample, each.reason) for each in failed] == [("s1", "3 scores of 2")]
+
+
+@pytest.mark.parametrize("error", [EndpointRefused, EndpointUnavailable])
+async def test_an_endpoint_that_is_gone_ends_it_and_what_was_scored_stays(
+    journal: Journal[Scores], error: type[EndpointRefused] | type[EndpointUnavailable]
+) -> None:
+    prm = FakePRM(failures={6: error("gone", url="u")})
+    scorer = Scorer.of(journal)
+    with pytest.raises(error, match="gone"):
+        await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(prm), in_flight=1)
+    assert len(Scorer.of(journal).unscored([JUDGE], SAMPLES)) == 15
