@@ -136,7 +136,8 @@ def _value_bytes(flags: dict[str, Flag], checkpoint: Checkpoint) -> int:
 
 def _batch(flags: dict[str, Flag], gpu: GPU, context: int) -> tuple[int, int]:
     """Tokens and sequences of the largest batch, by vLLM's defaults for a server
-    (``get_batch_defaults`` in engine/arg_utils.py); a pooled prompt goes in one batch, whole."""
+    (``get_batch_defaults`` in engine/arg_utils.py). A prompt pooled at its steps is not read in
+    parts, so the batch has at least its ``context``."""
     if gpu.memory >= 160 * GIB:
         tokens, sequences = 16_384, 1024
     elif gpu.memory >= 70 * GIB and "a100" not in gpu.name.lower():
