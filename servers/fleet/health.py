@@ -2,13 +2,11 @@
 
 import httpx
 
-_TIMEOUT_S = 5.0
 
-
-def client(api_key: str | None) -> httpx.AsyncClient:
+def client(api_key: str | None, *, timeout: float) -> httpx.AsyncClient:
     """A client for servers of this machine: it goes through no proxy."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    return httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+    return httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=False)
 
 
 async def is_healthy(http: httpx.AsyncClient, url: str) -> bool:

@@ -31,12 +31,12 @@ def main() -> None:
     grace, command = float(sys.argv[1]), sys.argv[2:]
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    server = _spawn(command, libc)  # before there are handlers, which would swallow its SIGTERM
+    print(server, flush=True)
     woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(waker)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # only to write to the pipe above
-    server = _spawn(command, libc)
-    print(server, flush=True)
     code = _watch(server, woken, grace)
     _end_children()
     sys.exit(code if code >= 0 else 128 - code)
@@ -64,21 +64,18 @@ def _spawn(command: list[str], libc: ctypes.CDLL) -> int:
 def _watch(server: int, woken: int, grace: float) -> int:
     """The server's exit code, after it ended or was told to."""
     told: float | None = None
-    while True:
-        waiting = None if told is None else max(0.0, told + grace - monotonic())
-        readable, _, _ = select.select([woken] if told is not None else [0, woken], [], [], waiting)
+    while (code := _reap(server)) is None:
+        left = None if told is None else told + grace - monotonic()
+        if left is not None and left <= 0:
+            return -signal.SIGKILL
+        watched = [woken] if told is not None else [0, woken]
+        readable, _, _ = select.select(watched, [], [], left)
         numbers = os.read(woken, 4096) if woken in readable else b""
-        code = _reap(server)
-        if code is not None:
-            return code
-        if told is not None:
-            if monotonic() >= told + grace:
-                return -signal.SIGKILL
-            continue
         ended = 0 in readable and not os.read(0, 4096)
-        if ended or signal.SIGTERM in numbers or signal.SIGINT in numbers:
+        if told is None and (ended or signal.SIGTERM in numbers or signal.SIGINT in numbers):
             told = monotonic()
             os.kill(server, signal.SIGTERM)
+    return code
 
 
 def _reap(server: int) -> int | None:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 class Timing:
     """How patient a supervisor is, in seconds.
 
-    It asks a starting server every ``poll`` and a ready one every ``watch`` for its health; one
-    that has not answered for ``hung`` is taken to hang and ended. A server that was told to end has
-    ``grace`` for it. Delays before a restart double from ``first_delay`` to ``longest_delay``, and
-    begin anew once a server was ready for ``settled``. A server that never came up is started
-    ``tries`` times.
+    It asks a starting server every ``poll`` and a ready one every ``watch`` for its health and
+    waits ``answer`` for it; one that has not answered for ``hung`` is taken to hang and ended. A
+    server that was told to end has ``grace`` for it. Delays before a restart double from
+    ``first_delay`` to ``longest_delay``, and begin anew once a server was ready for ``settled``. A
+    server that never came up is started ``tries`` times.
     """
 
     poll: float = 0.1
     watch: float = 1.0
+    answer: float = 5.0
     hung: float = 60.0
     grace: float = 10.0
     first_delay: float = 1.0

@@ -73,7 +73,9 @@ async def _run(folder: Folder, orders: Orders, journal: _Journal) -> None:
     """Keep all replicas running until cancelled, or until one cannot start (``FleetError``)."""
     services = {service.name: service for service in orders.spec.services}
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(health.client(orders.spec.api_key))
+        http = await stack.enter_async_context(
+            health.client(orders.spec.api_key, timeout=orders.timing.answer)
+        )
         replicas = []
         for placement in orders.placements:
             service = services[placement.service]
