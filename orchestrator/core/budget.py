@@ -12,12 +12,17 @@ from orchestrator.errors import BudgetExhausted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """Amounts. ``policy_tokens`` are generated ones; prompts are counted once a request."""
+    """Amounts. ``policy_tokens`` are generated ones; prompts are counted once a request.
+
+    ``cached_tokens`` of ``prompt_tokens``, and ``prm_cached_tokens`` of ``prm_tokens``, were in a
+    prefix cache: the rest was computed.
+    """
 
     policy_tokens: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     prm_tokens: int = 0
+    prm_cached_tokens: int = 0
     requests: int = 0
 
     def __add__(self, other: "Spend") -> "Spend":
@@ -26,6 +31,7 @@ class Spend:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             prm_tokens=self.prm_tokens + other.prm_tokens,
+            prm_cached_tokens=self.prm_cached_tokens + other.prm_cached_tokens,
             requests=self.requests + other.requests,
         )
 
@@ -35,6 +41,7 @@ class Spend:
             prompt_tokens=-self.prompt_tokens,
             cached_tokens=-self.cached_tokens,
             prm_tokens=-self.prm_tokens,
+            prm_cached_tokens=-self.prm_cached_tokens,
             requests=-self.requests,
         )
 

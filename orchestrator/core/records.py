@@ -42,7 +42,8 @@ class Record:
     ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
     ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
-    tree early, ``error`` what made it fail.
+    tree early, ``error`` what made it fail. ``cached_tokens`` of ``prompt_tokens`` and
+    ``prm_cached_tokens`` of ``prm_tokens`` were in a prefix cache.
     """
 
     cell: str
@@ -61,6 +62,7 @@ class Record:
     prompt_tokens: int
     cached_tokens: int
     prm_tokens: int
+    prm_cached_tokens: int = 0
     requests: int
     seconds: float
     ran_out: str | None

@@ -20,8 +20,9 @@ class Node:
     policy then continues from them and never tokenises a text twice.
     ``scores`` holds one PRM score a step, in 0..1.
     ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
-    sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share,
-    and ``prm_tokens`` what scoring it took.
+    sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share.
+    ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
+    which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing.
     """
 
     question: str
@@ -36,6 +37,7 @@ class Node:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     prm_tokens: int = 0
+    prm_cached_tokens: int = 0
 
     @property
     def text(self) -> str:
@@ -79,7 +81,9 @@ class Node:
         seed = derive_seed(self.seed, "fork", index)
         return replace(self, path=(*self.path, index), seed=seed)
 
-    def scored(self, scores: Sequence[float], prm_tokens: int = 0) -> "Node":
+    def scored(
+        self, scores: Sequence[float], prm_tokens: int = 0, prm_cached_tokens: int = 0
+    ) -> "Node":
         return Node(
             question=self.question,
             seed=self.seed,
@@ -93,6 +97,7 @@ class Node:
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
             prm_tokens=prm_tokens,
+            prm_cached_tokens=prm_cached_tokens,
         )
 
     def ended(self, finish: Finish) -> "Node":

@@ -107,7 +107,8 @@ class Transport:
             async with self._slots:  # not held while a failed request waits for its next try
                 content = await self._send("POST", base + path, body)
             decoded = self._decode(content, answer, base + path)
-            self._check_model(getattr(decoded, "model", ""), base + path)
+            if (answered := getattr(decoded, "model", None)) is not None:  # /tokenize names none
+                self._check_model(answered, base + path)
             return decoded
 
         return await with_retries(attempt, self.endpoint.retry)

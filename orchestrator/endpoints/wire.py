@@ -4,6 +4,7 @@ Every field a server may leave out has a default; what must be there (``choices`
 none, so a lying answer fails where it is decoded.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -38,9 +39,39 @@ class ChatRequest(Request, kw_only=True, omit_defaults=True):
     top_logprobs: int | None = None
 
 
-class PoolingRequest(msgspec.Struct, kw_only=True):
+class NextTokenRequest(msgspec.Struct, kw_only=True):
+    """``/v1/completions`` for the log-probabilities of some tokens as the prompt's next one.
+
+    vLLM's extensions name the tokens by id, so that no two spelled alike can be confused.
+    """
+
     model: str
-    input: list[str]
+    prompt: str
+    logprob_token_ids: Sequence[int]
+    logprobs: int
+    add_special_tokens: bool
+    max_tokens: int = 1
+    temperature: float = 0.0
+    return_tokens_as_token_ids: bool = True
+
+
+class PoolingRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Inputs as texts or as token ids."""
+
+    model: str
+    input: Sequence[str] | Sequence[list[int]]
+    add_special_tokens: bool = True
+
+
+class PoolingChatRequest(msgspec.Struct, kw_only=True):
+    model: str
+    messages: list[dict[str, str]]
+
+
+class TokenizeRequest(msgspec.Struct, kw_only=True):
+    model: str
+    prompt: str
+    add_special_tokens: bool = True
 
 
 class TokenDetails(msgspec.Struct):
@@ -96,15 +127,41 @@ class ChatResponse(msgspec.Struct):
     prompt_token_ids: list[int] | None = None
 
 
-class PoolingItem(msgspec.Struct):
+class NextTokenLogprobs(msgspec.Struct):
+    """``top_logprobs`` of the one token, by ``token_id:ID``."""
+
+    top_logprobs: list[dict[str, float | None] | None]
+
+
+class NextTokenChoice(msgspec.Struct):
     index: int
-    data: list[list[float]]
+    logprobs: NextTokenLogprobs | None = None
+
+
+class NextTokenResponse(msgspec.Struct):
+    model: str
+    choices: list[NextTokenChoice]
+    usage: Usage = msgspec.field(default_factory=Usage)
+
+
+class PoolingItem(msgspec.Struct):
+    """``data`` is a row for each position, or one row where a whole input is classified.
+
+    A null is what becomes of NaN in JSON.
+    """
+
+    index: int
+    data: list[list[float | None] | float | None]
 
 
 class PoolingResponse(msgspec.Struct):
     model: str
     data: list[PoolingItem]
     usage: Usage = msgspec.field(default_factory=Usage)
+
+
+class TokenizeResponse(msgspec.Struct):
+    tokens: list[int]
 
 
 class ModelCard(msgspec.Struct):

@@ -77,6 +77,7 @@ async def solve(
         prompt_tokens=scope.spent.prompt_tokens,
         cached_tokens=scope.spent.cached_tokens,
         prm_tokens=scope.spent.prm_tokens,
+        prm_cached_tokens=scope.spent.prm_cached_tokens,
         requests=scope.spent.requests,
         seconds=round(time.monotonic() - started, 3),
         ran_out=ran_out,

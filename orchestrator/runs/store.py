@@ -104,6 +104,7 @@ class Store:
             prompt_tokens=record.prompt_tokens,
             cached_tokens=record.cached_tokens,
             prm_tokens=record.prm_tokens,
+            prm_cached_tokens=record.prm_cached_tokens,
             requests=record.requests,
         )
         if record.error is None:

@@ -47,7 +47,11 @@ class MeteredPRM:
         self.ledger.reserve(reserved)
         try:
             scored = await self.prm.score(nodes)
-            actual = Spend(requests=1, prm_tokens=sum(node.prm_tokens for node in scored))
+            actual = Spend(
+                requests=1,
+                prm_tokens=sum(node.prm_tokens for node in scored),
+                prm_cached_tokens=sum(node.prm_cached_tokens for node in scored),
+            )
             return scored
         finally:
             self.ledger.settle(reserved, actual)

@@ -4,16 +4,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orchestrator.endpoints.prm.pooling import PoolingPRM
+from orchestrator.core.tree import Node
+from orchestrator.endpoints.prm.base import Reading
+from orchestrator.endpoints.prm.pooling import read_tags
+from orchestrator.endpoints.prm.verdict import VerdictPRM
 
 TAG = "ки"
+HARMLESS = "kи"
+"""What stands for the tag inside a text: it looks the same, in a Latin k, and is no tag."""
 
 
 @dataclass(slots=True, kw_only=True)
-class MathShepherdPRM(PoolingPRM):
+class MathShepherdPRM(VerdictPRM):
     """``{question} {step} ки\\n{step} ки\\n``; the softmax of "+" against "-" at the tag."""
 
-    column: ClassVar[int] = 0
+    add_special_tokens: ClassVar[bool] = True
 
     def render(self, question: str, steps: Sequence[str]) -> str:
-        return f"{question} " + "".join(f"{step.strip()} {TAG}\n" for step in steps)
+        solution = "".join(f"{_plain(step.strip())} {TAG}\n" for step in steps)
+        return f"{_plain(question)} {solution}"
+
+    def prefix(self, question: str, steps: Sequence[str]) -> str:
+        return self.render(question, steps).removesuffix("\n")
+
+    async def _pooled(self, nodes: Sequence[Node]) -> list[Reading]:
+        return await read_tags(self.transport, nodes, self.render, column=0, family="math_shepherd")
+
+
+def _plain(text: str) -> str:
+    return text.replace(TAG, HARMLESS)

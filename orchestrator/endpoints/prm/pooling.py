@@ -1,77 +1,103 @@
-"""PRMs behind ``/pooling``: all siblings in one request, one row of probabilities a step."""
+"""The pooling route: whole solutions in one request, and a row of probabilities at each position.
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import ClassVar
+vLLM's ``/pooling`` never reads the prefix cache, so every call pays for the whole path again.
+"""
 
-from orchestrator.core.fanout import fan_out
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 from orchestrator.core.tree import Node
+from orchestrator.endpoints.prm.base import Reading, probability, shares
 from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import PoolingRequest, PoolingResponse
-from orchestrator.errors import BadResponse, ContextOverflow
+from orchestrator.endpoints.wire import PoolingItem, PoolingRequest, PoolingResponse
+from orchestrator.errors import BadResponse
+
+Render: TypeAlias = Callable[[str, Sequence[str]], str]
+"""From a question and the steps of a solution to the text a PRM reads."""
+
+Pieces: TypeAlias = Sequence[Sequence[int]]
+"""A solution's token ids, a piece for each step: its score is at the last token of its piece. The
+first piece begins with the question."""
 
 
-@dataclass(slots=True, kw_only=True)
-class PoolingPRM(ABC):
-    """One PRM family: how it reads a solution, and which probability is a step's score.
+async def read_tags(
+    transport: Transport, nodes: Sequence[Node], render: Render, *, column: int, family: str
+) -> list[Reading]:
+    """Read texts of a server that answers a pair at every step tag; ``column`` is P(right).
 
-    ``running_minimum`` reports each step as the lowest score so far. It belongs to PRMs whose
-    labels judge a step by itself rather than the solution up to it, and makes PRM-Last the value
-    of the whole path, as it is for the others.
+    Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
     """
-
-    column: ClassVar[int]
-    """Which of the two probabilities of a row says that the step is right."""
-
-    transport: Transport
-    running_minimum: bool = False
-
-    @abstractmethod
-    def render(self, question: str, steps: Sequence[str]) -> str:
-        """The text the PRM reads: a tag after every step."""
-
-    async def score(self, nodes: Sequence[Node]) -> list[Node]:
-        """Score every step of every node, in one request.
-
-        A node without steps comes back as it is; one too long for the PRM comes back finished as
-        "overflow". Raises ``BadResponse`` where the rows are not one a step, or not probabilities.
-        """
-        wanted = [node for node in nodes if node.steps]
-        scored = iter(await self._request(wanted) if wanted else [])
-        return [next(scored) if node.steps else node for node in nodes]
-
-    async def _request(self, nodes: Sequence[Node]) -> list[Node]:
-        request = PoolingRequest(
-            model=self.transport.endpoint.model,
-            input=[self.render(node.question, node.steps) for node in nodes],
-        )
-        try:
-            answer = await self.transport.post(
-                "/pooling", request, PoolingResponse, affinity=nodes[0].question
-            )
-        except ContextOverflow:
-            if len(nodes) == 1:
-                return [nodes[0].ended("overflow")]
-            alone = await fan_out(self._request([node]) for node in nodes)
-            return [node for (node,) in alone]
-        rows = {item.index: item.data for item in answer.data}
-        share, rest = divmod(answer.usage.prompt_tokens, len(nodes))
-        return [
-            node.scored(self._scores(rows.get(i, []), len(node.steps)), share + (i < rest))
-            for i, node in enumerate(nodes)
-        ]
-
-    def _scores(self, rows: list[list[float]], steps: int) -> list[float]:
-        url = self.transport.endpoint.urls[0]
-        if len(rows) != steps:
+    texts = [render(node.question, node.steps) for node in nodes]
+    answer = await _post(transport, nodes[0].question, texts)
+    url = transport.endpoint.urls[0]
+    readings = []
+    for node, rows, (tokens, cached) in _by_solution(answer, nodes):
+        if len(rows) != len(node.steps):
             raise BadResponse(
-                f"{url} scored {len(rows)} steps of {steps}: is {type(self).__name__} the family "
-                "of this PRM, and the server's step_tag_id that of its tag?",
+                f"{url} scored {len(rows)} steps of {len(node.steps)}: is {family} the family of "
+                "this PRM, and the server's step_tag_id that of its tag?",
                 url=url,
             )
-        if not all(len(row) == 2 and 0.0 <= row[self.column] <= 1.0 for row in rows):
-            raise BadResponse(f"{url} answers scores that are not pairs of probabilities", url=url)
-        scores = [row[self.column] for row in rows]
-        return list(accumulate(scores, min)) if self.running_minimum else scores
+        scores = [_cell(row, column, 2, url) for row in rows]
+        readings.append(Reading(scores=scores, tokens=tokens, cached_tokens=cached))
+    return readings
+
+
+async def read_tokens(
+    transport: Transport,
+    nodes: Sequence[Node],
+    pieces: Sequence[Pieces],
+    *,
+    column: int,
+    columns: int,
+) -> list[Reading]:
+    """Read token ids of a server that answers a row of ``columns`` for every token.
+
+    Raises ``BadResponse`` where the rows are not one a token, and other ``EndpointError``.
+    """
+    inputs = [[token for piece in each for token in piece] for each in pieces]
+    answer = await _post(transport, nodes[0].question, inputs)
+    url = transport.endpoint.urls[0]
+    readings = []
+    for ids, each, (_, rows, (tokens, cached)) in zip(
+        inputs, pieces, _by_solution(answer, nodes), strict=True
+    ):
+        if len(rows) != len(ids):
+            raise BadResponse(
+                f"{url} scored {len(rows)} of {len(ids)} tokens, and this PRM needs them all: "
+                """serve it with --pooler-config '{"task": "token_classify"}'""",
+                url=url,
+            )
+        ends, end = [], -1
+        for piece in each:
+            end += len(piece)
+            ends.append(end)
+        scores = [_cell(rows[at], column, columns, url) for at in ends]
+        readings.append(Reading(scores=scores, tokens=tokens, cached_tokens=cached))
+    return readings
+
+
+async def _post(
+    transport: Transport, affinity: str, inputs: Sequence[str] | Sequence[list[int]]
+) -> PoolingResponse:
+    request = PoolingRequest(model=transport.endpoint.model, input=inputs)
+    return await transport.post("/pooling", request, PoolingResponse, affinity=affinity)
+
+
+def _by_solution(
+    answer: PoolingResponse, nodes: Sequence[Node]
+) -> list[tuple[Node, list[list[float | None] | float | None], tuple[int, int]]]:
+    empty = PoolingItem(index=0, data=[])
+    items = {item.index: item for item in answer.data}
+    parts = shares(answer.usage, len(nodes))
+    return [(node, items.get(i, empty).data, parts[i]) for i, node in enumerate(nodes)]
+
+
+def _cell(row: list[float | None] | float | None, column: int, columns: int, url: str) -> float:
+    if not isinstance(row, list) or len(row) != columns:
+        raise BadResponse(
+            f"{url} answers rows that are not {columns} probabilit{'y' if columns == 1 else 'ies'} "
+            "each: is this the PRM's family, and its server's pooling task token_classify?",
+            url=url,
+        )
+    return probability(row[column], url)

@@ -2,28 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-from orchestrator.endpoints.prm.pooling import PoolingPRM
+from orchestrator.core.tree import Node
+from orchestrator.endpoints.prm.base import HttpPRM, Reading
+from orchestrator.endpoints.prm.pooling import read_tags
 
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
 TAG = "<extra_0>"
 
 
 @dataclass(slots=True, kw_only=True)
-class QwenMathPRM(PoolingPRM):
+class QwenMathPRM(HttpPRM):
     """ChatML with every step closed by ``<extra_0>``; class 1 is "right" (paper, appendix B).
 
     ``system`` is the model card's system message; None leaves the message out.
     """
 
-    column: ClassVar[int] = 1
-
     system: str | None = SYSTEM
 
     def render(self, question: str, steps: Sequence[str]) -> str:
         solution = "".join(step.replace(TAG, "").strip() + TAG for step in steps)
-        turns = [("user", question), ("assistant", solution)]
+        turns = [("user", question.replace(TAG, "")), ("assistant", solution)]
         if self.system is not None:
             turns.insert(0, ("system", self.system))
         return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)
+
+    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
+        return await read_tags(self.transport, nodes, self.render, column=1, family="qwen_math")

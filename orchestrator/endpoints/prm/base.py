@@ -1,0 +1,102 @@
+"""What every PRM over HTTP has in common: siblings together, failures named, tokens counted."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.tree import Node
+from orchestrator.endpoints.transport import Transport
+from orchestrator.endpoints.wire import Usage
+from orchestrator.errors import BadResponse, ContextOverflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A PRM's scores for a solution's last steps, in 0..1, and the tokens it took to get them.
+
+    Steps before those keep the scores they have.
+    """
+
+    scores: Sequence[float]
+    tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class HttpPRM(ABC):
+    """One PRM family behind one endpoint.
+
+    ``running_minimum`` reports each step as the lowest score so far. It belongs to PRMs whose
+    labels judge a step by itself rather than the solution up to it, and makes PRM-Last the value
+    of the whole path, as it is for the others.
+    """
+
+    transport: Transport
+    running_minimum: bool = False
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        """The port's ``score``: siblings share a request wherever the route takes several.
+
+        A node without steps comes back as it is; one too long for the PRM comes back finished as
+        "overflow". Raises ``BadResponse`` where the scores are not one a step, or not
+        probabilities, and other ``EndpointError``.
+        """
+        wanted = [node for node in nodes if node.steps]
+        scored = iter(await self._scored(wanted) if wanted else [])
+        return [next(scored) if node.steps else node for node in nodes]
+
+    @abstractmethod
+    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
+        """Read the solutions of ``nodes``, all of which have steps. Raises ``EndpointError``."""
+
+    async def _scored(self, nodes: Sequence[Node]) -> list[Node]:
+        try:
+            readings = await self._read(nodes)
+        except ContextOverflow:
+            if len(nodes) == 1:
+                return [nodes[0].ended("overflow")]
+            alone = await fan_out(self._scored([node]) for node in nodes)
+            return [node for (node,) in alone]
+        return [
+            self._with_scores(node, reading) for node, reading in zip(nodes, readings, strict=True)
+        ]
+
+    def _with_scores(self, node: Node, reading: Reading) -> Node:
+        known = node.scores[: len(node.steps) - len(reading.scores)]
+        # Known scores are minima already: the minimum of both is that of all steps.
+        scores = (*known, *reading.scores)
+        return node.scored(
+            tuple(accumulate(scores, min)) if self.running_minimum else scores,
+            reading.tokens,
+            reading.cached_tokens,
+        )
+
+    @property
+    def url(self) -> str:
+        return self.transport.endpoint.urls[0]
+
+
+def shares(usage: Usage, n: int) -> list[tuple[int, int]]:
+    """A request's prompt tokens, and those of them that were cached, in ``n`` near-equal parts."""
+    prompt, cached = divmod(usage.prompt_tokens, n), divmod(usage.cached_tokens, n)
+    return [(prompt[0] + (i < prompt[1]), cached[0] + (i < cached[1])) for i in range(n)]
+
+
+def probability(value: float | None, url: str) -> float:
+    """``value``, which has to be a number in 0..1. Raises ``BadResponse``."""
+    if value is None or math.isnan(value):
+        raise BadResponse(
+            f"{url} answers no number (NaN) for a score: the PRM's weights or dtype are broken; "
+            "serve it with --dtype bfloat16 or float32",
+            url=url,
+        )
+    if not 0.0 <= value <= 1.0:
+        raise BadResponse(
+            f"{url} answers {value:g} for a score, which is no probability: is the PRM's family "
+            "right, and does its server apply the activation?",
+            url=url,
+        )
+    return value

@@ -1,0 +1,205 @@
+"""The prefix route, and how a PRM finds which route its server has."""
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+
+from orchestrator.endpoints.prm import MathShepherdPRM
+from orchestrator.errors import BadResponse, ConfigError, ContextOverflow, EndpointRefused
+
+PLUS, MINUS = 648, 387
+NOT_HERE = EndpointRefused("http://host/pooling is not there (404)", url="")
+
+
+def verdict(answers: Any, chance: float, **usage: int) -> dict[str, Any]:
+    """P(+) among the two labels, of which each has a tenth of that in the whole vocabulary."""
+    plus, minus = math.log(chance / 10), math.log((1 - chance) / 10)
+    logprobs = {"token_id:5": -0.1, f"token_id:{PLUS}": plus, f"token_id:{MINUS}": minus}
+    return dict(answers.next_token(logprobs, **usage))
+
+
+def labels(answers: Any) -> list[Any]:
+    return [answers.tokenize(PLUS), answers.tokenize(MINUS)]
+
+
+async def test_every_step_without_a_score_is_asked_for_at_its_tag(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(*labels(answers), verdict(answers, 0.25), verdict(answers, 0.75))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    (node,) = await prm.score([solution()])
+    assert node.scores == pytest.approx((0.75, 0.25))
+    plus, _, last, first = transport.sent
+    assert plus.url == "http://host/tokenize"
+    assert plus.body == {"model": "m", "prompt": "+", "add_special_tokens": False}
+    assert last.url == "http://host/v1/completions"
+    assert last.body == {
+        "model": "m",
+        "prompt": "What is 1 + 1? Add them. ки\nIt is \\boxed{2}. ки",
+        "logprob_token_ids": [PLUS, MINUS],
+        "logprobs": 2,
+        "add_special_tokens": True,
+        "max_tokens": 1,
+        "temperature": 0.0,
+        "return_tokens_as_token_ids": True,
+    }
+    assert first.body["prompt"] == "What is 1 + 1? Add them. ки"
+
+
+async def test_steps_that_have_a_score_keep_it_and_are_not_asked_for(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(*labels(answers), *(verdict(answers, p) for p in (0.8, 0.6)))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    first, second = await prm.score([solution(scores=(0.9,), index=i) for i in range(2)])
+    assert (first.scores, second.scores) == (
+        pytest.approx((0.9, 0.8)),
+        pytest.approx((0.9, 0.6)),
+    )
+    assert len(transport.sent) == 4
+
+
+async def test_labels_are_looked_up_once(scripted: Any, answers: Any, solution: Any) -> None:
+    transport = scripted(*labels(answers), verdict(answers, 0.5), verdict(answers, 0.5))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    for _ in range(2):
+        await prm.score([solution(("a",))])
+    assert [sent.url for sent in transport.sent].count("http://host/tokenize") == 2
+
+
+async def test_a_running_minimum_goes_on_from_the_minima_before(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(*labels(answers), verdict(answers, 0.8), verdict(answers, 0.3))
+    prm = MathShepherdPRM(transport=transport, route="prefix", running_minimum=True)
+    (node,) = await prm.score([solution(scores=(0.5,))])
+    assert node.scores == pytest.approx((0.5, 0.5))
+    (node,) = await prm.score([node.child(0, ("c",))])
+    assert node.scores == pytest.approx((0.5, 0.5, 0.3))
+
+
+async def test_a_node_with_all_its_scores_costs_nothing(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(*labels(answers))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    (node,) = await prm.score([solution().scored((0.1, 0.2), 50)])
+    assert (node.scores, node.prm_tokens) == ((0.1, 0.2), 0)
+
+
+async def test_each_node_counts_its_own_prefixes_and_what_of_them_was_cached(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(
+        *labels(answers),
+        verdict(answers, 0.5, tokens=40, cached=0),
+        verdict(answers, 0.5, tokens=41, cached=16),
+        verdict(answers, 0.5, tokens=30, cached=24),
+    )
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    one, two = await prm.score([solution(), solution(scores=(0.9,), index=1)])
+    assert (one.prm_tokens, one.prm_cached_tokens) == (70, 24)
+    assert (two.prm_tokens, two.prm_cached_tokens) == (41, 16)
+
+
+async def test_one_path_too_long_for_the_prm_ends_alone(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    too_long = ContextOverflow("maximum context length", url="")
+    good = verdict(answers, 0.5)
+    transport = scripted(*labels(answers), good, too_long, good, too_long)
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    scored = await prm.score([solution(("a",)), solution(("b",), index=1)])
+    assert [node.finish for node in scored] == [None, "overflow"]
+
+
+@pytest.mark.parametrize("logprobs", [None, {}, {"token_id:648": -1.0}, {"+": -1.0, "-": -2.0}])
+async def test_a_server_that_ignores_the_labels_is_a_bad_response(
+    scripted: Any, answers: Any, solution: Any, logprobs: dict[str, float] | None
+) -> None:
+    transport = scripted(*labels(answers), answers.next_token(logprobs))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    with pytest.raises(BadResponse, match="does not report the log-probabilities"):
+        await prm.score([solution(("a",))])
+
+
+@pytest.mark.parametrize("values", [(None, -1.0), (-1.0, None), (-9999.0, -9999.0)])
+async def test_labels_without_a_probability_are_a_bad_response(
+    scripted: Any, answers: Any, solution: Any, values: tuple[float | None, float | None]
+) -> None:
+    found = dict(zip((f"token_id:{PLUS}", f"token_id:{MINUS}"), values, strict=True))
+    transport = scripted(*labels(answers), answers.next_token(found))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    with pytest.raises(BadResponse, match=r"no number \(NaN\)"):
+        await prm.score([solution(("a",))])
+
+
+async def test_a_label_that_is_certain_scores_one_and_the_other_nothing(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    sure = {f"token_id:{PLUS}": 0.0, f"token_id:{MINUS}": -9999.0}
+    wrong = {f"token_id:{PLUS}": -9999.0, f"token_id:{MINUS}": 0.0}
+    transport = scripted(*labels(answers), *map(answers.next_token, (sure, wrong)))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    one, two = await prm.score([solution(("a",)), solution(("b",), index=1)])
+    assert (one.scores, two.scores) == ((1.0,), (0.0,))
+
+
+async def test_a_label_that_is_several_tokens_is_a_bad_response(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(answers.tokenize(PLUS), answers.tokenize(29, 30))
+    prm = MathShepherdPRM(transport=transport, route="prefix")
+    with pytest.raises(BadResponse, match="takes '-' for 2 tokens"):
+        await prm.score([solution()])
+
+
+# Which route
+
+
+async def test_a_pooling_server_is_found_once_and_then_asked_for_all_steps(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    rows = [[0.9, 0.1], [0.8, 0.2]]
+    transport = scripted(answers.pooling(rows[:1]), answers.pooling(rows), answers.pooling(rows))
+    prm = MathShepherdPRM(transport=transport)
+    for _ in range(2):
+        (node,) = await prm.score([solution()])
+        assert node.scores == (0.9, 0.8)
+    assert {sent.url for sent in transport.sent} == {"http://host/pooling"}
+    assert len(transport.sent) == 3
+
+
+async def test_a_generating_server_is_found_once_and_then_asked_for_prefixes(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(NOT_HERE, *labels(answers), *[verdict(answers, 0.5)] * 4)
+    prm = MathShepherdPRM(transport=transport)
+    nodes = [solution(("a",), index=i) for i in range(3)]
+    scored = await asyncio.gather(*(prm.score([node]) for node in nodes))
+    assert [node.scores for (node,) in scored] == [pytest.approx((0.5,))] * 3
+    assert [sent.url for sent in transport.sent].count("http://host/pooling") == 1
+
+
+async def test_a_server_with_neither_route_is_refused_with_both_reasons(
+    scripted: Any, solution: Any
+) -> None:
+    no_tokens = EndpointRefused("http://host/tokenize is not there (404)", url="")
+    prm = MathShepherdPRM(transport=scripted(NOT_HERE, no_tokens))
+    with pytest.raises(EndpointRefused, match=r"neither route; pooling: .*; prefix: .*tokenize"):
+        await prm.score([solution()])
+
+
+async def test_a_wrong_step_tag_is_told_before_any_other_route_is_tried(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    prm = MathShepherdPRM(transport=scripted(answers.pooling([])))
+    with pytest.raises(BadResponse, match="scored 0 steps of 1: is math_shepherd"):
+        await prm.score([solution()])
+
+
+def test_a_route_that_does_not_exist_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="route must be auto, pooling or prefix, not 'both'"):
+        MathShepherdPRM(transport=None, route="both")  # type: ignore[arg-type]
