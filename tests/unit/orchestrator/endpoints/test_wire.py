@@ -60,8 +60,7 @@ def test_a_server_need_not_tell_of_its_cache_nor_of_its_usage(details: object) -
     "answer",
     ["{}", '{"model": "m"}', '{"model": "m", "data": [{"index": 0}]}', "[]", "null", '"ok"',
      '{"model": "m", "data": [{"index": 0, "data": [[NaN, 1]]}]}',
-     '{"model": "m", "data": [{"index": 0, "data": [[null, 1]]}]}',
-     '{"model": "m", "data": [{"index": 0, "data": [0.5, 0.5]}]}'],
+     '{"model": "m", "data": [{"index": 0, "data": "base64"}]}'],
 )  # fmt: skip
 def test_an_answer_without_what_was_asked_for_fails_where_it_is_read(answer: str) -> None:
     with pytest.raises(msgspec.MsgspecError):
