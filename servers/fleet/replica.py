@@ -12,11 +12,10 @@ import httpx
 from servers.fleet import health
 from servers.fleet.diagnosis import Diagnosis, diagnose
 from servers.fleet.kept import Kept, kept
+from servers.fleet.logs import Log
 from servers.fleet.restarts import Timing
 from servers.fleet.spec import FleetError
 from servers.fleet.state import Phase, ReplicaState
-
-_TAIL_BYTES = 2**18
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,11 +39,9 @@ class Replica:
         """
         failures = 0
         while True:
-            log = Path(self.state.log)
-            began = log.stat().st_size if log.exists() else 0
+            log = Log.from_here(Path(self.state.log))
             ready_for, code = await self._once()
-            said = self._said_since(began)
-            diagnosis = diagnose(said, code)
+            diagnosis = diagnose(log.read(), code)
             failures = 1 if ready_for >= self.timing.settled else failures + 1
             if not self.was_ready and (diagnosis.permanent or failures >= self.timing.tries):
                 self._become("failed", pid=None, problem=diagnosis.message)
@@ -100,12 +97,6 @@ class Replica:
     def _become(self, phase: Phase, **changes: Any) -> None:
         self.state = replace(self.state, phase=phase, since=time.time(), **changes)
         self.changed(self.state)
-
-    def _said_since(self, began: int) -> str:
-        with Path(self.state.log).open("rb") as log:
-            size = log.seek(0, 2)
-            log.seek(max(began, size - _TAIL_BYTES))
-            return log.read().decode(errors="replace")
 
     def _gave_up(self, diagnosis: Diagnosis, failures: int) -> str:
         tried = "" if diagnosis.permanent else f" ({failures} starts)"
