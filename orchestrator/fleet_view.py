@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.progress import duration
 
@@ -97,31 +98,31 @@ def _said(replica: "ReplicaState") -> str:
 
 def status_table(state: "FleetState", metrics: Mapping[str, "Metrics | None"]) -> Table:
     """A row a replica; ``metrics`` by URL, None where the replica does not answer."""
-    table = Table(title=f"fleet {state.name}", title_justify="left", box=None, padding=(0, 1))
-    for column in ("replica", "state", "up", "URL", "GPUs"):
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for column in ("replica", "state", "for", "on"):
         table.add_column(column, no_wrap=True)
-    for column in ("restarts", "running", "waiting", "KV used", "prefix hits"):
-        table.add_column(column, justify="right")
+    for column in ("restarts", "running", "waiting", "KV", "prefix hits"):
+        table.add_column(column, justify="right", no_wrap=True)
     now = time.time()
     for replica in state.replicas:
         seen = metrics.get(replica.url)
-        load = (
-            [
-                f"{seen.running:.0f}",
-                f"{seen.waiting:.0f}",
-                f"{seen.kv_cache_usage:.0%}",
-                "–" if seen.prefix_hit_ratio is None else f"{seen.prefix_hit_ratio:.0%}",
-            ]
-            if seen is not None
-            else ["–"] * 4
-        )
+        hits = seen.prefix_hit_ratio if seen else None
         table.add_row(
             _name(replica),
             f"[{_PHASES[replica.phase]}]{replica.phase}[/]",
             duration(now - replica.since),
-            replica.url,
-            ",".join(map(str, replica.gpus)) or "CPU",
+            f"GPU {','.join(map(str, replica.gpus))}" if replica.gpus else "CPU",
             str(replica.restarts),
-            *load,
+            f"{seen.running:.0f}" if seen else "–",
+            f"{seen.waiting:.0f}" if seen else "–",
+            f"{seen.kv_cache_usage:.0%}" if seen else "–",
+            "–" if hits is None else f"{hits:.0%}",
         )
     return table
+
+
+def addresses(state: "FleetState") -> Text:
+    """A line a replica that can be copied at any width of the terminal."""
+    width = max(len(replica.model) for replica in state.replicas)
+    lines = [f"{r.role:<6}  {r.model:<{width}}  {r.url}/v1" for r in state.replicas]
+    return Text("\n".join(lines))

@@ -15,9 +15,8 @@ from rich.console import Console
 from orchestrator.errors import ServerError
 
 if TYPE_CHECKING:
-    from servers.fleet.state import FleetState
-
     from servers.fleet.spec import FleetSpec, Placement
+    from servers.fleet.state import FleetState
 
 servers = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +61,7 @@ def up(
     ] = False,
 ) -> None:
     """Start a fleet and keep it up: a replica that dies is started again. Ctrl-C ends it all."""
-    from orchestrator.fleet_view import LiveFleet
+    from orchestrator.fleet_view import LiveFleet, addresses
     from orchestrator.fleets import planned, ready_to_load
     from servers.fleet import launch
     from servers.fleet.spec import FleetError
@@ -81,7 +80,7 @@ def up(
                     state = _brought_up(spec, placements, live.show)
                 else:
                     state = stack.enter_context(launch.running(spec, placements, live.show))
-            console.print(_ready(spec, state), style="bold")
+            console.print(addresses(state))
             console.print(
                 f"End it with {f'orchard servers down {spec.name}' if detach else 'Ctrl-C'}."
             )
@@ -126,15 +125,6 @@ def _keep_up(name: str, console: Console) -> None:
         before = now
 
 
-def _ready(spec: "FleetSpec", state: "FleetState") -> str:
-    width = max(len(service.model.name) for service in spec.services)
-    return "\n".join(
-        f"{service.model.role:<6}  {service.model.name:<{width}}  {url}/v1"
-        for service in spec.services
-        for url in state.urls(service.name)
-    )
-
-
 @servers.command()
 def status(
     fleet: Annotated[
@@ -143,10 +133,9 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is up, and how busy it is."""
-    from servers.fleet.metrics import read_metrics
-
-    from orchestrator.fleet_view import status_table
+    from orchestrator.fleet_view import addresses, status_table
     from servers.fleet import launch
+    from servers.fleet.metrics import read_metrics
 
     names = launch.names() if fleet is None else [_name(fleet)]
     states = [state for name in names if (state := launch.find(name)) is not None]
@@ -171,7 +160,9 @@ def status(
         return
     console = Console()
     for state in states:
+        console.print(f"fleet {state.name}", style="bold")
         console.print(status_table(state, seen))
+        console.print(addresses(state), soft_wrap=True)
     if not states:
         console.print("No fleet is up.")
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Role = Literal["policy", "prm"]
 Device = Literal["auto", "gpu", "cpu"]
 """Where vLLM computes; "auto" takes the GPUs of this machine, and its CPU where it has none."""
 
-Flag = str | int | float | bool | list[str] | Mapping[str, object]
+Flag = str | int | float | bool | list[str] | Mapping[str, Any]
 """The value of a vLLM flag: true is the bare flag, false leaves it out, a mapping goes as JSON."""
 
 

@@ -8,10 +8,13 @@ import yaml
 
 from orchestrator.config import RunConfig, load, validate
 from orchestrator.errors import ConfigError
+from orchestrator.fleet_config import load_fleet
+from orchestrator.fleets import fleet_spec
 from orchestrator.strategies import DVTS, BeamSearch
 
 SHIPPED = Path(__file__).parents[3] / "configs"
-RUNS = [path for path in sorted(SHIPPED.glob("*.yaml")) if "task:" in path.read_text()]
+RUNS = [p for p in sorted(SHIPPED.glob("*.yaml")) if "task" in yaml.safe_load(p.read_text())]
+FLEETS = [*sorted(SHIPPED.glob("fleets/*.yaml")), SHIPPED / "vllm-tiny.yaml"]
 
 Write = Callable[..., Path]
 
@@ -49,6 +52,13 @@ def test_every_config_that_ships_is_valid(path: Path) -> None:
     config = load(path)
     assert config.build_cells()
     assert all(policy.prompt for policy in config.policies.values())
+
+
+@pytest.mark.parametrize("path", FLEETS, ids=lambda path: path.name)
+def test_every_fleet_that_ships_is_valid(path: Path) -> None:
+    file = load_fleet(path)
+    spec = fleet_spec(file.servers.fleet, file.models)
+    assert {service.model.role for service in spec.services} == {"policy", "prm"}
 
 
 def test_some_configs_ship() -> None:
