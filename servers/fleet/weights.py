@@ -86,6 +86,8 @@ def _copy(source: BinaryIO, to: BinaryIO, length: int) -> None:
 def _read_safetensors(file: Path) -> list[Tensor]:
     with file.open("rb") as source:
         (length,) = struct.unpack("<Q", source.read(8))
+        if length > file.stat().st_size:
+            raise ValueError("it does not begin with a header")
         header = json.loads(source.read(length))
     header.pop("__metadata__", None)
     return [
