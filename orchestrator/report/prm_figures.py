@@ -88,7 +88,12 @@ def reliability(summary: PRMSummary) -> "Figure | None":
 
 def score_by_steps(summary: PRMSummary) -> "Figure | None":
     """PRM-Last by the number of steps, of right and of wrong solutions."""
-    rows = [row for row in summary.rows if row.by_length is not None]
+    rows = [
+        row
+        for row in summary.rows
+        if row.by_length is not None
+        and any(group.count >= FEWEST for group in (*row.by_length.right, *row.by_length.wrong))
+    ]
     if not rows:
         return None
     from matplotlib.ticker import MaxNLocator

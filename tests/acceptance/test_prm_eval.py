@@ -6,7 +6,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from tests.integration.misbehaving import POOLING, Server, changed, overflow, ru
 FIGURES = ("reliability", "score_by_steps", "f1_by_threshold")
 
 
-def samples(count: int = 40, *, wrong: bool = True, right: bool = True) -> str:
+def samples(count: int, labels: Sequence[int] = (2, -1, 0, -1)) -> str:
     """A ProcessBench file whose labels take turns."""
-    labels = [label for label in (2, -1, 0, -1) if (wrong if label >= 0 else right)]
     lines = [
         {
             "id": f"sample-{i}",
@@ -246,48 +245,36 @@ def test_a_policy_of_another_task_gives_no_chains(person: Person) -> None:
     assert "all samples are wrong, so no F1" in re.sub(r"\s+", " ", outcome.out)
 
 
-@pytest.mark.parametrize("kind", ["wrong", "right"])
-def test_samples_of_one_kind_give_what_they_can(person: Person, kind: str) -> None:
-    person.write("data.jsonl", samples(12, wrong=kind == "wrong", right=kind == "right"))
+def test_samples_of_one_kind_give_what_they_can(person: Person) -> None:
+    person.write("data.jsonl", samples(12, labels=(-1,)))
     only_models(person)
     outcome = person.orchard("prm-eval", "prms.yaml", "--data", "data.jsonl")
     assert (outcome.code, outcome.err) == (0, "")
     assert "nan" not in outcome.out.lower()
-    assert f"all samples are {kind}, so no F1" in re.sub(r"\s+", " ", outcome.out)
+    assert "all samples are right, so no F1" in re.sub(r"\s+", " ", outcome.out)
     (row,) = summary(person)["rows"]
-    assert (row["first_error"]["f1"], row["best"]) == (None, None)
-    assert row["first_error"][kind] is not None
+    assert (row["first_error"]["f1"], row["first_error"]["wrong"], row["best"]) == (None,) * 3
+    assert row["first_error"]["right"] is not None
 
 
-def test_a_sample_too_long_for_the_prm_is_named_and_not_scored(person: Person) -> None:
-    def is_long(body: dict[str, Any]) -> bool:
-        return "What is 3 + 3?" in body["input"][0]
+def test_a_sample_the_prm_fails_on_is_named_and_not_scored(person: Person) -> None:
+    def asks(number: int) -> Callable[[dict[str, Any]], bool]:
+        return lambda body: f"What is {number} + {number}?" in body["input"][0]
 
-    person.server.on(POOLING, overflow(), when=is_long, forever=True)
+    one_short = changed(lambda good: good["data"][0]["data"].pop())
+    person.server.on(POOLING, overflow(), when=asks(3), forever=True)
+    person.server.on(POOLING, one_short, when=asks(5), forever=True)
     person.write("data.jsonl", samples(12))
     only_models(person)
     outcome = person.orchard("prm-eval", "prms.yaml", "--data", "data.jsonl")
-    assert "not scored: sample-3: longer than the PRM's context." in (
-        re.sub(r"\s+", " ", outcome.out)
-    )
+    assert outcome.code == 0
+    text = re.sub(r"\s+", " ", outcome.out)
+    assert "not scored: sample-3: longer than the PRM's context." in text
     (row,) = summary(person)["rows"]
-    assert row["samples"] == 11
-    assert row["failed"] == [{"sample": "sample-3", "reason": "longer than the PRM's context"}]
-
-
-def test_scores_that_are_not_one_a_step_fail_their_sample(person: Person) -> None:
-    def is_odd(body: dict[str, Any]) -> bool:
-        return "What is 5 + 5?" in body["input"][0]
-
-    person.server.on(
-        POOLING, changed(lambda good: good["data"][0]["data"].pop()), when=is_odd, forever=True
-    )
-    person.write("data.jsonl", samples(12))
-    only_models(person)
-    assert person.orchard("prm-eval", "prms.yaml", "--data", "data.jsonl").code == 0
-    (row,) = summary(person)["rows"]
-    (failure,) = row["failed"]
-    assert failure["sample"] == "sample-5" and "scored 2 steps of 3" in failure["reason"]
+    assert row["samples"] == 10
+    too_long, odd = row["failed"]
+    assert too_long == {"sample": "sample-3", "reason": "longer than the PRM's context"}
+    assert odd["sample"] == "sample-5" and "scored 2 steps of 3" in odd["reason"]
 
 
 def test_a_prm_that_is_none_ends_it_before_it_begins(person: Person) -> None:

@@ -155,6 +155,12 @@ def test_without_scores_there_is_nothing_to_draw(tmp_path: Path) -> None:
     assert draw_prms(summary(measured([])), tmp_path) == []
 
 
+def test_a_mean_over_too_few_solutions_is_not_drawn(tmp_path: Path) -> None:
+    two_each = [judged([0.9] * length, -1, f"p{length}") for length in (1, 1, 2, 2)]
+    written = draw_prms(summary(measured(two_each)), tmp_path)
+    assert {path.stem for path in written} == set(FIGURES) - {"score_by_steps"}
+
+
 def test_a_data_sets_prms_stand_beside_each_other() -> None:
     rows = [
         evaluate(prm, data, solutions(40), threshold=0.5)
