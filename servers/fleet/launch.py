@@ -166,6 +166,12 @@ def _check(spec: FleetSpec, placements: Sequence[Placement]) -> None:
         raise FleetError("fleets of vLLM servers run on Linux only: point the run at URLs instead")
     if spec.api_key == "":
         raise FleetError(f"the fleet {spec.name} has an empty api_key: give one, or none at all")
+    ports = [s.port + number for s in spec.services if s.port for number in range(s.replicas)]
+    if twice := sorted({port for port in ports if ports.count(port) > 1}):
+        raise FleetError(
+            f"two replicas of the fleet {spec.name} would have port {twice[0]}: a service with "
+            "several replicas takes as many ports, counting on from its own"
+        )
     wanted = {(s.name, number) for s in spec.services for number in range(s.replicas)}
     placed = [(placement.service, placement.replica) for placement in placements]
     if len(placed) != len(wanted) or set(placed) != wanted:
@@ -178,7 +184,7 @@ def _check(spec: FleetSpec, placements: Sequence[Placement]) -> None:
 def _spawn(
     folder: Folder, orders: Orders, lock: int, *, attached: bool
 ) -> "subprocess.Popen[bytes]":
-    folder.forget_state()
+    folder.forget()
     # -P: a folder called "servers" where the user happens to stand is not this package.
     arguments = [sys.executable, "-P", "-m", "servers.fleet", str(folder.path)]
     with folder.supervisor_log.open("wb") as log:

@@ -95,7 +95,8 @@ class Replica:
         )
 
     def _become(self, phase: Phase, **changes: Any) -> None:
-        self.state = replace(self.state, phase=phase, since=time.time(), **changes)
+        since = self.state.since if phase == self.state.phase else time.time()
+        self.state = replace(self.state, phase=phase, since=since, **changes)
         self.changed(self.state)
 
     def _gave_up(self, diagnosis: Diagnosis, failures: int) -> str:

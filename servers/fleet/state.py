@@ -154,8 +154,10 @@ class Folder:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def forget_state(self) -> None:
-        (self.path / "state.json").unlink(missing_ok=True)
+    def forget(self) -> None:
+        """Remove the state and the logs of an earlier start."""
+        for path in (self.path / "state.json", *self.path.glob("logs/*.log")):
+            path.unlink(missing_ok=True)
 
     def _write(self, name: str, data: bytes) -> None:
         """Replace a file at once: a reader sees the old one or the new one."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 import traceback
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -112,6 +113,7 @@ def _first_state(
         url=ports.url(orders.spec.host, port),
         port=port,
         gpus=placement.gpus,
+        since=time.time(),
         log=str(folder.replica_log(f"{service.name}-{placement.replica}")),
     )
 

@@ -22,6 +22,15 @@ def test_every_replica_has_one_placement(placements: list[Placement]) -> None:
         launch.start(SPEC, placements)
 
 
+def test_no_two_replicas_have_one_port() -> None:
+    services = (
+        ServiceSpec(name="p", model=MODEL, replicas=2, port=8000),
+        ServiceSpec(name="q", model=MODEL, port=8001),
+    )
+    with pytest.raises(FleetError, match="two replicas of the fleet f would have port 8001"):
+        launch.start(replace(SPEC, services=services), [])
+
+
 def test_a_fleet_has_a_key() -> None:
     with pytest.raises(FleetError, match="the fleet f has an empty api_key"):
         launch.start(replace(SPEC, api_key=""), PLACED)
