@@ -11,8 +11,6 @@ from servers.fleet.spec import FleetError, ModelSpec, Shape
 VOCABULARY = 152_064
 """Taken where it is not known: Qwen2.5's, the largest of the paper's models."""
 
-_VALUE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
@@ -41,7 +39,7 @@ def read(model: ModelSpec) -> Checkpoint:
     folder = find(model.source)
     config = {} if folder is None else _config(folder)
     shape = _shape(config) or model.shape
-    value_bytes = _VALUE_BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
+    value_bytes = 4 if "float32" in (config.get("dtype"), config.get("torch_dtype")) else 2
     quantized = "quantization_config" in config
     stored = 0 if folder is None else _stored(folder)
     parameters = model.parameters or _parameters(config)

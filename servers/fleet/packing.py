@@ -11,8 +11,8 @@ from servers.fleet.memory import Demand, demand, splits
 from servers.fleet.spec import ServiceSpec
 
 USABLE = 0.95
-"""Of a GPU's memory, what all its replicas take together. vLLM's own 0.92 leaves 72B models on two
-80 GB cards half a context; the rest is for fragmentation and for what the estimates miss."""
+"""Of a GPU's memory, what all its replicas take together; the rest is for fragmentation and what
+the estimates miss. vLLM's own 0.92 leaves 72B on two H100s no KV cache for a useful batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +89,16 @@ def _seats(
     room = {gpu.index: usable(gpu) for gpu in gpus}
     there: Counter[tuple[str, int]] = Counter()
 
-    def preference(seat: Seat) -> tuple[int, int]:
-        return (
-            sum(there[seat.service.name, gpu.index] for gpu in seat.gpus),
-            min(room[gpu.index] for gpu in seat.gpus) * (-1 if spread else 1),
-        )
+    def rank(service: ServiceSpec, gpu: GPU) -> tuple[int, int, int]:
+        roomy = -room[gpu.index] if spread else room[gpu.index]
+        return there[service.name, gpu.index], roomy, gpu.index
 
     def best_of(kind: Sequence[GPU], service: ServiceSpec, replica: int) -> Seat | None:
         degree = degrees[service.name]
         needs = demand(service, checkpoints[service.name], degree, kind[0])
         ranked = sorted(
             (gpu for gpu in kind if room[gpu.index] >= needs.least),
-            key=lambda gpu: (
-                there[service.name, gpu.index],
-                room[gpu.index] * (-1 if spread else 1),
-                gpu.index,
-            ),
+            key=lambda gpu: rank(service, gpu),
         )
         if len(ranked) < degree:
             return None
@@ -118,7 +112,7 @@ def _seats(
         ]
         if not options:
             return None
-        seat = min(options, key=preference)
+        seat = min(options, key=lambda seat: max(rank(seat.service, gpu) for gpu in seat.gpus))
         for gpu in seat.gpus:
             room[gpu.index] -= seat.demand.least
             there[service.name, gpu.index] += 1

@@ -11,9 +11,10 @@ from servers.fleet.packing import Seat, pack, usable
 from servers.fleet.refusal import refusal
 from servers.fleet.spec import FleetError, FleetSpec, Placement, ServiceSpec
 
-_PARTS = {"policy": 3, "prm": 1}
-"""How what is left on a GPU is divided among KV caches: a sequence is in a policy's for hundreds
-of passes that write it, in a PRM's for the one or two that read it."""
+_PARTS = {"policy": 2, "prm": 1}
+"""How what is left on a GPU is divided among KV caches. A policy's holds a sequence for hundreds of
+passes, and the search is no faster than they are; a PRM reads it in one or two, and reads it again
+where its cache was too small to keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
