@@ -1,21 +1,19 @@
 """Token ids of texts, as the server of a model has them."""
 
-from collections import OrderedDict
-
+from orchestrator.endpoints.prm.memory import Recent
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import TokenizeRequest, TokenizeResponse
 from orchestrator.errors import BadResponse
 
-CAPACITY = 20_000
+REMEMBERED = 20_000
 
 
 class Tokenizer:
-    """Asks ``/tokenize``, and remembers the latest ``capacity`` texts: siblings share them."""
+    """Asks ``/tokenize``, and remembers the latest texts: siblings share most of theirs."""
 
-    def __init__(self, transport: Transport, capacity: int = CAPACITY) -> None:
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._capacity = capacity
-        self._known: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._known: Recent[str, tuple[int, ...]] = Recent(REMEMBERED)
 
     async def ids(self, text: str) -> tuple[int, ...]:
         """A text's ids, without special tokens other than those written in it.
@@ -24,18 +22,15 @@ class Tokenizer:
         """
         if not text:
             return ()
-        known = self._known.get(text)
-        if known is None:
+        ids = self._known.get(text)
+        if ids is None:
             request = TokenizeRequest(
                 model=self._transport.endpoint.model, prompt=text, add_special_tokens=False
             )
             answer = await self._transport.post("/tokenize", request, TokenizeResponse)
-            known = tuple(answer.tokens)
-        self._known[text] = known
-        self._known.move_to_end(text)
-        if len(self._known) > self._capacity:
-            self._known.popitem(last=False)
-        return known
+            ids = tuple(answer.tokens)
+            self._known.put(text, ids)
+        return ids
 
     async def only_id(self, text: str) -> int:
         """The id of a text that is one token. Raises ``BadResponse`` where it is not."""

@@ -48,6 +48,24 @@ class Answers:
         }
 
     @staticmethod
+    def chat(
+        *texts: str | None, finish: str = "stop", tokens: int = 0, written: int = 0, cached: int = 0
+    ) -> dict[str, Any]:
+        """``/v1/chat/completions``: a choice for each text."""
+        return {
+            "model": "m",
+            "choices": [
+                {"index": i, "message": {"content": text}, "finish_reason": finish}
+                for i, text in enumerate(texts)
+            ],
+            "usage": {
+                "prompt_tokens": tokens,
+                "completion_tokens": written,
+                "prompt_tokens_details": {"cached_tokens": cached},
+            },
+        }
+
+    @staticmethod
     def tokenize(*ids: int) -> dict[str, Any]:
         return {"count": len(ids), "max_model_len": 512, "tokens": list(ids), "token_strs": None}
 

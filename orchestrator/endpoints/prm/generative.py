@@ -1,0 +1,130 @@
+"""PRMs that write: verifications are sampled over chat, and verdicts read out of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.tree import derive_seed
+from orchestrator.endpoints.prm.base import HttpPRM
+from orchestrator.endpoints.wire import ChatRequest, ChatResponse
+from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
+
+Messages = list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifications:
+    """What the samples of one request say, and the tokens they took, prompt included.
+
+    ``texts`` are those that came to an end; ``cut`` counts the others.
+    """
+
+    texts: tuple[str, ...]
+    cut: int
+    tokens: int
+    cached_tokens: int
+
+
+@dataclass(slots=True, kw_only=True)
+class GenerativePRM(HttpPRM):
+    """A chat model whose verifications are read; a step's score is the mean of its verdicts.
+
+    ``samples`` verifications are drawn; one that was cut at ``max_tokens`` or cannot be read has no
+    vote. ``temperature`` left out is 0 for one sample, and the family's own for several.
+    """
+
+    asks_together: ClassVar[bool] = True
+    """Whether samples come in one request of a seed, or each in one of its own without."""
+
+    warmth: ClassVar[float] = 0.7
+    """The family's temperature."""
+
+    samples: int = 1
+    temperature: float | None = None
+    max_tokens: int | None = 4096
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ConfigError(f"samples must be 1 or more, not {self.samples}")
+        if self.samples > 1 and self.temperature == 0:
+            raise ConfigError("samples above 1 need a temperature above 0, or all are the same")
+
+    async def _verify(
+        self,
+        messages: Messages,
+        *,
+        question: str,
+        steps: Sequence[str],
+        stop: list[str] | None = None,
+        continued: bool = False,
+    ) -> Verifications:
+        """Sample verifications; ``continued`` goes on with an open assistant message.
+
+        The seed depends on what is verified alone. Raises ``EndpointError``.
+        """
+        seed = derive_seed(0, question, *steps) if self.asks_together else None
+        together = self.samples if self.asks_together else 1
+        answers = await fan_out(
+            self._ask(messages, together, seed, stop, continued, question)
+            for _ in range(self.samples // together)
+        )
+        choices = [choice for answer in answers for choice in answer.choices]
+        ended = [choice for choice in choices if choice.finish_reason != "length"]
+        return Verifications(
+            texts=tuple(choice.message.content or "" for choice in ended),
+            cut=len(choices) - len(ended),
+            tokens=sum(a.usage.prompt_tokens + a.usage.completion_tokens for a in answers),
+            cached_tokens=sum(answer.usage.cached_tokens for answer in answers),
+        )
+
+    async def _ask(
+        self,
+        messages: Messages,
+        n: int,
+        seed: int | None,
+        stop: list[str] | None,
+        continued: bool,
+        affinity: str,
+    ) -> ChatResponse:
+        warmth = self.warmth if self.samples > 1 else 0.0
+        request = ChatRequest(
+            model=self.transport.endpoint.model,
+            messages=messages,
+            n=n,
+            seed=seed,
+            stop=stop,
+            max_tokens=self.max_tokens,
+            temperature=warmth if self.temperature is None else self.temperature,
+            add_generation_prompt=not continued,
+            continue_final_message=continued,
+        )
+        try:
+            return await self._post(request, affinity)
+        except ContextOverflow:
+            if request.max_tokens is None:
+                raise
+            # Servers refuse a bound that the context cannot hold; without one they fill it.
+            request.max_tokens = None
+            return await self._post(request, affinity)
+
+    async def _post(self, request: ChatRequest, affinity: str) -> ChatResponse:
+        return await self.transport.post(
+            "/v1/chat/completions", request, ChatResponse, affinity=affinity
+        )
+
+    def _no_vote(self, steps: int, found: Verifications) -> BadResponse:
+        """The error of a solution none of whose verifications has a vote."""
+        drawn = len(found.texts) + found.cut
+        why = f"{found.cut} were cut at max_tokens" if found.cut else "none was cut"
+        return BadResponse(
+            f"{self.url} verified a solution of {steps} steps {drawn} times and not once with a "
+            f"verdict on each ({why}): raise max_tokens or samples, or is this PRM of another "
+            "family?",
+            url=self.url,
+        )
+
+
+def mean(votes: Sequence[Sequence[bool]]) -> list[float]:
+    """For each step the share of votes that call it right. ``votes`` is (samples, steps)."""
+    return [sum(each) / len(votes) for each in zip(*votes, strict=True)]
