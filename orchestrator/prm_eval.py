@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.errors import RunError
+
 SUMMARY = "prm-eval.json"
 
 
@@ -30,7 +32,7 @@ def prm_eval(
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option("--samples", min=1, help="So many of each data set; chains: 500, files: all."),
+        typer.Option("--samples", min=1, help="So many of each data set; chains: 400, files: all."),
     ] = None,
     threshold: Annotated[
         float,
@@ -70,8 +72,11 @@ def prm_eval(
         console.print(f"Stopped. Every score is kept; go on with:\n  {command}")
         sys.exit(130)
     content = prm_json(summary)
-    (out / SUMMARY).write_bytes(content)
-    figures = draw_prms(summary, out / "figures")
+    try:
+        (out / SUMMARY).write_bytes(content)
+        figures = draw_prms(summary, out / "figures")
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror}; every score is kept") from error
     if as_json:
         typer.echo(content.decode())
     else:

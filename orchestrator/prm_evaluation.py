@@ -39,7 +39,7 @@ from orchestrator.report.prm_summary import PRMSummary, summarise_prms
 from orchestrator.sections import nearest
 from orchestrator.serving import Addresses, started_servers
 
-CHAIN_SAMPLES = 500
+CHAIN_SAMPLES = 400
 
 _NO_SEARCH: dict[str, Any] = {
     "task": {"name": CHAINS}, "policies": {}, "cells": [{"policy": [], "strategy": "cot"}],

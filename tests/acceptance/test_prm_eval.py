@@ -184,7 +184,7 @@ def test_a_stopped_evaluation_prints_the_command_that_finishes_it(
     arguments = ("prms.yaml", "--data", "data.jsonl", "--set", "trees=4")
     with person.start("prm-eval", *arguments) as process:
         deadline = time.monotonic() + 30
-        while scored(person) < 20 and time.monotonic() < deadline:
+        while scored(person) < 80 and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
@@ -192,7 +192,8 @@ def test_a_stopped_evaluation_prints_the_command_that_finishes_it(
     assert "Every score is kept" in out
     assert person.server.most_in_flight <= 4
     before = scored(person)
-    assert 20 <= before < 200
+    assert 80 <= before < 200
+    assert re.search(r"^\d+/200 solutions scored  \d+/s  \d+ s left$", out, re.MULTILINE), out
 
     program, *again = shlex.split(out.splitlines()[-1])
     assert program == "orchard"
