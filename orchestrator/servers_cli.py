@@ -50,7 +50,13 @@ def plan(fleet: FleetArgument, gpus: GpusOption = None, as_json: JsonOption = Fa
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in placed.placements], indent=2))
     else:
-        Console().print(placement_table(placed, found))
+        console = Console()
+        console.print(placement_table(placed, found))
+        if not found and spec.device == "auto":
+            console.print(
+                "This machine has no GPU: vLLM would compute on the CPU. --gpus 1xH100 plans for "
+                "one that has."
+            )
 
 
 @servers.command()
