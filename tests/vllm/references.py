@@ -73,7 +73,7 @@ def skywork(folder: Path) -> Score:
     newline = tokenizer.encode("\n")[-1]
 
     def score(question: str, steps: Sequence[str]) -> list[float]:
-        ids = tokenizer.encode((tokenizer.bos_token or "") + question + "\n")
+        ids = tokenizer.encode(tokenizer.bos_token + question + "\n")
         ends = []
         for step in steps:
             ids += [*tokenizer.encode(step.strip().replace("\n", " ")), newline]

@@ -34,27 +34,29 @@ def generating(name: str, folder: Path) -> ServiceSpec:
     return service(name, folder, {"enable-prompt-tokens-details": True})
 
 
-def pooling_at(name: str, folder: Path, tag: str, labels: list[str]) -> ServiceSpec:
-    """A "+"/"-" PRM that answers ``/pooling`` with the probabilities of its labels at each tag."""
-    overrides = {"method": "no_post_processing", "classifier_from_token": labels}
-    pooler = {**TOKEN_CLASSIFY, "tok_pooling_type": "STEP", "step_tag_id": last_id(folder, tag)}
+def classifying(name: str, folder: Path, labels: list[str], tag: str | None) -> ServiceSpec:
+    """A "+"/"-" PRM whose ``/pooling`` answers the chances of its labels: at each ``tag``, or after
+    every token."""
+    at_tags = {"tok_pooling_type": "STEP", "step_tag_id": last_id(folder, tag)} if tag else {}
     flags: dict[str, Flag] = {
         "runner": "pooling",
         "convert": "classify",
-        "hf-overrides": overrides,
-        "pooler-config": pooler,
+        "hf-overrides": {"method": "no_post_processing", "classifier_from_token": labels},
+        "pooler-config": {**TOKEN_CLASSIFY, **at_tags},
     }
     return service(name, folder, flags)
 
 
-def both_routes(shepherd: Path) -> tuple[ServiceSpec, ServiceSpec]:
-    """A Math-Shepherd twice: ``shepherd`` generating, ``shepherd-pooling`` behind ``/pooling``."""
+def shepherd_twice(folder: Path) -> tuple[ServiceSpec, ServiceSpec]:
+    """``shepherd``, generating, and ``shepherd-pooling``: for each of its routes."""
     # vLLM looks its labels up in the vocabulary, where a sentencepiece word holds its space
     labels = ["▁+", "▁-"]
-    return (
-        generating("shepherd", shepherd),
-        pooling_at("shepherd-pooling", shepherd, "ки", labels),
-    )
+    return generating("shepherd", folder), classifying("shepherd-pooling", folder, labels, "ки")
+
+
+def rlhflow_twice(folder: Path) -> tuple[ServiceSpec, ServiceSpec]:
+    """``rlhflow``, generating, and ``rlhflow-pooling``: for each of its routes."""
+    return generating("rlhflow", folder), classifying("rlhflow-pooling", folder, ["+", "-"], None)
 
 
 def qwen_math(name: str, folder: Path) -> ServiceSpec:

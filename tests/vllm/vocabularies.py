@@ -37,11 +37,8 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-LLAMA31_CHAT = (
+LLAMA3_CHAT = (
     "{{- bos_token }}"
-    "{{- '<|start_header_id|>system<|end_header_id|>\n\n' }}"
-    "{{- 'Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n' }}"
-    "{{- '<|eot_id|>' }}"
     "{%- for message in messages %}"
     "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'"
     " + message['content'] | trim + '<|eot_id|>' }}"
@@ -50,7 +47,16 @@ LLAMA31_CHAT = (
     "{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
     "{%- endif %}"
 )
-"""Llama 3.1's own template, for chats without a system message or tools."""
+"""Llama 3's own template."""
+
+LLAMA31_CHAT = LLAMA3_CHAT.replace(
+    "{{- bos_token }}",
+    "{{- bos_token }}"
+    "{{- '<|start_header_id|>system<|end_header_id|>\n\n' }}"
+    "{{- 'Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n' }}"
+    "{{- '<|eot_id|>' }}",
+)
+"""Llama 3.1's own, for chats without a system message or tools."""
 
 
 def mistral() -> PreTrainedTokenizerFast:
@@ -93,8 +99,8 @@ def mistral() -> PreTrainedTokenizerFast:
     )
 
 
-def llama31() -> PreTrainedTokenizerFast:
-    """Llama 3.1's: byte-level BPE, "<|begin_of_text|>" in front, numbers in threes."""
+def llama3(chat_template: str) -> PreTrainedTokenizerFast:
+    """Llama 3's and 3.1's: byte-level BPE, "<|begin_of_text|>" in front, numbers in threes."""
     special = [
         "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
         "<|eot_id|>",
@@ -109,17 +115,18 @@ def llama31() -> PreTrainedTokenizerFast:
         bos_token=bos,
         eos_token="<|eot_id|>",
         pad_token="<|end_of_text|>",
-        chat_template=LLAMA31_CHAT,
+        chat_template=chat_template,
     )
 
 
-def qwen25() -> PreTrainedTokenizerFast:
+def qwen25(bos_token: str | None = None) -> PreTrainedTokenizerFast:
     """Qwen2.5's: byte-level BPE, no token in front, numbers digit by digit, ``<extra_0>``."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<extra_0>"]
     tokenizer = _byte_level(QWEN2_SPLIT, special, [])
     tokenizer.normalizer = normalizers.NFC()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
+        bos_token=bos_token,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         chat_template=CHATML,
