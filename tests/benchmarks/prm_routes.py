@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     python = parser.parse_args(arguments).python
     with tempfile.TemporaryDirectory() as home:
         folder = write_math_shepherd(Path(home))
-        with services.fleet("prm-routes", python, *services.both_routes(folder)) as up:
+        with services.fleet("prm-routes", python, *services.shepherd_twice(folder)) as up:
             (prefix,), (pooling,) = up.urls("shepherd"), up.urls("shepherd-pooling")
             print(json.dumps(asyncio.run(compare(prefix, pooling, folder))))
 

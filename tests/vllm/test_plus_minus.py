@@ -28,7 +28,7 @@ class Way:
 
     @property
     def name(self) -> str:
-        return "-".join((self.service, *self.options.values()))
+        return "-".join((self.family, *self.options.values()))
 
 
 PREFIX, POOLING = {"route": "prefix"}, {"route": "pooling"}
