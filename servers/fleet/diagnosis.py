@@ -99,12 +99,18 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"Model architectures (?P<a>\[.*?\]) (?:are not supported|failed to be inspected)|"
         r"model type `(?P<b>[^`]+)` but Transformers does not recognize|"
-        r"Model architecture (?P<c>\w+) (?:was supported|is not supported)",
-        "this vLLM does not support the architecture {a}{b}{c}: take another model or a newer vLLM",
+        r"Model architecture (?P<c>\w+) (?:was supported|is not supported)|"
+        r"Transformers implementation of '(?P<d>\w+)' is not compatible with vLLM",
+        "this vLLM does not support the architecture {a}{b}{c}{d}: take another or a newer vLLM",
     ),
     (
         r"Cannot find any model weights with `(?P<a>[^`]+)`",
         "there are no weights in {a}: it needs *.safetensors or *.bin files",
+    ),
+    (
+        r"Couldn't instantiate the backend tokenizer",
+        "the model has no tokenizer: copy tokenizer.json and tokenizer_config.json beside its "
+        "weights, or set the flag tokenizer",
     ),
     (
         r"(?P<a>SafetensorError: .+|PytorchStreamReader failed.*)",
@@ -127,7 +133,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"Unrecognized model in (?P<a>\S+?)\. |"
         r"(?P<b>\S+) does not appear to have a file named config\.json|"
-        r"does not contain config\.json|No supported config format found in '?(?P<c>[^'\s]+)",
+        r"Invalid repository ID or local directory specified: '(?P<c>[^']+)'",
         "there is no model in {a}{b}{c}: it needs a config.json that names the architecture",
     ),
     (
@@ -171,7 +177,7 @@ def diagnose(log: str, code: int | None) -> Diagnosis:
             parts = {name: (part or "")[:_EXCERPT] for name, part in found.groupdict().items()}
             return Diagnosis(message=message.format(**parts), permanent=True)
     if code == 128 + SIGKILL:
-        message = "it was killed: where nobody did, memory ran out (dmesg tells); lower its needs"
+        message = "it was killed: unless somebody did that, memory ran out (dmesg tells)"
         return Diagnosis(message=message, permanent=False)
     said = [error for error in _ERROR.findall(log) if not any(c in error for c in _CONSEQUENCES)]
     last = f" after {said[-1][:_EXCERPT]}" if said else ""
