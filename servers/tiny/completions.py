@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from servers.tiny import wire
 from servers.tiny.errors import BadRequest
@@ -13,6 +14,7 @@ from servers.tiny.stopping import StopRule
 from servers.tiny.ticket import Ticket
 
 _MOST_LOGPROBS = 20
+_MOST_LOGPROB_IDS = 128
 _MOST_CHOICES = 16384
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's, of /v1/completions
 
@@ -27,8 +29,34 @@ def completion_job(
         raise BadRequest("echo is not supported by this server", param="echo")
     most = _DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens
     prompts = prompts_of(request.prompt, served)
-    sampling = _sampling(request, served, max_tokens=most, logprobs=request.logprobs)
+    logprob_ids = _logprob_ids(request, served)
+    # Named tokens are reported in place of the likeliest, however many of those are asked for.
+    logprobs = 0 if logprob_ids else request.logprobs
+    sampling = _sampling(request, served, max_tokens=most, logprobs=logprobs)
+    sampling = replace(sampling, logprob_ids=logprob_ids)
     return _job(prompts, sampling, served, progress)
+
+
+def _logprob_ids(request: wire.CompletionRequest, served: Served) -> tuple[int, ...]:
+    ids = tuple(request.logprob_token_ids or ())
+    if ids and request.logprobs is None:
+        raise BadRequest(
+            "when using `logprob_token_ids`, `logprobs` must be set.", param="logprob_token_ids"
+        )
+    if len(ids) > _MOST_LOGPROB_IDS:
+        raise BadRequest(
+            f"Requested logprob_token_ids of length {len(ids)}, which is greater than max allowed: "
+            f"{_MOST_LOGPROB_IDS}",
+            param="logprob_token_ids",
+        )
+    wrong = [token for token in ids if not 0 <= token < served.vocabulary]
+    if wrong:
+        raise BadRequest(
+            f"token_id(s) {wrong} in logprob_token_ids contain out-of-vocab token ids. Vocabulary "
+            f"size: {served.vocabulary}",
+            param="logprob_token_ids",
+        )
+    return ids
 
 
 def chat_job(request: wire.ChatRequest, served: Served, progress: Progress | None = None) -> Job:
@@ -127,6 +155,11 @@ def completion_response(
     job: Job, request: wire.CompletionRequest, served: Served
 ) -> wire.CompletionResponse:
     choices = []
+
+    def name(token: int) -> str:
+        by_id = request.return_tokens_as_token_ids
+        return f"token_id:{token}" if by_id else _spelled(token, served)
+
     for index, completion in enumerate(job.completions):
         ending = completion.ending
         assert ending is not None, "a resolved job has ended every choice"
@@ -137,7 +170,7 @@ def completion_response(
             stop_reason=ending.stop_reason,
         )
         if job.sampling.logprobs is not None:
-            choice.logprobs = _completion_logprobs(completion, served)
+            choice.logprobs = _completion_logprobs(completion, name)
         if request.return_token_ids:
             choice.token_ids = completion.ids
             choice.prompt_token_ids = job.prompts[index // job.sampling.n]
@@ -177,8 +210,10 @@ def _spelled(token: int, served: Served) -> str:
     return served.text.decode([token], skip_special=False)
 
 
-def _completion_logprobs(completion: Completion, served: Served) -> wire.CompletionLogprobs:
-    tokens = [_spelled(token, served) for token in completion.ids]
+def _completion_logprobs(
+    completion: Completion, name: Callable[[int], str]
+) -> wire.CompletionLogprobs:
+    tokens = [name(token) for token in completion.ids]
     offsets, at = [], 0
     for spelled in tokens:
         offsets.append(at)
@@ -186,7 +221,7 @@ def _completion_logprobs(completion: Completion, served: Served) -> wire.Complet
     tops = []
     for spelled, found in zip(tokens, completion.logprobs, strict=True):
         top = {spelled: found.logprob}
-        top |= {_spelled(token, served): logprob for token, logprob in found.top}
+        top |= {name(token): logprob for token, logprob in found.others}
         tops.append(top)
     return wire.CompletionLogprobs(offsets, [f.logprob for f in completion.logprobs], tokens, tops)
 
@@ -200,6 +235,8 @@ def _chat_logprobs(completion: Completion, served: Served) -> wire.ChatLogprobs:
     for token, found in zip(completion.ids, completion.logprobs, strict=True):
         chosen = described([(token, found.logprob)])[0]
         content.append(
-            wire.ChatTokenLogprob(chosen.token, chosen.logprob, chosen.bytes, described(found.top))
+            wire.ChatTokenLogprob(
+                chosen.token, chosen.logprob, chosen.bytes, described(found.others)
+            )
         )
     return wire.ChatLogprobs(content)

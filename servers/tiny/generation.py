@@ -222,13 +222,16 @@ class Generator:
 
     def _record_logprobs(self, first: int, logits: Tensor, tokens: Sequence[int]) -> None:
         for index, (row, token) in enumerate(zip(self._rows[first:], tokens, strict=True)):
-            wanted = row.job.sampling.logprobs
-            if wanted is not None:
-                logprobs = logits[index].log_softmax(-1)
-                top = logprobs.topk(wanted)
-                pairs = list(zip(top.indices.tolist(), top.values.tolist(), strict=True))
-                found = TokenLogprob(logprobs[token].item(), pairs)
-                row.job.completions[row.choice].logprobs.append(found)
+            sampling = row.job.sampling
+            if sampling.logprobs is None:
+                continue
+            logprobs = logits[index].log_softmax(-1)
+            ids = torch.tensor(sampling.logprob_ids, dtype=torch.long)
+            if not sampling.logprob_ids:
+                ids = logprobs.topk(sampling.logprobs).indices
+            pairs = list(zip(ids.tolist(), logprobs[ids].tolist(), strict=True))
+            found = TokenLogprob(logprobs[token].item(), pairs)
+            row.job.completions[row.choice].logprobs.append(found)
 
     def _finish(self, finished: Sequence[int]) -> None:
         for index in finished:

@@ -12,7 +12,11 @@ Progress: TypeAlias = Callable[[int, int, Ending | None], None]  # choice, its n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How to continue a prompt. ``logprobs`` is how many alternatives to report; ``None``: none."""
+    """How to continue a prompt.
+
+    ``logprobs`` is how many alternatives to report, ``None`` for no log-probabilities at all;
+    ``logprob_ids`` names tokens to report instead of the likeliest.
+    """
 
     n: int
     temperature: float
@@ -21,14 +25,15 @@ class Sampling:
     seed: int
     rule: StopRule
     logprobs: int | None = None
+    logprob_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A sampled token's log-probability before temperature, and the likeliest tokens'."""
+    """A sampled token's log-probability before temperature, and other tokens'."""
 
     logprob: float
-    top: list[tuple[int, float]]
+    others: list[tuple[int, float]]
 
 
 @dataclass(slots=True, eq=False)

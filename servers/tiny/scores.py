@@ -14,7 +14,7 @@ from servers.tiny.ticket import Ticket
 
 def pooling_job(request: wire.PoolingRequest, served: Served) -> ScoreJob:
     """Raises ``BadRequest`` for what cannot be served."""
-    if served.generator is not None:
+    if not served.scores_steps:
         raise BadRequest(f"The model `{served.name}` does not support the Pooling API.")
     if request.messages is not None:
         inputs = [

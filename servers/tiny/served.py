@@ -21,8 +21,8 @@ QWEN_TAG = "<extra_0>"  # after each step, in the format of Qwen2.5-Math-PRM
 class Served:
     """One model of the server.
 
-    A policy has a ``generator``; a process reward model has not, and scores steps. Every causal
-    language model, the "+"/"-" kind of reward model too, also scores labels.
+    A process reward model scores steps. Every causal language model, the "+"/"-" kind of reward
+    model too, has a ``generator`` and scores labels.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Served:
     vocabulary: int
     end_of_text: frozenset[int]
     is_causal: bool
+    scores_steps: bool
     generator: Generator | None
     scorer: Scorer
     stats: Stats
@@ -51,11 +52,18 @@ class Served:
         config = json.loads((folder / "config.json").read_text())
         text, runtime, stats = Text(folder), Runtime(folder), Stats()
         tags = _step_tags(config, text)
-        cache = PrefixCache(runtime.shape.layers, 2 * runtime.width, cache_bytes)
+        is_causal = not runtime.shape.is_prm_head
+
+        def new_cache() -> PrefixCache:
+            return PrefixCache(runtime.shape.layers, 2 * runtime.width, cache_bytes)
+
+        cache = new_cache()
         scorer = Scorer(runtime, cache, stats, tags)
         generator = None
-        if tags is None:
-            generator = Generator(runtime, cache, stats, max_num_seqs=max_num_seqs)
+        if is_causal:
+            # Step scores are kept with the blocks, so a block that lacks them must not be found.
+            own = cache if tags is None else new_cache()
+            generator = Generator(runtime, own, stats, max_num_seqs=max_num_seqs)
         return cls(
             name=name,
             folder=folder,
@@ -63,7 +71,8 @@ class Served:
             context=runtime.context,
             vocabulary=runtime.shape.vocabulary,
             end_of_text=_end_of_text(folder, config),
-            is_causal=not runtime.shape.is_prm_head,
+            is_causal=is_causal,
+            scores_steps=tags is not None,
             generator=generator,
             scorer=scorer,
             stats=stats,

@@ -44,6 +44,8 @@ class Sampled(Struct, kw_only=True):
 class CompletionRequest(Sampled, kw_only=True):
     prompt: Prompt | None = None
     logprobs: int | None = None
+    logprob_token_ids: list[int] | None = None
+    return_tokens_as_token_ids: bool | None = None
     echo: bool | None = None
 
 

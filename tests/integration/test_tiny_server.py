@@ -1,6 +1,7 @@
 """The tiny server over real HTTP: with the openai client, and with plain requests."""
 
 import asyncio
+import math
 import os
 import re
 import signal
@@ -264,6 +265,38 @@ def test_pooling_and_generative_scoring_agree_on_a_shepherd(http: httpx.Client) 
     assert 0 < whole_vocabulary < pair[0]
 
 
+def test_the_next_token_tells_a_shepherds_verdict_on_the_step_before_it(
+    http: httpx.Client,
+) -> None:
+    first = "Step A + 76: 10 + 76 = 86 ки"
+    path = f"{first}\nStep B * 3: 86 * 3 = 58 ки"
+    pairs = post(http, "/pooling", {"model": "shepherd", "input": path})["data"][0]["data"]
+    plus, minus = (
+        post(http, "/tokenize", {"model": "shepherd", "prompt": label})["tokens"][0]
+        for label in "+-"
+    )
+    labels = {"logprob_token_ids": [plus, minus], "return_tokens_as_token_ids": True}
+    body = {"model": "shepherd", "prompt": [first, path], "max_tokens": 1, "logprobs": 2}
+    answer = complete(http, **body, **labels, temperature=0)
+    for choice, pair in zip(answer["choices"], pairs, strict=True):
+        (top,) = choice["logprobs"]["top_logprobs"]
+        sampled = choice["logprobs"]["tokens"][0]
+        assert top.keys() == {sampled, f"token_id:{plus}", f"token_id:{minus}"}
+        odds = [math.exp(top[f"token_id:{label}"]) for label in (plus, minus)]
+        assert odds[0] / sum(odds) == pytest.approx(pair[0], abs=1e-6)
+    again = post(http, "/pooling", {"model": "shepherd", "input": path})["data"][0]["data"]
+    assert again == pairs
+
+
+def test_a_longer_path_of_a_shepherd_reads_the_prefix_cache(http: httpx.Client) -> None:
+    path = "Start with 11. Then A + 4. Step A + 4: 11 + 4 = 15 ки"
+    body = {"model": "shepherd", "max_tokens": 1, "logprobs": 1, "logprob_token_ids": [5]}
+    before = complete(http, **body, prompt=path)["usage"]
+    after = complete(http, **body, prompt=f"{path}\nStep B + 1: 15 + 1 = 16 ки")["usage"]
+    cached = after["prompt_tokens_details"]["cached_tokens"]
+    assert before["prompt_tokens"] - 8 < cached <= before["prompt_tokens"]
+
+
 # Errors
 
 
@@ -291,7 +324,9 @@ def test_too_long_a_prompt_says_so(sdk: openai.OpenAI, http: httpx.Client) -> No
         {"prompt": [-1]}, {"prompt": {"a": 1}}, {"prompt": [[]]}, {"n": 0}, {"n": "two"},
         {"temperature": -1}, {"temperature": 0, "n": 2}, {"top_p": 0}, {"top_p": 1.5},
         {"max_tokens": 0}, {"stop": ""}, {"stop": [3]}, {"logprobs": 1000}, {"seed": 2**70},
-        {"echo": True},
+        {"echo": True}, {"logprob_token_ids": [5]}, {"logprob_token_ids": [-1], "logprobs": 1},
+        {"logprob_token_ids": [100_000], "logprobs": 1},
+        {"logprob_token_ids": [5] * 129, "logprobs": 1},
     ],
 )  # fmt: skip
 def test_wrong_fields_are_a_400(http: httpx.Client, wrong: dict[str, Any]) -> None:

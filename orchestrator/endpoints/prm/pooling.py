@@ -96,8 +96,8 @@ def _by_solution(
 def _cell(row: list[float | None] | float | None, column: int, columns: int, url: str) -> float:
     if not isinstance(row, list) or len(row) != columns:
         raise BadResponse(
-            f"{url} answers rows that are not {columns} probabilit{'y' if columns == 1 else 'ies'} "
-            "each: is this the PRM's family, and its server's pooling task token_classify?",
+            f"{url} answers rows that are not {'pairs of' if columns == 2 else 'single'} "
+            "probabilities: is this the PRM's family, and its server's pooling task token_classify?",
             url=url,
         )
     return probability(row[column], url)

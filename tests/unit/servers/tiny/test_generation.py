@@ -157,8 +157,8 @@ async def test_logprobs_are_those_before_temperature(bench: Bench) -> None:
     job = bench.submit(sampling, "Step A")
     bench.finish()
     for token, found in zip(job.completions[0].ids, job.completions[0].logprobs, strict=True):
-        assert found.top[0] == (token, found.logprob)
-        assert found.logprob >= found.top[1][1]
+        assert found.others[0] == (token, found.logprob)
+        assert found.logprob >= found.others[1][1]
         assert found.logprob < 0
 
 

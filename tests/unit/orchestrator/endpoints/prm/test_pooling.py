@@ -99,7 +99,7 @@ async def test_rows_of_another_width_are_a_bad_response(
     scripted: Any, answers: Any, solution: Any, row: Any
 ) -> None:
     prm = QwenMathPRM(transport=scripted(answers.pooling([[0.5, 0.5], row])))
-    with pytest.raises(BadResponse, match="rows that are not 2 probabilities each"):
+    with pytest.raises(BadResponse, match="rows that are not pairs of probabilities"):
         await prm.score([solution()])
 
 
