@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -10,7 +11,7 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import Usage
-from orchestrator.errors import BadResponse, ContextOverflow
+from orchestrator.errors import BadResponse, ContextOverflow, EndpointRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +86,24 @@ def shares(usage: Usage, n: int) -> list[tuple[int, int]]:
     return [(prompt[0] + (i < prompt[1]), cached[0] + (i < cached[1])) for i in range(n)]
 
 
+@contextmanager
+def naming_nan(url: str) -> Iterator[None]:
+    """Raises ``BadResponse`` where a server refuses a request because a score of it is NaN.
+
+    JSON cannot hold NaN: vLLM answers 400 then, or null where it encodes with orjson.
+    """
+    try:
+        yield
+    except EndpointRefused as error:
+        if "not JSON compliant" in str(error):
+            raise _no_number(url) from error
+        raise
+
+
 def probability(value: float | None, url: str) -> float:
     """``value``, which has to be a number in 0..1. Raises ``BadResponse``."""
     if value is None or math.isnan(value):
-        raise BadResponse(
-            f"{url} answers no number (NaN) for a score: the PRM's weights or dtype are broken; "
-            "serve it with --dtype bfloat16 or float32",
-            url=url,
-        )
+        raise _no_number(url)
     if not 0.0 <= value <= 1.0:
         raise BadResponse(
             f"{url} answers {value:g} for a score, which is no probability: is the PRM's family "
@@ -100,3 +111,11 @@ def probability(value: float | None, url: str) -> float:
             url=url,
         )
     return value
+
+
+def _no_number(url: str) -> BadResponse:
+    return BadResponse(
+        f"{url} computes no number (NaN) for a score: the PRM's weights or dtype are broken; serve "
+        "it with --dtype bfloat16 or float32",
+        url=url,
+    )

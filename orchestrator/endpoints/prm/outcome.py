@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Reading, probability, shares
+from orchestrator.endpoints.prm.base import HttpPRM, Reading, naming_nan, probability, shares
 from orchestrator.endpoints.wire import PoolingChatRequest, PoolingRequest, PoolingResponse
 from orchestrator.errors import BadResponse, ConfigError
 
@@ -48,9 +48,10 @@ class OutcomePRM(HttpPRM):
     async def _post(
         self, request: PoolingRequest | PoolingChatRequest, node: Node
     ) -> PoolingResponse:
-        return await self.transport.post(
-            "/pooling", request, PoolingResponse, affinity=node.question
-        )
+        with naming_nan(self.url):
+            return await self.transport.post(
+                "/pooling", request, PoolingResponse, affinity=node.question
+            )
 
     def _readings(self, answer: PoolingResponse, nodes: Sequence[Node]) -> list[Reading]:
         found = {item.index: item.data for item in answer.data}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import Reading, probability, shares
+from orchestrator.endpoints.prm.base import Reading, naming_nan, probability, shares
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import PoolingItem, PoolingRequest, PoolingResponse
 from orchestrator.errors import BadResponse
@@ -81,7 +81,8 @@ async def _post(
     transport: Transport, affinity: str, inputs: Sequence[str] | Sequence[list[int]]
 ) -> PoolingResponse:
     request = PoolingRequest(model=transport.endpoint.model, input=inputs)
-    return await transport.post("/pooling", request, PoolingResponse, affinity=affinity)
+    with naming_nan(transport.endpoint.urls[0]):
+        return await transport.post("/pooling", request, PoolingResponse, affinity=affinity)
 
 
 def _by_solution(
@@ -97,7 +98,7 @@ def _cell(row: list[float | None] | float | None, column: int, columns: int, url
     if not isinstance(row, list) or len(row) != columns:
         raise BadResponse(
             f"{url} answers rows that are not {'pairs of' if columns == 2 else 'single'} "
-            "probabilities: is this the PRM's family, and its server's pooling task token_classify?",
+            "probabilities: is this the PRM's family, and token_classify its server's task?",
             url=url,
         )
     return probability(row[column], url)
