@@ -13,9 +13,9 @@ from servers.fleet import keeper, leftovers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """``pid`` is the server's first process, the leader of its session."""
+    """``pid`` is the server's first process; None where its keeper was killed before it said so."""
 
-    pid: int
+    pid: int | None
     keeper: asyncio.subprocess.Process
 
     async def ended(self) -> int:
@@ -48,8 +48,8 @@ async def kept(
         )
     assert process.stdin is not None and process.stdout is not None, "started with pipes"
     try:
-        pid = int(await process.stdout.readline() or 0)
-        yield Kept(pid=pid, keeper=process)
+        said = await process.stdout.readline()
+        yield Kept(pid=int(said) if said else None, keeper=process)
     finally:
         process.stdin.close()
         await process.wait()

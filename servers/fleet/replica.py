@@ -37,6 +37,13 @@ class Replica:
         Raises ``FleetError`` where it never came up, at once if the reason will not pass. One that
         was ready before is started again and again.
         """
+        try:
+            await self._keep_running()
+        except asyncio.CancelledError:
+            self._become("stopped", pid=None)
+            raise
+
+    async def _keep_running(self) -> None:
         failures = 0
         while True:
             log = Log.from_here(Path(self.state.log))
@@ -52,20 +59,16 @@ class Replica:
 
     async def _once(self) -> tuple[float, int | None]:
         """Seconds for which it was ready, and its exit code; None if it hung and was ended."""
-        try:
-            async with kept(
-                self.command,
-                environment=self.environment,
-                log=Path(self.state.log),
-                run=self.run,
-                replica=self.state.name,
-                grace=self.timing.grace,
-            ) as server:
-                self._become("starting", pid=server.pid)
-                return await self._watch(server)
-        except asyncio.CancelledError:
-            self._become("stopped", pid=None)
-            raise
+        async with kept(
+            self.command,
+            environment=self.environment,
+            log=Path(self.state.log),
+            run=self.run,
+            replica=self.state.name,
+            grace=self.timing.grace,
+        ) as server:
+            self._become("starting", pid=server.pid)
+            return await self._watch(server)
 
     async def _watch(self, server: Kept) -> tuple[float, int | None]:
         ended = asyncio.ensure_future(server.ended())

@@ -178,6 +178,8 @@ def test_a_detached_fleet_survives_its_parent_until_it_is_stopped(spec: FleetSpe
     assert launch.follow("test") == state
     launch.stop("test")
     assert not leftovers.marked(state.run)
+    left = launch.Folder.of("test").read_state()
+    assert left is not None and {replica.phase for replica in left.replicas} == {"stopped"}
     launch.stop("test")  # nothing to do
 
 
