@@ -113,14 +113,13 @@ class GenerativePRM(HttpPRM):
             "/v1/chat/completions", request, ChatResponse, affinity=affinity
         )
 
-    def _no_vote(self, steps: int, found: Verifications) -> BadResponse:
+    def _no_vote(self, found: Verifications) -> BadResponse:
         """The error of a solution none of whose verifications has a vote."""
         drawn = len(found.texts) + found.cut
         why = f"{found.cut} were cut at max_tokens" if found.cut else "none was cut"
         return BadResponse(
-            f"{self.url} verified a solution of {steps} steps {drawn} times and not once with a "
-            f"verdict on each ({why}): raise max_tokens or samples, or is this PRM of another "
-            "family?",
+            f"{self.url} verified a solution {drawn} times, never with a verdict on every step "
+            f"({why}): raise max_tokens or samples, or is this PRM of another family?",
             url=self.url,
         )
 

@@ -62,7 +62,7 @@ class GenPRM(GenerativePRM):
                 )
                 votes = [vote for text in found.texts if (vote := judgement(text)) is not None]
                 if not votes:
-                    raise self._no_vote(i, found)
+                    raise self._no_vote(found)
                 tokens, cached = tokens + found.tokens, cached + found.cached_tokens
                 if i > len(node.scores):
                     scores.append(sum(votes) / len(votes))

@@ -55,7 +55,7 @@ class ThinkPRM(GenerativePRM):
         read = [verdicts(text, len(node.steps)) for text in found.texts]
         votes = [vote for vote in read if vote is not None]
         if not votes:
-            raise self._no_vote(len(node.steps), found)
+            raise self._no_vote(found)
         return Reading(scores=mean(votes), tokens=found.tokens, cached_tokens=found.cached_tokens)
 
 

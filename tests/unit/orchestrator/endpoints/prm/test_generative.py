@@ -45,7 +45,7 @@ async def test_without_any_vote_there_is_no_score_but_an_error(
     scripted: Any, answers: Any, solution: Any, text: str, finish: str, why: str
 ) -> None:
     prm = JudgePRM(transport=scripted(answers.chat(text, finish=finish)))
-    with pytest.raises(BadResponse, match=rf"not once with a verdict on each \({why}\)"):
+    with pytest.raises(BadResponse, match=rf"never with a verdict on every step \({why}\)"):
         await prm.score([solution()])
 
 
