@@ -179,6 +179,7 @@ def diagnose(log: str, code: int | None) -> Diagnosis:
     if code == 128 + SIGKILL:
         message = "it was killed: unless somebody did that, memory ran out (dmesg tells)"
         return Diagnosis(message=message, permanent=False)
-    said = [error for error in _ERROR.findall(log) if not any(c in error for c in _CONSEQUENCES)]
-    last = f" after {said[-1][:_EXCERPT]}" if said else ""
+    said = _ERROR.findall(log)
+    causes = [error for error in said if not any(c in error for c in _CONSEQUENCES)]
+    last = "".join(f" after {error[:_EXCERPT]}" for error in (causes or said)[-1:])
     return Diagnosis(message=f"it ended with code {code}{last}", permanent=False)

@@ -106,6 +106,11 @@ def test_an_unknown_cause_is_quoted_and_may_pass() -> None:
     assert not diagnosis.permanent
 
 
+def test_where_only_the_consequence_is_known_it_is_quoted() -> None:
+    log = "RuntimeError: Engine core initialization failed. Failed core proc(s): {'EngineCore': -9}"
+    assert diagnose(log, 1).message == f"it ended with code 1 after {log}"
+
+
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
