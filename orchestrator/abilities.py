@@ -16,6 +16,12 @@ _ABILITIES = {
     "logprobs": "logprobs",
 }
 
+_ROUTES = {
+    "pooling": "whole paths (/pooling)",
+    "prefix": "new steps alone (/v1/completions, from the prefix cache)",
+    "chat": "verifications that are read (chat)",
+}
+
 
 def abilities(endpoints: Sequence[dict[str, Any]]) -> Text:
     """A paragraph an endpoint: where it is, and what it can do or why it cannot work.
@@ -45,7 +51,7 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
         f"{found['context']} tokens" if found["context"] else "the server does not say"
     )
     if found["role"] == "prm":
-        return {**lines, "can do": "scores every step"}
+        return {**lines, "can do": f"scores every step, by {_ROUTES[found['scored_by']]}"}
     can = [label for key, label in _ABILITIES.items() if found[key]]
     cannot = [label for key, label in _ABILITIES.items() if not found[key]]
     lines |= {"can do": ", ".join(can)} if can else {}

@@ -16,10 +16,10 @@ from pathlib import Path
 from orchestrator import __version__
 from orchestrator.config import EndpointConfig, PolicyConfig, PRMConfig, RunConfig
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import Policy
 from orchestrator.core.problem import Problem
 from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
-from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (
     PolicyAbilities,
     PRMAbilities,
@@ -93,7 +93,7 @@ class Connection:
     name: str
     transport: Transport
     policy: Policy | None = None
-    prm: PRM | None = None
+    prm: HttpPRM | None = None
 
     async def probe(self) -> PolicyAbilities | PRMAbilities:
         """What the endpoint can do. Raises ``EndpointError``, led by its name."""
@@ -118,7 +118,7 @@ def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) ->
     return policy if can.n else SeparateSamples(policy)
 
 
-def _prm(config: PRMConfig, transport: Transport, name: str) -> PRM:
+def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
     try:
         return PRM_FAMILIES[config.family](
             transport=transport, running_minimum=config.running_minimum, **config.options

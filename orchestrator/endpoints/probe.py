@@ -10,8 +10,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.core.ports import PRM
 from orchestrator.core.tree import root
+from orchestrator.endpoints.prm import HttpPRM
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import (
     ChatRequest,
@@ -51,9 +51,11 @@ class PolicyAbilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PRMAbilities:
-    """What a PRM's endpoint was seen to do: it scores every step. ``context`` is in tokens."""
+    """What a PRM's endpoint was seen to do: it scores every step. ``context`` is in tokens;
+    ``scored_by`` is "pooling", "prefix" completions or "chat"."""
 
     context: int | None = None
+    scored_by: str = "pooling"
 
 
 async def check_served(transport: Transport) -> int | None:
@@ -99,7 +101,7 @@ async def probe_policy(transport: Transport) -> PolicyAbilities:
     )
 
 
-async def probe_prm(transport: Transport, prm: PRM) -> PRMAbilities:
+async def probe_prm(transport: Transport, prm: HttpPRM) -> PRMAbilities:
     """Score a solution of two steps.
 
     Raises ``EndpointError``, for instance where the scores are not one a step.
@@ -108,7 +110,7 @@ async def probe_prm(transport: Transport, prm: PRM) -> PRMAbilities:
     steps = ("1 + 1 = 2.\n\n", r"The answer is $\boxed{2}$.")
     asked = root("What is 1 + 1?", seed=1, problem_id="probe")
     await prm.score([asked.child(0, steps, finish="stop")])
-    return PRMAbilities(context=context)
+    return PRMAbilities(context=context, scored_by=prm.scored_by)
 
 
 async def _two_samples(transport: Transport) -> ChatResponse:

@@ -109,7 +109,7 @@ class ChatMessage(msgspec.Struct):
 
 
 class ChatChoice(msgspec.Struct):
-    """``stop_reason`` is vLLM's word for the stop string that was met, ``matched_stop`` SGLang's."""
+    """The stop string that was met is ``stop_reason`` in vLLM's words, ``matched_stop`` in SGLang's."""
 
     index: int
     message: ChatMessage

@@ -76,6 +76,12 @@ class HttpPRM(ABC):
         )
 
     @property
+    def scored_by(self) -> str:
+        """What the scores are asked of: "pooling", "prefix" completions or "chat"; known once
+        something has been scored."""
+        return "pooling"
+
+    @property
     def url(self) -> str:
         return self.transport.endpoint.urls[0]
 

@@ -50,6 +50,10 @@ class GenerativePRM(HttpPRM):
         if self.samples > 1 and self.temperature == 0:
             raise ConfigError("samples above 1 need a temperature above 0, or all are the same")
 
+    @property
+    def scored_by(self) -> str:
+        return "chat"
+
     async def _verify(
         self,
         messages: Messages,

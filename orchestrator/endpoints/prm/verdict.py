@@ -44,6 +44,10 @@ class VerdictPRM(HttpPRM):
         self._chosen = None if self.route == "auto" else self.route
         self._tokenizer = Tokenizer(self.transport)
 
+    @property
+    def scored_by(self) -> str:
+        return self._chosen or "auto"
+
     @abstractmethod
     def prefix(self, question: str, steps: Sequence[str]) -> str:
         """The text up to where the verdict on the last of ``steps`` is predicted."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.fake import FakePRM
+from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.probe import (
     PolicyAbilities,
     PRMAbilities,
@@ -199,6 +199,8 @@ async def test_no_choices_at_all_is_a_bad_response_and_a_dead_server_an_error() 
 
 
 async def test_a_prm_is_tried_with_a_solution_of_two_steps(scripted: Any) -> None:
-    prm = FakePRM()
-    assert await probe_prm(scripted(serving("m")), prm) == PRMAbilities(context=8192)
-    assert [len(node.steps) for node in prm.requests[0]] == [2]
+    scores = {"model": "m", "data": [{"index": 0, "data": [[0.1, 0.9], [0.2, 0.8]]}]}
+    transport = scripted(serving("m"), scores)
+    can = await probe_prm(transport, QwenMathPRM(transport=transport))
+    assert can == PRMAbilities(context=8192, scored_by="pooling")
+    assert transport.sent[1].body["input"][0].count("<extra_0>") == 2
