@@ -109,7 +109,7 @@ class ChatMessage(msgspec.Struct):
 
 
 class ChatChoice(msgspec.Struct):
-    """The stop string that was met is ``stop_reason`` in vLLM's words, ``matched_stop`` in SGLang's."""
+    """A stop string that was met is a ``stop_reason`` to vLLM, a ``matched_stop`` to SGLang."""
 
     index: int
     message: ChatMessage
