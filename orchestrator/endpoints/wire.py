@@ -55,12 +55,11 @@ class NextTokenRequest(msgspec.Struct, kw_only=True):
     return_tokens_as_token_ids: bool = True
 
 
-class PoolingRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class PoolingRequest(msgspec.Struct, kw_only=True):
     """Inputs as texts or as token ids."""
 
     model: str
     input: Sequence[str] | Sequence[list[int]]
-    add_special_tokens: bool = True
 
 
 class PoolingChatRequest(msgspec.Struct, kw_only=True):
@@ -71,7 +70,7 @@ class PoolingChatRequest(msgspec.Struct, kw_only=True):
 class TokenizeRequest(msgspec.Struct, kw_only=True):
     model: str
     prompt: str
-    add_special_tokens: bool = True
+    add_special_tokens: bool
 
 
 class TokenDetails(msgspec.Struct):

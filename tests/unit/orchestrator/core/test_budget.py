@@ -17,7 +17,10 @@ def test_what_a_scope_spends_counts_in_all_its_ancestors() -> None:
     branch = tree.scope("branch")
     branch.reserve(Spend(policy_tokens=4, requests=1))
     assert run.reserved == tree.reserved == Spend(policy_tokens=4, requests=1)
-    actual = Spend(policy_tokens=90, prompt_tokens=30, cached_tokens=20, requests=1)
+    actual = Spend(
+        policy_tokens=90, prompt_tokens=30, cached_tokens=20, prm_tokens=50, prm_cached_tokens=40,
+        requests=1,
+    )  # fmt: skip
     branch.settle(Spend(policy_tokens=4, requests=1), actual)
     assert run.spent == tree.spent == branch.spent == actual
     assert run.reserved == tree.reserved == branch.reserved == Spend()

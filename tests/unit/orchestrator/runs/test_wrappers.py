@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -27,6 +28,16 @@ async def test_scoring_costs_what_the_prm_read() -> None:
     children = await FakePolicy().extend(ROOT, 4, STEP)
     await MeteredPRM(prm, ledger).score(children)
     assert ledger.spent == Spend(requests=1, prm_tokens=prm.tokens)
+
+
+async def test_what_the_prms_server_had_cached_is_charged_apart() -> None:
+    class Caching:
+        async def score(self, nodes: Sequence[Node]) -> list[Node]:
+            return [node.scored([0.5], prm_tokens=30, prm_cached_tokens=16) for node in nodes]
+
+    ledger = Ledger()
+    await MeteredPRM(Caching(), ledger).score([ROOT, ROOT])
+    assert ledger.spent == Spend(requests=1, prm_tokens=60, prm_cached_tokens=32)
 
 
 async def test_an_exhausted_budget_refuses_before_anything_is_sent() -> None:
