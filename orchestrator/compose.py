@@ -123,7 +123,7 @@ def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
         return PRM_FAMILIES[config.family](
             transport=transport, running_minimum=config.running_minimum, **config.options
         )
-    except TypeError as error:
+    except ConfigError as error:
         raise ConfigError(f"prms.{name}.options: {error}") from None
 
 

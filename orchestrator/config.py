@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import (
     BeforeValidator,
@@ -17,13 +17,15 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from orchestrator.core.budget import Limits
 from orchestrator.core.ports import Strategy
 from orchestrator.core.voting import VOTES
-from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
 from orchestrator.fleet_config import FleetConfig, ModelConfig
@@ -104,6 +106,24 @@ class PRMConfig(EndpointConfig):
     family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES))]
     running_minimum: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _fit_the_family(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        family = PRM_FAMILIES.get(info.data.get("family", ""))
+        if family is None:  # said of the family itself
+            return options
+        types = get_type_hints(family)
+        shared = {field.name for field in dataclasses.fields(HttpPRM)}
+        known = [f.name for f in dataclasses.fields(family) if f.init and f.name not in shared]
+        for key, value in options.items():
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}: {nearest(key, known)}")
+            try:
+                TypeAdapter(types[key]).validate_python(value, strict=True)
+            except ValidationError as error:
+                raise ValueError(f"{key}: {error.errors()[0]['msg']}") from None
+        return options
 
 
 class TinyServers(Section):

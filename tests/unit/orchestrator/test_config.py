@@ -316,3 +316,19 @@ def test_a_dumped_config_is_the_same_config_when_read_again() -> None:
     again = validate(config.model_dump(mode="json", exclude_defaults=True), "config.yaml")
     assert again == config
     assert [cell.id for cell in again.build_cells()] == [cell.id for cell in config.build_cells()]
+
+
+@pytest.mark.parametrize(
+    ("prm", "said"),
+    [
+        ({"family": "judge", "options": {"sampels": 3}}, 'did you mean "samples"'),
+        ({"family": "judge", "options": {"samples": "3"}}, "prms.prm.options: samples: "),
+        ({"family": "rlhflow", "options": {"data": "llama"}}, "prms.prm.options: data: "),
+        ({"family": "skywork", "options": {"transport": "x"}}, "unknown key 'transport'"),
+        ({"family": "rlhflow", "options": {"_chosen": "prefix"}}, "unknown key '_chosen'"),
+    ],
+)  # fmt: skip
+def test_options_that_a_family_does_not_take_are_refused(prm: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        valid(prms={"prm": prm | {"url": "http://c"}})
+    assert said in str(caught.value)
