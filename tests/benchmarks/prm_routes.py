@@ -33,6 +33,7 @@ from orchestrator.core.fanout import fan_out  # noqa: E402
 from orchestrator.core.tree import Node, derive_seed, root  # noqa: E402
 from orchestrator.endpoints.fake import SEPARATOR, FakePolicy  # noqa: E402
 from orchestrator.endpoints.prm import MathShepherdPRM  # noqa: E402
+from orchestrator.endpoints.prm.verdict import Route  # noqa: E402
 from orchestrator.endpoints.transport import Transport  # noqa: E402
 from orchestrator.runs.wrappers import MeteredPRM  # noqa: E402
 from orchestrator.strategies.beam_search import BeamSearch  # noqa: E402
@@ -77,7 +78,7 @@ class Computed:
     scores: list[tuple[float, ...]]
 
 
-async def search(url: str, model: str, prose: Prose, route: str) -> Computed:
+async def search(url: str, model: str, prose: Prose, route: Route) -> Computed:
     """Search all problems at once under one PRM, by one route."""
     before, ledger = await computed(url), Ledger()
     async with Transport(endpoint(url, model)) as transport:
@@ -118,10 +119,10 @@ async def compare(prefix: str, pooling: str, folder: Path) -> dict[str, Any]:
     prose = Prose(folder)
     by_prefix = await search(prefix, "shepherd", prose, "prefix")
     by_path = await search(pooling, "shepherd-pooling", prose, "pooling")
-    for route, found in (("prefix", by_prefix), ("pooling", by_path)):
+    for name, found in (("prefix", by_prefix), ("pooling", by_path)):
         if found.server != found.product:
             raise Disagreement(
-                f"{route} route: the server computed {found.server} prompt tokens, the product "
+                f"{name} route: the server computed {found.server} prompt tokens, the product "
                 f"counts {found.product}"
             )
     return {

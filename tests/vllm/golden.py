@@ -51,4 +51,4 @@ def _one_exchange_a_line(content: Mapping[str, Any], exchanges: Sequence[Mapping
 
 
 def _request(exchange: Mapping[str, Any]) -> str:
-    return exchange["path"] + " " + json.dumps(exchange["request"], ensure_ascii=False)
+    return f"{exchange['path']} {json.dumps(exchange['request'], ensure_ascii=False)}"

@@ -13,7 +13,6 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -95,7 +94,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def _sized(kind: type[PretrainedConfig], tokenizer: PreTrainedTokenizerFast, **more: int) -> Any:
+def _sized(kind: Callable[..., Any], tokenizer: PreTrainedTokenizerFast, **more: int) -> Any:
     return kind(
         vocab_size=len(tokenizer),
         hidden_size=HIDDEN,

@@ -17,7 +17,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
-    PreTrainedTokenizerFast,
 )
 
 QWEN_SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -163,7 +162,7 @@ def outcome(folder: Path) -> Score:
     return score
 
 
-def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def _tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 

@@ -16,7 +16,7 @@ from tests.vllm.services import last_id
 ORCHARD = Path(sys.executable).with_name("orchard")
 FLEET, POLICY, PRMS = "shipped", "policy-430k", ("prm-qwen", "prm-shepherd")
 CONTEXT = 512
-SEARCHES = [
+SEARCHES: list[dict[str, Any]] = [
     {"policy": POLICY, "prm": "prm-qwen", "strategy": ["beam_search", "dvts"]},
     {"policy": POLICY, "prm": "prm-shepherd", "strategy": "beam_search"},
 ]
@@ -24,7 +24,9 @@ SEARCHES = [
 
 def models() -> dict[str, Any]:
     """The model table's entries for them."""
-    at = {name: {"source": str(MODELS / name), "context": CONTEXT} for name in (POLICY, *PRMS)}
+    at: dict[str, dict[str, Any]] = {
+        name: {"source": str(MODELS / name), "context": CONTEXT} for name in (POLICY, *PRMS)
+    }
     at[POLICY] |= {"role": "policy", "prompt": "tiny"}
     at["prm-qwen"] |= {
         "role": "prm",

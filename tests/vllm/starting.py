@@ -1,5 +1,6 @@
 """``orchard servers up``, with the moments that tell what it adds to vLLM's own start."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,16 @@ from tests.vllm import shipped
 @dataclass(frozen=True, slots=True)
 class Start:
     """When ``orchard servers up`` was called and when it returned; when each replica's server was
-    started, and when it first was healthy. All in seconds since 1970."""
+    started, and when it first was healthy. All in seconds since 1970.
+
+    ``crowding`` is how many processes each core had to run when it was called.
+    """
 
     called: float
     returned: float
     began: list[float]
     healthy: list[float]
+    crowding: float
 
     @property
     def added(self) -> float:
@@ -30,6 +35,7 @@ class Start:
 
 def bring_up(fleet: Path) -> Start:
     """Start the fleet of shipped models and leave it up."""
+    crowding = os.getloadavg()[0] / (os.cpu_count() or 1)
     called, healthy = time.time(), dict[str, float]()
     with shipped.orchard("servers", "up", fleet, "--detach") as process:
         with httpx.Client(trust_env=False, timeout=5) as http:
@@ -42,7 +48,7 @@ def bring_up(fleet: Path) -> Start:
         said = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, said
     began = [psutil.Process(replica.pid).create_time() for replica in replicas()]
-    return Start(called, returned, began, list(healthy.values()))
+    return Start(called, returned, began, list(healthy.values()), crowding)
 
 
 def replicas() -> tuple[ReplicaState, ...]:
