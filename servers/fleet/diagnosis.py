@@ -181,5 +181,6 @@ def diagnose(log: str, code: int | None) -> Diagnosis:
         return Diagnosis(message=message, permanent=False)
     said = _ERROR.findall(log)
     causes = [error for error in said if not any(c in error for c in _CONSEQUENCES)]
-    last = "".join(f" after {error[:_EXCERPT]}" for error in (causes or said)[-1:])
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    last = "".join(f" after {words[:_EXCERPT]}" for words in (causes or said or lines)[-1:])
     return Diagnosis(message=f"it ended with code {code}{last}", permanent=False)
