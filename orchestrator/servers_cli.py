@@ -115,17 +115,16 @@ def _brought_up(
 
 
 def _keep_up(name: str, console: Console) -> None:
-    """Tell of changes until a Ctrl-C, or until the fleet is gone."""
+    """Tell of changes until a Ctrl-C. Raises ``FleetError`` where the fleet goes without one."""
     from orchestrator.fleet_view import changes
     from servers.fleet import launch
-    from servers.fleet.spec import FleetError
 
     before = launch.find(name)
     while before is not None:
         time.sleep(_LOOK_EVERY_S)
         now = launch.find(name)
         if now is None:
-            raise FleetError("its supervisor ended; the logs say why")
+            now = launch.follow(name)  # says why it is gone
         for line in changes(before, now):
             console.print(line)
         before = now

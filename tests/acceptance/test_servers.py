@@ -150,6 +150,21 @@ def test_a_fleet_in_the_foreground_ends_with_a_signal(person: Person, number: in
     assert not marked()
 
 
+def test_a_fleet_taken_down_from_elsewhere_says_so_where_it_was_started(person: Person) -> None:
+    with person.start("servers", "up", config(person.home)) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "End it with Ctrl-C" in line:
+                break
+        assert "is down" in person.orchard("servers", "down", "accepted").out
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (
+        1,
+        "orchard: fleet accepted: the fleet accepted was taken down\n",
+    )
+    assert not marked()
+
+
 def test_nothing_stays_of_a_run_that_is_killed(person: Person) -> None:
     with person.start("run", config(person.home)) as process:
         eventually(lambda: len(marked()) == 2, "the fleet does not start")
