@@ -28,11 +28,11 @@ from orchestrator.counting import Counting
 from orchestrator.errors import ConfigError
 from orchestrator.evaluation.drawing import Drawn, draw
 from orchestrator.evaluation.evaluate import evaluate
-from orchestrator.evaluation.journal import Journal
 from orchestrator.evaluation.processbench import read as read_samples
 from orchestrator.evaluation.samples import DataSet, Sample
 from orchestrator.evaluation.scoring import Judge, Scorer, Scores
 from orchestrator.fleet_view import LiveFleet
+from orchestrator.jsonlines import JsonLines
 from orchestrator.labelled_chains import ChainSet
 from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms
@@ -78,10 +78,10 @@ def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Console
     files = _files(wanted)
     chains = _chains(config, wanted) if CHAINS in wanted.data else None
     with ExitStack() as stack:
-        drawn = Journal(out / "chains.jsonl", Drawn)
+        drawn = JsonLines(out / "chains.jsonl", Drawn)
         if chains is not None:
             stack.enter_context(drawn)
-        scores = stack.enter_context(Journal(out / "scores.jsonl", Scores))
+        scores = stack.enter_context(JsonLines(out / "scores.jsonl", Scores))
         work = _Work(config, judges, files, chains, drawn, Scorer.of(scores))
         if work.is_left:
             work.carry_out(out / "logs", console)
@@ -150,7 +150,7 @@ class _Work:
     judges: list[Judge]
     files: list[DataSet]
     chains: ChainSet | None
-    drawn: Journal[Drawn]
+    drawn: JsonLines[Drawn]
     scorer: Scorer
 
     @property
@@ -159,7 +159,7 @@ class _Work:
 
     @property
     def undrawn(self) -> dict[str, Problem]:
-        return self.chains.undrawn(self.drawn.entries) if self.chains else {}
+        return self.chains.undrawn(self.drawn.read()) if self.chains else {}
 
     @property
     def unscored(self) -> list[tuple[Judge, Sample]]:
@@ -168,7 +168,7 @@ class _Work:
 
     def data_sets(self) -> list[DataSet]:
         """Raises ``TaskError`` where the chains' solutions are of no use."""
-        generated = [self.chains.data_set(self.drawn.entries)] if self.chains else []
+        generated = [self.chains.data_set(self.drawn.read())] if self.chains else []
         return [*generated, *self.files]
 
     def carry_out(self, logs: Path, console: Console) -> None:

@@ -7,8 +7,8 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node, root
-from orchestrator.evaluation.journal import Journal
 from orchestrator.evaluation.samples import Sample
+from orchestrator.jsonlines import JsonLines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ async def draw(
     wanted: Mapping[str, Problem],
     policy: Policy,
     label: Label,
-    journal: Journal[Drawn],
+    journal: JsonLines[Drawn],
     *,
     seed: int,
     in_flight: int,

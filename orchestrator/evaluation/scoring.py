@@ -8,8 +8,8 @@ from orchestrator.core.ports import PRM
 from orchestrator.core.tree import Node, root
 from orchestrator.errors import BadResponse
 from orchestrator.evaluation.evaluate import Failure
-from orchestrator.evaluation.journal import Journal
 from orchestrator.evaluation.samples import DataSet, Judged, Sample
+from orchestrator.jsonlines import JsonLines
 
 TOO_LONG = "longer than the PRM's context"
 
@@ -44,13 +44,13 @@ class Scorer:
     again the next time.
     """
 
-    journal: Journal[Scores]
+    journal: JsonLines[Scores]
     failures: dict[tuple[str, str], str]
     _known: dict[tuple[str, str], Scores]
 
     @classmethod
-    def of(cls, journal: Journal[Scores]) -> "Scorer":
-        return cls(journal, {}, {(s.judge, s.digest): s for s in journal.entries})
+    def of(cls, journal: JsonLines[Scores]) -> "Scorer":
+        return cls(journal, {}, {(s.judge, s.digest): s for s in journal.read()})
 
     def unscored(
         self, judges: Sequence[Judge], samples: Iterable[Sample]

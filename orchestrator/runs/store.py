@@ -10,9 +10,8 @@
       figures/
 """
 
-import fcntl
-import io
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +23,11 @@ import yaml
 from orchestrator.core.budget import Spend
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
+from orchestrator.jsonlines import JsonLines, decoded
 
 RECORDS, CONFIG, VERSIONS, SUMMARY = (
     "records.jsonl", "config.yaml", "versions.json", "summary.json",
 )  # fmt: skip
-_decode = msgspec.json.Decoder(Record).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Store:
@@ -39,27 +37,13 @@ class Store:
         self.folder = folder
         self._finished: dict[str, set[str]] = defaultdict(set)
         self.spent = Spend()
-        self._file: io.FileIO | None = None
+        self._records = JsonLines(folder / RECORDS, Record)
 
     def __enter__(self) -> Self:
         """Raises ``RunError`` where the folder cannot be written, is in use or is damaged."""
-        path = self.folder / RECORDS
         with ExitStack() as on_failure:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._file = on_failure.enter_context(io.FileIO(path, "a+"))
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(
-                    f"{self.folder} is in use by another orchard: wait for it, or name another "
-                    "--out"
-                ) from None
-            except OSError as error:
-                raise RunError(
-                    f"cannot write {path}: {error.strerror}; name another --out"
-                ) from error
-            self._drop_torn_line()
-            for record in read_records(self.folder):
+            on_failure.enter_context(self._records)
+            for record in _latest(self._records.read()):
                 self._note(record)
             on_failure.pop_all()
         return self
@@ -70,32 +54,11 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def _drop_torn_line(self) -> None:
-        """Cut off a last line that a killed process left half written."""
-        assert self._file is not None
-        self._file.seek(0)
-        content = self._file.readall()
-        if content and not content.endswith(b"\n"):
-            self._file.truncate(content.rfind(b"\n") + 1)
+        self._records.__exit__(kind, error, trace)
 
     def add(self, record: Record) -> None:
         """Append a record. Raises ``RunError`` where the disk is full; what was stored stays."""
-        assert self._file is not None, "a Store is used inside `with`"
-        line = _encode(record) + b"\n"
-        end = self._file.seek(0, io.SEEK_END)
-        try:
-            written = self._file.write(line)
-            if written != len(line):
-                raise OSError(28, "No space left on device")
-        except OSError as error:
-            self._file.truncate(end)
-            raise RunError(
-                f"cannot write {self.folder / RECORDS}: {error.strerror}; all finished problems "
-                "are kept, the same command goes on from them"
-            ) from error
+        self._records.add(record)
         self._note(record)
 
     def _note(self, record: Record) -> None:
@@ -117,8 +80,7 @@ class Store:
     @property
     def is_empty(self) -> bool:
         """Whether no problem was recorded yet, not even a failed one."""
-        assert self._file is not None, "a Store is used inside `with`"
-        return self._file.seek(0, io.SEEK_END) == 0
+        return self._records.is_empty
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the run directory, whole or not at all."""
@@ -138,23 +100,14 @@ def read_records(folder: Path) -> list[Record]:
     """
     path = folder / RECORDS
     try:
-        lines = path.read_bytes().split(b"\n")
+        content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
-    records: dict[tuple[str, str], Record] = {}
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            record = _decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            if number == len(lines):
-                break  # half written by a process that was killed, or is writing still
-            raise RunError(
-                f"{path}, line {number} is damaged ({error}): delete that line"
-            ) from error
-        records[record.cell, record.problem] = record
-    return list(records.values())
+    return _latest(decoded(content, msgspec.json.Decoder(Record).decode, path))
+
+
+def _latest(records: Iterable[Record]) -> list[Record]:
+    return list({(record.cell, record.problem): record for record in records}.values())
 
 
 def read_yaml(folder: Path, name: str) -> Any:

@@ -7,8 +7,8 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.fake import FakePolicy
 from orchestrator.evaluation.drawing import SAMPLING, Drawn, draw
-from orchestrator.evaluation.journal import Journal
 from orchestrator.evaluation.samples import Sample
+from orchestrator.jsonlines import JsonLines
 
 WANTED = {
     f"p{i}/policy": Problem(id=f"p{i}", question=f"Question {i}?", answer="2") for i in range(6)
@@ -20,38 +20,38 @@ def label(problem: Problem, solution: Node) -> Sample:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal[Drawn]]:
-    with Journal(tmp_path / "chains.jsonl", Drawn) as opened:
+def journal(tmp_path: Path) -> Iterator[JsonLines[Drawn]]:
+    with JsonLines(tmp_path / "chains.jsonl", Drawn) as opened:
         yield opened
 
 
-async def test_each_problem_gets_one_sampled_solution(journal: Journal[Drawn]) -> None:
+async def test_each_problem_gets_one_sampled_solution(journal: JsonLines[Drawn]) -> None:
     policy, ticks = FakePolicy(), []
     await draw(WANTED, policy, label, journal, seed=0, in_flight=3, tick=lambda: ticks.append(1))
     assert len(policy.requests) == len(ticks) == len(WANTED)
     assert {asked.sampling for asked in policy.requests} == {SAMPLING}
     assert SAMPLING.temperature == 0.7
-    assert {each.id for each in journal.entries} == set(WANTED)
-    for each in journal.entries:
+    assert {each.id for each in journal.read()} == set(WANTED)
+    for each in journal.read():
         assert each.sample is not None and len(each.sample.steps) == 3
 
 
 async def test_a_solution_that_did_not_end_is_remembered_and_is_no_sample(
-    journal: Journal[Drawn],
+    journal: JsonLines[Drawn],
 ) -> None:
     endless = FakePolicy(script=lambda node, index: "and so on\n\n", longest=4)
     await draw(WANTED, endless, label, journal, seed=0, in_flight=3)
-    assert {each.id for each in journal.entries} == set(WANTED)
-    assert {each.sample for each in journal.entries} == {None}
+    assert {each.id for each in journal.read()} == set(WANTED)
+    assert {each.sample for each in journal.read()} == {None}
 
 
 async def test_the_seed_alone_decides_what_is_drawn(tmp_path: Path) -> None:
-    def drawn(name: str) -> Journal[Drawn]:
-        return Journal(tmp_path / name, Drawn)
+    def drawn(name: str) -> JsonLines[Drawn]:
+        return JsonLines(tmp_path / name, Drawn)
 
     with drawn("a") as one, drawn("b") as same, drawn("c") as other:
         await draw(WANTED, FakePolicy(), label, one, seed=1, in_flight=1)
         await draw(WANTED, FakePolicy(), label, same, seed=1, in_flight=6)
         await draw(WANTED, FakePolicy(), label, other, seed=2, in_flight=1)
-        by_id = [{each.id: each for each in journal.entries} for journal in (one, same, other)]
+        by_id = [{each.id: each for each in journal.read()} for journal in (one, same, other)]
     assert by_id[0] == by_id[1] != by_id[2]

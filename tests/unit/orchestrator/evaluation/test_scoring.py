@@ -8,9 +8,9 @@ from orchestrator.core.ports import PRM
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.fake import FakePRM
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
-from orchestrator.evaluation.journal import Journal
 from orchestrator.evaluation.samples import DataSet, Sample
 from orchestrator.evaluation.scoring import TOO_LONG, Judge, Scorer, Scores
+from orchestrator.jsonlines import JsonLines
 
 JUDGE = Judge(name="prm", identity="prm-1")
 
@@ -25,8 +25,8 @@ DATA = DataSet(name="data", samples=SAMPLES, note="made up")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal[Scores]]:
-    with Journal(tmp_path / "scores.jsonl", Scores) as opened:
+def journal(tmp_path: Path) -> Iterator[JsonLines[Scores]]:
+    with JsonLines(tmp_path / "scores.jsonl", Scores) as opened:
         yield opened
 
 
@@ -35,7 +35,7 @@ def prms(prm: PRM) -> Mapping[str, PRM]:
 
 
 async def test_every_step_is_scored_and_every_text_asked_for_once(
-    journal: Journal[Scores],
+    journal: JsonLines[Scores],
 ) -> None:
     prm, scorer, ticks = FakePRM(judge=lambda _, steps: len(steps) / 4), Scorer.of(journal), []
     twins = [*SAMPLES, *SAMPLES]
@@ -49,7 +49,7 @@ async def test_every_step_is_scored_and_every_text_asked_for_once(
     assert tokens == prm.tokens > 0
 
 
-async def test_what_was_scored_is_not_asked_for_again(journal: Journal[Scores]) -> None:
+async def test_what_was_scored_is_not_asked_for_again(journal: JsonLines[Scores]) -> None:
     first = Scorer.of(journal)
     await first.run(first.unscored([JUDGE], SAMPLES[:12]), prms(FakePRM()), in_flight=4)
     prm, second = FakePRM(), Scorer.of(journal)
@@ -60,14 +60,14 @@ async def test_what_was_scored_is_not_asked_for_again(journal: Journal[Scores]) 
     assert Scorer.of(journal).unscored([JUDGE], SAMPLES) == []
 
 
-async def test_another_prm_or_other_settings_are_scored_anew(journal: Journal[Scores]) -> None:
+async def test_another_prm_or_other_settings_are_scored_anew(journal: JsonLines[Scores]) -> None:
     scorer = Scorer.of(journal)
     await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(FakePRM()), in_flight=4)
     other = Judge(name="prm", identity="prm-2")
     assert len(scorer.unscored([JUDGE, other], SAMPLES)) == len(SAMPLES)
 
 
-async def test_no_more_than_so_many_are_in_flight(journal: Journal[Scores]) -> None:
+async def test_no_more_than_so_many_are_in_flight(journal: JsonLines[Scores]) -> None:
     flying, most = 0, 0
 
     async def pause(node: Node) -> None:
@@ -84,7 +84,7 @@ async def test_no_more_than_so_many_are_in_flight(journal: Journal[Scores]) -> N
 
 
 async def test_a_sample_too_long_fails_alone_and_is_tried_again_the_next_time(
-    journal: Journal[Scores],
+    journal: JsonLines[Scores],
 ) -> None:
     data = DataSet(name="data", samples=(sample(0), sample(1, words=50), sample(2)), note="")
     scorer = Scorer.of(journal)
@@ -97,7 +97,7 @@ async def test_a_sample_too_long_fails_alone_and_is_tried_again_the_next_time(
 
 
 async def test_an_answer_that_cannot_be_read_fails_its_sample_alone(
-    journal: Journal[Scores],
+    journal: JsonLines[Scores],
 ) -> None:
     prm = FakePRM(failures={2: BadResponse("3 scores of 2", url="u")})
     scorer = Scorer.of(journal)
@@ -109,7 +109,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_sample_alone(
 
 @pytest.mark.parametrize("error", [EndpointRefused, EndpointUnavailable])
 async def test_an_endpoint_that_is_gone_ends_it_and_what_was_scored_stays(
-    journal: Journal[Scores], error: type[EndpointRefused] | type[EndpointUnavailable]
+    journal: JsonLines[Scores], error: type[EndpointRefused] | type[EndpointUnavailable]
 ) -> None:
     prm = FakePRM(failures={6: error("gone", url="u")})
     scorer = Scorer.of(journal)

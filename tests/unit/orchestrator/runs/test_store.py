@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator import jsonlines
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
-from orchestrator.runs import store as store_module
 from orchestrator.runs.store import RECORDS, Store, read_records, read_yaml
 
 Make = Callable[..., Record]
@@ -107,7 +107,7 @@ def test_a_full_disk_ends_the_run_and_keeps_every_earlier_record(
     tmp_path: Path, make_record: Make, monkeypatch: pytest.MonkeyPatch, raises: bool
 ) -> None:
     monkeypatch.setattr(SmallDisk, "raises", raises)
-    monkeypatch.setattr(store_module.io, "FileIO", SmallDisk)
+    monkeypatch.setattr(jsonlines.io, "FileIO", SmallDisk)
     with Store(tmp_path) as store:
         store.add(make_record("p0"))
         size = (tmp_path / RECORDS).stat().st_size

@@ -1,7 +1,8 @@
-"""What an evaluation has paid for, one JSON object a line, kept as soon as it is there."""
+"""What was paid for, one JSON object a line, kept as soon as it is there."""
 
 import fcntl
 import io
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,17 +15,16 @@ from orchestrator.errors import RunError
 T = TypeVar("T")
 
 
-class Journal(Generic[T]):
-    """A file of ``entries`` held open for appending by one process. A context manager."""
+class JsonLines(Generic[T]):
+    """A file of entries held open for appending by one process. A context manager."""
 
     def __init__(self, path: Path, kind: type[T]) -> None:
         self.path = path
-        self.entries: list[T] = []
         self._decode = msgspec.json.Decoder(kind).decode
         self._file: io.FileIO | None = None
 
     def __enter__(self) -> Self:
-        """Raises ``RunError`` where the file cannot be written, is in use or is damaged."""
+        """Raises ``RunError`` where the file cannot be written or is in use."""
         with ExitStack() as on_failure:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ class Journal(Generic[T]):
                 raise RunError(
                     f"cannot write {self.path}: {error.strerror}; name another --out"
                 ) from error
-            self._read()
+            self._drop_torn_line()
             on_failure.pop_all()
         return self
 
@@ -52,34 +52,58 @@ class Journal(Generic[T]):
         if self._file is not None:
             self._file.close()
 
-    def _read(self) -> None:
-        """Take over what is there, but for a last line that a killed process left half written."""
-        assert self._file is not None
-        self._file.seek(0)
-        content = self._file.readall() or b""
+    def _drop_torn_line(self) -> None:
+        """Cut off a last line that a killed process left half written."""
+        content = self._content()
         whole = content.rfind(b"\n") + 1
         if whole != len(content):
-            self._file.truncate(whole)
-        for number, line in enumerate(content[:whole].splitlines(), start=1):
-            try:
-                self.entries.append(self._decode(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise RunError(
-                    f"{self.path}, line {number} is damaged ({error}): delete that line"
-                ) from error
+            self._opened.truncate(whole)
+
+    def read(self) -> list[T]:
+        """All entries. Raises ``RunError`` where a line is damaged, and says which."""
+        return decoded(self._content(), self._decode, self.path)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._opened.seek(0, io.SEEK_END) == 0
 
     def add(self, entry: T) -> None:
         """Append an entry. Raises ``RunError`` where the disk is full; what was stored stays."""
-        assert self._file is not None, "a Journal is used inside `with`"
+        file = self._opened
         line = msgspec.json.encode(entry) + b"\n"
-        end = self._file.seek(0, io.SEEK_END)
+        end = file.seek(0, io.SEEK_END)
         try:
-            if self._file.write(line) != len(line):
+            if file.write(line) != len(line):
                 raise OSError(28, "No space left on device")
         except OSError as error:
-            self._file.truncate(end)
+            file.truncate(end)
             raise RunError(
                 f"cannot write {self.path}: {error.strerror}; what is there is kept, the same "
                 "command goes on from it"
             ) from error
-        self.entries.append(entry)
+
+    @property
+    def _opened(self) -> io.FileIO:
+        assert self._file is not None, "JsonLines are used inside `with`"
+        return self._file
+
+    def _content(self) -> bytes:
+        self._opened.seek(0)
+        return self._opened.readall() or b""
+
+
+def decoded(content: bytes, decode: Callable[[bytes], T], path: Path) -> list[T]:
+    """The entries of a file's content, but for a last line that is half written.
+
+    Raises ``RunError`` where another line is damaged, and says which.
+    """
+    *whole, _torn = content.split(b"\n")
+    entries = []
+    for number, line in enumerate(whole, start=1):
+        try:
+            entries.append(decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise RunError(
+                f"{path}, line {number} is damaged ({error}): delete that line"
+            ) from error
+    return entries
