@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.errors import ConfigError, ServerError
+from orchestrator.fleet_config import FleetConfig, ModelConfig, ServiceConfig
 from servers.fleet.convert import converted
 from servers.fleet.gpus import GPU, detect, parse
 from servers.fleet.placement import Plan, place
-
-from orchestrator.errors import ConfigError, ServerError
-from orchestrator.fleet_config import FleetConfig, ModelConfig, ServiceConfig
 from servers.fleet.spec import FleetError, FleetSpec, ModelSpec, ServiceSpec, Shape
 
 
