@@ -24,7 +24,6 @@ from rich.console import Console
 from orchestrator.compose import CHAINS, connections, probe_all
 from orchestrator.config import RunConfig, validate
 from orchestrator.core.problem import Problem
-from orchestrator.counting import Counting
 from orchestrator.errors import ConfigError
 from orchestrator.evaluation.drawing import Drawn, draw
 from orchestrator.evaluation.evaluate import evaluate
@@ -34,6 +33,7 @@ from orchestrator.evaluation.scoring import Judge, Scorer, Scores
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.jsonlines import JsonLines
 from orchestrator.labelled_chains import ChainSet
+from orchestrator.progress import Counting
 from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms
 from orchestrator.sections import nearest

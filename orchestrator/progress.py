@@ -1,6 +1,7 @@
 """What a person sees while a run is under way: progress, rates and the time left."""
 
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
@@ -15,23 +16,23 @@ from orchestrator.runs.scheduler import Progress
 _FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
 
 
-class LiveProgress:
-    """Shows a run's progress on one line that renews itself, or as a line now and then when the
-    output is a file or pipe. A context manager; ``tick`` is called after every record."""
+class LiveLine(ABC):
+    """A line that renews itself, or one now and then when the output is a file or pipe.
 
-    def __init__(self, progress: Progress, console: Console) -> None:
-        self.progress = progress
+    What ``text`` needs has to be there before this is constructed, which renders once. A context
+    manager; ``tick`` is called after everything that changes it.
+    """
+
+    def __init__(self, console: Console) -> None:
         self.console = console
         self.started = time.monotonic()
         self._next_line = self.started + _FIRST_LINE
-        self._live = (
-            Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
-            if console.is_terminal
-            else None
+        self._live = Live(
+            get_renderable=self._render, console=console, refresh_per_second=4, transient=True
         )
 
     def __enter__(self) -> Self:
-        if self._live is not None:
+        if self.console.is_terminal:
             self._live.start()
         return self
 
@@ -41,34 +42,96 @@ class LiveProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._live.stop()
 
     def tick(self) -> None:
         now = time.monotonic()
-        if self._live is None and now >= self._next_line:
+        if not self.console.is_terminal and now >= self._next_line:
             self._next_line = now + _LINE_EVERY
-            self.console.print(self._text(), soft_wrap=True, highlight=False)
+            self.console.print(self.text(), soft_wrap=True, highlight=False)
 
-    def _text(self) -> str:
-        progress, spent = self.progress, self.progress.spent
-        elapsed = max(1e-3, time.monotonic() - self.started)
+    @property
+    def elapsed(self) -> float:
+        """Seconds, never 0."""
+        return max(1e-3, time.monotonic() - self.started)
+
+    @property
+    @abstractmethod
+    def done(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def total(self) -> int: ...
+
+    @abstractmethod
+    def text(self) -> str: ...
+
+    def below(self) -> str:
+        """What stands under the line on a terminal."""
+        return ""
+
+    def _render(self) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=max(1, self.total), completed=self.done, width=20)
+        grid.add_row(bar, Text(self.text()))
+        if below := self.below():
+            grid.add_row(Text(""), Text(below, style="dim", overflow="ellipsis", no_wrap=True))
+        return grid
+
+
+class LiveProgress(LiveLine):
+    """A run's progress; ``tick`` is called after every record."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self.progress = progress
+        super().__init__(console)
+
+    @property
+    def done(self) -> int:
+        return self.progress.already + self.progress.finished
+
+    @property
+    def total(self) -> int:
+        return self.progress.total
+
+    def text(self) -> str:
+        progress, spent, elapsed = self.progress, self.progress.spent, self.elapsed
         return (
-            f"{progress.already + progress.finished}/{progress.total} problems  "
+            f"{self.done}/{self.total} problems  "
             f"{progress.in_flight} trees in flight  "
             f"{spent.requests / elapsed:,.0f} requests/s  "
             f"{spent.policy_tokens / elapsed:,.0f} policy + {spent.prm_tokens / elapsed:,.0f} PRM "
             f"tokens/s  {_time_left(progress, elapsed)}"
         )
 
-    def _render(self) -> Table:
-        progress = self.progress
-        grid = Table.grid(padding=(0, 1))
-        done = progress.already + progress.finished
-        bar = ProgressBar(total=max(1, progress.total), completed=done, width=20)
-        grid.add_row(bar, Text(self._text()))
-        grid.add_row(Text(""), Text(progress.cell, style="dim", overflow="ellipsis", no_wrap=True))
-        return grid
+    def below(self) -> str:
+        return self.progress.cell
+
+
+class Counting(LiveLine):
+    """How many of ``total`` things called ``what`` are done; ``tick`` is called after each."""
+
+    def __init__(self, what: str, total: int, console: Console) -> None:
+        self.what = what
+        self._done, self._total = 0, total
+        super().__init__(console)
+
+    @property
+    def done(self) -> int:
+        return self._done
+
+    @property
+    def total(self) -> int:
+        return self._total
+
+    def tick(self) -> None:
+        self._done += 1
+        super().tick()
+
+    def text(self) -> str:
+        rate = self.done / self.elapsed
+        left = f"{duration((self.total - self.done) / rate)} left" if self.done else "time unknown"
+        return f"{self.done:,}/{self.total:,} {self.what}  {rate:,.0f}/s  {left}"
 
 
 def _time_left(progress: Progress, elapsed: float) -> str:
