@@ -1,6 +1,6 @@
 """The composition root: from a config to the ports, problems and plan of a run.
 
-Only this module and the command line see every package, the servers among them.
+The modules beside this one may see every package, the servers among them; the packages may not.
 """
 
 import importlib.metadata

@@ -343,7 +343,8 @@ class RunConfig(Section):
 
 def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:
     """An endpoint with what the table knows of its model."""
-    if not isinstance(entry, dict) or (known := entry.get("model", name)) not in models:
+    known = entry.get("model") or name if isinstance(entry, dict) else None
+    if not isinstance(known, str) or known not in models:
         return entry
     try:
         model = ModelConfig.model_validate(models[known])

@@ -37,7 +37,7 @@ from orchestrator.progress import Counting
 from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms
 from orchestrator.sections import nearest
-from orchestrator.serving import Addresses, started_servers
+from orchestrator.serving import Addresses, started_servers, while_served
 
 CHAIN_SAMPLES = 400
 
@@ -186,7 +186,8 @@ class _Work:
             stack.enter_context(_sigterm_as_ctrl_c())
             with LiveFleet(console) as live:
                 addresses = stack.enter_context(started_servers(config, logs, live.show))
-            asyncio.run(self._draw_and_score(config, addresses, console))
+            work = self._draw_and_score(config, addresses, console)
+            asyncio.run(while_served(work, config, addresses))
 
     async def _draw_and_score(
         self, config: RunConfig, addresses: Addresses, console: Console

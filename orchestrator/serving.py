@@ -1,19 +1,24 @@
 """The servers a run needs: found where they are up, started and ended with the run where not."""
 
+import asyncio
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import EndpointConfig, RunConfig
+from orchestrator.core.fanout import fan_out
 from orchestrator.errors import ConfigError, ServerError
 from orchestrator.fleet_config import FleetConfig, ModelConfig
 from orchestrator.sections import nearest
 
 if TYPE_CHECKING:
     from servers.fleet.state import FleetState
+
+
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,42 @@ def _fleet(
                 f"`orchard servers down {fleet.name}`, and run again"
             )
         yield addresses
+
+
+async def while_served(
+    work: Coroutine[Any, Any, None], config: RunConfig, addresses: Addresses
+) -> None:
+    """Do ``work``, whose requests wait for a replica that restarts, as long as there is a fleet.
+
+    Raises ``ServerError`` with the reason where the whole fleet goes.
+    """
+    fleet = config.servers.fleet
+    if fleet is None or not any(address.restarts for address in addresses.values()):
+        await work
+        return
+    done = asyncio.Event()
+
+    async def working() -> None:
+        await work
+        done.set()
+
+    await fan_out([working(), _watch(fleet.name, done)])
+
+
+async def _watch(fleet: str, done: asyncio.Event) -> None:
+    from servers.fleet import launch
+    from servers.fleet.spec import FleetError
+
+    while not done.is_set():
+        if launch.find(fleet) is None:
+            try:
+                launch.follow(fleet)
+            except FleetError as error:
+                raise ServerError(
+                    f"fleet {fleet}: {error}; what is finished is kept, the same command goes on"
+                ) from error
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), _LOOK_EVERY_S)
 
 
 def _last_line(log: Path) -> str:

@@ -18,7 +18,7 @@ from orchestrator.progress import LiveProgress
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
-from orchestrator.serving import Addresses, started_servers
+from orchestrator.serving import Addresses, started_servers, while_served
 
 
 class Stopped(Exception):
@@ -72,7 +72,8 @@ def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) 
                 addresses = stack.enter_context(
                     started_servers(config, store.folder / "logs", live.show)
                 )
-            _until_stopped(_search(config, planned, store, addresses, console))
+            search = _search(config, planned, store, addresses, console)
+            _until_stopped(while_served(search, config, addresses))
     except KeyboardInterrupt:  # while no event loop handles it yet
         raise Stopped from None
     finally:

@@ -81,9 +81,6 @@ async def probe_policy(transport: Transport) -> PolicyAbilities:
     """Try a policy's endpoint with a few hundred tokens. Raises ``EndpointError``."""
     context = await check_served(transport)
     two = await _two_samples(transport)
-    if not two.choices:
-        url = transport.endpoint.urls[0]
-        raise BadResponse(f"{url} returned no choices", url=url)
     again = await _two_samples(transport)
     ids = two.prompt_token_ids if all(c.token_ids for c in two.choices) else None
     by_ids = ids is not None and await _works(_complete(transport, ids))
@@ -162,7 +159,7 @@ async def _gives_logprobs(transport: Transport) -> bool:
         raise
     except EndpointError:
         return False
-    return bool(answer.choices and answer.choices[0].logprobs)
+    return bool(answer.choices[0].logprobs)
 
 
 async def _works(request: Awaitable[object]) -> bool:
@@ -208,7 +205,11 @@ async def _chat(
         logprobs=logprobs,
         top_logprobs=top_logprobs,
     )
-    return await transport.post("/v1/chat/completions", request, ChatResponse)
+    answer = await transport.post("/v1/chat/completions", request, ChatResponse)
+    if not answer.choices:
+        url = transport.endpoint.urls[0]
+        raise BadResponse(f"{url} returned no choices", url=url)
+    return answer
 
 
 def _texts(answer: ChatResponse) -> list[str]:

@@ -188,6 +188,24 @@ def test_a_killed_replica_comes_back_and_the_run_finishes(person: Person) -> Non
     assert restarts == {"small": 1, "judge": 0}
 
 
+def test_a_run_whose_fleet_is_gone_says_so_at_once_and_goes_on_later(person: Person) -> None:
+    path = config(person.home, task={"name": "chains", "problems": 200}, trees=2)
+    records = person.home / "runs" / "run" / "records.jsonl"
+    with person.start("run", path) as process:
+        eventually(lambda: records.exists() and records.stat().st_size > 0, "no record")
+        state = json.loads((person.home / "state/orchard/fleets/accepted/state.json").read_text())
+        os.kill(state["supervisor"], signal.SIGKILL)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err.startswith("orchard: fleet accepted: ") and "was killed" in err
+    assert "what is finished is kept" in err and err.count("\n") == 1
+    assert not marked()
+    kept = len(person.records())
+    assert 0 < kept < 200
+    assert person.orchard("run", path, "--set=task.problems=8").code == 0
+    assert len(person.records()) == max(8, kept)
+
+
 def test_a_model_that_is_not_there_fails_the_fleet_in_one_line(person: Person) -> None:
     path = config(person.home)
     values = yaml.safe_load(path.read_text())

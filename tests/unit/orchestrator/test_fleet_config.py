@@ -60,6 +60,16 @@ def test_a_run_directory_keeps_only_the_models_its_fleet_serves() -> None:
     assert validate(config.dumped(), "again").identity() == config.identity()
 
 
+@pytest.mark.parametrize("model", [None, "acme/other", 7, ["tiny-policy"]])
+def test_a_model_that_is_no_name_of_the_table_is_the_configs_own_matter(model: object) -> None:
+    try:
+        config = run(policies={"tiny-policy": {"model": model, "url": "http://a"}}, servers={})
+    except ConfigError as error:
+        assert "policies.tiny-policy.model" in str(error)
+    else:
+        assert config.policies["tiny-policy"].model == (model or "acme/tiny")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -98,6 +98,11 @@ def strict(asked: Any) -> Any:
     return 400 if any(map(unknown.search, asked)) else starts_over(asked)
 
 
+def only_several(asked: Any) -> Any:
+    """Answers two samples and never one."""
+    return vllm(asked) if asked.get("n") else {"choices": []}
+
+
 def completing(asked: Any) -> Any:
     return {"choices": [{"index": 0, "text": " x"}]}
 
@@ -192,8 +197,9 @@ async def test_a_policy_that_ignores_seeds_or_repeats_itself_is_found_out() -> N
 
 
 async def test_no_choices_at_all_is_a_bad_response_and_a_dead_server_an_error() -> None:
-    with pytest.raises(BadResponse, match="no choices"):
-        await probe_policy(Server(lambda asked: {"choices": []}, without))
+    for silent in (lambda asked: {"choices": []}, only_several):
+        with pytest.raises(BadResponse, match="no choices"):
+            await probe_policy(Server(silent, without))
     with pytest.raises(EndpointUnavailable):
         await probe_policy(Server(lambda asked: 503, without))
 
