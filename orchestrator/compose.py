@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator import __version__
-from orchestrator.config import EndpointConfig, PolicyConfig, PRMConfig, RunConfig
+from orchestrator.config import RunConfig
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy
 from orchestrator.core.problem import Problem
+from orchestrator.endpoint_config import EndpointConfig, PolicyConfig, PRMConfig
 from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (

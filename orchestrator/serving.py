@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import EndpointConfig, RunConfig
+from orchestrator.config import RunConfig
 from orchestrator.core.fanout import fan_out
+from orchestrator.endpoint_config import EndpointConfig
 from orchestrator.errors import ConfigError, ServerError
 from orchestrator.fleet_config import FleetConfig, ModelConfig
 from orchestrator.sections import nearest

@@ -1,13 +1,29 @@
 """Nodes of a search tree: immutable values that know the way from the root to themselves."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
 Finish = Literal["stop", "length", "overflow", "depth", "dead_end"]
 """Why a path ended: the model stopped, ran out of tokens or of context, reached the greatest
 depth, or offered no usable next step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Which search a node belongs to, for those who choose among the requests of many.
+
+    ``run`` names the evaluation job, ``number`` counts its trees as they were begun, ``deadline``
+    (by ``time.monotonic``, seconds) is when an answer is due. ``key`` is the tree's own name, the
+    same in every process: what was paid for is remembered under it.
+    """
+
+    key: str = ""
+    run: str = ""
+    number: int = 0
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +39,7 @@ class Node:
     sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share.
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing.
+    ``tree`` says whose node it is, and is no part of the state.
     """
 
     question: str
@@ -38,6 +55,7 @@ class Node:
     cached_tokens: int = 0
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
+    tree: Tree = field(default=Tree(), compare=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -74,6 +92,7 @@ class Node:
             step_tokens=step_tokens,
             prompt_tokens=prompt_tokens,
             cached_tokens=cached_tokens,
+            tree=self.tree,
         )
 
     def fork(self, index: int) -> "Node":
@@ -98,6 +117,7 @@ class Node:
             cached_tokens=self.cached_tokens,
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
+            tree=self.tree,
         )
 
     def ended(self, finish: Finish) -> "Node":
@@ -117,6 +137,6 @@ def derive_seed(seed: int, *keys: int | str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 
-def root(question: str, *, seed: int, problem_id: str) -> Node:
+def root(question: str, *, seed: int, problem_id: str, tree: Tree = Tree()) -> Node:
     """The root of a problem's tree."""
-    return Node(question=question, seed=derive_seed(seed, problem_id))
+    return Node(question=question, seed=derive_seed(seed, problem_id), tree=tree)

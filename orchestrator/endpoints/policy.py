@@ -166,7 +166,7 @@ class TokenPolicy(HttpPolicy):
                 "/v1/chat/completions",
                 self._chat(node, n, sampling, most, token_ids=True),
                 ChatResponse,
-                affinity=node.question,
+                node=node,
             )
             ids = chat.prompt_token_ids
             if ids is None:
@@ -180,7 +180,7 @@ class TokenPolicy(HttpPolicy):
                 **self._common(node, n, sampling, most),  # type: ignore[arg-type]
             ),
             CompletionResponse,
-            affinity=node.question,
+            node=node,
         )
         return self._children(
             node, n, sampling, completion.choices, completion.usage, node.token_ids
@@ -195,7 +195,7 @@ class ChatPolicy(HttpPolicy):
             "/v1/chat/completions",
             self._chat(node, n, sampling, most, token_ids=False),
             ChatResponse,
-            affinity=node.question,
+            node=node,
         )
         return self._children(node, n, sampling, chat.choices, chat.usage, None)
 

@@ -1,9 +1,4 @@
-"""Requests to self-hosted endpoints: aiohttp and msgspec, nothing in between.
-
-The openai SDK's default transport costs 70 times the client CPU a request and cannot hold a
-thousand requests in flight; aiohttp closes its connection as soon as the waiting task is
-cancelled, which is what makes a server stop working on an answer nobody wants.
-"""
+"""Requests to one endpoint: encoded, sent to one of its replicas, retried, decoded."""
 
 import asyncio
 import zlib
@@ -11,10 +6,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
 
-import aiohttp
 import msgspec
 
+from orchestrator.core.tree import Node
 from orchestrator.endpoints.retry import RetryPolicy, with_retries
+from orchestrator.endpoints.sending import AiohttpSender, Sender
 from orchestrator.endpoints.wire import ErrorResponse, ModelList, encode
 from orchestrator.errors import (
     BadResponse,
@@ -54,23 +50,15 @@ class Endpoint:
 class Transport:
     """Sends requests to one endpoint. An async context manager that owns its connections."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, sender: Sender | None = None) -> None:
         self.endpoint = endpoint
+        self._sender = sender or AiohttpSender(api_key=endpoint.api_key, timeout=endpoint.timeout)
         self._bases = endpoint.bases
         self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
         self._slots = asyncio.Semaphore(endpoint.concurrency)
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        headers = {"Content-Type": "application/json"}
-        if self.endpoint.api_key:
-            headers["Authorization"] = f"Bearer {self.endpoint.api_key}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout, sock_connect=10),
-            headers=headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        await self._sender.__aenter__()
         return self
 
     async def __aexit__(
@@ -79,8 +67,7 @@ class Transport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._sender.__aexit__(kind, error, trace)
 
     def base_for(self, affinity: str, failures: int = 0) -> str:
         """The replica that serves all requests of one affinity, a tree's question for instance:
@@ -90,14 +77,18 @@ class Transport:
         return self._bases[(zlib.crc32(affinity.encode()) + failures) % len(self._bases)]
 
     async def post(
-        self, path: str, payload: msgspec.Struct, answer: type[T], *, affinity: str = ""
+        self, path: str, payload: msgspec.Struct, answer: type[T], *, node: Node | None = None
     ) -> T:
         """POST ``payload`` and decode the answer as ``answer``; failures are retried.
+
+        ``node`` is what the request is for: its question says which replica holds its prefix, its
+        tree whose turn it is.
 
         Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, and
         ``EndpointRefused`` or ``ContextOverflow`` at once.
         """
         body = encode(payload)
+        affinity = node.question if node is not None else ""
         failures = -1
 
         async def attempt() -> T:
@@ -122,38 +113,16 @@ class Transport:
         return await self.get(base, "/v1/models", ModelList)
 
     async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
-        if self._session is None:
-            raise RuntimeError("a Transport is used inside `async with`")
-        try:
-            async with self._session.request(method, url, data=body) as response:
-                content = await response.read()
-                if response.status == 200:
-                    return content
-                raise refusal(
-                    response.status,
-                    content,
-                    url=url,
-                    model=self.endpoint.model,
-                    retry_after=response.headers.get("Retry-After"),
-                )
-        except TimeoutError as error:
-            raise EndpointUnavailable(
-                f"{url} did not answer within {self.endpoint.timeout:g} s", url=url
-            ) from error
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise EndpointRefused(
-                f"{url!r} is not a URL: write it as http://host:port or https://host", url=url
-            ) from error
-        except aiohttp.ClientConnectorError as error:
-            raise EndpointUnavailable(
-                f"nothing answers at {url} ({_reason(error.os_error)}): is the server running, and "
-                "the port right?",
-                url=url,
-            ) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise EndpointUnavailable(
-                f"{url} broke off the connection ({error})", url=url
-            ) from error
+        answer = await self._sender.send(method, url, body)
+        if answer.status == 200:
+            return answer.content
+        raise refusal(
+            answer.status,
+            answer.content,
+            url=url,
+            model=self.endpoint.model,
+            retry_after=answer.headers.get("Retry-After"),
+        )
 
     def _decode(self, content: bytes, answer: type[T], url: str) -> T:
         decoder = self._decoders.get(answer)
@@ -172,13 +141,6 @@ class Transport:
                 f"{answered!r}: name the model it serves",
                 url=url,
             )
-
-
-def _reason(error: OSError) -> str:
-    # asyncio puts its own words and the address, which the URL holds already, in place of these
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    return error.strerror or str(error)
 
 
 def _what_it_is(content: bytes) -> str:

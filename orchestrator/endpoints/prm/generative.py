@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import derive_seed
+from orchestrator.core.tree import Node, derive_seed
 from orchestrator.endpoints.prm.base import HttpPRM
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
@@ -58,7 +58,7 @@ class GenerativePRM(HttpPRM):
         self,
         messages: Messages,
         *,
-        question: str,
+        node: Node,
         steps: Sequence[str],
         stop: list[str] | None = None,
         continued: bool = False,
@@ -67,10 +67,10 @@ class GenerativePRM(HttpPRM):
 
         The seed depends on what is verified alone. Raises ``EndpointError``.
         """
-        seed = derive_seed(0, question, *steps) if self.asks_together else None
+        seed = derive_seed(0, node.question, *steps) if self.asks_together else None
         together = self.samples if self.asks_together else 1
         answers = await fan_out(
-            self._ask(messages, together, seed, stop, continued, question)
+            self._ask(messages, together, seed, stop, continued, node)
             for _ in range(self.samples // together)
         )
         choices = [choice for answer in answers for choice in answer.choices]
@@ -89,7 +89,7 @@ class GenerativePRM(HttpPRM):
         seed: int | None,
         stop: list[str] | None,
         continued: bool,
-        affinity: str,
+        node: Node,
     ) -> ChatResponse:
         warmth = self.warmth if self.samples > 1 else 0.0
         request = ChatRequest(
@@ -104,18 +104,16 @@ class GenerativePRM(HttpPRM):
             continue_final_message=continued,
         )
         try:
-            return await self._post(request, affinity)
+            return await self._post(request, node)
         except ContextOverflow:
             if request.max_tokens is None:
                 raise
             # Servers refuse a bound that the context cannot hold; without one they fill it.
             request.max_tokens = None
-            return await self._post(request, affinity)
+            return await self._post(request, node)
 
-    async def _post(self, request: ChatRequest, affinity: str) -> ChatResponse:
-        return await self.transport.post(
-            "/v1/chat/completions", request, ChatResponse, affinity=affinity
-        )
+    async def _post(self, request: ChatRequest, node: Node) -> ChatResponse:
+        return await self.transport.post("/v1/chat/completions", request, ChatResponse, node=node)
 
     def _no_vote(self, found: Verifications) -> BadResponse:
         """The error of a solution none of whose verifications has a vote."""

@@ -55,7 +55,7 @@ class GenPRM(GenerativePRM):
                 opening = {"role": "assistant", "content": OPENING.format(i=i)}
                 found = await self._verify(
                     [*messages, opening],
-                    question=node.question,
+                    node=node,
                     steps=node.steps[:i],
                     stop=[END],
                     continued=True,

@@ -42,7 +42,7 @@ class JudgePRM(GenerativePRM):
 
     async def _read_one(self, node: Node) -> Reading:
         message = {"role": "user", "content": render(node.question, node.steps)}
-        found = await self._verify([message], question=node.question, steps=node.steps)
+        found = await self._verify([message], node=node, steps=node.steps)
         read = [verdicts(text, len(node.steps)) for text in found.texts]
         votes = [vote for vote in read if vote is not None]
         if not votes:

@@ -49,9 +49,7 @@ class OutcomePRM(HttpPRM):
         self, request: PoolingRequest | PoolingChatRequest, node: Node
     ) -> PoolingResponse:
         with naming_nan(self.url):
-            return await self.transport.post(
-                "/pooling", request, PoolingResponse, affinity=node.question
-            )
+            return await self.transport.post("/pooling", request, PoolingResponse, node=node)
 
     def _readings(self, answer: PoolingResponse, nodes: Sequence[Node]) -> list[Reading]:
         found = {item.index: item.data for item in answer.data}

@@ -28,7 +28,7 @@ async def read_tags(
     Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
     """
     texts = [render(node.question, node.steps) for node in nodes]
-    answer = await _post(transport, nodes[0].question, texts)
+    answer = await _post(transport, nodes[0], texts)
     url = transport.endpoint.urls[0]
     readings = []
     for node, rows, (tokens, cached) in _by_solution(answer, nodes):
@@ -56,7 +56,7 @@ async def read_tokens(
     Raises ``BadResponse`` where the rows are not one a token, and other ``EndpointError``.
     """
     inputs = [[token for piece in each for token in piece] for each in pieces]
-    answer = await _post(transport, nodes[0].question, inputs)
+    answer = await _post(transport, nodes[0], inputs)
     url = transport.endpoint.urls[0]
     readings = []
     for ids, each, (_, rows, (tokens, cached)) in zip(
@@ -78,11 +78,11 @@ async def read_tokens(
 
 
 async def _post(
-    transport: Transport, affinity: str, inputs: Sequence[str] | Sequence[list[int]]
+    transport: Transport, node: Node, inputs: Sequence[str] | Sequence[list[int]]
 ) -> PoolingResponse:
     request = PoolingRequest(model=transport.endpoint.model, input=inputs)
     with naming_nan(transport.endpoint.urls[0]):
-        return await transport.post("/pooling", request, PoolingResponse, affinity=affinity)
+        return await transport.post("/pooling", request, PoolingResponse, node=node)
 
 
 def _by_solution(

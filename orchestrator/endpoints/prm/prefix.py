@@ -49,18 +49,17 @@ class PrefixRoute:
         from the start. Raises ``BadResponse`` where a prefix has no such probability, and other
         ``EndpointError``.
         """
-        question = nodes[0].question
-        longest = iter(await self._ask([each[-1] for each in prefixes if each], question))
-        others = iter(await self._ask([text for each in prefixes for text in each[:-1]], question))
+        longest = iter(await self._ask([each[-1] for each in prefixes if each], nodes[0]))
+        others = iter(await self._ask([text for each in prefixes for text in each[:-1]], nodes[0]))
         return [
             _joined([*(next(others) for _ in each[:-1]), *(next(longest) for _ in each[-1:])])
             for each in prefixes
         ]
 
-    async def _ask(self, texts: Sequence[str], affinity: str) -> list[Reading]:
-        return await fan_out(self._ask_one(text, affinity) for text in texts)
+    async def _ask(self, texts: Sequence[str], node: Node) -> list[Reading]:
+        return await fan_out(self._ask_one(text, node) for text in texts)
 
-    async def _ask_one(self, text: str, affinity: str) -> Reading:
+    async def _ask_one(self, text: str, node: Node) -> Reading:
         request = NextTokenRequest(
             model=self.transport.endpoint.model,
             prompt=text,
@@ -70,7 +69,7 @@ class PrefixRoute:
         )
         with naming_nan(self.transport.endpoint.urls[0]):
             answer = await self.transport.post(
-                "/v1/completions", request, NextTokenResponse, affinity=affinity
+                "/v1/completions", request, NextTokenResponse, node=node
             )
         return Reading(
             scores=[self._chance(answer)],

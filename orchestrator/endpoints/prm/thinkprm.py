@@ -48,7 +48,7 @@ class ThinkPRM(GenerativePRM):
         message = {"role": "user", "content": render(node.question, node.steps)}
         found = await self._verify(
             [message],
-            question=node.question,
+            node=node,
             steps=node.steps,
             stop=["</think>", f"Step {len(node.steps) + 1}:"],
         )

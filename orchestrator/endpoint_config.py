@@ -1,0 +1,93 @@
+"""Where models are served, as a config says it."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
+from orchestrator.endpoints.transport import Endpoint
+from orchestrator.errors import ConfigError
+from orchestrator.reading import as_list
+from orchestrator.sections import Section, nearest, one_of
+from orchestrator.tasks.prompts import PROMPTS
+
+
+class EndpointConfig(Section):
+    """Where a model is served. ``url`` may list replicas."""
+
+    url: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    model: str | None = None
+    api_key_env: str | None = None
+    parameters: int | None = Field(None, ge=1)
+    timeout: float = Field(600.0, gt=0)
+    concurrency: int = Field(512, ge=1)
+
+    def endpoint(self, name: str, urls: Sequence[str] = (), api_key: str | None = None) -> Endpoint:
+        """The endpoint to talk to; ``urls`` and ``api_key`` are those of servers of this run.
+
+        Raises ``ConfigError`` where there is no URL, or the key's variable is not set.
+        """
+        if not (self.url or urls):
+            raise ConfigError(
+                f"{name} has no `url`, and no server is started for it: give it one, or let "
+                "`servers: {tiny: {}}` serve the embedded models, or `servers: {fleet: …}` others"
+            )
+        key = None if self.url else api_key
+        if self.api_key_env is not None:
+            key = os.environ.get(self.api_key_env, "").strip()
+            if not key:
+                raise ConfigError(f"{name} needs its API key: set ${self.api_key_env}")
+        return Endpoint(
+            urls=self.url or tuple(urls),
+            model=self.model or name,
+            api_key=key,
+            timeout=self.timeout,
+            concurrency=self.concurrency,
+        )
+
+
+class PolicyConfig(EndpointConfig):
+    """A policy: its prompt family, and how its server lets a solution be continued.
+
+    ``continuation`` "auto" asks the server: by token ids where it returns them, else by an open
+    chat message.
+    """
+
+    prompt: Annotated[str, one_of("prompt family", list(PROMPTS))] = "qwen"
+    continuation: Literal["auto", "tokens", "chat"] = "auto"
+
+
+class PRMConfig(EndpointConfig):
+    """A process reward model and its family."""
+
+    family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES))]
+    running_minimum: bool = False
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _fit_the_family(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        family = PRM_FAMILIES.get(info.data.get("family", ""))
+        if family is None:  # said of the family itself
+            return options
+        types = get_type_hints(family)
+        shared = {field.name for field in dataclasses.fields(HttpPRM)}
+        known = [f.name for f in dataclasses.fields(family) if f.init and f.name not in shared]
+        for key, value in options.items():
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}: {nearest(key, known)}")
+            try:
+                TypeAdapter(types[key]).validate_python(value, strict=True)
+            except ValidationError as error:
+                raise ValueError(f"{key}: {error.errors()[0]['msg']}") from None
+        return options
