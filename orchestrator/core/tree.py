@@ -32,8 +32,9 @@ class Node:
 
     ``path`` holds the child's index at every level; together with the root's seed it determines
     ``seed``, so that a node's randomness never depends on when it was reached.
-    ``token_ids`` is the prompt and the text so far as the policy's own tokens, where known: the
-    policy then continues from them and never tokenises a text twice.
+    ``token_ids`` is the prompt and the text so far as the policy's own tokens, where known, in one
+    part a sample: the policy then continues from them and never tokenises a text twice. Parts are
+    the policy's to read, and siblings share those of their parent.
     ``scores`` holds one PRM score a step, in 0..1.
     ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
     sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share.
@@ -46,7 +47,7 @@ class Node:
     seed: int
     path: tuple[int, ...] = ()
     steps: tuple[str, ...] = ()
-    token_ids: tuple[int, ...] | None = None
+    token_ids: tuple[bytes, ...] | None = None
     finish: Finish | None = None
     scores: tuple[float, ...] = ()
     tokens: int = 0
@@ -71,7 +72,7 @@ class Node:
         steps: tuple[str, ...],
         *,
         finish: Finish | None = None,
-        token_ids: tuple[int, ...] | None = None,
+        token_ids: tuple[bytes, ...] | None = None,
         step_tokens: int = 0,
         prompt_tokens: int = 0,
         cached_tokens: int = 0,

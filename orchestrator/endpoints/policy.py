@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.tree import Finish, Node, derive_seed, split_steps
@@ -22,6 +24,9 @@ from orchestrator.endpoints.wire import (
     CompletionRequest,
     CompletionResponse,
     Usage,
+    token_count,
+    token_list,
+    token_part,
 )
 from orchestrator.errors import BadResponse, ContextOverflow
 
@@ -89,7 +94,7 @@ class HttpPolicy(ABC):
         sampling: Sampling,
         choices: Sequence[ChatChoice | CompletionChoice],
         usage: Usage,
-        prompt_ids: tuple[int, ...] | None,
+        prompt_ids: tuple[bytes, ...] | None,
     ) -> list[Node]:
         url = self.transport.endpoint.urls[0]
         choices = sorted(choices, key=lambda choice: choice.index)
@@ -99,11 +104,12 @@ class HttpPolicy(ABC):
             )
         if [choice.index for choice in choices] != list(range(n)):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
-        if prompt_ids is not None and any(choice.token_ids is None for choice in choices):
-            raise self._without_token_ids()
         share, rest = divmod(usage.completion_tokens, n)
         children = []
         for choice in choices:
+            ids = self._part(choice.token_ids)
+            if prompt_ids is not None and ids is None:
+                raise self._without_token_ids()
             text = (
                 choice.text
                 if isinstance(choice, CompletionChoice)
@@ -118,21 +124,22 @@ class HttpPolicy(ABC):
                     choice.index,
                     split_steps(text, self.separator) if whole else (text,),
                     finish=finish,
-                    token_ids=(
-                        (*prompt_ids, *choice.token_ids)
-                        if prompt_ids is not None and choice.token_ids is not None
-                        else None
-                    ),
+                    token_ids=None if prompt_ids is None or ids is None else (*prompt_ids, ids),
                     step_tokens=(
-                        share + (choice.index < rest)
-                        if choice.token_ids is None
-                        else len(choice.token_ids)
+                        share + (choice.index < rest) if ids is None else token_count(ids)
                     ),
                     prompt_tokens=usage.prompt_tokens,
                     cached_tokens=usage.cached_tokens,
                 )
             )
         return children
+
+    def _part(self, listed: msgspec.Raw) -> bytes | None:
+        try:
+            return token_part(listed)
+        except ValueError as error:
+            url = self.transport.endpoint.urls[0]
+            raise BadResponse(f"{url} answers {error}", url=url) from None
 
     def _without_token_ids(self) -> BadResponse:
         url = self.transport.endpoint.urls[0]
@@ -168,14 +175,14 @@ class TokenPolicy(HttpPolicy):
                 ChatResponse,
                 node=node,
             )
-            ids = chat.prompt_token_ids
+            ids = self._part(chat.prompt_token_ids)
             if ids is None:
                 raise self._without_token_ids()
-            return self._children(node, n, sampling, chat.choices, chat.usage, tuple(ids))
+            return self._children(node, n, sampling, chat.choices, chat.usage, (ids,))
         completion = await self.transport.post(
             "/v1/completions",
             CompletionRequest(
-                prompt=node.token_ids,
+                prompt=token_list(node.token_ids),
                 return_token_ids=True,
                 **self._common(node, n, sampling, most),  # type: ignore[arg-type]
             ),

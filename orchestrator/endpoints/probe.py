@@ -10,6 +10,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from orchestrator.core.tree import root
 from orchestrator.endpoints.prm import HttpPRM
 from orchestrator.endpoints.transport import Transport
@@ -18,6 +20,7 @@ from orchestrator.endpoints.wire import (
     ChatResponse,
     CompletionRequest,
     CompletionResponse,
+    is_listed,
 )
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 
@@ -82,13 +85,13 @@ async def probe_policy(transport: Transport) -> PolicyAbilities:
     context = await check_served(transport)
     two = await _two_samples(transport)
     again = await _two_samples(transport)
-    ids = two.prompt_token_ids if all(c.token_ids for c in two.choices) else None
-    by_ids = ids is not None and await _works(_complete(transport, ids))
+    gives_ids = all(map(is_listed, (two.prompt_token_ids, *(c.token_ids for c in two.choices))))
+    by_ids = gives_ids and await _works(_complete(transport, two.prompt_token_ids))
     by_chat = by_ids or await _continues_chat(transport)
     return PolicyAbilities(
         context=context,
         completions=by_ids or await _works(_complete(transport, "1 2 3")),
-        token_ids=ids is not None,
+        token_ids=gives_ids,
         continuation="tokens" if by_ids else "chat" if by_chat else None,
         n=len(two.choices) == 2,
         samples_differ=len(set(_texts(two))) == len(two.choices),
@@ -172,7 +175,7 @@ async def _works(request: Awaitable[object]) -> bool:
     return True
 
 
-async def _complete(transport: Transport, prompt: str | list[int]) -> CompletionResponse:
+async def _complete(transport: Transport, prompt: str | msgspec.Raw) -> CompletionResponse:
     request = CompletionRequest(model=transport.endpoint.model, prompt=prompt, max_tokens=1)
     return await transport.post("/v1/completions", request, CompletionResponse)
 

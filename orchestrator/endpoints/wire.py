@@ -27,7 +27,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 class CompletionRequest(Request, kw_only=True, omit_defaults=True):
     """``max_tokens`` null is all the room there is; left out, the API takes it for 16."""
 
-    prompt: str | list[int] | tuple[int, ...]
+    prompt: str | msgspec.Raw
     max_tokens: int | None = 16
 
 
@@ -93,8 +93,8 @@ class CompletionChoice(msgspec.Struct):
     text: str
     finish_reason: str | None = None
     stop_reason: int | str | None = None
-    token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
+    token_ids: msgspec.Raw = msgspec.Raw()
+    prompt_token_ids: msgspec.Raw = msgspec.Raw()
 
 
 class CompletionResponse(msgspec.Struct):
@@ -115,7 +115,7 @@ class ChatChoice(msgspec.Struct):
     finish_reason: str | None = None
     stop_reason: int | str | None = None
     matched_stop: int | str | None = None
-    token_ids: list[int] | None = None
+    token_ids: msgspec.Raw = msgspec.Raw()
     logprobs: Any = None
 
 
@@ -123,7 +123,7 @@ class ChatResponse(msgspec.Struct):
     model: str
     choices: list[ChatChoice]
     usage: Usage = msgspec.field(default_factory=Usage)
-    prompt_token_ids: list[int] | None = None
+    prompt_token_ids: msgspec.Raw = msgspec.Raw()
 
 
 class NextTokenLogprobs(msgspec.Struct):
@@ -181,6 +181,34 @@ class ErrorDetail(msgspec.Struct):
 
 class ErrorResponse(msgspec.Struct):
     error: ErrorDetail | str
+
+
+def is_listed(listed: msgspec.Raw) -> bool:
+    """Whether a server gave the list, rather than null or nothing."""
+    return bytes(listed) not in (b"", b"null")
+
+
+def token_part(listed: msgspec.Raw) -> bytes | None:
+    """The numbers of a JSON list of token ids as they stand, ``b"12,7,9"``; None for null.
+
+    Token ids only go back to the server that sent them, so they are never made into numbers, which
+    took nearly half of the client's memory. Raises ``ValueError`` where it is no such list.
+    """
+    if not is_listed(listed):
+        return None
+    text = bytes(listed).translate(None, b" \t\r\n")
+    if text[:1] + text[-1:] != b"[]" or text[1:-1].translate(None, b"0123456789,"):
+        raise ValueError("token_ids that are no list of numbers")
+    return text[1:-1]
+
+
+def token_list(parts: Sequence[bytes]) -> msgspec.Raw:
+    """The JSON list of the token ids of all ``parts``, one after the other."""
+    return msgspec.Raw(b"[" + b",".join(filter(None, parts)) + b"]")
+
+
+def token_count(part: bytes) -> int:
+    return part.count(b",") + 1 if part else 0
 
 
 encode = msgspec.json.Encoder().encode

@@ -10,7 +10,7 @@ def start(seed: int = 7, problem: str = "p") -> Node:
 
 
 def test_a_seed_depends_on_the_path_and_the_root_seed_alone() -> None:
-    rich = start().child(0, ("one\n\n",), step_tokens=3, token_ids=(1, 2)).scored([0.5])
+    rich = start().child(0, ("one\n\n",), step_tokens=3, token_ids=(b"1,2",)).scored([0.5])
     poor = start().child(0, ("another\n\n",))
     assert rich.child(2, ("x",)).seed == poor.child(2, ("y",)).seed
 
@@ -52,7 +52,7 @@ def test_a_child_goes_one_sample_on_and_keeps_what_its_parent_knew() -> None:
 
 
 def test_a_fork_is_the_same_state_elsewhere() -> None:
-    node = start().child(0, ("a",), token_ids=(5,), step_tokens=1)
+    node = start().child(0, ("a",), token_ids=(b"5",), step_tokens=1)
     fork = node.fork(3)
     assert (fork.steps, fork.token_ids, fork.tokens) == (node.steps, node.token_ids, node.tokens)
     assert fork.path == (0, 3)

@@ -10,11 +10,16 @@ from orchestrator.endpoints.wire import (
     CompletionResponse,
     PoolingResponse,
     encode,
+    token_count,
+    token_list,
+    token_part,
 )
 
 
 def test_a_request_says_only_what_differs_from_the_apis_defaults() -> None:
-    request = CompletionRequest(model="m", prompt=(1, 2), n=4, temperature=0.7, seed=5)
+    request = CompletionRequest(
+        model="m", prompt=token_list([b"1", b"", b"2"]), n=4, temperature=0.7, seed=5
+    )
     assert json.loads(encode(request)) == {
         "model": "m", "prompt": [1, 2], "n": 4, "temperature": 0.7, "seed": 5,
     }  # fmt: skip
@@ -25,7 +30,7 @@ def test_a_greedy_temperature_is_said() -> None:
 
 
 def test_all_the_room_there_is_is_null_to_completions_and_left_out_to_chat() -> None:
-    completion = CompletionRequest(model="m", prompt=(), max_tokens=None)
+    completion = CompletionRequest(model="m", prompt="", max_tokens=None)
     assert json.loads(encode(completion))["max_tokens"] is None
     assert b"max_tokens" not in encode(ChatRequest(model="m", messages=[], max_tokens=None))
 
@@ -42,8 +47,11 @@ def test_an_answer_of_vllm_is_read_with_its_token_ids_and_cache() -> None:
         "prompt_token_ids": [1, 2, 3],
     }  # fmt: skip
     read = msgspec.json.decode(json.dumps(answer), type=ChatResponse)
-    assert (read.choices[0].message.content, read.choices[0].token_ids) == ("hi", [7, 8])
-    assert (read.prompt_token_ids, read.usage.cached_tokens) == ([1, 2, 3], 4)
+    assert (read.choices[0].message.content, token_part(read.choices[0].token_ids)) == (
+        "hi",
+        b"7,8",
+    )
+    assert (token_part(read.prompt_token_ids), read.usage.cached_tokens) == (b"1,2,3", 4)
 
 
 @pytest.mark.parametrize("details", [None, {}, {"cached_tokens": None}])
@@ -65,3 +73,23 @@ def test_a_server_need_not_tell_of_its_cache_nor_of_its_usage(details: object) -
 def test_an_answer_without_what_was_asked_for_fails_where_it_is_read(answer: str) -> None:
     with pytest.raises(msgspec.MsgspecError):
         msgspec.json.decode(answer, type=PoolingResponse)
+
+
+@pytest.mark.parametrize(
+    ("listed", "part", "count"),
+    [(b"[7, 8]", b"7,8", 2), (b"[\n 5\n]", b"5", 1), (b"[]", b"", 0)],
+)
+def test_token_ids_are_kept_as_they_stand(listed: bytes, part: bytes, count: int) -> None:
+    assert token_part(msgspec.Raw(listed)) == part
+    assert token_count(part) == count
+
+
+@pytest.mark.parametrize("listed", [b"", b"null"])
+def test_token_ids_left_out_are_none(listed: bytes) -> None:
+    assert token_part(msgspec.Raw(listed)) is None
+
+
+@pytest.mark.parametrize("listed", [b'["a"]', b"7", b"{}", b"[[1]]", b"[1.5]", b'"[1]"'])
+def test_what_is_no_list_of_token_ids_is_said(listed: bytes) -> None:
+    with pytest.raises(ValueError, match="no list of numbers"):
+        token_part(msgspec.Raw(listed))
