@@ -37,6 +37,15 @@ SetOption = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run directory; an existing one is continued.")
 ]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost", metavar="USD", help="Stop cleanly when so much is paid; it resumes."
+    ),
+]
+PricesOption = Annotated[
+    Path | None, typer.Option("--prices", help="Prices per million tokens, as configs/prices.yaml.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -81,6 +90,8 @@ def demo(
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML config, e.g. configs/demo.yaml.")],
     overrides: SetOption = None,
+    max_cost: MaxCostOption = None,
+    prices: PricesOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,10 +99,13 @@ def run(
 
     A run that was stopped, or a directory that already holds some of it, goes on where it was.
     """
+    overrides = list(overrides or [])
+    overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
+    overrides += [f"prices={prices}"] if prices is not None else []
     command = shlex.join(
-        ["orchard", "run", str(config), *(f"--set={override}" for override in overrides or [])]
+        ["orchard", "run", str(config), *(f"--set={override}" for override in overrides)]
     )
-    _execute(config, overrides or [], out or Path("runs") / config.stem, as_json, command)
+    _execute(config, overrides, out or Path("runs") / config.stem, as_json, command)
 
 
 @app.command()

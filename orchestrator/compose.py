@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestrator import __version__
 from orchestrator.config import RunConfig
+from orchestrator.core.budget import Bill, Price
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy
 from orchestrator.core.problem import Problem
@@ -30,8 +31,11 @@ from orchestrator.endpoints.probe import (
 from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Transport
 from orchestrator.errors import ConfigError, EndpointError
+from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
+from orchestrator.sections import nearest
 from orchestrator.serving import NOWHERE, Addresses
 from orchestrator.strategies.settings import Stepwise
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
@@ -67,11 +71,50 @@ def problems(config: RunConfig) -> list[Problem]:
     return load(source, {**NAMED, CHAINS: generated})
 
 
+def prices(config: RunConfig) -> dict[str, Price]:
+    """What each policy and PRM charges, by its name, of those that have a price.
+
+    Raises ``ConfigError`` where a price is not in the table, or a limit of the cost could not be
+    kept because what a hosted model charges is unknown.
+    """
+    table = read_prices(config.prices or shipped_config("prices.yaml"))
+    found = {}
+    for name, endpoint in (config.policies | config.prms).items():
+        if isinstance(endpoint.price, PriceConfig):
+            price: Price | None = endpoint.price.price()
+        elif endpoint.price is not None:
+            price = table.of(endpoint.price)
+            if price is None:
+                raise ConfigError(
+                    f"{name}: no price is named {endpoint.price!r}: "
+                    f"{nearest(endpoint.price, list(table.models))}"
+                )
+        else:
+            price = table.of(endpoint.model or name)
+        if price is not None:
+            found[name] = price
+    if config.budget.cost is not None or config.problem_budget.cost is not None:
+        unknown = unpriced(config, found)
+        if unknown or not found:
+            raise ConfigError(
+                "a limit of the cost cannot be kept: "
+                + (f"{unknown[0]} has no price" if unknown else "no model of this run has a price")
+                + "; write `price: {input: …, output: …}` (USD per million tokens) beside its model"
+            )
+    return found
+
+
+def unpriced(config: RunConfig, found: Mapping[str, Price]) -> list[str]:
+    """The hosted policies and PRMs that no price is known of."""
+    named = (config.policies | config.prms).items()
+    return [name for name, endpoint in named if endpoint.hosted and name not in found]
+
+
 def plan(config: RunConfig) -> Plan:
     """What is to be run. Raises ``ConfigError`` or ``TaskError``."""
     return Plan(
         problems=problems(config),
-        cells=config.build_cells(),
+        cells=config.build_cells(prices(config)),
         seed=config.seed,
         trees=config.trees,
         limits=config.budget.limits(),
@@ -195,14 +238,28 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
 
 
 @asynccontextmanager
-async def open_ports(config: RunConfig, addresses: Addresses, found: Found) -> AsyncIterator[Ports]:
-    """The ports of a run, over HTTP. Raises ``ConfigError``."""
+async def open_ports(
+    config: RunConfig, addresses: Addresses, found: Found, *, paid: float = 0.0
+) -> AsyncIterator[Ports]:
+    """The ports of a run, over HTTP; it has ``paid`` so many USD before. Raises ``ConfigError``."""
+    charged, bill = prices(config), Bill(config.budget.cost, paid)
     async with connections(config, addresses, found) as opened, MathGrader() as grader:
         yield Ports(
-            policies={c.name: c.policy for c in opened if c.policy is not None},
-            prms={c.name: c.prm for c in opened if c.prm is not None},
+            policies={
+                c.name: BilledPolicy(c.policy, charged[c.name], bill)
+                if c.name in charged
+                else c.policy
+                for c in opened
+                if c.policy is not None
+            },
+            prms={
+                c.name: BilledPRM(c.prm, charged[c.name], bill) if c.name in charged else c.prm
+                for c in opened
+                if c.prm is not None
+            },
             grader=grader,
             soundness=_chain_is_sound if config.task.name == CHAINS else None,
+            bill=bill,
         )
 
 

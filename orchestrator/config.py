@@ -6,8 +6,9 @@ it names the environment variable that holds them (``api_key_env``).
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,16 +20,23 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.core.budget import Limits
+from orchestrator.core.budget import Limits, Price
 from orchestrator.core.ports import Strategy
 from orchestrator.core.voting import VOTES
-from orchestrator.endpoint_config import PolicyConfig, PRMConfig
+from orchestrator.endpoint_config import INSTRUCTED, PolicyConfig, PRMConfig
 from orchestrator.errors import ConfigError
 from orchestrator.fleet_config import FleetConfig, ModelConfig
 from orchestrator.reading import as_list, read
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.sections import Section, nearest, one_line, one_of
 from orchestrator.strategies import STRATEGIES
+
+NO_PRICES: Mapping[str, Price] = MappingProxyType({})
+
+HOW_AND_WHERE = (
+    "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
+)  # fmt: skip
+"""Keys of an endpoint that no result depends on."""
 
 
 class TaskConfig(Section):
@@ -73,6 +81,7 @@ class LimitsConfig(Section):
     policy_tokens: Annotated[int, Field(ge=1)] | None = None
     prm_tokens: Annotated[int, Field(ge=1)] | None = None
     requests: Annotated[int, Field(ge=1)] | None = None
+    cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def limits(self) -> Limits:
         return Limits(**self.model_dump())
@@ -168,6 +177,7 @@ class RunConfig(Section):
     trees: int = Field(128, ge=1)
     budget: LimitsConfig = Field(default_factory=LimitsConfig)
     problem_budget: LimitsConfig = Field(default_factory=LimitsConfig)
+    prices: Path | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -207,10 +217,18 @@ class RunConfig(Section):
     def task_name(self) -> str:
         return self.task.name or str(self.task.path and self.task.path.stem)
 
-    def build_cells(self) -> list[Cell]:
-        """All cells. Raises ``ConfigError``, with the place, for settings a strategy refuses."""
-        policies = {k: Model(name=k, parameters=p.parameters) for k, p in self.policies.items()}
-        prms = {k: Model(name=k, parameters=p.parameters) for k, p in self.prms.items()}
+    def build_cells(self, prices: Mapping[str, Price] = NO_PRICES) -> list[Cell]:
+        """All cells, at the ``prices`` of the policies and PRMs they name.
+
+        Raises ``ConfigError``, with the place, for settings a strategy refuses.
+        """
+        policies, prms = (
+            {
+                name: Model(name=name, parameters=each.parameters, price=prices.get(name))
+                for name, each in endpoints.items()
+            }
+            for endpoints in (self.policies, self.prms)
+        )
         cells: dict[str, Cell] = {}
         for i, group in enumerate(self.cells):
             try:
@@ -256,12 +274,15 @@ class RunConfig(Section):
     def identity(self) -> dict[str, Any]:
         """What the results depend on: all but where and how fast it runs."""
         dumped = self.model_dump(
-            mode="json", exclude={"models", "servers", "trees", "cells", "headline", "budget"}
+            mode="json",
+            exclude={"models", "servers", "trees", "cells", "headline", "budget", "prices"},
         )
         dumped["task"].pop("problems")  # the first ones stay the same
         for endpoint in [*dumped["policies"].values(), *dumped["prms"].values()]:
-            for key in ("url", "api_key_env", "timeout", "concurrency", "continuation"):
+            for key in HOW_AND_WHERE:
                 endpoint.pop(key, None)
+            if endpoint.get("continuation") != INSTRUCTED:  # the others come to the same texts
+                endpoint.pop("continuation", None)
         return dumped
 
 

@@ -14,23 +14,42 @@ from pydantic import (
     field_validator,
 )
 
+from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, usual_key
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
+from orchestrator.prices import PriceConfig
 from orchestrator.reading import as_list
 from orchestrator.sections import Section, nearest, one_of
 from orchestrator.tasks.prompts import PROMPTS
 
+INSTRUCTED = "instructed"
+"""The continuation that is emulated."""
+
 
 class EndpointConfig(Section):
-    """Where a model is served. ``url`` may list replicas."""
+    """Where a model is served. ``url`` may list replicas.
+
+    ``api`` "auto" tells hosted APIs by their URL; Azure's classic one needs its ``api_version``.
+    ``price`` is that of the model, or the name under which the table of prices has it.
+    """
 
     url: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     model: str | None = None
+    api: Literal["auto", "self-hosted", "openai", "azure"] = "auto"
+    api_version: str | None = None
     api_key_env: str | None = None
+    price: PriceConfig | str | None = None
     parameters: int | None = Field(None, ge=1)
     timeout: float = Field(600.0, gt=0)
     concurrency: int = Field(512, ge=1)
+
+    @property
+    def hosted(self) -> HostedAPI | None:
+        """The API of the cloud that serves it, None for a server of one's own."""
+        if self.api == "auto":
+            return hosted_api(self.url[0]) if self.url else None
+        return None if self.api == "self-hosted" else self.api
 
     def endpoint(self, name: str, urls: Sequence[str] = (), api_key: str | None = None) -> Endpoint:
         """The endpoint to talk to; ``urls`` and ``api_key`` are those of servers of this run.
@@ -43,10 +62,10 @@ class EndpointConfig(Section):
                 "`servers: {tiny: {}}` serve the embedded models, or `servers: {fleet: …}` others"
             )
         key = None if self.url else api_key
-        if self.api_key_env is not None:
-            key = os.environ.get(self.api_key_env, "").strip()
+        if (variable := self.api_key_env or usual_key(self.url)) is not None:
+            key = os.environ.get(variable, "").strip()
             if not key:
-                raise ConfigError(f"{name} needs its API key: set ${self.api_key_env}")
+                raise ConfigError(f"{name} needs its API key: set ${variable}")
         return Endpoint(
             urls=self.url or tuple(urls),
             model=self.model or name,
@@ -60,11 +79,12 @@ class PolicyConfig(EndpointConfig):
     """A policy: its prompt family, and how its server lets a solution be continued.
 
     ``continuation`` "auto" asks the server: by token ids where it returns them, else by an open
-    chat message.
+    chat message. "instructed" emulates it, for hosted models: each request quotes the steps so far
+    and asks for the next one.
     """
 
     prompt: Annotated[str, one_of("prompt family", list(PROMPTS))] = "qwen"
-    continuation: Literal["auto", "tokens", "chat"] = "auto"
+    continuation: Literal["auto", "tokens", "chat", "instructed"] = "auto"
 
 
 class PRMConfig(EndpointConfig):

@@ -43,7 +43,8 @@ class BudgetExhausted(OrchardError):
     """
 
     def __init__(self, limit: str, allowed: float, scope: str) -> None:
-        super().__init__(f"the {scope} budget of {allowed:g} {limit.replace('_', ' ')} is used up")
+        amount = f"${allowed:g}" if limit == "cost" else f"{allowed:g} {limit.replace('_', ' ')}"
+        super().__init__(f"the {scope} budget of {amount} is used up")
         self.limit = limit
         self.allowed = allowed
         self.scope = scope

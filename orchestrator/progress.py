@@ -11,6 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.core.budget import Bill
+from orchestrator.report.wording import dollars
 from orchestrator.runs.scheduler import Progress
 
 _FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
@@ -101,7 +103,7 @@ class LiveProgress(LiveLine):
             f"{progress.in_flight} trees in flight  "
             f"{spent.requests / elapsed:,.0f} requests/s  "
             f"{spent.policy_tokens / elapsed:,.0f} policy + {spent.prm_tokens / elapsed:,.0f} PRM "
-            f"tokens/s  {_time_left(progress, elapsed)}"
+            f"tokens/s  {_paid(progress.bill)}{_time_left(progress, elapsed)}"
         )
 
     def below(self) -> str:
@@ -132,6 +134,13 @@ class Counting(LiveLine):
         rate = self.done / self.elapsed
         left = f"{duration((self.total - self.done) / rate)} left" if self.done else "time unknown"
         return f"{self.done:,}/{self.total:,} {self.what}  {rate:,.0f}/s  {left}"
+
+
+def _paid(bill: Bill) -> str:
+    """What is paid so far, once anything is; runs on models of one's own cost no money."""
+    if not bill.paid:
+        return ""
+    return f"{dollars(bill.paid)}{'' if bill.limit is None else f' of ${bill.limit:g}'}  "
 
 
 def _time_left(progress: Progress, elapsed: float) -> str:

@@ -85,7 +85,7 @@ async def _search(
 ) -> None:
     found = await probe_all(config, addresses)
     check_able(planned.cells, config, found)
-    async with open_ports(config, addresses, found) as ports:
+    async with open_ports(config, addresses, found, paid=store.spent.cost) as ports:
         scheduler = Scheduler(planned, ports, store)
         with LiveProgress(scheduler.progress, console) as live:
             scheduler.on_record = lambda record: live.tick()

@@ -1,21 +1,44 @@
-"""Budgets: what was spent, what may be spent, in nested scopes.
+"""Budgets: what was spent, what may be spent, in nested scopes; and the money a run pays.
 
 A run holds a scope for each tree. Spending is reserved before a request is sent and settled when
 its answer's usage is known; both count against the scope and all its ancestors, so thousands of
 trees cannot overdraw the run's budget between them.
+
+A scope counts what its trees use, as if each ran alone. The bill counts what is really paid: what
+several strategies share is paid once, what a journal remembers not again.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import BudgetExhausted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model charges, in USD per million tokens. ``cached_input`` None is as ``input``."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+    def cost(self, *, prompt_tokens: int, cached_tokens: int, written_tokens: int) -> float:
+        """USD for so many tokens; ``cached_tokens`` are those of ``prompt_tokens`` that a prefix
+        cache held."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        return 1e-6 * (
+            (prompt_tokens - cached_tokens) * self.input
+            + cached_tokens * cached
+            + written_tokens * self.output
+        )
+
+
+@dataclass(slots=True, kw_only=True)
 class Spend:
     """Amounts. ``policy_tokens`` are generated ones; prompts are counted once a request.
 
     ``cached_tokens`` of ``prompt_tokens``, and ``prm_cached_tokens`` of ``prm_tokens``, were in a
-    prefix cache: the rest was computed.
+    prefix cache: the rest was computed. ``cost`` is in USD, of models that have a price.
     """
 
     policy_tokens: int = 0
@@ -24,44 +47,49 @@ class Spend:
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
     requests: int = 0
+    cost: float = 0.0
 
-    def __add__(self, other: "Spend") -> "Spend":
-        return Spend(
-            policy_tokens=self.policy_tokens + other.policy_tokens,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            prm_tokens=self.prm_tokens + other.prm_tokens,
-            prm_cached_tokens=self.prm_cached_tokens + other.prm_cached_tokens,
-            requests=self.requests + other.requests,
-        )
+    def add(self, other: "Spend") -> None:
+        """Add in place: a ledger does so several times a step."""
+        self.policy_tokens += other.policy_tokens
+        self.prompt_tokens += other.prompt_tokens
+        self.cached_tokens += other.cached_tokens
+        self.prm_tokens += other.prm_tokens
+        self.prm_cached_tokens += other.prm_cached_tokens
+        self.requests += other.requests
+        self.cost += other.cost
 
-    def __neg__(self) -> "Spend":
-        return Spend(
-            policy_tokens=-self.policy_tokens,
-            prompt_tokens=-self.prompt_tokens,
-            cached_tokens=-self.cached_tokens,
-            prm_tokens=-self.prm_tokens,
-            prm_cached_tokens=-self.prm_cached_tokens,
-            requests=-self.requests,
-        )
+    def subtract(self, other: "Spend") -> None:
+        """Subtract in place."""
+        self.policy_tokens -= other.policy_tokens
+        self.prompt_tokens -= other.prompt_tokens
+        self.cached_tokens -= other.cached_tokens
+        self.prm_tokens -= other.prm_tokens
+        self.prm_cached_tokens -= other.prm_cached_tokens
+        self.requests -= other.requests
+        self.cost -= other.cost
+
+    def less(self, other: "Spend") -> "Spend":
+        """The difference of both."""
+        difference = replace(self)
+        difference.subtract(other)
+        return difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most a scope may spend of each kind; None is no limit."""
+    """The most a scope may spend of each kind; None is no limit. ``cost`` is in USD."""
 
     policy_tokens: int | None = None
     prm_tokens: int | None = None
     requests: int | None = None
+    cost: float | None = None
 
-    def first_exceeded(self, total: Spend) -> tuple[str, int] | None:
-        """The name and size of a limit that ``total`` passes, if any."""
-        for name, allowed, used in (
-            ("policy_tokens", self.policy_tokens, total.policy_tokens),
-            ("prm_tokens", self.prm_tokens, total.prm_tokens),
-            ("requests", self.requests, total.requests),
-        ):
-            if allowed is not None and used > allowed:
+    def first_exceeded(self, *totals: Spend) -> tuple[str, float] | None:
+        """The name and size of a limit that ``totals`` pass between them, if any."""
+        for name in ("policy_tokens", "prm_tokens", "requests", "cost"):
+            allowed = getattr(self, name)
+            if allowed is not None and sum(getattr(total, name) for total in totals) > allowed:
                 return name, allowed
         return None
 
@@ -91,17 +119,55 @@ class Ledger:
         Raises ``BudgetExhausted``, with nothing set aside, where some scope's limit is passed.
         """
         for ledger in self._lineage:
-            if ledger.limits == UNLIMITED:
+            if ledger.limits is UNLIMITED or ledger.limits == UNLIMITED:
                 continue
-            exceeded = ledger.limits.first_exceeded(ledger.spent + ledger.reserved + amount)
+            exceeded = ledger.limits.first_exceeded(ledger.spent, ledger.reserved, amount)
             if exceeded is not None:
                 raise BudgetExhausted(*exceeded, ledger.name)
         for ledger in self._lineage:
-            ledger.reserved += amount
+            ledger.reserved.add(amount)
 
     def settle(self, reserved: Spend, actual: Spend) -> None:
         """Turn a reservation into what was really spent."""
-        returned = -reserved
         for ledger in self._lineage:
-            ledger.reserved += returned
-            ledger.spent += actual
+            ledger.reserved.subtract(reserved)
+            ledger.spent.add(actual)
+
+
+class Bill:
+    """The money a run pays, in USD: ``paid`` so far, and no more than ``limit``.
+
+    What is in flight is set aside at what it is expected to cost. A request that would fit but for
+    those waits until they are settled, so that thousands of trees neither overdraw the limit nor
+    leave a part of it unused.
+    """
+
+    def __init__(self, limit: float | None = None, paid: float = 0.0) -> None:
+        self.limit = limit
+        self.paid = paid
+        self.reserved = 0.0
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, expected: float, *, guessed: bool = False) -> None:
+        """Set ``expected`` aside.
+
+        Raises ``BudgetExhausted`` where nothing in flight can make it fit, that is, when the limit
+        is used up. A mere guess may be sent alone, to learn from.
+        """
+        while self.limit is not None and self.paid + self.reserved + expected > self.limit:
+            if not self._in_flight:
+                if guessed and self.paid < self.limit:
+                    break
+                raise BudgetExhausted("cost", self.limit, "run")
+            self._settled.clear()
+            await self._settled.wait()
+        self.reserved += expected
+        self._in_flight += 1
+
+    def settle(self, expected: float, actual: float) -> None:
+        """Turn what was set aside into what was really paid."""
+        self._in_flight -= 1
+        self.reserved = self.reserved - expected if self._in_flight else 0.0
+        self.paid += actual
+        self._settled.set()

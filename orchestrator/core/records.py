@@ -43,7 +43,12 @@ class Record:
     ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
     tree early, ``error`` what made it fail. ``cached_tokens`` of ``prompt_tokens`` and
-    ``prm_cached_tokens`` of ``prm_tokens`` were in a prefix cache.
+    ``prm_cached_tokens`` of ``prm_tokens`` were in a prefix cache. ``cost`` is in USD, of models
+    that have a price and as if the problem's cell had run alone.
+
+    ``emulated`` names what the policy's endpoint lacks and was done in its stead ("n" by separate
+    requests, "continuation" by an instruction), ``refused`` the parameters it does not take and was
+    asked without.
     """
 
     cell: str
@@ -64,7 +69,10 @@ class Record:
     prm_tokens: int
     prm_cached_tokens: int = 0
     requests: int
+    cost: float = 0.0
     seconds: float
     ran_out: str | None
     error: str | None = None
+    emulated: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     leaves: tuple[LeafRecord, ...]

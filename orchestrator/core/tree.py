@@ -39,7 +39,8 @@ class Node:
     ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
     sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share.
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
-    which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing.
+    which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
+    ``prm_written_tokens`` were written.
     ``tree`` says whose node it is, and is no part of the state.
     """
 
@@ -56,6 +57,7 @@ class Node:
     cached_tokens: int = 0
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
+    prm_written_tokens: int = 0
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
     @property
@@ -102,7 +104,11 @@ class Node:
         return replace(self, path=(*self.path, index), seed=seed)
 
     def scored(
-        self, scores: Sequence[float], prm_tokens: int = 0, prm_cached_tokens: int = 0
+        self,
+        scores: Sequence[float],
+        prm_tokens: int = 0,
+        prm_cached_tokens: int = 0,
+        prm_written_tokens: int = 0,
     ) -> "Node":
         return Node(
             question=self.question,
@@ -118,6 +124,7 @@ class Node:
             cached_tokens=self.cached_tokens,
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
+            prm_written_tokens=prm_written_tokens,
             tree=self.tree,
         )
 

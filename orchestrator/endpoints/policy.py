@@ -104,7 +104,7 @@ class HttpPolicy(ABC):
             )
         if [choice.index for choice in choices] != list(range(n)):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
-        share, rest = divmod(usage.completion_tokens, n)
+        share, rest = divmod(usage.written_tokens, n)
         children = []
         for choice in choices:
             ids = self._part(choice.token_ids)

@@ -75,17 +75,32 @@ class TokenizeRequest(msgspec.Struct, kw_only=True):
 
 class TokenDetails(msgspec.Struct):
     cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Usage(msgspec.Struct):
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    total_tokens: int = 0
     prompt_tokens_details: TokenDetails | None = None
+    completion_tokens_details: TokenDetails | None = None
 
     @property
     def cached_tokens(self) -> int:
         details = self.prompt_tokens_details
         return (details.cached_tokens or 0) if details else 0
+
+    @property
+    def written_tokens(self) -> int:
+        """All that was generated, what a reasoning model thought included.
+
+        OpenAI counts those among the completion's tokens; some clouds beside them, which the total
+        gives away.
+        """
+        details = self.completion_tokens_details
+        thought = (details.reasoning_tokens or 0) if details else 0
+        beside = thought and self.prompt_tokens + self.completion_tokens + thought
+        return self.completion_tokens + (thought if beside == self.total_tokens else 0)
 
 
 class CompletionChoice(msgspec.Struct):

@@ -27,10 +27,11 @@ class Row:
     """One cell under one vote.
 
     ``accuracy`` is over ``problems``, failed ones counted as wrong, with its 95 % Wilson interval.
-    Tokens and requests are totals over the problems, and what the cell cost does not depend on the
-    vote. ``seconds`` is the sum of the problems' own times; they ran side by side, so the wall
-    clock showed less. ``by_difficulty`` holds the bins that have problems, as made by the pass@1
-    of ``difficulty_of``. ``sound_accuracy`` counts whole chains, None where they cannot be judged.
+    Tokens, requests and ``cost`` (USD, of models that have a price) are totals over the problems,
+    and do not depend on the vote. ``seconds`` is the sum of the problems' own times; they ran side
+    by side, so the wall clock showed less. ``by_difficulty`` holds the bins that have problems, as
+    made by the pass@1 of ``difficulty_of``. ``sound_accuracy`` counts whole chains, None where they
+    cannot be judged. ``emulated`` and ``refused`` are those of any of its records.
     """
 
     task: str
@@ -47,10 +48,13 @@ class Row:
     policy_tokens: int
     prm_tokens: int
     requests: int
+    cost: float
     seconds: float
     by_difficulty: dict[str, BinAccuracy]
     sound_accuracy: float | None
     difficulty_of: str | None
+    emulated: tuple[str, ...]
+    refused: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +117,13 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
         policy_tokens=sum(record.policy_tokens for record in records),
         prm_tokens=sum(record.prm_tokens for record in records),
         requests=sum(record.requests for record in records),
+        cost=sum(record.cost for record in records),
         seconds=sum(record.seconds for record in records),
         by_difficulty=_by_difficulty(correct, bins),
         sound_accuracy=None if sound is None else sum(sound.values()) / total,
         difficulty_of=difficulty_of,
+        emulated=tuple(dict.fromkeys(each for record in records for each in record.emulated)),
+        refused=tuple(dict.fromkeys(each for record in records for each in record.refused)),
     )
 
 

@@ -15,7 +15,7 @@ from orchestrator.report.curves import BASELINE, curves_of, panels
 from orchestrator.report.sentences import headline_sentences
 from orchestrator.report.statistics import BINS
 from orchestrator.report.summary import Row, Summary
-from orchestrator.report.wording import amount, model_name, percent, strategy_name
+from orchestrator.report.wording import amount, dollars, model_name, percent, strategy_name
 
 NUMBERS = (
     ("right %", 7),
@@ -25,7 +25,15 @@ NUMBERS = (
 )
 """Columns with the widths their longest numbers need."""
 
+COST = ("cost\n$", 7)
+"""The column of runs that cost money."""
+
 BEST = "*"
+
+_EMULATED = {
+    "n": "several samples, by separate requests",
+    "continuation": "continuation, by an instruction that quotes the steps so far",
+}
 
 
 def report(summary: Summary, *, every_vote: bool = False) -> RenderableType:
@@ -60,10 +68,11 @@ def tables(summary: Summary, *, every_vote: bool = False) -> Iterator[Renderable
         max(3, *(len(str(row.n)) for row in shown)),
         max(len("vote"), *(len(row.vote) for row in shown)),
     )
+    paid = any(row.cost for row in summary.rows)
     several_tasks = len({row.task for row in shown}) > 1
     for group in _groups(shown):
         yield Text(_title(group[0], several_tasks), style="bold")
-        yield Padding(_Columns(group, best, widths), (0, 0, 1, 0))
+        yield Padding(_Columns(group, best, widths, paid), (0, 0, 1, 0))
 
 
 def best_by_difficulty(summary: Summary) -> list[RenderableType]:
@@ -98,6 +107,12 @@ class _Columns:
     best: frozenset[int]
     widths: tuple[int, int, int]
     """Of strategy, N and vote; the same for every table of a report."""
+    paid: bool
+    """Whether anything cost money."""
+
+    @property
+    def numbers(self) -> tuple[tuple[str, int], ...]:
+        return (*NUMBERS, COST) if self.paid else NUMBERS
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         bins = tuple((bin, max(len(bin), len("100.0"))) for bin in BINS)
@@ -113,16 +128,17 @@ class _Columns:
         table.add_column("strategy", min_width=None if wraps else strategy, overflow="fold")
         table.add_column("N", justify="right", min_width=n, no_wrap=True)
         table.add_column("vote", min_width=None if wraps else vote, overflow="fold")
-        for heading, width in (*NUMBERS, *columns):
+        for heading, width in (*self.numbers, *columns):
             table.add_column(heading, justify="right", min_width=width, no_wrap=True)
         for row in self.rows:
             is_best = id(row) in self.best
-            cells = [*_cells(row, is_best), *_bins(row, compact)]
+            cost = [dollars(row.cost / row.problems).removeprefix("$")] if self.paid else []
+            cells = [*_cells(row, is_best), *cost, *_bins(row, compact)]
             table.add_row(*map(escape, cells), style="bold green" if is_best else "")
         yield table
 
     def _width(self, bins: Sequence[tuple[str, int]], gap: int) -> int:
-        widths = [*self.widths, *(width for _, width in (*NUMBERS, *bins))]
+        widths = [*self.widths, *(width for _, width in (*self.numbers, *bins))]
         return sum(widths) + gap * (len(widths) - 1)
 
 
@@ -207,7 +223,8 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     notes = [
         f"{BEST} best of its policy and N on these very problems, so a flattering pick.",
         "easy, medium, hard: % right where pass@1 is from 50 %, from 10 %, below 10 %.",
-        "Tokens are means per problem.",
+        f"Tokens{' and costs' if any(row.cost for row in shown) else ''} are means per problem.",
+        *_substitutes(shown),
         *_borrowed_bins(shown),
     ]
     if hidden := len(summary.rows) - len(shown):
@@ -217,6 +234,18 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     if summary.ran_out:
         notes.append(f"Trees that a limit cut short: {summary.ran_out}.")
     yield Text("\n".join(notes), style="dim")
+
+
+def _substitutes(rows: Iterable[Row]) -> Iterator[str]:
+    """What was emulated, and what was asked for in vain: such results are not quite like others."""
+    for policy, emulated, refused in dict.fromkeys(
+        (row.policy, row.emulated, row.refused) for row in rows
+    ):
+        if emulated:
+            said = "; ".join(_EMULATED.get(each, each) for each in emulated)
+            yield f"Emulated for {policy}, whose API lacks it: {said}."
+        if refused:
+            yield f"{policy} does not take, and ran without: {', '.join(refused)}."
 
 
 def _borrowed_bins(rows: Iterable[Row]) -> list[str]:

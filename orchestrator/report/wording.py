@@ -34,6 +34,15 @@ def points(difference: float) -> str:
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
+def dollars(amount: float) -> str:
+    """``$12.30``; below a dollar with two digits that say something: ``$0.045``."""
+    return (
+        f"${amount:,.2f}"
+        if amount >= 1 or not amount
+        else f"${float(f'{amount:.2g}'):f}".rstrip("0")
+    )
+
+
 def amount(count: float) -> str:
     """A count in six characters at most: 1,234 or 123k or 1.2M."""
     if count < 99_999.5:

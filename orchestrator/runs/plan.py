@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from orchestrator.core.budget import Limits
+from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, Vote
@@ -13,10 +13,11 @@ from orchestrator.core.voting import VOTES, Vote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A policy or PRM by the name the config gives it; ``parameters`` where the config says."""
+    """A policy or PRM by the name the config gives it; ``parameters`` and ``price`` where known."""
 
     name: str
     parameters: int | None = None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +54,26 @@ Soundness = Callable[[Problem, str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Substitutes:
+    """What stands in for what a policy's endpoint cannot do: see ``Record``."""
+
+    emulated: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The outside world of a run, injected."""
+    """The outside world of a run, injected.
+
+    ``substitutes`` are by the policy's name. ``bill`` is what the policies and PRMs charge.
+    """
 
     policies: dict[str, Policy]
     prms: dict[str, PRM]
     grader: Grader
     soundness: Soundness | None = None
+    substitutes: dict[str, Substitutes] = field(default_factory=dict)
+    bill: Bill = field(default_factory=Bill)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

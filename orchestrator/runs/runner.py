@@ -16,7 +16,7 @@ from orchestrator.core.records import LeafRecord, Record, Verdict
 from orchestrator.core.tree import Node, root
 from orchestrator.core.voting import elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
-from orchestrator.runs.plan import Cell, Ports
+from orchestrator.runs.plan import Cell, Ports, Substitutes
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
 
 
@@ -44,7 +44,10 @@ async def solve(
     """
     started = time.monotonic()
     scope = ledger.scope("problem", limits)
-    recorder = Recorder(MeteredPolicy(policy, scope), MeteredPRM(prm or Unscored(), scope))
+    recorder = Recorder(
+        MeteredPolicy(policy, scope, cell.policy.price),
+        MeteredPRM(prm or Unscored(), scope, cell.prm.price if cell.prm else None),
+    )
     ran_out = error = None
     try:
         leaves = await cell.strategy(
@@ -60,6 +63,7 @@ async def solve(
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
     electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
+    substitutes = ports.substitutes.get(cell.policy.name, Substitutes())
     return Record(
         cell=cell.id,
         task=cell.task,
@@ -79,9 +83,12 @@ async def solve(
         prm_tokens=scope.spent.prm_tokens,
         prm_cached_tokens=scope.spent.prm_cached_tokens,
         requests=scope.spent.requests,
+        cost=round(scope.spent.cost, 9),
         seconds=round(time.monotonic() - started, 3),
         ran_out=ran_out,
         error=error,
+        emulated=substitutes.emulated,
+        refused=substitutes.refused,
         leaves=tuple(graded),
     )
 

@@ -3,9 +3,9 @@ another."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from orchestrator.core.budget import Ledger, Spend
+from orchestrator.core.budget import Bill, Ledger, Spend
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
@@ -51,11 +51,12 @@ class Progress:
     cell: str = ""
     before: Spend = field(default_factory=Spend)
     ledger: Ledger = field(default_factory=Ledger)
+    bill: Bill = field(default_factory=Bill)
 
     @property
     def spent(self) -> Spend:
         """What this session spent; the ledger also holds what earlier ones did."""
-        return self.ledger.spent + -self.before
+        return self.ledger.spent.less(self.before)
 
 
 @dataclass(slots=True)
@@ -75,7 +76,9 @@ class Scheduler:
         total = sum(len(self.plan.problems[: cell.problems]) for cell in self.plan.cells)
         weights = [cell.strategy.n for cell, _ in unfinished(self.plan, self.store)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))
-        self.progress.before = self.progress.ledger.spent = self.store.spent
+        self.progress.before = replace(self.store.spent)
+        self.progress.ledger.spent = replace(self.store.spent)
+        self.progress.bill = self.ports.bill
         self.progress.ledger.limits = self.plan.limits
         self._left = Counter(
             (cell.policy.name, problem.id) for cell, problem in unfinished(self.plan, self.store)

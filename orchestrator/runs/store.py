@@ -62,13 +62,16 @@ class Store:
         self._note(record)
 
     def _note(self, record: Record) -> None:
-        self.spent += Spend(
-            policy_tokens=record.policy_tokens,
-            prompt_tokens=record.prompt_tokens,
-            cached_tokens=record.cached_tokens,
-            prm_tokens=record.prm_tokens,
-            prm_cached_tokens=record.prm_cached_tokens,
-            requests=record.requests,
+        self.spent.add(
+            Spend(
+                policy_tokens=record.policy_tokens,
+                prompt_tokens=record.prompt_tokens,
+                cached_tokens=record.cached_tokens,
+                prm_tokens=record.prm_tokens,
+                prm_cached_tokens=record.prm_cached_tokens,
+                requests=record.requests,
+                cost=record.cost,
+            )
         )
         if record.error is None:
             self._finished[record.cell].add(record.problem)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.core.budget import Ledger, Spend
+from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Node
 
@@ -18,6 +18,7 @@ class MeteredPolicy:
 
     policy: Policy
     ledger: Ledger
+    price: Price | None = None
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         reserved, actual = Spend(requests=1, policy_tokens=n), Spend()
@@ -30,6 +31,8 @@ class MeteredPolicy:
                 prompt_tokens=children[0].prompt_tokens if children else 0,
                 cached_tokens=children[0].cached_tokens if children else 0,
             )
+            if self.price is not None:
+                actual.cost = policy_cost(self.price, children)
             return children
         finally:
             self.ledger.settle(reserved, actual)
@@ -41,6 +44,7 @@ class MeteredPRM:
 
     prm: PRM
     ledger: Ledger
+    price: Price | None = None
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         reserved, actual = Spend(requests=1, prm_tokens=len(nodes)), Spend()
@@ -52,9 +56,90 @@ class MeteredPRM:
                 prm_tokens=sum(node.prm_tokens for node in scored),
                 prm_cached_tokens=sum(node.prm_cached_tokens for node in scored),
             )
+            if self.price is not None:
+                actual.cost = prm_cost(self.price, scored)
             return scored
         finally:
             self.ledger.settle(reserved, actual)
+
+
+def policy_cost(price: Price, children: Sequence[Node]) -> float:
+    """USD for one request's children: what they generated, and the prompt they share."""
+    return price.cost(
+        prompt_tokens=children[0].prompt_tokens if children else 0,
+        cached_tokens=children[0].cached_tokens if children else 0,
+        written_tokens=sum(child.step_tokens for child in children),
+    )
+
+
+def prm_cost(price: Price, scored: Sequence[Node]) -> float:
+    """USD for the scores of ``scored``."""
+    written = sum(node.prm_written_tokens for node in scored)
+    return price.cost(
+        prompt_tokens=sum(node.prm_tokens for node in scored) - written,
+        cached_tokens=sum(node.prm_cached_tokens for node in scored),
+        written_tokens=written,
+    )
+
+
+class _Expected:
+    """What a sample costs, so far as one can tell beforehand: the mean of those before it."""
+
+    def __init__(self, price: Price) -> None:
+        self._first = price.cost(prompt_tokens=500, cached_tokens=0, written_tokens=500)
+        self._samples = 0
+        self._paid = 0.0
+
+    @property
+    def is_guess(self) -> bool:
+        return not self._samples
+
+    def of(self, samples: int) -> float:
+        return samples * (self._paid / self._samples if self._samples else self._first)
+
+    def learn(self, samples: int, paid: float) -> None:
+        self._samples += samples
+        self._paid += paid
+
+
+class BilledPolicy:
+    """Puts on the bill what its policy charges for what is really sent: the innermost wrapper."""
+
+    def __init__(self, policy: Policy, price: Price, bill: Bill) -> None:
+        self.policy = policy
+        self._price, self._bill = price, bill
+        self._expected = _Expected(price)
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        expected, paid = self._expected.of(n), 0.0
+        await self._bill.reserve(expected, guessed=self._expected.is_guess)
+        try:
+            children = await self.policy.extend(node, n, sampling)
+            paid = policy_cost(self._price, children)
+            self._expected.learn(n, paid)
+            return children
+        finally:
+            self._bill.settle(expected, paid)
+
+
+class BilledPRM:
+    """Puts on the bill what its PRM charges for what is really sent: the innermost wrapper."""
+
+    def __init__(self, prm: PRM, price: Price, bill: Bill) -> None:
+        self.prm = prm
+        self._price, self._bill = price, bill
+        self._expected = _Expected(price)
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        expected, paid = self._expected.of(len(nodes)), 0.0
+        await self._bill.reserve(expected, guessed=self._expected.is_guess)
+        try:
+            scored = await self.prm.score(nodes)
+            paid = prm_cost(self._price, scored)
+            self._expected.learn(len(nodes), paid)
+            return scored
+        finally:
+            self._bill.settle(expected, paid)
 
 
 @dataclass(slots=True)

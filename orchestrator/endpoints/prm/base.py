@@ -16,7 +16,8 @@ from orchestrator.errors import BadResponse, ContextOverflow, EndpointRefused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A PRM's scores for a solution's last steps, in 0..1, and the tokens it took to get them.
+    """A PRM's scores for a solution's last steps, in 0..1, and the tokens it took to get them,
+    of which so many were in a prefix cache and so many written.
 
     Steps before those keep the scores they have.
     """
@@ -24,6 +25,7 @@ class Reading:
     scores: Sequence[float]
     tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class HttpPRM(ABC):
             tuple(accumulate(scores, min)) if self.running_minimum else scores,
             reading.tokens,
             reading.cached_tokens,
+            reading.written_tokens,
         )
 
     @property

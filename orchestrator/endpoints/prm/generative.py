@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node, derive_seed
-from orchestrator.endpoints.prm.base import HttpPRM
+from orchestrator.endpoints.prm.base import HttpPRM, Reading
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
 
@@ -15,7 +15,8 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifications:
-    """What the samples of one request say, and the tokens they took, prompt included.
+    """What the samples of one request say, and the tokens they took, the prompt and the
+    ``written_tokens`` included.
 
     ``texts`` are those that came to an end; ``cut`` counts the others.
     """
@@ -24,6 +25,16 @@ class Verifications:
     cut: int
     tokens: int
     cached_tokens: int
+    written_tokens: int
+
+    def reading(self, scores: Sequence[float]) -> Reading:
+        """Such scores, at this price in tokens."""
+        return Reading(
+            scores=scores,
+            tokens=self.tokens,
+            cached_tokens=self.cached_tokens,
+            written_tokens=self.written_tokens,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,11 +86,13 @@ class GenerativePRM(HttpPRM):
         )
         choices = [choice for answer in answers for choice in answer.choices]
         ended = [choice for choice in choices if choice.finish_reason != "length"]
+        written = sum(answer.usage.written_tokens for answer in answers)
         return Verifications(
             texts=tuple(choice.message.content or "" for choice in ended),
             cut=len(choices) - len(ended),
-            tokens=sum(a.usage.prompt_tokens + a.usage.completion_tokens for a in answers),
+            tokens=sum(answer.usage.prompt_tokens for answer in answers) + written,
             cached_tokens=sum(answer.usage.cached_tokens for answer in answers),
+            written_tokens=written,
         )
 
     async def _ask(

@@ -47,7 +47,7 @@ class JudgePRM(GenerativePRM):
         votes = [vote for vote in read if vote is not None]
         if not votes:
             raise self._no_vote(found)
-        return Reading(scores=mean(votes), tokens=found.tokens, cached_tokens=found.cached_tokens)
+        return found.reading(mean(votes))
 
 
 def render(question: str, steps: Sequence[str]) -> str:

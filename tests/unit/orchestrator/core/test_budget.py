@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.budget import Ledger, Limits, Spend
+from orchestrator.core.budget import Bill, Ledger, Limits, Price, Spend
 from orchestrator.core.fanout import fan_out
 from orchestrator.errors import BudgetExhausted
 
@@ -77,7 +77,7 @@ async def test_concurrent_scopes_cannot_overdraw_their_parent() -> None:
         try:
             for _ in range(10):
                 scope.reserve(ONE)
-                most = max(most, (run.spent + run.reserved).requests)
+                most = max(most, run.spent.requests + run.reserved.requests)
                 await asyncio.sleep(0)
                 scope.settle(ONE, ONE)
                 done += 1
@@ -101,3 +101,76 @@ def test_no_order_of_reservations_passes_a_limit(orders: list[tuple[int, int]]) 
     assert run.reserved.policy_tokens <= 30
     assert all(scope.reserved.policy_tokens <= 15 for scope in scopes)
     assert run.reserved.policy_tokens == sum(scope.reserved.policy_tokens for scope in scopes)
+
+
+GPT_4O = Price(input=2.5, cached_input=1.25, output=10.0)
+
+
+def test_a_price_is_per_million_tokens_and_cached_ones_have_their_own() -> None:
+    assert GPT_4O.cost(prompt_tokens=1_000_000, cached_tokens=0, written_tokens=0) == pytest.approx(
+        2.5
+    )
+    assert GPT_4O.cost(prompt_tokens=1000, cached_tokens=600, written_tokens=200) == pytest.approx(
+        1e-6 * (400 * 2.5 + 600 * 1.25 + 200 * 10)
+    )
+
+
+def test_without_a_price_of_their_own_cached_tokens_cost_as_much_as_others() -> None:
+    price = Price(input=2.0, output=8.0)
+    assert price.cost(prompt_tokens=100, cached_tokens=100, written_tokens=0) == pytest.approx(2e-4)
+
+
+def test_a_scope_may_not_go_on_once_its_cost_is_passed() -> None:
+    run = Ledger("run")
+    tree = run.scope("problem", Limits(cost=0.5))
+    tree.reserve(ONE)
+    tree.settle(ONE, Spend(requests=1, cost=0.6))
+    with pytest.raises(BudgetExhausted, match=r"the problem budget of \$0.5 is used up"):
+        tree.reserve(ONE)
+    assert run.spent.cost == 0.6
+
+
+async def test_a_request_that_fits_but_for_those_in_flight_waits_for_them() -> None:
+    bill, order = Bill(limit=1.0), []
+
+    async def request(name: str, expected: float, actual: float, answered: asyncio.Event) -> None:
+        await bill.reserve(expected)
+        order.append(name)
+        await answered.wait()
+        bill.settle(expected, actual)
+
+    first, second = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(request("first", 0.8, 0.3, first))
+        tasks.create_task(request("second", 0.5, 0.5, second))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == ["first"]
+        first.set()
+        second.set()
+    assert order == ["first", "second"]
+    assert (bill.paid, bill.reserved) == (pytest.approx(0.8), 0.0)
+
+
+async def test_a_bill_at_its_limit_refuses_what_nothing_in_flight_can_make_fit() -> None:
+    bill = Bill(limit=1.0, paid=0.9)
+    with pytest.raises(BudgetExhausted, match=r"the run budget of \$1 is used up") as caught:
+        await bill.reserve(0.2)
+    assert (caught.value.limit, caught.value.scope) == ("cost", "run")
+    await bill.reserve(0.1)
+
+
+async def test_a_thousand_trees_overdraw_their_bill_by_little() -> None:
+    bill, expected = Bill(limit=10.0), 0.01
+
+    async def tree(number: int) -> None:
+        for step in range(5):
+            try:
+                await bill.reserve(expected)
+            except BudgetExhausted:
+                return
+            await asyncio.sleep(0)
+            bill.settle(expected, 0.005 + 0.01 * ((number * 7 + step * 3) % 11) / 10)
+
+    await fan_out(tree(number) for number in range(1000))
+    assert 9.9 <= bill.paid <= 10.1

@@ -28,8 +28,8 @@ def test_a_cell_has_one_row_for_every_vote(make_record):
 def test_a_row_has_exactly_the_promised_fields():
     assert [field.name for field in fields(Row)] == [
         "task", "policy", "policy_params", "prm", "strategy", "n", "vote", "problems", "accuracy",
-        "ci_low", "ci_high", "policy_tokens", "prm_tokens", "requests", "seconds", "by_difficulty",
-        "sound_accuracy", "difficulty_of",
+        "ci_low", "ci_high", "policy_tokens", "prm_tokens", "requests", "cost", "seconds",
+        "by_difficulty", "sound_accuracy", "difficulty_of", "emulated", "refused",
     ]  # fmt: skip
 
 

@@ -1,14 +1,22 @@
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.budget import Ledger, Limits, Spend
+from orchestrator.core.budget import Bill, Ledger, Limits, Price, Spend
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
-from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
+from orchestrator.runs.wrappers import (
+    BilledPolicy,
+    BilledPRM,
+    MeteredPolicy,
+    MeteredPRM,
+    Recorder,
+    prm_cost,
+)
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 STEP = Sampling(temperature=0.7)
@@ -90,3 +98,48 @@ async def test_leaves_come_by_path_whatever_arrived_first_and_scored_where_score
     await recorder.score(children)
     assert [leaf.path for leaf in recorder.leaves()] == [(0, 0), (1, 0)]
     assert all(recorder.seen[child.path].scores for child in children)
+
+
+PRICE = Price(input=2.5, cached_input=1.25, output=10.0)
+
+
+async def test_a_priced_policy_is_charged_in_dollars_and_an_unpriced_one_is_free() -> None:
+    ledger = Ledger()
+    children = await MeteredPolicy(FakePolicy(), ledger, PRICE).extend(ROOT, 4, STEP)
+    written = sum(child.step_tokens for child in children)
+    assert ledger.spent.cost == pytest.approx(
+        PRICE.cost(prompt_tokens=5, cached_tokens=0, written_tokens=written)
+    )
+    await MeteredPolicy(FakePolicy(), free := Ledger()).extend(ROOT, 4, STEP)
+    assert free.spent.cost == 0.0
+
+
+def test_what_a_prm_wrote_costs_as_output_and_the_rest_as_input() -> None:
+    scored = [ROOT.scored((0.5,), 100, 40, 30), ROOT.scored((0.5,), 50, 0, 10)]
+    assert prm_cost(PRICE, scored) == pytest.approx(1e-6 * (70 * 2.5 + 40 * 1.25 + 40 * 10))
+
+
+async def test_a_bill_holds_what_was_sent_and_stops_at_its_limit() -> None:
+    bill = Bill(limit=1.0)
+    policy = BilledPolicy(FakePolicy(), Price(input=0, output=20_000.0), bill)
+    with pytest.raises(BudgetExhausted) as caught:
+        for i in range(1000):
+            await policy.extend(replace(ROOT, seed=i), 1, STEP)
+    assert caught.value.limit == "cost"
+    assert 0.5 < bill.paid <= 1.0 and bill.reserved == 0.0
+
+
+async def test_a_request_that_fails_is_not_on_the_bill() -> None:
+    class Failing:
+        async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+            raise EndpointUnavailable("gone", url="http://x")
+
+        async def score(self, nodes: Sequence[Node]) -> list[Node]:
+            raise EndpointUnavailable("gone", url="http://x")
+
+    bill = Bill(limit=1.0)
+    with pytest.raises(EndpointUnavailable):
+        await BilledPolicy(Failing(), PRICE, bill).extend(ROOT, 1, STEP)
+    with pytest.raises(EndpointUnavailable):
+        await BilledPRM(Failing(), PRICE, bill).score([ROOT])
+    assert (bill.paid, bill.reserved) == (0.0, 0.0)

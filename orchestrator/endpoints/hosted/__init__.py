@@ -1,0 +1,1 @@
+"""Hosted APIs: models that a cloud serves, reached through the openai SDK and paid by the token."""
