@@ -19,7 +19,12 @@ from orchestrator.core.budget import Bill, Price
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy
 from orchestrator.core.problem import Problem
-from orchestrator.endpoint_config import EndpointConfig, PolicyConfig, PRMConfig
+from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
+from orchestrator.endpoints.hosted.clouds import HostedAPI
+from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.hosted.instructed import InstructedPolicy
+from orchestrator.endpoints.hosted.probing import probe_hosted
+from orchestrator.endpoints.hosted.sender import HostedSender
 from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (
@@ -29,11 +34,11 @@ from orchestrator.endpoints.probe import (
     probe_prm,
 )
 from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.transport import Transport
+from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
 from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.report.headline import HeadlineSpec
-from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.runs.plan import Cell, Plan, Ports, Substitutes
 from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
 from orchestrator.sections import nearest
 from orchestrator.serving import NOWHERE, Addresses
@@ -132,18 +137,29 @@ def _chain_is_sound(problem: Problem, solution: str) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Connection:
-    """One endpoint of a run: its transport, and the port built on it."""
+    """One endpoint of a run: its transport, and the port built on it.
+
+    ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks it.
+    """
 
     name: str
     transport: Transport
     policy: Policy | None = None
     prm: HttpPRM | None = None
+    hosted: HostedAPI | None = None
+    sender: HostedSender | None = None
 
     async def probe(self) -> PolicyAbilities | PRMAbilities:
         """What the endpoint can do. Raises ``EndpointError``, led by its name."""
         try:
             if self.prm is not None:
-                return await probe_prm(self.transport, self.prm)
+                can = await probe_prm(self.transport, self.prm, listed=self.hosted != "azure")
+                if self.sender is None:
+                    return can
+                dialect = self.sender.dialect
+                return replace(can, refused=dialect.refused, most_tokens=dialect.most_tokens)
+            if self.sender is not None and self.hosted is not None:
+                return await probe_hosted(self.transport, self.sender, self.hosted)
             return await probe_policy(self.transport)
         except EndpointError as error:
             error.args = (f"{self.name}: {error}",)
@@ -157,7 +173,7 @@ Found = Mapping[str, PolicyAbilities | PRMAbilities]
 def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) -> Policy:
     continuation = can.continuation if config.continuation == "auto" else config.continuation
     family = PROMPTS[config.prompt]  # type: ignore[index]
-    kind = TokenPolicy if continuation == "tokens" else ChatPolicy
+    kind = {"tokens": TokenPolicy, INSTRUCTED: InstructedPolicy}.get(continuation or "", ChatPolicy)
     policy = kind(transport, family.messages, family.separator)
     return policy if can.n else SeparateSamples(policy)
 
@@ -169,6 +185,31 @@ def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
         )
     except ConfigError as error:
         raise ConfigError(f"prms.{name}.options: {error}") from None
+
+
+def _hosted_sender(
+    name: str,
+    settings: EndpointConfig,
+    endpoint: Endpoint,
+    can: PolicyAbilities | PRMAbilities | None,
+) -> HostedSender | None:
+    """What speaks to a hosted model, with what is known of it; None for a server of one's own."""
+    if settings.hosted is None:
+        return None
+    if settings.hosted == "azure" and settings.api_version is None:
+        raise ConfigError(
+            f"{name} is on Azure and needs the `api_version` of its deployment, for example "
+            "`api_version: 2025-03-01-preview`; or write its newer URL, https://…/openai/v1"
+        )
+    dialect = Dialect(refused=can.refused, most_tokens=can.most_tokens) if can else None
+    return HostedSender(
+        endpoint.urls,
+        api=settings.hosted,
+        api_key=endpoint.api_key,
+        api_version=settings.api_version,
+        timeout=endpoint.timeout,
+        dialect=dialect,
+    )
 
 
 @asynccontextmanager
@@ -188,13 +229,20 @@ async def connections(
             endpoint = replace(endpoint, retry=PROBING, timeout=min(60.0, endpoint.timeout))
         elif address.restarts and not settings.url:
             endpoint = replace(endpoint, retry=AWAITING_RESTART)
-        transport = await stack.enter_async_context(Transport(endpoint))
+        sender = _hosted_sender(name, settings, endpoint, (found or {}).get(name))
+        endpoint = replace(endpoint, checks_model=sender is None)
+        transport = await stack.enter_async_context(Transport(endpoint, sender))
+        connection = Connection(
+            name=name, transport=transport, hosted=settings.hosted, sender=sender
+        )
         if isinstance(settings, PRMConfig):
-            return Connection(name=name, transport=transport, prm=_prm(settings, transport, name))
+            connection.prm = _prm(settings, transport, name)
+            return connection
         assert isinstance(settings, PolicyConfig)
         can = (found or {}).get(name)
-        policy = _policy(settings, transport, can) if isinstance(can, PolicyAbilities) else None
-        return Connection(name=name, transport=transport, policy=policy)
+        if isinstance(can, PolicyAbilities):
+            connection.policy = _policy(settings, transport, can)
+        return connection
 
     async with AsyncExitStack() as stack:
         named = [*config.policies.items(), *config.prms.items()]
@@ -221,7 +269,7 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
                 f"the server of {cell.policy.name} does not return token ids: leave its "
                 "`continuation` out, or set `continuation: chat`"
             )
-        if not isinstance(cell.strategy, Stepwise):
+        if not isinstance(cell.strategy, Stepwise) or settings.continuation == INSTRUCTED:
             continue
         lacks = (
             "cannot go on with a solution (neither by token ids nor by an open chat message)"
@@ -230,11 +278,37 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
             if not can.ends_told
             else None
         )
+        if lacks and settings.hosted:
+            raise ConfigError(
+                f"{cell.policy.name} is hosted and {lacks}, as {cell.strategy_name} needs: use "
+                "cot, majority or best_of_n, or have it emulated with `continuation: instructed`, "
+                "which the results then say"
+            )
         if lacks:
             raise ConfigError(
                 f"the server of {cell.policy.name} {lacks}, as {cell.strategy_name} needs: use "
                 "cot, majority or best_of_n, or serve it with vLLM"
             )
+
+
+IN_VAIN = ("temperature", "top_p", "seed", "stop")
+"""Parameters without which an answer is not the one that was asked for."""
+
+
+def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
+    """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
+    can, settings = found[cell.policy.name], config.policies[cell.policy.name]
+    assert isinstance(can, PolicyAbilities)
+    stepwise = isinstance(cell.strategy, Stepwise)
+    emulated = {
+        "n": not can.n and cell.strategy.n > 1,
+        "continuation": stepwise and settings.continuation == INSTRUCTED,
+    }
+    needed = [each for each in IN_VAIN if stepwise or each != "stop"]
+    return Substitutes(
+        emulated=tuple(each for each, is_used in emulated.items() if is_used),
+        refused=tuple(each for each in needed if each in can.refused),
+    )
 
 
 @asynccontextmanager
@@ -259,6 +333,9 @@ async def open_ports(
             },
             grader=grader,
             soundness=_chain_is_sound if config.task.name == CHAINS else None,
+            substitutes={
+                cell.id: substitutes(cell, config, found) for cell in config.build_cells()
+            },
             bill=bill,
         )
 

@@ -12,7 +12,8 @@
         ├── EndpointUnavailable  no answer after every retry: refused, timed out, 429, 5xx
         ├── EndpointRefused      wrong key, wrong model, malformed request: ends the run at once
         ├── BadResponse          an answer that is not what the API promises
-        └── ContextOverflow      a prompt beyond the model's context: ends one branch
+        ├── ContextOverflow      a prompt beyond the model's context: ends one branch
+        └── ContentFiltered      a prompt a provider's filter stops: ends one branch
 """
 
 
@@ -88,3 +89,7 @@ class BadResponse(EndpointError):
 
 class ContextOverflow(EndpointError):
     """A prompt beyond the model's context."""
+
+
+class ContentFiltered(EndpointError):
+    """A prompt that the provider's content filter does not let through."""

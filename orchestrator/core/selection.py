@@ -12,10 +12,10 @@ def best(nodes: Iterable[Node], count: int, reward: Reward) -> list[Node]:
 
 
 def usable(children: Sequence[Node]) -> list[Node]:
-    """Children worth keeping: no duplicates, no empty steps, none cut off by length."""
+    """Children worth keeping: no duplicates, no empty steps, none cut off."""
     kept: dict[str, Node] = {}
     for child in children:
         step = child.steps[-1].strip() if child.steps else ""
-        if step and child.finish not in ("length", "overflow"):
+        if step and child.finish not in ("length", "overflow", "filtered"):
             kept.setdefault(step, child)
     return list(kept.values())

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
-Finish = Literal["stop", "length", "overflow", "depth", "dead_end"]
+Finish = Literal["stop", "length", "overflow", "depth", "dead_end", "filtered"]
 """Why a path ended: the model stopped, ran out of tokens or of context, reached the greatest
-depth, or offered no usable next step."""
+depth, offered no usable next step, or was cut off by its provider's content filter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from orchestrator.endpoints.wire import (
     token_list,
     token_part,
 )
-from orchestrator.errors import BadResponse, ContextOverflow
+from orchestrator.errors import BadResponse, ContentFiltered, ContextOverflow
 
 Prompt = Callable[[str], list[dict[str, str]]]
 """From a question to the chat messages that pose it."""
@@ -43,7 +43,8 @@ class HttpPolicy(ABC):
     separator: str = "\n\n"
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        """The port's ``extend``; a context overflow comes back as one child that ended so.
+        """The port's ``extend``; a context overflow comes back as one child that ended so, and so
+        does a prompt that a content filter does not let through.
 
         vLLM refuses a ``max_tokens`` beyond the room its context has left. Such a request goes
         out again without one, which lets the server fill that room and no more.
@@ -53,6 +54,8 @@ class HttpPolicy(ABC):
                 return await self._ask(node, n, sampling, most)
             except ContextOverflow:
                 continue
+            except ContentFiltered:
+                return [node.child(0, (), finish="filtered")]
         return [node.child(0, (), finish="overflow")]
 
     @abstractmethod
@@ -153,6 +156,8 @@ class HttpPolicy(ABC):
         """Paper: a path ends where its text does not end with the separator."""
         if choice.finish_reason == "length":
             return "length"
+        if choice.finish_reason == "content_filter":
+            return "filtered"
         if sampling.until == "end":
             return "stop"
         return None if text.endswith(self.separator) else "stop"

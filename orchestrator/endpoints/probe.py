@@ -39,6 +39,9 @@ class PolicyAbilities:
     ``continuation`` is how a solution can be gone on with: by "tokens", by an open "chat" message,
     or not at all. ``n``: several samples in one request, ``samples_differ``: and not all the same.
     ``ends_told``: an answer shows whether a stop string ended it. ``context`` is in tokens.
+
+    Of a hosted model, ``refused`` are the parameters its API does not take, and ``most_tokens`` the
+    longest answer it can be asked for.
     """
 
     context: int | None = None
@@ -50,15 +53,20 @@ class PolicyAbilities:
     seed_honoured: bool = False
     logprobs: bool = False
     ends_told: bool = True
+    refused: tuple[str, ...] = ()
+    most_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PRMAbilities:
     """What a PRM's endpoint was seen to do: it scores every step. ``context`` is in tokens;
-    ``scored_by`` is "pooling", "prefix" completions or "chat"."""
+    ``scored_by`` is "pooling", "prefix" completions or "chat"; ``refused`` and ``most_tokens`` are
+    as of policies."""
 
     context: int | None = None
     scored_by: str = "pooling"
+    refused: tuple[str, ...] = ()
+    most_tokens: int | None = None
 
 
 async def check_served(transport: Transport) -> int | None:
@@ -101,12 +109,12 @@ async def probe_policy(transport: Transport) -> PolicyAbilities:
     )
 
 
-async def probe_prm(transport: Transport, prm: HttpPRM) -> PRMAbilities:
-    """Score a solution of two steps.
+async def probe_prm(transport: Transport, prm: HttpPRM, *, listed: bool = True) -> PRMAbilities:
+    """Score a solution of two steps; ``listed`` says whether its server lists what it serves.
 
     Raises ``EndpointError``, for instance where the scores are not one a step.
     """
-    context = await check_served(transport)
+    context = await check_served(transport) if listed else None
     steps = ("1 + 1 = 2.\n\n", r"The answer is $\boxed{2}$.")
     asked = root("What is 1 + 1?", seed=1, problem_id="probe")
     await prm.score([asked.child(0, steps, finish="stop")])

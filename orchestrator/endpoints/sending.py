@@ -14,7 +14,7 @@ from typing import Protocol, Self
 
 import aiohttp
 
-from orchestrator.errors import EndpointRefused, EndpointUnavailable
+from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,26 +78,32 @@ class AiohttpSender:
             raise RuntimeError("an AiohttpSender is used inside `async with`")
         try:
             async with self._session.request(method, url, data=body) as response:
-                content = await response.read()
+                content = censored(await response.read(), self._api_key)
                 return Answer(status=response.status, content=content, headers=response.headers)
-        except TimeoutError as error:
-            raise EndpointUnavailable(
-                f"{url} did not answer within {self._timeout:g} s", url=url
-            ) from error
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise EndpointRefused(
-                f"{url!r} is not a URL: write it as http://host:port or https://host", url=url
-            ) from error
-        except aiohttp.ClientConnectorError as error:
-            raise EndpointUnavailable(
-                f"nothing answers at {url} ({_reason(error.os_error)}): is the server running, and "
-                "the port right?",
-                url=url,
-            ) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise EndpointUnavailable(
-                f"{url} broke off the connection ({error})", url=url
-            ) from error
+        except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+            raise failure(error, url, self._timeout) from error
+
+
+def censored(content: bytes, api_key: str | None) -> bytes:
+    """An answer without the key, which some servers echo in their errors."""
+    return content.replace(api_key.encode(), b"***") if api_key else content
+
+
+def failure(error: BaseException, url: str, timeout: float) -> EndpointError:
+    """What an exception of aiohttp's, or of a connection, says of ``url``; ``timeout`` in s."""
+    if isinstance(error, TimeoutError):
+        return EndpointUnavailable(f"{url} did not answer within {timeout:g} s", url=url)
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return EndpointRefused(
+            f"{url!r} is not a URL: write it as http://host:port or https://host", url=url
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return EndpointUnavailable(
+            f"nothing answers at {url} ({_reason(error.os_error)}): is the server running, and "
+            "the port right?",
+            url=url,
+        )
+    return EndpointUnavailable(f"{url} broke off the connection ({error})", url=url)
 
 
 def _reason(error: OSError) -> str:

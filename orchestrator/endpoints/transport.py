@@ -11,9 +11,10 @@ import msgspec
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.retry import RetryPolicy, with_retries
 from orchestrator.endpoints.sending import AiohttpSender, Sender
-from orchestrator.endpoints.wire import ErrorResponse, ModelList, encode
+from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse, ModelList, encode
 from orchestrator.errors import (
     BadResponse,
+    ContentFiltered,
     ContextOverflow,
     EndpointError,
     EndpointRefused,
@@ -31,7 +32,9 @@ class Endpoint:
 
     ``urls`` are replicas of the same model, with or without a trailing ``/v1``; ``model`` is its
     served name; ``timeout`` (seconds) bounds one request; ``concurrency`` bounds requests in
-    flight. ``api_key`` comes from the environment and is never written anywhere.
+    flight. ``checks_model`` says whether answers must name the model that was asked for, which
+    those of hosted APIs need not: a deployment on Azure has a name of its own. ``api_key`` comes
+    from the environment and is never written anywhere.
     """
 
     urls: tuple[str, ...]
@@ -39,6 +42,7 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     timeout: float = 600.0
     concurrency: int = 512
+    checks_model: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
@@ -98,7 +102,8 @@ class Transport:
             async with self._slots:  # not held while a failed request waits for its next try
                 content = await self._send("POST", base + path, body)
             decoded = self._decode(content, answer, base + path)
-            if (answered := getattr(decoded, "model", None)) is not None:  # /tokenize names none
+            answered = getattr(decoded, "model", None)  # /tokenize names none
+            if answered is not None and self.endpoint.checks_model:
                 self._check_model(answered, base + path)
             return decoded
 
@@ -154,12 +159,25 @@ def refusal(
     status: int, content: bytes, *, url: str, model: str, retry_after: str | None = None
 ) -> EndpointError:
     """The error that an HTTP status other than 200 stands for."""
-    said = _message(content)
+    error = _error(content)
+    said = " ".join(error.message.split())[:300]
     if status in (401, 403):
         return EndpointRefused(
             f"{url} refuses the API key ({status}): set the environment variable the config's "
             "`api_key_env` names",
             url=url,
+        )
+    if "insufficient_quota" in (error.code, error.type):  # a 429, but no rate limit
+        return EndpointRefused(
+            f"{url} has no quota left for this API key: add credit or raise the limit of its "
+            "project; what is paid for is kept",
+            url=url,
+        )
+    if error.code == "content_filter":
+        return ContentFiltered(f"{url}: {said}", url=url)
+    if error.code == "DeploymentNotFound":
+        return EndpointRefused(
+            f"{url} has no deployment {model!r}: `model` is the deployment's name on Azure", url=url
         )
     if status == 404 and model in said:
         return EndpointRefused(f"{url} does not serve the model {model!r}: {said}", url=url)
@@ -181,13 +199,12 @@ def refusal(
     return EndpointRefused(f"{url} refuses the request ({status}): {said}", url=url)
 
 
-def _message(content: bytes) -> str:
+def _error(content: bytes) -> ErrorDetail:
     try:
         error = msgspec.json.decode(content, type=ErrorResponse).error
-        said = error if isinstance(error, str) else error.message
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        said = content[:200].decode(errors="replace")
-    return " ".join(said.split())[:300]
+        return ErrorDetail(message=content[:200].decode(errors="replace"))
+    return ErrorDetail(message=error) if isinstance(error, str) else error
 
 
 def _seconds(retry_after: str | None) -> float | None:

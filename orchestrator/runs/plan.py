@@ -65,7 +65,7 @@ class Substitutes:
 class Ports:
     """The outside world of a run, injected.
 
-    ``substitutes`` are by the policy's name. ``bill`` is what the policies and PRMs charge.
+    ``substitutes`` are by the cell's id. ``bill`` is what the policies and PRMs charge.
     """
 
     policies: dict[str, Policy]

@@ -63,7 +63,7 @@ async def solve(
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
     electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
-    substitutes = ports.substitutes.get(cell.policy.name, Substitutes())
+    substitutes = ports.substitutes.get(cell.id, Substitutes())
     return Record(
         cell=cell.id,
         task=cell.task,

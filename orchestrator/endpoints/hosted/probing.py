@@ -1,0 +1,64 @@
+"""What a hosted model can do, found out by asking it twice."""
+
+from orchestrator.endpoints.hosted.clouds import HostedAPI
+from orchestrator.endpoints.hosted.sender import HostedSender
+from orchestrator.endpoints.probe import PolicyAbilities, check_served
+from orchestrator.endpoints.transport import Transport
+from orchestrator.endpoints.wire import ChatRequest, ChatResponse
+from orchestrator.errors import BadResponse, EndpointRefused
+
+_QUESTION = [{"role": "user", "content": "Write eight random words on one line."}]
+_TOKENS = 512
+"""Enough for a reasoning model to come to an answer."""
+
+
+async def probe_hosted(
+    transport: Transport, sender: HostedSender, api: HostedAPI
+) -> PolicyAbilities:
+    """Ask for all that a search may want; the sender learns what is refused, which costs nothing.
+
+    Raises ``EndpointError``; where the model is not served, with the nearest that is.
+    """
+    try:
+        first = await _ask(transport)
+    except EndpointRefused as refused:
+        if api != "azure" and "does not serve the model" in str(refused):
+            await check_served(transport)  # names the nearest; Azure lists no deployments
+        raise
+    again = await _ask(transport)
+    texts, texts_again = _texts(first), _texts(again)
+    several = len(texts) == 2
+    return PolicyAbilities(
+        n=several,
+        samples_differ=len({*texts, *texts_again}) > 1,
+        seed_honoured="seed" not in sender.dialect.refused and texts == texts_again,
+        logprobs=all(choice.logprobs for choice in first.choices),
+        ends_told=False,
+        refused=sender.dialect.refused,
+        most_tokens=sender.dialect.most_tokens,
+    )
+
+
+async def _ask(transport: Transport) -> ChatResponse:
+    request = ChatRequest(
+        model=transport.endpoint.model,
+        messages=_QUESTION,
+        n=2,
+        max_tokens=_TOKENS,
+        temperature=0.7,
+        top_p=0.9,
+        seed=1,
+        stop=["\n\n"],
+        logprobs=True,
+        top_logprobs=2,
+    )
+    answer = await transport.post("/v1/chat/completions", request, ChatResponse)
+    if not answer.choices:
+        url = transport.endpoint.urls[0]
+        raise BadResponse(f"{url} returned no choices", url=url)
+    return answer
+
+
+def _texts(answer: ChatResponse) -> list[str]:
+    choices = sorted(answer.choices, key=lambda choice: choice.index)
+    return [choice.message.content or "" for choice in choices]

@@ -1,0 +1,182 @@
+"""Requests to hosted APIs through the openai SDK, on its aiohttp transport.
+
+There the provider's rate limit rules, not the client's CPU, and the SDK follows what the providers
+change: keys, Azure's paths and versions. Retries, limits and time are the dispatcher's as
+everywhere, so the SDK's own are off.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncAzureOpenAI,
+    AsyncOpenAI,
+    DefaultAioHttpClient,
+    OpenAIError,
+)
+
+from orchestrator.endpoints.hosted.clouds import HostedAPI
+from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.sending import Answer, censored, failure
+from orchestrator.errors import EndpointRefused, EndpointUnavailable
+
+LARGEST = 64 * 2**20
+"""Bytes of the largest answer that is read."""
+
+_NO_KEY = "none"
+"""What the SDK is given where there is no key, since it demands one."""
+
+
+class HostedSender:
+    """Requests to one hosted model; ``timeout`` (seconds) bounds each.
+
+    What the API refuses is left out from then on: see ``dialect``, which may start with what was
+    learned before. ``api_version`` is Azure's.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        api: HostedAPI = "openai",
+        api_key: str | None = None,
+        api_version: str | None = None,
+        timeout: float = 600.0,
+        dialect: Dialect | None = None,
+    ) -> None:
+        self.dialect = dialect or Dialect()
+        self._written = {url.rstrip("/").removesuffix("/v1"): url.rstrip("/") for url in urls}
+        self._api = api
+        self._api_key = api_key
+        self._api_version = api_version
+        self._timeout = timeout
+        self._clients: dict[str, AsyncOpenAI] = {}
+        self._open: AsyncExitStack | None = None
+
+    async def __aenter__(self) -> Self:
+        self._open = AsyncExitStack()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            await self._open.aclose()
+            self._open = None
+            self._clients.clear()
+
+    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+        base, _, route = url.rpartition("/v1/")
+        if not base:
+            return _refused("a hosted API has no such route", status=404)
+        client = await self._client(base, url)
+        if body is None:
+            return await self._exchange(client, url, f"/{route}", None)
+        asked = msgspec.json.decode(body)
+        if asked.get("continue_final_message"):
+            return _refused("a hosted API does not go on with an open assistant message")
+        while True:
+            sent = self.dialect.adapted(asked)
+            answer = await self._exchange(client, url, f"/{route}", sent)
+            if answer.status not in (400, 422):
+                return answer
+            self.dialect = self.dialect.learned(sent, answer.content)
+            if self.dialect.adapted(asked) == sent:
+                return answer
+
+    async def _client(self, base: str, url: str) -> AsyncOpenAI:
+        if self._open is None:
+            raise RuntimeError("a HostedSender is used inside `async with`")
+        client = self._clients.get(base)
+        if client is None:
+            try:
+                made = self._made(self._written.get(base, base))
+            except (httpx2.InvalidURL, ValueError) as error:
+                raise EndpointRefused(
+                    f"{url!r} is not a URL: write it as https://host/v1", url=url
+                ) from error
+            client = self._clients[base] = await self._open.enter_async_context(made)
+        return client
+
+    def _made(self, url: str) -> AsyncOpenAI:
+        split = urlsplit(url)
+        if split.scheme not in ("http", "https") or not split.hostname:
+            raise ValueError(url)
+        key = self._api_key or _NO_KEY
+        # The dispatcher bounds the requests in flight; aiohttp takes 0 for no bound of its own.
+        http = DefaultAioHttpClient(
+            limits=httpx2.Limits(max_connections=0, keepalive_expiry=30),
+            timeout=httpx2.Timeout(self._timeout, connect=10.0),
+        )
+        if self._api == "azure":
+            root = url.removesuffix("/openai")
+            return AsyncAzureOpenAI(
+                base_url=f"{root}/openai",
+                api_key=key,
+                api_version=self._api_version,
+                max_retries=0,
+                http_client=http,
+            )
+        # A bare host stands for its /v1; a path is taken as it is written.
+        base_url = url if split.path else f"{url}/v1"
+        return AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=http)
+
+    async def _exchange(
+        self, client: AsyncOpenAI, url: str, route: str, body: Mapping[str, Any] | None
+    ) -> Answer:
+        # Streamed, so that an answer without end is noticed; the SDK's types for that know events
+        # alone.
+        ask: Any = client.get if body is None else client.post
+        payload = {} if body is None else {"body": body}
+        try:
+            async with asyncio.timeout(self._timeout):
+                try:
+                    response: httpx2.Response = await ask(
+                        route, cast_to=httpx2.Response, stream=True, **payload
+                    )
+                except APIStatusError as error:
+                    response, content = error.response, error.response.content
+                else:
+                    content = await self._content(response, url)
+        except (TimeoutError, APIConnectionError, httpx2.HTTPError) as error:
+            raise failure(_root(error), url, self._timeout) from error
+        return Answer(
+            status=response.status_code,
+            content=censored(content, self._api_key),
+            headers=response.headers,
+        )
+
+    async def _content(self, response: httpx2.Response, url: str) -> bytes:
+        content = bytearray()
+        try:
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) > LARGEST:
+                    raise EndpointUnavailable(
+                        f"{url} answers more than {LARGEST >> 20} MiB: is it the API?", url=url
+                    )
+        finally:
+            await response.aclose()
+        return bytes(content)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What aiohttp said, which its wrappings call otherwise: a refused connection a timeout."""
+    while isinstance(error, OpenAIError | httpx2.HTTPError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _refused(why: str, status: int = 400) -> Answer:
+    return Answer(status=status, content=msgspec.json.encode({"error": {"message": why}}))
