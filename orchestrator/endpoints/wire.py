@@ -59,7 +59,7 @@ class PoolingRequest(msgspec.Struct, kw_only=True):
     """Inputs as texts or as token ids."""
 
     model: str
-    input: Sequence[str] | Sequence[list[int]]
+    input: Sequence[str | tuple[int, ...]]
 
 
 class PoolingChatRequest(msgspec.Struct, kw_only=True):

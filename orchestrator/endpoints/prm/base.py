@@ -4,13 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
+from orchestrator.endpoints.prm.coalescing import Coalescer
 from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import Usage
 from orchestrator.errors import BadResponse, ContextOverflow, EndpointRefused
 
 
@@ -39,6 +39,7 @@ class HttpPRM(ABC):
 
     transport: Transport
     running_minimum: bool = False
+    _pooling: Coalescer | None = field(default=None, init=False, repr=False, compare=False)
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         """The port's ``score``: siblings share a request wherever the route takes several.
@@ -85,14 +86,15 @@ class HttpPRM(ABC):
         return "pooling"
 
     @property
+    def pooling(self) -> Coalescer:
+        """The way to ``/pooling``, which all calls of this PRM share."""
+        if self._pooling is None:
+            self._pooling = Coalescer(self.transport)
+        return self._pooling
+
+    @property
     def url(self) -> str:
         return self.transport.endpoint.urls[0]
-
-
-def shares(usage: Usage, n: int) -> list[tuple[int, int]]:
-    """A request's prompt tokens, and those of them that were cached, in ``n`` near-equal parts."""
-    prompt, cached = divmod(usage.prompt_tokens, n), divmod(usage.cached_tokens, n)
-    return [(prompt[0] + (i < prompt[1]), cached[0] + (i < cached[1])) for i in range(n)]
 
 
 @contextmanager

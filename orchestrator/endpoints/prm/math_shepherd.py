@@ -28,7 +28,7 @@ class MathShepherdPRM(VerdictPRM):
         return self.render(question, steps).removesuffix("\n")
 
     async def _pooled(self, nodes: Sequence[Node]) -> list[Reading]:
-        return await read_tags(self.transport, nodes, self.render, column=0, family="math_shepherd")
+        return await read_tags(self.pooling, nodes, self.render, column=0, family="math_shepherd")
 
 
 def _plain(text: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Reading, naming_nan, probability, shares
-from orchestrator.endpoints.wire import PoolingChatRequest, PoolingRequest, PoolingResponse
+from orchestrator.endpoints.prm.base import HttpPRM, Reading, naming_nan, probability
+from orchestrator.endpoints.prm.coalescing import Pooled
+from orchestrator.endpoints.wire import PoolingChatRequest, PoolingResponse
 from orchestrator.errors import BadResponse, ConfigError
 
 FIELDS = ("{question}", "{answer}")
@@ -33,8 +34,9 @@ class OutcomePRM(HttpPRM):
         if self.template is None:
             return await fan_out(self._read_chat(node) for node in nodes)
         texts = [_filled(self.template, node.question, node.text) for node in nodes]
-        request = PoolingRequest(model=self.transport.endpoint.model, input=texts)
-        return self._readings(await self._post(request, nodes[0]), nodes)
+        with naming_nan(self.url):
+            found = await self.pooling.ask(texts, nodes[0])
+        return [self._reading(node, pooled) for node, pooled in zip(nodes, found, strict=True)]
 
     async def _read_chat(self, node: Node) -> Reading:
         messages = [
@@ -42,31 +44,24 @@ class OutcomePRM(HttpPRM):
             {"role": "assistant", "content": node.text},
         ]
         request = PoolingChatRequest(model=self.transport.endpoint.model, messages=messages)
-        (reading,) = self._readings(await self._post(request, node), [node])
-        return reading
-
-    async def _post(
-        self, request: PoolingRequest | PoolingChatRequest, node: Node
-    ) -> PoolingResponse:
         with naming_nan(self.url):
-            return await self.transport.post("/pooling", request, PoolingResponse, node=node)
+            answer = await self.transport.post("/pooling", request, PoolingResponse, node=node)
+        rows = answer.data[0].data if answer.data else []
+        used = answer.usage
+        pooled = Pooled(rows=rows, tokens=used.prompt_tokens, cached_tokens=used.cached_tokens)
+        return self._reading(node, pooled)
 
-    def _readings(self, answer: PoolingResponse, nodes: Sequence[Node]) -> list[Reading]:
-        found = {item.index: item.data for item in answer.data}
-        readings = []
-        for i, (node, part) in enumerate(zip(nodes, shares(answer.usage, len(nodes)), strict=True)):
-            match found.get(i):
-                case [float() | None as score]:
-                    scores = [probability(score, self.url)] * len(node.steps)
-                case other:
-                    raise BadResponse(
-                        f"{self.url} answers {len(other or [])} values where an outcome reward "
-                        "model has one: serve a sequence classifier of one label, with the pooling "
-                        "task classify",
-                        url=self.url,
-                    )
-            readings.append(Reading(scores=scores, tokens=part[0], cached_tokens=part[1]))
-        return readings
+    def _reading(self, node: Node, pooled: Pooled) -> Reading:
+        match pooled.rows:
+            case [float() | None as score]:
+                scores = [probability(score, self.url)] * len(node.steps)
+            case other:
+                raise BadResponse(
+                    f"{self.url} answers {len(other)} values where an outcome reward model has "
+                    "one: serve a sequence classifier of one label, with the pooling task classify",
+                    url=self.url,
+                )
+        return Reading(scores=scores, tokens=pooled.tokens, cached_tokens=pooled.cached_tokens)
 
 
 def _filled(template: str, question: str, answer: str) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import Reading, naming_nan, probability, shares
-from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import PoolingItem, PoolingRequest, PoolingResponse
+from orchestrator.endpoints.prm.base import Reading, naming_nan, probability
+from orchestrator.endpoints.prm.coalescing import Coalescer, Pooled
 from orchestrator.errors import BadResponse
 
 Render: TypeAlias = Callable[[str, Sequence[str]], str]
@@ -21,17 +20,18 @@ first piece begins with the question."""
 
 
 async def read_tags(
-    transport: Transport, nodes: Sequence[Node], render: Render, *, column: int, family: str
+    pooling: Coalescer, nodes: Sequence[Node], render: Render, *, column: int, family: str
 ) -> list[Reading]:
     """Read texts of a server that answers a pair at every step tag; ``column`` is P(right).
 
     Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
     """
-    texts = [render(node.question, node.steps) for node in nodes]
-    answer = await _post(transport, nodes[0], texts)
-    url = transport.endpoint.urls[0]
+    url = pooling.transport.endpoint.urls[0]
+    with naming_nan(url):
+        found = await pooling.ask([render(node.question, node.steps) for node in nodes], nodes[0])
     readings = []
-    for node, rows, (tokens, cached) in _by_solution(answer, nodes):
+    for node, pooled in zip(nodes, found, strict=True):
+        rows = pooled.rows
         if len(rows) != len(node.steps):
             raise BadResponse(
                 f"{url} scored {len(rows)} steps of {len(node.steps)}: is {family} the family of "
@@ -39,12 +39,12 @@ async def read_tags(
                 url=url,
             )
         scores = [_cell(row, column, 2, url) for row in rows]
-        readings.append(Reading(scores=scores, tokens=tokens, cached_tokens=cached))
+        readings.append(_reading(scores, pooled))
     return readings
 
 
 async def read_tokens(
-    transport: Transport,
+    pooling: Coalescer,
     nodes: Sequence[Node],
     pieces: Sequence[Pieces],
     *,
@@ -55,13 +55,13 @@ async def read_tokens(
 
     Raises ``BadResponse`` where the rows are not one a token, and other ``EndpointError``.
     """
-    inputs = [[token for piece in each for token in piece] for each in pieces]
-    answer = await _post(transport, nodes[0], inputs)
-    url = transport.endpoint.urls[0]
+    inputs = [tuple(token for piece in each for token in piece) for each in pieces]
+    url = pooling.transport.endpoint.urls[0]
+    with naming_nan(url):
+        found = await pooling.ask(inputs, nodes[0])
     readings = []
-    for ids, each, (_, rows, (tokens, cached)) in zip(
-        inputs, pieces, _by_solution(answer, nodes), strict=True
-    ):
+    for ids, each, pooled in zip(inputs, pieces, found, strict=True):
+        rows = pooled.rows
         if len(rows) != len(ids):
             raise BadResponse(
                 f"{url} scored {len(rows)} of {len(ids)} tokens, and this PRM needs them all: "
@@ -73,25 +73,12 @@ async def read_tokens(
             end += len(piece)
             ends.append(end)
         scores = [_cell(rows[at], column, columns, url) for at in ends]
-        readings.append(Reading(scores=scores, tokens=tokens, cached_tokens=cached))
+        readings.append(_reading(scores, pooled))
     return readings
 
 
-async def _post(
-    transport: Transport, node: Node, inputs: Sequence[str] | Sequence[list[int]]
-) -> PoolingResponse:
-    request = PoolingRequest(model=transport.endpoint.model, input=inputs)
-    with naming_nan(transport.endpoint.urls[0]):
-        return await transport.post("/pooling", request, PoolingResponse, node=node)
-
-
-def _by_solution(
-    answer: PoolingResponse, nodes: Sequence[Node]
-) -> list[tuple[Node, list[list[float | None] | float | None], tuple[int, int]]]:
-    empty = PoolingItem(index=0, data=[])
-    items = {item.index: item for item in answer.data}
-    parts = shares(answer.usage, len(nodes))
-    return [(node, items.get(i, empty).data, parts[i]) for i, node in enumerate(nodes)]
+def _reading(scores: list[float], pooled: Pooled) -> Reading:
+    return Reading(scores=scores, tokens=pooled.tokens, cached_tokens=pooled.cached_tokens)
 
 
 def _cell(row: list[float | None] | float | None, column: int, columns: int, url: str) -> float:

@@ -28,4 +28,4 @@ class QwenMathPRM(HttpPRM):
         return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)
 
     async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
-        return await read_tags(self.transport, nodes, self.render, column=1, family="qwen_math")
+        return await read_tags(self.pooling, nodes, self.render, column=1, family="qwen_math")

@@ -64,7 +64,7 @@ class RLHFlowPRM(VerdictPRM):
 
     async def _pooled(self, nodes: Sequence[Node]) -> list[Reading]:
         pieces = await fan_out(self._piece_ids(node) for node in nodes)
-        return await read_tokens(self.transport, nodes, pieces, column=0, columns=2)
+        return await read_tokens(self.pooling, nodes, pieces, column=0, columns=2)
 
     async def _piece_ids(self, node: Node) -> list[tuple[int, ...]]:
         # Pieces meet between a blank line and "+", which Llama's tokenizer never joins.

@@ -30,7 +30,7 @@ class SkyworkPRM(HttpPRM):
 
     async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
         pieces = await fan_out(self._pieces(node) for node in nodes)
-        return await read_tokens(self.transport, nodes, pieces, column=0, columns=1)
+        return await read_tokens(self.pooling, nodes, pieces, column=0, columns=1)
 
     async def _pieces(self, node: Node) -> list[tuple[int, ...]]:
         lines = [step.strip().replace("\n", " ") for step in node.steps]

@@ -35,7 +35,7 @@ class TRLPRM(HttpPRM):
 
     async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
         pieces = await fan_out(self._pieces(node) for node in nodes)
-        return await read_tokens(self.transport, nodes, pieces, column=1, columns=2)
+        return await read_tokens(self.pooling, nodes, pieces, column=1, columns=2)
 
     async def _pieces(self, node: Node) -> list[tuple[int, ...]]:
         texts = [step.strip() for step in node.steps]

@@ -8,6 +8,7 @@ from orchestrator.core.tree import root
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM, SkyworkPRM
 from orchestrator.errors import BadResponse, ContextOverflow
 
+OTHER = ("Double it.\n\n", r"So it is \boxed{2}.")
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 
 
@@ -23,14 +24,14 @@ async def test_siblings_are_scored_in_one_request_whatever_order_they_come_back_
     answer["data"].reverse()
     transport = scripted(answer)
     prm = QwenMathPRM(transport=transport)
-    nodes = [solution(), solution(index=1)]
+    nodes = [solution(), solution(OTHER, index=1)]
     first, second = await prm.score(nodes)
     assert [first.scores, second.scores] == [(0.9, 0.8), (0.7, 0.1)]
-    assert (first.prm_tokens, second.prm_tokens) == (11, 10)
+    assert (first.prm_tokens, second.prm_tokens) == (10, 11)
     (sent,) = transport.sent
     assert sent.url == "http://host/pooling"
-    text = prm.render(nodes[0].question, nodes[0].steps)
-    assert sent.body == {"model": "m", "input": [text, text]}
+    texts = [prm.render(node.question, node.steps) for node in nodes]
+    assert sent.body == {"model": "m", "input": texts}
 
 
 async def test_tokens_the_server_had_cached_are_counted_apart(
@@ -41,8 +42,8 @@ async def test_tokens_the_server_had_cached_are_counted_apart(
         answers.pooling(pairs(0.9, 0.8), tokens=21),
     )
     prm = QwenMathPRM(transport=transport)
-    scored = await prm.score([solution(), solution(index=1)])
-    assert [node.prm_cached_tokens for node in scored] == [7, 6]
+    scored = await prm.score([solution(), solution(OTHER, index=1)])
+    assert [node.prm_cached_tokens for node in scored] == [6, 7]
     (untold,) = await prm.score([solution()])
     assert (untold.prm_tokens, untold.prm_cached_tokens) == (21, 0)
 
@@ -91,7 +92,7 @@ async def test_a_missing_solution_is_a_bad_response(
 ) -> None:
     prm = QwenMathPRM(transport=scripted(answers.pooling(pairs(0.5, 0.5))))
     with pytest.raises(BadResponse, match="scored 0 steps of 2"):
-        await prm.score([solution(), solution(index=1)])
+        await prm.score([solution(), solution(OTHER, index=1)])
 
 
 @pytest.mark.parametrize("row", [[0.5], [], [0.2, 0.3, 0.5], 0.5, None])
@@ -139,7 +140,7 @@ async def test_one_solution_too_long_for_the_prm_ends_alone(
         too_long,
         answers.pooling(pairs(0.7, 0.6)),
     )
-    nodes = [solution(index=i) for i in range(3)]
+    nodes = [solution(("Add.", f"It is {i}."), index=i) for i in range(3)]
     scored = await QwenMathPRM(transport=transport).score(nodes)
     assert [node.finish for node in scored] == [None, "overflow", None]
     assert [node.scores for node in scored] == [(0.9, 0.8), (), (0.7, 0.6)]
