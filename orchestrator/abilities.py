@@ -5,6 +5,9 @@ from typing import Any
 
 from rich.text import Text
 
+from orchestrator.compose import IN_VAIN
+from orchestrator.report.wording import EMULATED
+
 _ABILITIES = {
     "continuation": "continuation",
     "ends_told": "step ends",
@@ -50,9 +53,27 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
     lines["context"] = (
         f"{found['context']} tokens" if found["context"] else "the server does not say"
     )
+    lines |= _paid(found)
     if found["role"] == "prm":
         return {**lines, "can do": f"scores every step, by {_ROUTES[found['scored_by']]}"}
     can = [label for key, label in _ABILITIES.items() if found[key]]
     cannot = [label for key, label in _ABILITIES.items() if not found[key]]
     lines |= {"can do": ", ".join(can)} if can else {}
-    return lines | ({"cannot": ", ".join(cannot)} if cannot else {})
+    lines |= {"cannot": ", ".join(cannot)} if cannot else {}
+    if emulated := [EMULATED[each] for each in found["emulated"]]:
+        lines["emulated"] = "; ".join(emulated)
+    if refused := [each for each in found["refused"] if each in IN_VAIN]:
+        lines["refuses"] = f"{', '.join(refused)}: it is asked without"
+    return lines
+
+
+def _paid(found: dict[str, Any]) -> dict[str, str]:
+    price = found["price"]
+    if price is None:
+        unknown = "unknown, so its cost counts as 0: write `price` beside its model"
+        return {"price": unknown} if found["hosted"] else {}
+    cached = price["input"] if price["cached_input"] is None else price["cached_input"]
+    return {
+        "price": f"${price['input']:g} a million tokens in (${cached:g} cached), "
+        f"${price['output']:g} out"
+    }

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.compose import check_able, connections
+from orchestrator.compose import Found, check_able, connections, prices, substitutes
 from orchestrator.config import RunConfig
 from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError, OrchardError
@@ -23,7 +23,8 @@ def check_endpoints(
 ) -> list[dict[str, Any]]:
     """What each endpoint can do, or its ``error``; servers of the run come up on the way.
 
-    An entry has ``name``, ``role``, ``urls``, ``model`` and the endpoint's abilities. Raises
+    An entry has ``name``, ``role``, ``urls``, ``model``, ``hosted`` (the API of its cloud), its
+    ``price`` where known, what is ``emulated`` for its cells and the endpoint's abilities. Raises
     ``ConfigError`` and ``ServerError``.
     """
     with tempfile.TemporaryDirectory() as logs, LiveFleet(console) as live:  # noqa: SIM117
@@ -36,6 +37,7 @@ async def _ask(
 ) -> list[dict[str, Any]]:
     entries: dict[str, dict[str, Any]] = {}
     found: dict[str, PolicyAbilities | PRMAbilities] = {}
+    charged = prices(config)
     async with connections(config, addresses) as opened:
         for connection in opened:
             endpoint = connection.transport.endpoint
@@ -44,6 +46,9 @@ async def _ask(
                 "role": "prm" if connection.prm else "policy",
                 "urls": list(endpoint.urls),
                 "model": endpoint.model,
+                "hosted": connection.hosted,
+                "price": asdict(price) if (price := charged.get(connection.name)) else None,
+                "emulated": [],
             }
             try:
                 found[connection.name] = await connection.probe()
@@ -57,4 +62,12 @@ async def _ask(
             check_able([cell] if name in found else [], config, found)
         except ConfigError as error:
             entries[name].setdefault("error", str(error))
+        else:
+            _note_emulated(entries[name], cell, config, found)
     return list(entries.values())
+
+
+def _note_emulated(entry: dict[str, Any], cell: Cell, config: RunConfig, found: Found) -> None:
+    if entry["name"] in found:
+        emulated = substitutes(cell, config, found).emulated
+        entry["emulated"] += [each for each in emulated if each not in entry["emulated"]]

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.config import RunConfig
@@ -23,8 +24,6 @@ from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfi
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.instructed import InstructedPolicy
-from orchestrator.endpoints.hosted.probing import probe_hosted
-from orchestrator.endpoints.hosted.sender import HostedSender
 from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (
@@ -48,6 +47,9 @@ from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from orchestrator.tasks.records import Fields
 from servers.tiny import problems as chains
+
+if TYPE_CHECKING:
+    from orchestrator.endpoints.hosted.sender import HostedSender
 
 CHAINS = "chains"
 """The generated task the embedded models are made for."""
@@ -147,7 +149,7 @@ class Connection:
     policy: Policy | None = None
     prm: HttpPRM | None = None
     hosted: HostedAPI | None = None
-    sender: HostedSender | None = None
+    sender: "HostedSender | None" = None
 
     async def probe(self) -> PolicyAbilities | PRMAbilities:
         """What the endpoint can do. Raises ``EndpointError``, led by its name."""
@@ -159,6 +161,8 @@ class Connection:
                 dialect = self.sender.dialect
                 return replace(can, refused=dialect.refused, most_tokens=dialect.most_tokens)
             if self.sender is not None and self.hosted is not None:
+                from orchestrator.endpoints.hosted.probing import probe_hosted
+
                 return await probe_hosted(self.transport, self.sender, self.hosted)
             return await probe_policy(self.transport)
         except EndpointError as error:
@@ -192,10 +196,12 @@ def _hosted_sender(
     settings: EndpointConfig,
     endpoint: Endpoint,
     can: PolicyAbilities | PRMAbilities | None,
-) -> HostedSender | None:
+) -> "HostedSender | None":
     """What speaks to a hosted model, with what is known of it; None for a server of one's own."""
     if settings.hosted is None:
         return None
+    from orchestrator.endpoints.hosted.sender import HostedSender  # the SDK imports for 0.25 s
+
     if settings.hosted == "azure" and settings.api_version is None:
         raise ConfigError(
             f"{name} is on Azure and needs the `api_version` of its deployment, for example "

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 from rich.console import Console
 
-from orchestrator.compose import check_able, open_ports, probe_all, versions
+from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced, versions
 from orchestrator.config import RunConfig, validate
 from orchestrator.errors import RunError
 from orchestrator.fleet_view import LiveFleet
@@ -83,6 +83,8 @@ def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) 
 async def _search(
     config: RunConfig, planned: Plan, store: Store, addresses: Addresses, console: Console
 ) -> None:
+    for name in unpriced(config, prices(config)):
+        console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
     found = await probe_all(config, addresses)
     check_able(planned.cells, config, found)
     async with open_ports(config, addresses, found, paid=store.spent.cost) as ports:

@@ -15,7 +15,14 @@ from orchestrator.report.curves import BASELINE, curves_of, panels
 from orchestrator.report.sentences import headline_sentences
 from orchestrator.report.statistics import BINS
 from orchestrator.report.summary import Row, Summary
-from orchestrator.report.wording import amount, dollars, model_name, percent, strategy_name
+from orchestrator.report.wording import (
+    EMULATED,
+    amount,
+    dollars,
+    model_name,
+    percent,
+    strategy_name,
+)
 
 NUMBERS = (
     ("right %", 7),
@@ -29,11 +36,6 @@ COST = ("cost\n$", 7)
 """The column of runs that cost money."""
 
 BEST = "*"
-
-_EMULATED = {
-    "n": "several samples, by separate requests",
-    "continuation": "continuation, by an instruction that quotes the steps so far",
-}
 
 
 def report(summary: Summary, *, every_vote: bool = False) -> RenderableType:
@@ -242,7 +244,7 @@ def _substitutes(rows: Iterable[Row]) -> Iterator[str]:
         (row.policy, row.emulated, row.refused) for row in rows
     ):
         if emulated:
-            said = "; ".join(_EMULATED.get(each, each) for each in emulated)
+            said = "; ".join(EMULATED.get(each, each) for each in emulated)
             yield f"Emulated for {policy}, whose API lacks it: {said}."
         if refused:
             yield f"{policy} does not take, and ran without: {', '.join(refused)}."

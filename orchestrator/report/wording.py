@@ -2,6 +2,12 @@
 
 _STRATEGIES = {"cot": "CoT", "majority": "majority", "best_of_n": "best-of-N", "dvts": "DVTS"}
 
+EMULATED = {
+    "n": "several samples, by separate requests",
+    "continuation": "continuation, by an instruction that quotes the steps so far",
+}
+"""What stands in for what an API lacks."""
+
 
 def strategy_name(strategy: str) -> str:
     """``beam_search`` as "beam search"."""

@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,3 +229,25 @@ async def running(server: OpenAI | None = None) -> AsyncIterator[OpenAI]:
         yield server
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def running_beside(server: OpenAI | None = None) -> Iterator[OpenAI]:
+    """The server in a thread of its own, for clients that are other processes."""
+    server = server or OpenAI()
+    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with running(server):
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()
