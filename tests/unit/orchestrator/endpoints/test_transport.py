@@ -6,6 +6,7 @@ from orchestrator.endpoints.transport import Endpoint, Transport, refusal
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
 from orchestrator.errors import (
     BadResponse,
+    ContentFiltered,
     ContextOverflow,
     EndpointError,
     EndpointRefused,
@@ -43,6 +44,12 @@ def said(message: str) -> bytes:
          ContextOverflow, "10"),
         (400, b'{"error": "a bare string"}', EndpointRefused, "a bare string"),
         (500, b'{"error": {"message": "\xff"}}', EndpointUnavailable, "500"),
+        (429, encode({"error": {"message": "x", "type": "insufficient_quota"}}), EndpointRefused,
+         "no quota left"),
+        (400, encode({"error": {"message": "a policy", "code": "content_filter"}}),
+         ContentFiltered, "a policy"),
+        (404, encode({"error": {"message": "x", "code": "DeploymentNotFound"}}), EndpointRefused,
+         "has no deployment 'qwen'"),
     ],
 )  # fmt: skip
 def test_every_refusal_is_the_error_it_stands_for(

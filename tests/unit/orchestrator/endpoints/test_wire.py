@@ -9,6 +9,8 @@ from orchestrator.endpoints.wire import (
     CompletionRequest,
     CompletionResponse,
     PoolingResponse,
+    TokenDetails,
+    Usage,
     encode,
     token_count,
     token_list,
@@ -93,3 +95,18 @@ def test_token_ids_left_out_are_none(listed: bytes) -> None:
 def test_what_is_no_list_of_token_ids_is_said(listed: bytes) -> None:
     with pytest.raises(ValueError, match="no list of numbers"):
         token_part(msgspec.Raw(listed))
+
+
+@pytest.mark.parametrize(
+    ("total", "written"),
+    [(170, 60), (210, 100), (0, 60)],
+    ids=["thoughts among the completion", "beside it", "no total"],
+)
+def test_what_a_model_thought_is_written_once(total: int, written: int) -> None:
+    usage = Usage(
+        prompt_tokens=110,
+        completion_tokens=60,
+        total_tokens=total,
+        completion_tokens_details=TokenDetails(reasoning_tokens=40),
+    )
+    assert usage.written_tokens == written

@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -7,7 +8,7 @@ from rich.console import Console
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.report.summary import summarise
 from orchestrator.report.table import report
-from orchestrator.report.wording import amount, parameters
+from orchestrator.report.wording import amount, dollars, parameters
 
 SPEC = HeadlineSpec(
     small="policy-160k", prm="prm-qwen", strategy="beam_search", n=16, vote="max_last",
@@ -119,3 +120,39 @@ def test_sizes_are_short(count, text):
 def test_amounts_fit_six_characters(count, text):
     assert amount(count) == text
     assert len(text) <= 6
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_what_cost_money_says_how_much_a_problem(make_run, width):
+    free = printed(make_run(15), width=width)
+    assert "$" not in free and "costs" not in free
+    records = [replace(record, cost=0.25) for record in make_run(15)]
+    text = printed(records, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert len(re.findall(r" 0\.25 ", text)) == len(re.findall(r"\[\d+\.\d, ", text))
+    assert "Tokens and costs are means per problem." in " ".join(text.split())
+
+
+def test_what_was_emulated_or_asked_for_in_vain_stands_under_the_table(make_run):
+    records = [
+        replace(record, emulated=("continuation",), refused=("temperature",))
+        for record in make_run(5)
+    ]
+    text = " ".join(printed(records).split())
+    policy = records[0].policy
+    assert f"Emulated for {policy}, whose API lacks it: continuation, by an instruction" in text
+    assert f"{policy} does not take, and ran without: temperature." in text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0.00"),
+        (0.0000123, "$0.000012"),
+        (0.0456, "$0.046"),
+        (1, "$1.00"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_dollars_keep_two_digits_that_say_something(amount, text):
+    assert dollars(amount) == text
