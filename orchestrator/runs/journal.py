@@ -1,0 +1,264 @@
+"""The journal: every paid response, so that a run goes on in the middle of its trees.
+
+One SQLite file of a run directory, ``journal.sqlite``, appended to by one thread::
+
+    trees       id, name                 one row a tree: its ``Tree.key``
+    responses   tree, keys, body, crc    one row a response
+
+``keys`` are 16 bytes for each part of the response, ``body`` is a JSON array of those parts, and
+``crc`` is the CRC-32 of both. Rows are handed to the thread in batches, because each hand-over costs
+two switches of the thread that holds the interpreter, and go to SQLite many to a statement, because
+each statement costs two more. What a killed process loses is the last batch: ``BATCH_SECONDS``.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+from orchestrator.errors import RunError
+
+JOURNAL = "journal.sqlite"
+
+KEY_BYTES = 16
+
+BATCH_SECONDS, BATCH_ROWS = 0.02, 500
+
+MOST_WAITING = 20_000
+"""Rows that may wait for the disk; beyond them the trees wait too."""
+
+CHECKED_BYTES = 64 * 2**20
+"""A journal up to this size is checked as a whole when it is opened (0.2 s); of a larger one, and
+of every row, what is read."""
+
+_APPLICATION = 0x4F726368  # "Orch"
+_PATIENCE_S = 20.0  # another program may hold the file locked for so long
+_SCHEMA = """
+CREATE TABLE trees (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE responses (
+    tree INTEGER NOT NULL REFERENCES trees, keys BLOB NOT NULL, body TEXT NOT NULL,
+    crc INTEGER NOT NULL
+);
+CREATE INDEX responses_of_tree ON responses (tree);
+"""
+_ROWS_A_STATEMENT = 64
+
+Row = tuple[str, bytes, bytes]
+"""A tree's name, the keys of a response and its body."""
+
+Remembered = Mapping[bytes, tuple[bytes, int]]
+"""From a key to the body that holds its part, and which part that is."""
+
+
+class Journal:
+    """A journal held open for appending. A context manager.
+
+    The run directory's lock keeps other writers away; anyone may read it at any time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._before: dict[str, int] = {}
+        self._trees: dict[str, int] = {}
+        self._recalled: dict[str, asyncio.Future[Remembered]] = {}
+        self._batch: list[Row] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._waiting = 0
+        self._failure: RunError | None = None
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Raises ``RunError`` where the file is damaged, locked or cannot be written."""
+        try:
+            self._connection = sqlite3.connect(
+                self.path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
+            )
+            self._open(self._connection)
+        except sqlite3.Error as error:
+            if self._connection is not None:
+                self._connection.close()
+            raise self._explained(error) from error
+        self._thread.start()
+        return self
+
+    def _open(self, database: sqlite3.Connection) -> None:
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != _APPLICATION:
+            raise sqlite3.DatabaseError("it is no journal of Orchard")
+        if self.path.stat().st_size <= CHECKED_BYTES:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")  # outlives a killed process, not a power cut
+        if not tables:
+            database.executescript(
+                f"BEGIN; PRAGMA application_id={_APPLICATION}; {_SCHEMA} COMMIT;"
+            )
+        self._before = dict(database.execute("SELECT name, id FROM trees"))
+        self._trees = dict(self._before)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write what waits. Raises ``RunError`` where that fails, unless the run has failed."""
+        self._flush()
+        self._jobs.put(None)
+        self._thread.join()
+        assert self._connection is not None
+        with suppress(sqlite3.Error):  # leaves one file, which a read-only directory can open
+            self._connection.execute("PRAGMA busy_timeout=200")
+            self._connection.execute("PRAGMA journal_mode=DELETE")
+        self._connection.close()
+        if self._failure is not None and kind is None:
+            raise self._failure
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing had been paid for when it was opened."""
+        return not self._before
+
+    # The event loop's side
+
+    async def append(self, tree: str, keys: Sequence[bytes], parts: bytes) -> None:
+        """Remember a response; ``parts`` is the JSON array of what belongs to each of ``keys``.
+
+        Returns at once unless the disk is far behind. Raises ``RunError`` where it is full.
+        """
+        if self._failure is not None:
+            raise self._failure
+        self._batch.append((tree, b"".join(keys), parts))
+        if len(self._batch) >= BATCH_ROWS:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._flush)
+        while self._waiting > MOST_WAITING and self._failure is None:
+            await asyncio.sleep(BATCH_SECONDS)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._batch:
+            return
+        rows, self._batch = self._batch, []
+        self._waiting += len(rows)
+        self._jobs.put(lambda: self._write(rows))
+
+    async def recall(self, tree: str) -> Remembered | None:
+        """What earlier processes paid for a tree, None where that is nothing.
+
+        It is read once and kept until ``forget``. Raises ``RunError`` where it is damaged.
+        """
+        number = self._before.get(tree)
+        if number is None:
+            return None
+        found = self._recalled.get(tree)
+        if found is None:
+            loop = asyncio.get_running_loop()
+            found = self._recalled[tree] = loop.create_future()
+            self._jobs.put(lambda: self._read(number, loop, found))
+        return await asyncio.shield(found)
+
+    def forget(self, tree: str) -> None:
+        """Drop what was recalled for a tree that is finished."""
+        self._recalled.pop(tree, None)
+
+    # The thread's side
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        database = self._connection
+        assert database is not None
+        try:
+            if self._failure is None:
+                database.execute("BEGIN IMMEDIATE")
+                self._insert(database, rows)
+                database.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failure = self._explained(error)
+            with suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
+        finally:
+            self._waiting -= len(rows)
+
+    def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        values: list[int | bytes | str] = []
+        for tree, keys, body in rows:
+            number = self._trees.get(tree)
+            if number is None:
+                number = self._trees[tree] = len(self._trees) + 1
+                database.execute("INSERT INTO trees VALUES (?, ?)", (number, tree))
+            values += (number, keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
+        for start in range(0, len(values), 4 * _ROWS_A_STATEMENT):
+            some = values[start : start + 4 * _ROWS_A_STATEMENT]
+            places = ",".join(["(?,?,?,?)"] * (len(some) // 4))
+            database.execute(f"INSERT INTO responses VALUES {places}", some)
+
+    def _read(
+        self, tree: int, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[Remembered]
+    ) -> None:
+        assert self._connection is not None
+        query = "SELECT keys, body, crc FROM responses WHERE tree = ? ORDER BY rowid DESC"
+        try:
+            rows = self._connection.execute(query, (tree,)).fetchall()
+            found = _remembered(rows)
+        except sqlite3.Error as error:
+            failure = self._explained(error)
+            loop.call_soon_threadsafe(_set_exception, waiting, failure)
+        else:
+            loop.call_soon_threadsafe(_set_result, waiting, found)
+
+    def _explained(self, error: sqlite3.Error) -> RunError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return RunError(
+                f"{self.path} is damaged ({error}): move it away, and the same command goes on "
+                "without it; finished problems are kept, the others are paid for again"
+            )
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return RunError(
+                f"{self.path} is locked by another program: close it; what is there is kept, the "
+                "same command goes on from it"
+            )
+        return RunError(
+            f"cannot write {self.path}: {error}; make room or give access, and the same command "
+            "goes on from what is there"
+        )
+
+
+def _remembered(rows: Iterable[tuple[bytes, str, int]]) -> Remembered:
+    """The first response of each key, ``rows`` being latest first."""
+    found = {}
+    for keys, text, crc in rows:
+        body = text.encode()
+        if zlib.crc32(body, zlib.crc32(keys)) != crc:
+            raise sqlite3.DatabaseError("a response does not match its checksum")
+        for part in range(len(keys) // KEY_BYTES):
+            found[keys[part * KEY_BYTES : (part + 1) * KEY_BYTES]] = (body, part)
+    return found
+
+
+def _set_result(waiting: asyncio.Future[Remembered], found: Remembered) -> None:
+    if not waiting.done():
+        waiting.set_result(found)
+
+
+def _set_exception(waiting: asyncio.Future[Remembered], failure: RunError) -> None:
+    if not waiting.done():
+        waiting.set_exception(failure)

@@ -1,0 +1,223 @@
+"""Ports that remember: each response goes to the journal, and comes from it where it is there.
+
+A response is found by what it answers, never by when it came: the operation, the model, the node
+(question, path, seed and steps), ``n`` and the sampling, within its tree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from orchestrator.core.budget import Bill, Price, Spend
+from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.tree import Finish, Node
+from orchestrator.runs.journal import KEY_BYTES, Journal
+from orchestrator.runs.wrappers import policy_cost, prm_cost
+
+
+class Sample(msgspec.Struct, array_like=True):
+    """One child, as far as it differs from its parent; ``token_ids`` are the parts it adds."""
+
+    index: int
+    steps: tuple[str, ...]
+    finish: Finish | None
+    token_ids: tuple[str, ...] | None
+    step_tokens: int
+
+
+class Samples(msgspec.Struct, array_like=True):
+    """What a policy answered."""
+
+    children: list[Sample]
+    prompt_tokens: int
+    cached_tokens: int
+
+
+class Scores(msgspec.Struct, array_like=True):
+    """What a PRM answered of one node, which keeps the first ``kept`` scores it had."""
+
+    kept: int
+    scores: tuple[float, ...]
+    finish: Finish | None
+    prm_tokens: int
+    prm_cached_tokens: int
+    prm_written_tokens: int
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+_samples = msgspec.json.Decoder(tuple[Samples]).decode
+_scores = msgspec.json.Decoder(tuple[Scores, ...]).decode
+
+
+def policy_key(model: str, node: Node, n: int, sampling: Sampling) -> bytes:
+    """What names a policy's response within its tree."""
+    how = (n, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.until)
+    asked = ("extend", model, how, node.path, node.seed, node.question, node.steps)
+    return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
+
+
+def prm_key(model: str, node: Node) -> bytes:
+    """What names a PRM's judgement of one node within its tree."""
+    asked = ("score", model, node.path, node.seed, node.question, node.steps, node.finish)
+    return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
+
+
+def packed_samples(node: Node, children: Sequence[Node]) -> bytes:
+    """A policy's response as the journal keeps it."""
+    depth, parts = len(node.steps), len(node.token_ids or ())
+    samples = [
+        Sample(
+            child.path[-1],
+            child.steps[depth:],
+            child.finish,
+            None
+            if child.token_ids is None
+            else tuple([part.decode("latin-1") for part in child.token_ids[parts:]]),
+            child.step_tokens,
+        )
+        for child in children
+    ]
+    first = children[0] if children else node
+    return _encode((Samples(samples, first.prompt_tokens, first.cached_tokens),))
+
+
+def unpacked_samples(node: Node, body: bytes) -> list[Node]:
+    """The children of ``node`` that the journal kept."""
+    (found,) = _samples(body)
+    return [
+        node.child(
+            sample.index,
+            sample.steps,
+            finish=sample.finish,
+            token_ids=None
+            if sample.token_ids is None
+            else (*(node.token_ids or ()), *[part.encode("latin-1") for part in sample.token_ids]),
+            step_tokens=sample.step_tokens,
+            prompt_tokens=found.prompt_tokens,
+            cached_tokens=found.cached_tokens,
+        )
+        for sample in found.children
+    ]
+
+
+def packed_scores(nodes: Sequence[Node], scored: Sequence[Node]) -> bytes:
+    """A PRM's response as the journal keeps it: a part a node."""
+    return _encode([_judged(node, judged) for node, judged in zip(nodes, scored, strict=True)])
+
+
+def _judged(node: Node, judged: Node) -> Scores:
+    kept = len(node.scores) if judged.scores[: len(node.scores)] == node.scores else 0
+    return Scores(
+        kept,
+        judged.scores[kept:],
+        judged.finish,
+        judged.prm_tokens,
+        judged.prm_cached_tokens,
+        judged.prm_written_tokens,
+    )
+
+
+def unpacked_scores(node: Node, body: bytes, part: int) -> Node:
+    """``node`` with the scores that the journal kept."""
+    found = _scores(body)[part]
+    scored = node.scored(
+        (*node.scores[: found.kept], *found.scores),
+        found.prm_tokens,
+        found.prm_cached_tokens,
+        found.prm_written_tokens,
+    )
+    return scored if found.finish == node.finish or found.finish is None else scored.ended(found.finish)
+
+
+@dataclass(slots=True)
+class Remembering:
+    """What the journaled ports of a run share; ``replayed`` is what needed no paying again."""
+
+    journal: Journal
+    bill: Bill
+    replayed: Spend
+
+
+@dataclass(slots=True)
+class JournaledPolicy:
+    """Remembers what its policy, ``model`` by the config, answers."""
+
+    policy: Policy
+    model: str
+    memory: Remembering
+    price: Price | None = None
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        journal, tree = self.memory.journal, node.tree.key
+        key = policy_key(self.model, node, n, sampling)
+        before = await journal.recall(tree)
+        if before is not None and key in before:
+            body, _ = before[key]
+            children = unpacked_samples(node, body)
+            self._note(children)
+            return children
+        children = await self.policy.extend(node, n, sampling)
+        await journal.append(tree, (key,), packed_samples(node, children))
+        return children
+
+    def _note(self, children: Sequence[Node]) -> None:
+        first = children[0] if children else None
+        if self.price is not None:
+            self.memory.bill.paid += policy_cost(self.price, children)
+        self.memory.replayed.add(
+            Spend(
+                requests=1,
+                policy_tokens=sum(child.step_tokens for child in children),
+                prompt_tokens=first.prompt_tokens if first else 0,
+                cached_tokens=first.cached_tokens if first else 0,
+            )
+        )
+
+
+@dataclass(slots=True)
+class JournaledPRM:
+    """Remembers what its PRM, ``model`` by the config, answers, node by node."""
+
+    prm: PRM
+    model: str
+    memory: Remembering
+    price: Price | None = None
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        if not nodes:
+            return []
+        tree = nodes[0].tree.key
+        keys = [prm_key(self.model, node) for node in nodes]
+        before = await self.memory.journal.recall(tree) or {}
+        missing = [i for i, key in enumerate(keys) if key not in before]
+        scored: dict[int, Node] = {}
+        if missing:
+            asked = [nodes[i] for i in missing]
+            answered = await self.prm.score(asked)
+            await self.memory.journal.append(
+                tree, [keys[i] for i in missing], packed_scores(asked, answered)
+            )
+            scored = dict(zip(missing, answered, strict=True))
+        if len(missing) < len(nodes):
+            known = {
+                i: unpacked_scores(node, *before[key])
+                for i, (node, key) in enumerate(zip(nodes, keys, strict=True))
+                if i not in scored
+            }
+            self._note(list(known.values()), whole=not missing)
+            scored |= known
+        return [scored[i] for i in range(len(nodes))]
+
+    def _note(self, known: Sequence[Node], *, whole: bool) -> None:
+        if self.price is not None:
+            self.memory.bill.paid += prm_cost(self.price, known)
+        self.memory.replayed.add(
+            Spend(
+                requests=int(whole),
+                prm_tokens=sum(node.prm_tokens for node in known),
+                prm_cached_tokens=sum(node.prm_cached_tokens for node in known),
+            )
+        )
