@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator import __version__
-from orchestrator.errors import BudgetExhausted, OrchardError, RunError
+from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
+from orchestrator.terminal import plain
 
 if TYPE_CHECKING:
+    from orchestrator.config import RunConfig
     from orchestrator.report.headline import HeadlineSpec
     from orchestrator.report.summary import Summary
 
@@ -54,9 +56,13 @@ def main() -> None:
     try:
         app()
     except OrchardError as error:
-        line = " ".join(str(error).split())
+        line = " ".join(plain(str(error)).split())
         said = Text.assemble(("orchard:", "bold red"), " ", line)
-        Console(stderr=True, soft_wrap=True).print(said)
+        console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+        console.print(said)
+        if isinstance(error, OtherConfig):
+            for change in error.changes:
+                console.print(f"  {plain(change)}")
         sys.exit(1)
 
 
@@ -82,8 +88,7 @@ def demo(
     from orchestrator.compose import shipped_config
 
     name = "demo-quick" if quick else "demo"
-    command = "orchard demo" + (" --quick" if quick else "")
-    _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, as_json, command)
+    _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, as_json)
 
 
 @app.command()
@@ -97,15 +102,36 @@ def run(
 ) -> None:
     """Run a config's strategies over its problems, and report.
 
-    A run that was stopped, or a directory that already holds some of it, goes on where it was.
+    Try `orchard run configs/demo.yaml`. `orchard check CONFIG` says beforehand whether it can work.
+
+    Every paid response is kept in the run directory. A run that was stopped or killed goes on in
+    the middle of its trees with the same command, or with `orchard resume RUN`.
     """
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
     overrides += [f"prices={prices}"] if prices is not None else []
-    command = shlex.join(
-        ["orchard", "run", str(config), *(f"--set={override}" for override in overrides)]
-    )
-    _execute(config, overrides, out or Path("runs") / config.stem, as_json, command)
+    _execute(config, overrides, out or Path("runs") / config.stem, as_json)
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
+    overrides: SetOption = None,
+    max_cost: MaxCostOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run that was stopped, killed or ran out of something, and report.
+
+    What is finished stays, trees that were under way go on where they were, and nothing that is
+    paid for is paid for again. Keys that change no result may be set anew, e.g. `--set trees=500`,
+    `--set policies.NAME.url=…` or `--set budget.requests=…`; others are refused.
+    """
+    from orchestrator.runs.store import CONFIG, read_yaml
+
+    read_yaml(run, CONFIG)  # says of another folder that it is no run directory
+    overrides = list(overrides or [])
+    overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
+    _execute(run / CONFIG, overrides, run, as_json)
 
 
 @app.command()
@@ -116,11 +142,40 @@ def show(
     """Print a run's results, as far as it has come."""
     from orchestrator.compose import headline
     from orchestrator.config import validate
-    from orchestrator.runs.store import CONFIG, read_yaml
+    from orchestrator.runs.store import CONFIG, is_in_use, read_yaml
 
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
     summary = _summary(run, headline(config))
     _print(summary, as_json)
+    if not as_json and (left := _left(run, config)):
+        say = Console(highlight=False, markup=False, soft_wrap=True).print
+        problems = f"{left:,} problem{'s' if left > 1 else ''} of its cells"
+        if is_in_use(run):
+            say(f"The run is under way: {problems} to go.")
+        else:
+            say(f"Unfinished: {problems} to go. Go on with:\n  {_resumes(run)}")
+
+
+def _left(run: Path, config: "RunConfig") -> int:
+    """How many problems of its cells a run has not finished; 0 where its task is out of reach."""
+    from orchestrator.compose import plan
+    from orchestrator.runs.store import read_records
+
+    try:
+        planned = plan(config)
+    except OrchardError:
+        return 0
+    finished = {(record.cell, record.problem) for record in read_records(run) if not record.error}
+    return sum(
+        (cell.id, problem.id) not in finished
+        for cell in planned.cells
+        for problem in planned.problems[: cell.problems]
+    )
+
+
+def _resumes(run: Path) -> str:
+    """The command that goes on with a run."""
+    return shlex.join(["orchard", "resume", str(run)])
 
 
 @app.command()
@@ -158,28 +213,34 @@ def _count(count: int, plural: str) -> str:
 app.command()(prm_eval)
 
 
-def _execute(path: Path, overrides: list[str], out: Path, as_json: bool, command: str) -> None:
+def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None:
     """Run a config into a directory, and report."""
     from orchestrator.compose import headline, plan
     from orchestrator.config import load
     from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
+    from orchestrator.runs.journal import JOURNAL, Journal
     from orchestrator.runs.store import SUMMARY, Store
     from orchestrator.session import Stopped, carry_out, claim
 
     config = load(path, overrides)
     planned = plan(config)
     console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
-    command += f" --out {shlex.quote(str(out))}" + (" --json" if as_json else "")
+    farewell = f"Stopped. All that is paid for is kept; go on with:\n  {_resumes(out)}"
+    farewell += " --json" if as_json else ""
     with Store(out) as store:
-        claim(store, config)
         try:
-            carry_out(config, planned, store, console)
+            with Journal(out / JOURNAL) as journal:
+                claim(store, journal, config)
+                carry_out(config, planned, store, journal, console, farewell)
         except Stopped:
-            console.print(f"Stopped. Every finished problem is kept; go on with:\n  {command}")
+            console.print(farewell)
             sys.exit(130)
         except BudgetExhausted as exhausted:
-            console.print(f"Stopped early: {exhausted}; with a larger one this goes on.")
+            console.print(
+                f"Stopped early: {exhausted}; with a larger one this goes on:\n"
+                f"  {_resumes(out)} --set budget.{exhausted.limit}=…"
+            )
         summary = _summary(out, headline(config))
         store.write(SUMMARY, to_json(summary))
         figures = draw(summary, out / "figures")

@@ -24,7 +24,7 @@ from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfi
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.instructed import InstructedPolicy
-from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
+from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (
     PolicyAbilities,
@@ -126,6 +126,7 @@ def plan(config: RunConfig) -> Plan:
         trees=config.trees,
         limits=config.budget.limits(),
         problem_limits=config.problem_budget.limits(),
+        on_failed_branch=config.on_failed_branch,  # type: ignore[arg-type]
     )
 
 
@@ -178,8 +179,7 @@ def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) ->
     continuation = can.continuation if config.continuation == "auto" else config.continuation
     family = PROMPTS[config.prompt]  # type: ignore[index]
     kind = {"tokens": TokenPolicy, INSTRUCTED: InstructedPolicy}.get(continuation or "", ChatPolicy)
-    policy = kind(transport, family.messages, family.separator)
-    return policy if can.n else SeparateSamples(policy)
+    return kind(transport, family.messages, family.separator)
 
 
 def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
@@ -339,6 +339,11 @@ async def open_ports(
             },
             grader=grader,
             soundness=_chain_is_sound if config.task.name == CHAINS else None,
+            one_a_request=frozenset(
+                name
+                for name, can in found.items()
+                if isinstance(can, PolicyAbilities) and not can.n
+            ),
             substitutes={
                 cell.id: substitutes(cell, config, found) for cell in config.build_cells()
             },

@@ -27,6 +27,7 @@ from orchestrator.endpoint_config import INSTRUCTED, PolicyConfig, PRMConfig
 from orchestrator.errors import ConfigError
 from orchestrator.fleet_config import FleetConfig, ModelConfig
 from orchestrator.reading import as_list, read
+from orchestrator.runs.branches import ON_FAILED_BRANCH
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.sections import Section, nearest, one_line, one_of
 from orchestrator.strategies import STRATEGIES
@@ -78,10 +79,13 @@ class ServersConfig(Section):
 
 
 class LimitsConfig(Section):
+    """The most a run, or each of its trees, may use. ``seconds`` of a run count from each start."""
+
     policy_tokens: Annotated[int, Field(ge=1)] | None = None
     prm_tokens: Annotated[int, Field(ge=1)] | None = None
     requests: Annotated[int, Field(ge=1)] | None = None
     cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def limits(self) -> Limits:
         return Limits(**self.model_dump())
@@ -178,6 +182,9 @@ class RunConfig(Section):
     budget: LimitsConfig = Field(default_factory=LimitsConfig)
     problem_budget: LimitsConfig = Field(default_factory=LimitsConfig)
     prices: Path | None = None
+    on_failed_branch: Annotated[str, one_of("policy for failed branches", ON_FAILED_BRANCH)] = (
+        "drop"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@
     ├── ConfigError              a config, option or name that cannot be right
     ├── TaskError                problems that cannot be loaded or read
     ├── RunError                 a run directory that cannot be read, written or continued
+    │   └── OtherConfig          it holds results that this config would not give
     ├── ServerError              a local server that did not start
     ├── BudgetExhausted          a limit of the budget was reached; the tree answers all the same
     └── EndpointError            anything an endpoint did
@@ -15,6 +16,8 @@
         ├── ContextOverflow      a prompt beyond the model's context: ends one branch
         └── ContentFiltered      a prompt a provider's filter stops: ends one branch
 """
+
+from collections.abc import Sequence
 
 
 class OrchardError(Exception):
@@ -31,6 +34,17 @@ class TaskError(OrchardError):
 
 class RunError(OrchardError):
     """A run directory that cannot be read, written or continued."""
+
+
+class OtherConfig(RunError):
+    """A run directory holds results that this config would not give.
+
+    ``changes`` are the keys that differ, a line each: ``seed: 0 → 4``.
+    """
+
+    def __init__(self, message: str, changes: Sequence[str]) -> None:
+        super().__init__(message)
+        self.changes = tuple(changes)
 
 
 class ServerError(OrchardError):

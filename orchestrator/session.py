@@ -1,9 +1,12 @@
 """One run from its config to a finished directory: servers, probes, progress, a clean stop."""
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Coroutine
 from contextlib import ExitStack
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -12,9 +15,10 @@ from rich.console import Console
 
 from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced, versions
 from orchestrator.config import RunConfig, validate
-from orchestrator.errors import RunError
+from orchestrator.errors import OtherConfig
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.progress import LiveProgress
+from orchestrator.runs.journal import Journal
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
@@ -25,18 +29,19 @@ class Stopped(Exception):
     """The person at the keyboard, or whoever sent SIGTERM, ended the run."""
 
 
-def claim(store: Store, config: RunConfig) -> None:
+def claim(store: Store, journal: Journal, config: RunConfig) -> None:
     """Write the config into its directory, or check that the directory is of this run.
 
-    Raises ``RunError`` where it holds results that this config would not give.
+    Raises ``OtherConfig`` where it holds results that this config would not give.
     """
-    if not store.is_empty and (store.folder / CONFIG).exists():
+    if not (store.is_empty and journal.is_empty) and (store.folder / CONFIG).exists():
         before = validate(read_yaml(store.folder, CONFIG), str(store.folder / CONFIG)).identity()
         changed = list(_differences(before, config.identity()))
         if changed:
-            raise RunError(
-                f"{store.folder} holds a run of another config ({'; '.join(changed)}): "
-                "name a new directory with --out, or delete that one"
+            raise OtherConfig(
+                f"{store.folder} holds a run of another config: name a new directory with --out, "
+                "or delete that one; these keys differ:",
+                changed,
             )
     else:
         store.write(VERSIONS, msgspec.json.format(msgspec.json.encode(versions()), indent=2))
@@ -56,14 +61,25 @@ def _differences(before: Any, now: Any, place: str = "") -> list[str]:
     return [] if before == now else [f"{place}: {before} → {now}"]
 
 
-def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) -> None:
-    """Run what is unfinished of a plan; what gets finished stays finished.
+def carry_out(
+    config: RunConfig,
+    planned: Plan,
+    store: Store,
+    journal: Journal,
+    console: Console,
+    farewell: str,
+) -> None:
+    """Run what is unfinished of a plan; what is paid for stays paid for.
 
-    Raises ``Stopped`` on Ctrl-C and SIGTERM, and ``OrchardError``.
+    Raises ``Stopped`` on Ctrl-C and SIGTERM, and ``OrchardError``. A second Ctrl-C ends the process
+    at once, with ``farewell``.
     """
     if next(unfinished(planned, store), None) is None:
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     if config.servers.tiny is not None:
         console.print("Starting the embedded models …")
     try:
@@ -72,36 +88,53 @@ def carry_out(config: RunConfig, planned: Plan, store: Store, console: Console) 
                 addresses = stack.enter_context(
                     started_servers(config, store.folder / "logs", live.show)
                 )
-            search = _search(config, planned, store, addresses, console)
-            _until_stopped(while_served(search, config, addresses))
+            search = _search(config, planned, store, journal, addresses, console)
+            _until_stopped(while_served(search, config, addresses), farewell)
     except KeyboardInterrupt:  # while no event loop handles it yet
         raise Stopped from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _search(
-    config: RunConfig, planned: Plan, store: Store, addresses: Addresses, console: Console
+    config: RunConfig,
+    planned: Plan,
+    store: Store,
+    journal: Journal,
+    addresses: Addresses,
+    console: Console,
 ) -> None:
     for name in unpriced(config, prices(config)):
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
     found = await probe_all(config, addresses)
     check_able(planned.cells, config, found)
     async with open_ports(config, addresses, found, paid=store.spent.cost) as ports:
-        scheduler = Scheduler(planned, ports, store)
+        scheduler = Scheduler(planned, ports, store, journal)
         with LiveProgress(scheduler.progress, console) as live:
             scheduler.on_record = lambda record: live.tick()
             await scheduler.run()
 
 
-def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` to its end; Ctrl-C and SIGTERM cancel it and let it clean up."""
+def _until_stopped(work: Coroutine[Any, Any, None], farewell: str) -> None:
+    """Run ``work`` to its end; Ctrl-C and SIGTERM cancel it and let it clean up, once."""
+
+    def at_once(number: int, frame: FrameType | None) -> None:
+        os.write(sys.stderr.fileno(), f"\n{farewell}\n".encode())
+        os._exit(130)
 
     async def main() -> None:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+                signal.signal(number, at_once)
+            task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop)
         try:
             await task
         except asyncio.CancelledError:

@@ -78,12 +78,16 @@ class Spend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most a scope may spend of each kind; None is no limit. ``cost`` is in USD."""
+    """The most a scope may spend of each kind; None is no limit. ``cost`` is in USD.
+
+    ``seconds`` are kept by whoever runs the scope: a ledger has no clock.
+    """
 
     policy_tokens: int | None = None
     prm_tokens: int | None = None
     requests: int | None = None
     cost: float | None = None
+    seconds: float | None = None
 
     def first_exceeded(self, *totals: Spend) -> tuple[str, float] | None:
         """The name and size of a limit that ``totals`` pass between them, if any."""

@@ -31,7 +31,9 @@ class Policy(Protocol):
         """Sample ``n`` continuations of ``node``, in one request.
 
         The same node and sampling give the same children on a deterministic endpoint; a child's
-        ``finish`` is set where its solution ends there. Raises ``EndpointError``.
+        ``finish`` is set where its solution ends there. Fewer come back, or none, where a sample
+        or the request failed for good and the search is to go on without. Raises
+        ``EndpointError``.
         """
         ...
 
@@ -42,7 +44,8 @@ class PRM(Protocol):
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         """Return the same nodes, each with one score a step, in one request.
 
-        Raises ``EndpointError``.
+        None come back where that failed for good and the search is to go on without them. Raises
+        ``EndpointError``.
         """
         ...
 

@@ -42,9 +42,10 @@ class Record:
     ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
     ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
-    tree early, ``error`` what made it fail. ``cached_tokens`` of ``prompt_tokens`` and
-    ``prm_cached_tokens`` of ``prm_tokens`` were in a prefix cache. ``cost`` is in USD, of models
-    that have a price and as if the problem's cell had run alone.
+    tree early, ``error`` what made it fail; ``failed_branches`` were lost, and the search went on
+    without. ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were
+    in a prefix cache. ``cost`` is in USD, of models that have a price and as if the problem's cell
+    had run alone.
 
     ``emulated`` names what the policy's endpoint lacks and was done in its stead ("n" by separate
     requests, "continuation" by an instruction), ``refused`` the parameters it does not take and was
@@ -73,6 +74,7 @@ class Record:
     seconds: float
     ran_out: str | None
     error: str | None = None
+    failed_branches: int = 0
     emulated: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     leaves: tuple[LeafRecord, ...]

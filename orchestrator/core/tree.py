@@ -16,8 +16,8 @@ class Tree:
     """Which search a node belongs to, for those who choose among the requests of many.
 
     ``run`` names the evaluation job, ``number`` counts its trees as they were begun, ``deadline``
-    (by ``time.monotonic``, seconds) is when an answer is due. ``key`` is the tree's own name, the
-    same in every process: what was paid for is remembered under it.
+    (seconds by the event loop's clock) is when an answer is due. ``key`` is the tree's own name,
+    the same in every process: what was paid for is remembered under it.
     """
 
     key: str = ""

@@ -8,13 +8,12 @@ token ids: it continues an open assistant message, for servers that know ``conti
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
-from orchestrator.core.fanout import fan_out
-from orchestrator.core.ports import Policy, Sampling
-from orchestrator.core.tree import Finish, Node, derive_seed, split_steps
+from orchestrator.core.ports import Sampling
+from orchestrator.core.tree import Finish, Node, split_steps
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import (
     ChatChoice,
@@ -210,28 +209,3 @@ class ChatPolicy(HttpPolicy):
             node=node,
         )
         return self._children(node, n, sampling, chat.choices, chat.usage, None)
-
-
-@dataclass(slots=True)
-class SeparateSamples:
-    """A policy whose server gives one sample a request: n requests, each with its own seed."""
-
-    policy: Policy
-
-    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        if n == 1:
-            return await self.policy.extend(node, n, sampling)
-        asked = [replace(node, seed=derive_seed(node.seed, "sample", i)) for i in range(n)]
-        samples = await fan_out(self.policy.extend(one, 1, sampling) for one in asked)
-        prompts = sum(child.prompt_tokens for (child,) in samples)
-        cached = sum(child.cached_tokens for (child,) in samples)
-        return [
-            replace(
-                child,
-                path=(*node.path, i),
-                seed=derive_seed(node.seed, i),
-                prompt_tokens=prompts,
-                cached_tokens=cached,
-            )
-            for i, (child,) in enumerate(samples)
-        ]

@@ -6,9 +6,10 @@ One SQLite file of a run directory, ``journal.sqlite``, appended to by one threa
     responses   tree, keys, body, crc    one row a response
 
 ``keys`` are 16 bytes for each part of the response, ``body`` is a JSON array of those parts, and
-``crc`` is the CRC-32 of both. Rows are handed to the thread in batches, because each hand-over costs
-two switches of the thread that holds the interpreter, and go to SQLite many to a statement, because
-each statement costs two more. What a killed process loses is the last batch: ``BATCH_SECONDS``.
+``crc`` is the CRC-32 of both. Rows are handed to the thread in batches, because each hand-over
+costs two switches of the thread that holds the interpreter, and go to SQLite many to a statement,
+because each statement costs two more. What a killed process loses is the last batch:
+``BATCH_SECONDS``.
 """
 
 import asyncio
@@ -20,9 +21,11 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from orchestrator.errors import RunError
+
+T = TypeVar("T")
 
 JOURNAL = "journal.sqlite"
 
@@ -30,8 +33,8 @@ KEY_BYTES = 16
 
 BATCH_SECONDS, BATCH_ROWS = 0.02, 500
 
-MOST_WAITING = 20_000
-"""Rows that may wait for the disk; beyond them the trees wait too."""
+MOST_WAITING = 40
+"""Batches that may wait for the disk; beyond them the trees wait too."""
 
 CHECKED_BYTES = 64 * 2**20
 """A journal up to this size is checked as a whole when it is opened (0.2 s); of a larger one, and
@@ -71,7 +74,6 @@ class Journal:
         self._batch: list[Row] = []
         self._timer: asyncio.TimerHandle | None = None
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._waiting = 0
         self._failure: RunError | None = None
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
 
@@ -144,8 +146,11 @@ class Journal:
             self._flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._flush)
-        while self._waiting > MOST_WAITING and self._failure is None:
-            await asyncio.sleep(BATCH_SECONDS)
+        if self._jobs.qsize() > MOST_WAITING:
+            loop = asyncio.get_running_loop()
+            written: asyncio.Future[None] = loop.create_future()
+            self._jobs.put(lambda: _tell(loop, written, None))
+            await written
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -154,7 +159,6 @@ class Journal:
         if not self._batch:
             return
         rows, self._batch = self._batch, []
-        self._waiting += len(rows)
         self._jobs.put(lambda: self._write(rows))
 
     async def recall(self, tree: str) -> Remembered | None:
@@ -194,8 +198,6 @@ class Journal:
             self._failure = self._explained(error)
             with suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
-        finally:
-            self._waiting -= len(rows)
 
     def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         values: list[int | bytes | str] = []
@@ -219,16 +221,16 @@ class Journal:
             rows = self._connection.execute(query, (tree,)).fetchall()
             found = _remembered(rows)
         except sqlite3.Error as error:
-            failure = self._explained(error)
-            loop.call_soon_threadsafe(_set_exception, waiting, failure)
+            _tell(loop, waiting, self._explained(error))
         else:
-            loop.call_soon_threadsafe(_set_result, waiting, found)
+            _tell(loop, waiting, found)
 
     def _explained(self, error: sqlite3.Error) -> RunError:
+        said = " ".join(str(error).split())
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return RunError(
-                f"{self.path} is damaged ({error}): move it away, and the same command goes on "
+                f"{self.path} is damaged ({said}): move it away, and the same command goes on "
                 "without it; finished problems are kept, the others are paid for again"
             )
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -237,7 +239,7 @@ class Journal:
                 "same command goes on from it"
             )
         return RunError(
-            f"cannot write {self.path}: {error}; make room or give access, and the same command "
+            f"cannot write {self.path}: {said}; make room or give access, and the same command "
             "goes on from what is there"
         )
 
@@ -254,11 +256,16 @@ def _remembered(rows: Iterable[tuple[bytes, str, int]]) -> Remembered:
     return found
 
 
-def _set_result(waiting: asyncio.Future[Remembered], found: Remembered) -> None:
-    if not waiting.done():
-        waiting.set_result(found)
+def _tell(loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[T], said: T | RunError) -> None:
+    """Give another thread's event loop what it waits for."""
 
+    def tell() -> None:
+        if waiting.done():
+            return
+        if isinstance(said, RunError):
+            waiting.set_exception(said)
+        else:
+            waiting.set_result(said)
 
-def _set_exception(waiting: asyncio.Future[Remembered], failure: RunError) -> None:
-    if not waiting.done():
-        waiting.set_exception(failure)
+    with suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(tell)

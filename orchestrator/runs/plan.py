@@ -9,6 +9,7 @@ from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, Vote
+from orchestrator.runs.branches import OnFailedBranch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +66,15 @@ class Substitutes:
 class Ports:
     """The outside world of a run, injected.
 
-    ``substitutes`` are by the cell's id. ``bill`` is what the policies and PRMs charge.
+    ``one_a_request`` names the policies whose server gives one sample a request. ``substitutes``
+    are by the cell's id. ``bill`` is what the policies and PRMs charge.
     """
 
     policies: dict[str, Policy]
     prms: dict[str, PRM]
     grader: Grader
     soundness: Soundness | None = None
+    one_a_request: frozenset[str] = frozenset()
     substitutes: dict[str, Substitutes] = field(default_factory=dict)
     bill: Bill = field(default_factory=Bill)
 
@@ -81,6 +84,7 @@ class Plan:
     """Everything to be run: cells in order, over the same problems.
 
     ``trees`` are in flight at once; ``limits`` bound the whole run, ``problem_limits`` each tree.
+    ``on_failed_branch`` says what becomes of a tree when one of its requests fails for good.
     """
 
     problems: list[Problem]
@@ -89,3 +93,4 @@ class Plan:
     trees: int = 128
     limits: Limits = field(default_factory=Limits)
     problem_limits: Limits = field(default_factory=Limits)
+    on_failed_branch: OnFailedBranch = "drop"

@@ -129,7 +129,11 @@ def unpacked_scores(node: Node, body: bytes, part: int) -> Node:
         found.prm_cached_tokens,
         found.prm_written_tokens,
     )
-    return scored if found.finish == node.finish or found.finish is None else scored.ended(found.finish)
+    return (
+        scored
+        if found.finish == node.finish or found.finish is None
+        else scored.ended(found.finish)
+    )
 
 
 @dataclass(slots=True)

@@ -4,8 +4,11 @@ Anytime: whatever runs out (tokens, requests, an endpoint), the leaves grown so 
 record says what ran out.
 """
 
+import asyncio
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.equivalence import classes
@@ -13,9 +16,10 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import LeafRecord, Record, Verdict
-from orchestrator.core.tree import Node, root
+from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
+from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports, Substitutes
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
 
@@ -37,9 +41,12 @@ async def solve(
     ledger: Ledger,
     limits: Limits,
     seed: int,
+    tree: Tree,
+    on_failed_branch: OnFailedBranch = "drop",
 ) -> Record:
     """Run one cell's strategy on one problem and grade what came of it.
 
+    The tree answers by ``tree.deadline``, the run's own, or when it has taken ``limits.seconds``.
     ``EndpointRefused`` passes through, since it concerns the whole run.
     """
     started = time.monotonic()
@@ -48,11 +55,24 @@ async def solve(
         MeteredPolicy(policy, scope, cell.policy.price),
         MeteredPRM(prm or Unscored(), scope, cell.prm.price if cell.prm else None),
     )
+    branches = Branches(recorder, recorder, on_failed_branch)
+    allowed = math.inf if limits.seconds is None else limits.seconds
+    deadline = min(tree.deadline, asyncio.get_running_loop().time() + allowed)
+    start = root(
+        problem.question, seed=seed, problem_id=problem.id, tree=replace(tree, deadline=deadline)
+    )
     ran_out = error = None
     try:
-        leaves = await cell.strategy(
-            root(problem.question, seed=seed, problem_id=problem.id), recorder, recorder
-        )
+        async with asyncio.timeout_at(None if math.isinf(deadline) else deadline) as clock:
+            leaves = await cell.strategy(start, branches, branches)
+        if not leaves and branches.last_failure is not None:
+            raise branches.last_failure
+    except TimeoutError:
+        if not clock.expired():
+            raise
+        leaves, ran_out = recorder.leaves(), "seconds"
+        if deadline == tree.deadline:  # the run's time is up; its next start finishes this tree
+            error = "the run's time was up"
     except BudgetExhausted as exhausted:
         leaves, ran_out = recorder.leaves(), exhausted.limit
         if exhausted.scope == ledger.name:  # a larger budget for the run may finish this tree
@@ -87,6 +107,7 @@ async def solve(
         seconds=round(time.monotonic() - started, 3),
         ran_out=ran_out,
         error=error,
+        failed_branches=branches.failed,
         emulated=substitutes.emulated,
         refused=substitutes.refused,
         leaves=tuple(graded),

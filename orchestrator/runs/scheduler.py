@@ -1,19 +1,25 @@
 """Many trees at once: every problem of every cell, so many trees in flight, none waiting on
 another."""
 
+import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from orchestrator.core.budget import Bill, Ledger, Spend
+from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
+from orchestrator.core.tree import Tree, root
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
 from orchestrator.runs.collection import rare_collections
+from orchestrator.runs.journal import Journal
 from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering
 from orchestrator.runs.runner import solve
+from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.sharing import SharedPolicy, SharedPRM
 from orchestrator.runs.store import Store
 
@@ -39,7 +45,8 @@ class Progress:
     """How far a run is; the command line shows it while it changes.
 
     ``already`` of ``total`` problems were finished before. ``work`` weighs each problem to be run
-    by its strategy's n, ``work_done`` those that are done.
+    by its strategy's n, ``work_done`` those that are done. ``before`` was spent on the former,
+    ``replayed`` on the latter: the journal remembered it.
     """
 
     total: int
@@ -50,25 +57,32 @@ class Progress:
     in_flight: int = 0
     cell: str = ""
     before: Spend = field(default_factory=Spend)
+    replayed: Spend = field(default_factory=Spend)
     ledger: Ledger = field(default_factory=Ledger)
     bill: Bill = field(default_factory=Bill)
 
     @property
     def spent(self) -> Spend:
         """What this session spent; the ledger also holds what earlier ones did."""
-        return self.ledger.spent.less(self.before)
+        return self.ledger.spent.less(self.before).less(self.replayed)
 
 
 @dataclass(slots=True)
 class Scheduler:
-    """Runs a plan into a store. ``on_record`` is told of every finished problem."""
+    """Runs a plan into a store. ``on_record`` is told of every finished problem.
+
+    With a ``journal``, what earlier processes paid for is not asked for again.
+    """
 
     plan: Plan
     ports: Ports
     store: Store
+    journal: Journal | None = None
     progress: Progress = field(init=False)
     on_record: Callable[[Record], None] | None = None
     _failures: int = 0
+    _begun: int = 0
+    _deadline: float = math.inf
     _budget_used_up: tuple[str, float] | None = None
     _left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -91,11 +105,13 @@ class Scheduler:
         endpoint and ``BudgetExhausted`` when the run's budget is used up; every tree that was
         under way has answered by then and is stored.
         """
+        if self.plan.limits.seconds is not None:
+            self._deadline = asyncio.get_running_loop().time() + self.plan.limits.seconds
         policies = {
-            name: SharedPolicy(policy, self._most_samples(name))
-            for name, policy in self.ports.policies.items()
+            name: SharedPolicy(self._asked(name), self._most_samples(name), name)
+            for name in self.ports.policies
         }
-        prms = {name: SharedPRM(prm) for name, prm in self.ports.prms.items()}
+        prms = {name: SharedPRM(self._judging(name)) for name in self.ports.prms}
         work = unfinished(self.plan, self.store)
 
         async def worker() -> None:
@@ -110,11 +126,36 @@ class Scheduler:
                     policy.forget(problem.question)
                     for shared in prms.values():
                         shared.forget(problem.question)
+                    if self.journal is not None:
+                        start = root(problem.question, seed=self.plan.seed, problem_id=problem.id)
+                        self.journal.forget(policy.tree_key(start.seed))
 
         with rare_collections():
             await fan_out(worker() for _ in range(self.plan.trees))
         if self._budget_used_up:
             raise BudgetExhausted(*self._budget_used_up, self.progress.ledger.name)
+
+    def _asked(self, name: str) -> Policy:
+        """A policy, remembering, and asked for as many samples a request as its server gives."""
+        policy = self.ports.policies[name]
+        if self.journal is not None:
+            policy = JournaledPolicy(policy, name, self._memory(), self._prices.get(name))
+        return SeparateSamples(policy) if name in self.ports.one_a_request else policy
+
+    def _judging(self, name: str) -> PRM:
+        prm = self.ports.prms[name]
+        if self.journal is None:
+            return prm
+        return JournaledPRM(prm, name, self._memory(), self._prices.get(name))
+
+    def _memory(self) -> Remembering:
+        assert self.journal is not None
+        return Remembering(self.journal, self.ports.bill, self.progress.replayed)
+
+    @property
+    def _prices(self) -> dict[str, Price]:
+        models = [model for cell in self.plan.cells for model in (cell.policy, cell.prm)]
+        return {model.name: model.price for model in models if model and model.price}
 
     def _most_samples(self, policy: str) -> int:
         return max(
@@ -130,6 +171,13 @@ class Scheduler:
         progress = self.progress
         progress.in_flight += 1
         progress.cell = cell.id
+        self._begun += 1
+        tree = Tree(
+            key=f"{cell.id}/{self.plan.seed}/{problem.id}",
+            run=str(self.store.folder),
+            number=self._begun,
+            deadline=self._deadline,
+        )
         try:
             record = await solve(
                 problem,
@@ -140,9 +188,13 @@ class Scheduler:
                 ledger=progress.ledger,
                 limits=self.plan.problem_limits,
                 seed=self.plan.seed,
+                tree=tree,
+                on_failed_branch=self.plan.on_failed_branch,
             )
         finally:
             progress.in_flight -= 1
+        if self.journal is not None:
+            self.journal.forget(tree.key)
         self.store.add(record)
         progress.finished += 1
         progress.work_done += cell.strategy.n
@@ -155,7 +207,8 @@ class Scheduler:
         self._failures = self._failures + 1 if record.error else 0
         if self._failures >= FAILURES_IN_A_ROW:
             raise EndpointUnavailable(
-                f"{self._failures} trees in a row lost their endpoint; the last: {record.error}",
+                f"{self._failures} trees in a row lost their endpoint; the last: {record.error}; "
+                "what is paid for is kept: when it answers again, the same command goes on",
                 url="",
             )
         if self.on_record is not None:

@@ -5,7 +5,9 @@ Each strategy is still charged for all it uses, as if it ran alone.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from orchestrator.core.ports import PRM, Policy, Sampling
@@ -63,37 +65,47 @@ class Once(Generic[K, V]):
         for key, future in futures.items():
             future.set_result(values[key])
 
-    def forget(self, wanted: Callable[[K], bool]) -> None:
-        """Drop the values of all keys that ``wanted`` picks."""
-        for key in [key for key in self._values if wanted(key)]:
-            del self._values[key]
+
+class Shared(defaultdict[str, Once[K, V]]):
+    """What is computed once, by the question it belongs to, with which it is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__(Once)
 
 
 class SharedPolicy:
     """Draws ``most`` whole solutions of a problem at the first asking, and hands out the first n.
 
-    ``most`` is the largest n among the strategies that share.
+    ``most`` is the largest n among the strategies that share, ``name`` the policy's. What is drawn
+    belongs to a tree of its own and to no strategy's, whichever asked first.
     """
 
-    def __init__(self, policy: Policy, most: int) -> None:
+    def __init__(self, policy: Policy, most: int, name: str = "") -> None:
         self.policy = policy
         self.most = most
-        self._samples: Once[tuple[Node, Sampling, int], list[Node]] = Once()
+        self.name = name
+        self._samples: Shared[tuple[Node, Sampling, int], list[Node]] = Shared()
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         if sampling.until == "step" or sampling.temperature == 0:
             return await self.policy.extend(node, n, sampling)
         most = max(n, self.most)
+        shared = replace(node, tree=replace(node.tree, key=self.tree_key(node.seed)))
 
         async def draw(keys: Sequence[object]) -> list[list[Node]]:
-            return [await self.policy.extend(node, most, sampling)]
+            return [await self.policy.extend(shared, most, sampling)]
 
-        (samples,) = await self._samples.get([(node, sampling, most)], draw)
+        drawn = self._samples[node.question]
+        (samples,) = await drawn.get([(node, sampling, most)], draw)
         return samples[:n]
+
+    def tree_key(self, seed: int) -> str:
+        """The key of the tree that a problem's shared solutions belong to, by its root's seed."""
+        return f"{self.name}/shared/{seed}"
 
     def forget(self, question: str) -> None:
         """Drop what was drawn for a problem."""
-        self._samples.forget(lambda key: key[0].question == question)
+        self._samples.pop(question, None)
 
 
 class SharedPRM:
@@ -101,13 +113,15 @@ class SharedPRM:
 
     def __init__(self, prm: PRM) -> None:
         self.prm = prm
-        self._scored: Once[Node, Node] = Once()
+        self._scored: Shared[Node, Node] = Shared()
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         if not all(node.is_finished and len(node.path) == 1 for node in nodes):
             return await self.prm.score(nodes)
-        return await self._scored.get(nodes, self.prm.score)
+        if not nodes:
+            return []
+        return await self._scored[nodes[0].question].get(nodes, self.prm.score)
 
     def forget(self, question: str) -> None:
         """Drop the scores of a problem's solutions."""
-        self._scored.forget(lambda node: node.question == question)
+        self._scored.pop(question, None)

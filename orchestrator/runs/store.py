@@ -6,10 +6,12 @@
       config.yaml      the resolved config, without secrets
       versions.json    Orchard, Python and package versions, and when the run began
       records.jsonl    one record for each problem of each cell
+      journal.sqlite   every paid response, see ``journal``
       summary.json     the table and the headline (written by the report)
       figures/
 """
 
+import fcntl
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -37,6 +39,7 @@ class Store:
         self.folder = folder
         self._finished: dict[str, set[str]] = defaultdict(set)
         self.spent = Spend()
+        """What finished problems cost."""
         self._records = JsonLines(folder / RECORDS, Record)
 
     def __enter__(self) -> Self:
@@ -62,6 +65,8 @@ class Store:
         self._note(record)
 
     def _note(self, record: Record) -> None:
+        if record.error is not None:  # what it spent is in the journal, and charged from there
+            return
         self.spent.add(
             Spend(
                 policy_tokens=record.policy_tokens,
@@ -73,8 +78,7 @@ class Store:
                 cost=record.cost,
             )
         )
-        if record.error is None:
-            self._finished[record.cell].add(record.problem)
+        self._finished[record.cell].add(record.problem)
 
     def finished(self, cell: str) -> set[str]:
         """The problems of a cell that need not be run again: those that did not fail."""
@@ -111,6 +115,18 @@ def read_records(folder: Path) -> list[Record]:
 
 def _latest(records: Iterable[Record]) -> list[Record]:
     return list({(record.cell, record.problem): record for record in records}.values())
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether another process holds a run directory open for writing."""
+    try:
+        with (folder / RECORDS).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise _unreadable(folder / RECORDS, error) from error
+    return False
 
 
 def read_yaml(folder: Path, name: str) -> Any:

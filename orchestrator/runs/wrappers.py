@@ -144,23 +144,27 @@ class BilledPRM:
 
 @dataclass(slots=True)
 class Recorder:
-    """Remembers the furthest states of a tree, so that a search that is cut short can answer."""
+    """Remembers the furthest states of a tree, so that a search that is cut short can answer.
+
+    ``seen`` holds the nodes that nothing was grown from, by path.
+    """
 
     policy: Policy
     prm: PRM
     seen: dict[tuple[int, ...], Node] = field(default_factory=dict)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        return self._remember(await self.policy.extend(node, n, sampling))
+        children = await self.policy.extend(node, n, sampling)
+        if children:
+            self.seen.pop(node.path, None)
+            self.seen.update((child.path, child) for child in children)
+        return children
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
-        return self._remember(await self.prm.score(nodes))
-
-    def _remember(self, nodes: list[Node]) -> list[Node]:
-        self.seen.update((node.path, node) for node in nodes)
-        return nodes
+        scored = await self.prm.score(nodes)
+        self.seen.update((node.path, node) for node in scored if node.path in self.seen)
+        return scored
 
     def leaves(self) -> list[Node]:
-        """The nodes nothing was grown from, by path: the answers of a search cut short."""
-        inner = {path[:-1] for path in self.seen}
-        return [self.seen[path] for path in sorted(self.seen.keys() - inner)]
+        """Those nodes by path: the answers of a search cut short."""
+        return [self.seen[path] for path in sorted(self.seen)]

@@ -19,18 +19,20 @@ async def grow(
 
     A child is finished when the policy stopped, when it states a boxed answer, or at
     ``max_depth``. Without one usable child after three tries the node itself is a dead end, and is
-    returned as such.
+    returned as such. Nothing comes of a node whose request failed for good.
     """
     for attempt in range(TRIES):
         origin = (
             node if attempt == 0 else replace(node, seed=derive_seed(node.seed, "try", attempt))
         )
         children = await policy.extend(origin, width, sampling)
+        if not children:
+            return []
         if any(child.finish == "overflow" for child in children):
             return [node.ended("overflow")]
         if kept := usable(children):
             scored = await prm.score([_finish(child, max_depth) for child in kept])
-            return usable(scored) or [node.ended("overflow")]
+            return usable(scored) or ([node.ended("overflow")] if scored else [])
     return [node.ended("dead_end")]
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import root
-from orchestrator.endpoints.policy import ChatPolicy, SeparateSamples, TokenPolicy
+from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
 from orchestrator.errors import BadResponse, ContextOverflow
+from orchestrator.runs.separate import SeparateSamples
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 STEP = Sampling(temperature=0.7, max_tokens=64)

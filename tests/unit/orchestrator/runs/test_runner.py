@@ -7,10 +7,11 @@ import pytest
 from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
-from orchestrator.core.tree import Node
+from orchestrator.core.tree import Node, Tree
 from orchestrator.core.voting import VOTES
 from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM, chains
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
+from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.runner import solve
 
@@ -35,6 +36,7 @@ def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Cal
         limits: Limits | None = None,
         ledger: Ledger | None = None,
         soundness: Callable[[Problem, str], bool] | None = None,
+        on_failed_branch: OnFailedBranch = "drop",
         **settings: Any,
     ) -> Record:
         cell = make_cell(strategy, **settings)
@@ -47,6 +49,8 @@ def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Cal
             ledger=ledger or Ledger(),
             limits=limits or Limits(),
             seed=1,
+            tree=Tree(key="tree"),
+            on_failed_branch=on_failed_branch,
         )
 
     return run
@@ -142,7 +146,8 @@ async def test_a_tree_draws_on_the_runs_budget_too(run: Any) -> None:
 async def test_when_an_endpoint_fails_the_leaves_so_far_answer_and_the_error_is_kept(
     run: Any, error: Exception
 ) -> None:
-    record = await run(FakePolicy(script=one_finishes, failures={3: error}), n=8)
+    policy = FakePolicy(script=one_finishes, failures={3: error})
+    record = await run(policy, n=8, on_failed_branch="fail")
     assert (record.ran_out, record.error) == ("endpoint", str(error))
     assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
 

@@ -97,7 +97,15 @@ async def test_leaves_come_by_path_whatever_arrived_first_and_scored_where_score
     await recorder.extend(children[0], 1, STEP)
     await recorder.score(children)
     assert [leaf.path for leaf in recorder.leaves()] == [(0, 0), (1, 0)]
-    assert all(recorder.seen[child.path].scores for child in children)
+
+
+async def test_what_was_grown_from_is_not_kept() -> None:
+    recorder = Recorder(FakePolicy(), FakePRM())
+    children = await recorder.score(await recorder.extend(ROOT, 2, STEP))
+    await recorder.extend(children[0], 1, STEP)
+    await recorder.score(children)
+    assert recorder.seen.keys() == {(0, 0), (1,)}
+    assert recorder.seen[(1,)].scores
 
 
 PRICE = Price(input=2.5, cached_input=1.25, output=10.0)

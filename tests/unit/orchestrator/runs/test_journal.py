@@ -1,0 +1,243 @@
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import RunError
+from orchestrator.runs import journal as module
+from orchestrator.runs.journal import BATCH_ROWS, JOURNAL, Journal
+
+KEYS = [bytes([i]) * 16 for i in range(200)]
+
+
+async def append_rows(path: Path, rows: int = 3, tree: str = "tree") -> None:
+    with Journal(path) as journal:
+        for i in range(rows):
+            await journal.append(tree, [KEYS[i % 200]], b"[%d]" % i)
+
+
+async def rows_of(path: Path, tree: str = "tree") -> dict[bytes, tuple[bytes, int]]:
+    with Journal(path) as journal:
+        return dict(await journal.recall(tree) or {})
+
+
+def fill(path: Path, rows: int = 3) -> None:
+    asyncio.run(append_rows(path, rows))
+
+
+def recalled(path: Path) -> dict[bytes, tuple[bytes, int]]:
+    return asyncio.run(rows_of(path))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / JOURNAL
+
+
+async def test_what_was_appended_is_recalled_by_the_next_process(path: Path) -> None:
+    with Journal(path) as journal:
+        assert journal.is_empty
+        await journal.append("tree", KEYS[:2], b'["a","b"]')
+        await journal.append("other", KEYS[:1], b"[1]")
+    assert await rows_of(path) == {KEYS[0]: (b'["a","b"]', 0), KEYS[1]: (b'["a","b"]', 1)}
+    assert await rows_of(path, "other") == {KEYS[0]: (b"[1]", 0)}
+    assert await rows_of(path, "nothing of it") == {}
+    with Journal(path) as journal:
+        assert not journal.is_empty
+
+
+async def test_of_two_responses_of_one_key_the_first_counts(path: Path) -> None:
+    await append_rows(path, 1)
+    with Journal(path) as journal:
+        await journal.append("tree", KEYS[:1], b'["later"]')
+    assert await rows_of(path) == {KEYS[0]: (b"[0]", 0)}
+
+
+async def test_rows_are_written_soon_without_being_asked(path: Path) -> None:
+    with Journal(path) as journal:
+        await journal.append("tree", KEYS[:1], b"[1]")
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader:
+            async with asyncio.timeout(10):
+                while not reader.execute("SELECT count(*) FROM responses").fetchone()[0]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+        reader.close()
+
+
+async def test_many_rows_of_many_trees_are_all_there(path: Path) -> None:
+    count = 3 * BATCH_ROWS + 7
+    with Journal(path) as journal:
+        for i in range(count):
+            await journal.append(f"tree {i % 13}", [KEYS[0]], b"[%d]" % i)
+    with sqlite3.connect(path) as database:
+        rows = database.execute(
+            "SELECT body, name FROM responses JOIN trees ON id = tree ORDER BY responses.rowid"
+        ).fetchall()
+    database.close()
+    assert rows == [(f"[{i}]", f"tree {i % 13}") for i in range(count)]
+
+
+async def test_trees_wait_for_a_disk_that_is_far_behind(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 1)
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+    await append_rows(path, 100)
+    assert len(await rows_of(path)) == 100
+
+
+async def test_a_tree_is_read_once_until_it_is_forgotten(path: Path) -> None:
+    await append_rows(path)
+    with Journal(path) as journal:
+        one, two = await asyncio.gather(journal.recall("tree"), journal.recall("tree"))
+        assert one is two
+        journal.forget("tree")
+        assert await journal.recall("tree") == one
+
+
+async def test_one_who_stops_waiting_does_not_keep_it_from_the_others(path: Path) -> None:
+    await append_rows(path)
+    with Journal(path) as journal:
+        first, second = (asyncio.create_task(journal.recall("tree")) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert len(await second or {}) == 3
+
+
+# Others who read it
+
+
+def test_a_closed_journal_is_one_file_that_a_read_only_folder_can_open(path: Path) -> None:
+    fill(path)
+    assert [file.name for file in path.parent.iterdir()] == [JOURNAL]
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    try:
+        reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        assert reader.execute("SELECT count(*) FROM responses").fetchone() == (3,)
+        reader.close()
+    finally:
+        path.parent.chmod(0o755)
+
+
+async def test_readers_during_a_run_neither_hinder_nor_harm_it(path: Path) -> None:
+    with Journal(path) as journal:
+        await journal.append("tree", KEYS[:1], b"[0]")
+        reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM responses").fetchone()
+        for i in range(1, 2 * BATCH_ROWS):
+            await journal.append("tree", [KEYS[i % 200]], b"[%d]" % i)
+        reader.close()
+    assert len(await rows_of(path)) == 200
+
+
+def test_it_is_as_private_as_the_records_beside_it(path: Path) -> None:
+    beside = path.with_name("records.jsonl")
+    beside.touch()
+    fill(path)
+    assert path.stat().st_mode == beside.stat().st_mode
+
+
+# What can be wrong with it
+
+
+@pytest.mark.parametrize("damage", ["noise", "text", "truncated"])
+def test_a_damaged_journal_is_explained_and_left_alone(path: Path, damage: str) -> None:
+    fill(path, 300)
+    content = bytearray(path.read_bytes())
+    if damage == "noise":
+        content[5000:9000] = bytes(4000)
+    elif damage == "text":
+        content[:] = b"no database at all\n" * 100
+    else:
+        del content[len(content) // 2 :]
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"journal\.sqlite is damaged .*move it away.*goes on"):
+        recalled(path)
+    assert path.read_bytes() == content
+
+
+def test_a_response_that_was_changed_is_never_used(path: Path) -> None:
+    fill(path)
+    content = path.read_bytes()
+    assert content.count(b"[1]") == 1
+    path.write_bytes(content.replace(b"[1]", b"[7]"))
+    with pytest.raises(RunError, match="does not match its checksum"):
+        recalled(path)
+
+
+def test_another_programs_database_is_not_touched(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE mine (x)")
+    database.close()
+    content = path.read_bytes()
+    with pytest.raises(RunError, match="no journal of Orchard"):
+        recalled(path)
+    assert path.read_bytes() == content
+
+
+def test_a_journal_locked_by_another_program_is_explained(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
+    fill(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(RunError, match="is locked by another program: close it"):
+        fill(path)
+    other.close()
+    fill(path)
+
+
+async def test_a_lock_taken_during_the_run_stops_it_and_keeps_what_is_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
+    await append_rows(path)
+    with pytest.raises(RunError, match="is locked by another program"), Journal(path) as journal:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await journal.append("tree", KEYS[9:10], b"[9]")
+    other.close()
+    assert len(await rows_of(path)) == 3
+
+
+async def test_a_full_disk_stops_the_run_at_its_next_response_and_keeps_what_is_there(
+    path: Path,
+) -> None:
+    await append_rows(path)
+
+    async def until_full(journal: Journal) -> None:
+        assert journal._connection is not None
+        journal._connection.execute("PRAGMA max_page_count = 8")  # SQLite's own full disk
+        for i in range(100):
+            await journal.append("tree", [KEYS[i]], b'["%s"]' % (b"x" * 2000))
+            await asyncio.sleep(0.005)
+
+    with (
+        pytest.raises(RunError, match=r"cannot write .*full; make room .* the same command"),
+        Journal(path) as journal,
+    ):
+        await until_full(journal)
+    assert len(await rows_of(path)) >= 3
+
+
+async def test_a_failure_at_the_very_end_is_told_unless_the_run_failed_already(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Journal, "_insert", fails)
+    with pytest.raises(RunError, match="disk I/O error"):
+        await append_rows(path)
+    with pytest.raises(KeyError), Journal(path) as journal:
+        await journal.append("tree", KEYS[:1], b"[]")
+        raise KeyError
+
+
+async def test_a_folder_that_cannot_be_written_is_named(path: Path) -> None:
+    with pytest.raises(RunError, match=r"cannot write .*unable to open"):
+        await append_rows(path.parent / "nowhere" / JOURNAL)
