@@ -17,8 +17,6 @@
         └── ContentFiltered      a prompt a provider's filter stops: ends one branch
 """
 
-from collections.abc import Sequence
-
 
 class OrchardError(Exception):
     """Base of all errors whose message is meant for a person to act on."""
@@ -42,9 +40,9 @@ class OtherConfig(RunError):
     ``changes`` are the keys that differ, a line each: ``seed: 0 → 4``.
     """
 
-    def __init__(self, message: str, changes: Sequence[str]) -> None:
+    def __init__(self, message: str, changes: tuple[str, ...]) -> None:
         super().__init__(message)
-        self.changes = tuple(changes)
+        self.changes = changes
 
 
 class ServerError(OrchardError):

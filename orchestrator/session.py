@@ -36,7 +36,7 @@ def claim(store: Store, journal: Journal, config: RunConfig) -> None:
     """
     if not (store.is_empty and journal.is_empty) and (store.folder / CONFIG).exists():
         before = validate(read_yaml(store.folder, CONFIG), str(store.folder / CONFIG)).identity()
-        changed = list(_differences(before, config.identity()))
+        changed = tuple(_differences(before, config.identity()))
         if changed:
             raise OtherConfig(
                 f"{store.folder} holds a run of another config: name a new directory with --out, "
