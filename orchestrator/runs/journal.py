@@ -134,10 +134,10 @@ class Journal:
 
     # The event loop's side
 
-    async def append(self, tree: str, keys: Sequence[bytes], parts: bytes) -> None:
+    def append(self, tree: str, keys: Sequence[bytes], parts: bytes) -> None:
         """Remember a response; ``parts`` is the JSON array of what belongs to each of ``keys``.
 
-        Returns at once unless the disk is far behind. Raises ``RunError`` where it is full.
+        Raises ``RunError`` where an earlier one could not be written.
         """
         if self._failure is not None:
             raise self._failure
@@ -146,11 +146,18 @@ class Journal:
             self._flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._flush)
-        if self._jobs.qsize() > MOST_WAITING:
-            loop = asyncio.get_running_loop()
-            written: asyncio.Future[None] = loop.create_future()
-            self._jobs.put(lambda: _tell(loop, written, None))
-            await written
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for the disk that the trees should too: see ``caught_up``."""
+        return self._jobs.qsize() > MOST_WAITING
+
+    async def caught_up(self) -> None:
+        """Return when all that waits now is written."""
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._jobs.put(lambda: _tell(loop, written, None))
+        await written
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -161,14 +168,16 @@ class Journal:
         rows, self._batch = self._batch, []
         self._jobs.put(lambda: self._write(rows))
 
-    async def recall(self, tree: str) -> Remembered | None:
-        """What earlier processes paid for a tree, None where that is nothing.
+    def knows(self, tree: str) -> bool:
+        """Whether an earlier process paid for something of a tree."""
+        return tree in self._before
+
+    async def recall(self, tree: str) -> Remembered:
+        """What earlier processes paid for a tree that it ``knows``.
 
         It is read once and kept until ``forget``. Raises ``RunError`` where it is damaged.
         """
-        number = self._before.get(tree)
-        if number is None:
-            return None
+        number = self._before[tree]
         found = self._recalled.get(tree)
         if found is None:
             loop = asyncio.get_running_loop()

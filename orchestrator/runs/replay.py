@@ -157,14 +157,14 @@ class JournaledPolicy:
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         journal, tree = self.memory.journal, node.tree.key
         key = policy_key(self.model, node, n, sampling)
-        before = await journal.recall(tree)
-        if before is not None and key in before:
-            body, _ = before[key]
-            children = unpacked_samples(node, body)
+        if journal.knows(tree) and (found := (await journal.recall(tree)).get(key)):
+            children = unpacked_samples(node, found[0])
             self._note(children)
             return children
         children = await self.policy.extend(node, n, sampling)
-        await journal.append(tree, (key,), packed_samples(node, children))
+        journal.append(tree, (key,), packed_samples(node, children))
+        if journal.is_behind:
+            await journal.caught_up()
         return children
 
     def _note(self, children: Sequence[Node]) -> None:
@@ -193,27 +193,30 @@ class JournaledPRM:
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         if not nodes:
             return []
-        tree = nodes[0].tree.key
+        journal, tree = self.memory.journal, nodes[0].tree.key
         keys = [prm_key(self.model, node) for node in nodes]
-        before = await self.memory.journal.recall(tree) or {}
-        missing = [i for i, key in enumerate(keys) if key not in before]
-        scored: dict[int, Node] = {}
-        if missing:
-            asked = [nodes[i] for i in missing]
-            answered = await self.prm.score(asked)
-            await self.memory.journal.append(
-                tree, [keys[i] for i in missing], packed_scores(asked, answered)
-            )
-            scored = dict(zip(missing, answered, strict=True))
-        if len(missing) < len(nodes):
-            known = {
-                i: unpacked_scores(node, *before[key])
-                for i, (node, key) in enumerate(zip(nodes, keys, strict=True))
-                if i not in scored
-            }
-            self._note(list(known.values()), whole=not missing)
-            scored |= known
-        return [scored[i] for i in range(len(nodes))]
+        if not journal.knows(tree):
+            return await self._ask(tree, keys, nodes)
+        before = await journal.recall(tree)
+        known = [
+            unpacked_scores(node, *before[key]) if key in before else None
+            for node, key in zip(nodes, keys, strict=True)
+        ]
+        missing = [i for i, judged in enumerate(known) if judged is None]
+        answers = iter(
+            await self._ask(tree, [keys[i] for i in missing], [nodes[i] for i in missing])
+            if missing
+            else []
+        )
+        self._note([judged for judged in known if judged is not None], whole=not missing)
+        return [next(answers) if judged is None else judged for judged in known]
+
+    async def _ask(self, tree: str, keys: Sequence[bytes], nodes: Sequence[Node]) -> list[Node]:
+        scored = await self.prm.score(nodes)
+        self.memory.journal.append(tree, keys, packed_scores(nodes, scored))
+        if self.memory.journal.is_behind:
+            await self.memory.journal.caught_up()
+        return scored
 
     def _note(self, known: Sequence[Node], *, whole: bool) -> None:
         if self.price is not None:
