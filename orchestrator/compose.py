@@ -55,6 +55,7 @@ CHAINS = "chains"
 """The generated task the embedded models are made for."""
 
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
+RUNNING = RetryPolicy(patience=120.0)
 AWAITING_RESTART = RetryPolicy(patience=900.0)
 
 
@@ -233,8 +234,10 @@ async def connections(
         endpoint = settings.endpoint(name, address.urls, address.api_key)
         if found is None:
             endpoint = replace(endpoint, retry=PROBING, timeout=min(60.0, endpoint.timeout))
-        elif address.restarts and not settings.url:
+        elif address.restarts and not settings.is_elsewhere:
             endpoint = replace(endpoint, retry=AWAITING_RESTART)
+        else:
+            endpoint = replace(endpoint, retry=RUNNING)
         sender = _hosted_sender(name, settings, endpoint, (found or {}).get(name))
         endpoint = replace(endpoint, checks_model=sender is None)
         transport = await stack.enter_async_context(Transport(endpoint, sender))

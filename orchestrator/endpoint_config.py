@@ -3,7 +3,8 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import (
     BeforeValidator,
@@ -12,10 +13,13 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
+from orchestrator.endpoints.hedging import USUAL_PERCENTILE
 from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, usual_key
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
+from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
 from orchestrator.prices import PriceConfig
@@ -28,13 +32,17 @@ INSTRUCTED = "instructed"
 
 
 class EndpointConfig(Section):
-    """Where a model is served. ``url`` may list replicas.
+    """Where a model is served. ``url`` may list replicas; ``urls_from`` is a YAML file that lists
+    them, and may change while they are in use.
 
+    How many requests are in flight is found out; ``concurrency`` caps it. ``hedge`` sends a request
+    that takes longer than that percentile of the others a second time; true stands for 95.
     ``api`` "auto" tells hosted APIs by their URL; Azure's classic one needs its ``api_version``.
     ``price`` is that of the model, or the name under which the table of prices has it.
     """
 
     url: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    urls_from: Path | None = None
     model: str | None = None
     api: Literal["auto", "self-hosted", "openai", "azure"] = "auto"
     api_version: str | None = None
@@ -42,7 +50,21 @@ class EndpointConfig(Section):
     price: PriceConfig | str | None = None
     parameters: int | None = Field(None, ge=1)
     timeout: float = Field(600.0, gt=0)
-    concurrency: int = Field(512, ge=1)
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
+    hedge: bool | Annotated[float, Field(ge=50, lt=100)] = False
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Self:
+        if self.url and self.urls_from is not None:
+            raise ValueError("give either a `url` or `urls_from`, the file that lists them")
+        return self
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is served where the config says, and no server of this run serves it."""
+        return bool(self.url) or self.urls_from is not None
 
     @property
     def hosted(self) -> HostedAPI | None:
@@ -56,22 +78,30 @@ class EndpointConfig(Section):
 
         Raises ``ConfigError`` where there is no URL, or the key's variable is not set.
         """
-        if not (self.url or urls):
+        listed = None if self.urls_from is None else ReplicasFile(self.urls_from, name).read()
+        if listed is not None and not listed:
+            raise ConfigError(f"{self.urls_from}: lists no URL of {name}: give it at least one")
+        if not (self.url or listed or urls):
             raise ConfigError(
                 f"{name} has no `url`, and no server is started for it: give it one, or let "
                 "`servers: {tiny: {}}` serve the embedded models, or `servers: {fleet: …}` others"
             )
-        key = None if self.url else api_key
+        key = None if self.is_elsewhere else api_key
         if (variable := self.api_key_env or usual_key(self.url)) is not None:
             key = os.environ.get(variable, "").strip()
             if not key:
                 raise ConfigError(f"{name} needs its API key: set ${variable}")
         return Endpoint(
-            urls=self.url or tuple(urls),
+            urls=self.url or listed or tuple(urls),
+            listed=self.urls_from,
+            name=name,
             model=self.model or name,
             api_key=key,
             timeout=self.timeout,
             concurrency=self.concurrency,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            hedge=USUAL_PERCENTILE if self.hedge is True else self.hedge or None,
         )
 
 

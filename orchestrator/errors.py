@@ -74,8 +74,9 @@ class EndpointError(OrchardError):
 class EndpointUnavailable(EndpointError):
     """No answer, or a 408, 429 or 5xx.
 
-    ``answered`` says that it was a status rather than silence; ``retry_after`` is the server's own
-    wish, in seconds, where it stated one.
+    ``answered`` says that it was a status rather than silence, and ``status`` which; ``timed_out``
+    that it took too long. ``retry_after`` is the server's own wish, in seconds, where it stated
+    one. ``is_final``: it was waited for already, and trying again would not help.
     """
 
     def __init__(
@@ -84,11 +85,17 @@ class EndpointUnavailable(EndpointError):
         *,
         url: str,
         answered: bool = False,
+        status: int | None = None,
+        timed_out: bool = False,
         retry_after: float | None = None,
+        is_final: bool = False,
     ) -> None:
         super().__init__(message, url=url)
         self.answered = answered
+        self.status = status
+        self.timed_out = timed_out
         self.retry_after = retry_after
+        self.is_final = is_final
 
 
 class EndpointRefused(EndpointError):

@@ -52,7 +52,7 @@ def started_servers(
     ``on_change`` hears of a fleet that is coming up. Raises ``ConfigError`` and ``ServerError``.
     """
     endpoints: dict[str, EndpointConfig] = {**config.policies, **config.prms}
-    wanted = {name: each.model or name for name, each in endpoints.items() if not each.url}
+    wanted = {name: each.model or name for name, each in endpoints.items() if not each.is_elsewhere}
     if not wanted:
         yield {}
     elif config.servers.tiny is not None:

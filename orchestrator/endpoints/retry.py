@@ -1,11 +1,13 @@
 """When to try a request again: decided here, carried out by tenacity, and only after a failure."""
 
+import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from orchestrator.errors import BadResponse, EndpointUnavailable
 
@@ -20,7 +22,8 @@ class RetryPolicy:
     as far as it is reasonable.
 
     ``attempts`` counts all tries; waits are in seconds. For ``patience`` seconds an endpoint where
-    nothing answers is tried on however often: a server that is being restarted comes back.
+    nothing answers, or that says it has too many requests, is tried on however often: a server
+    that is being restarted comes back.
     """
 
     attempts: int = 8
@@ -31,38 +34,113 @@ class RetryPolicy:
 
     def wait(self, failed_attempts: int, retry_after: float | None) -> float:
         """Seconds to wait after so many failed attempts."""
-        ceiling = min(self.longest_wait, self.first_wait * 2 ** (failed_attempts - 1))
+        ceiling = min(self.longest_wait, self.first_wait * 2 ** min(failed_attempts - 1, 60))
         jittered = random.uniform(0, ceiling)
         return jittered + min(retry_after or 0.0, self.longest_retry_after)
 
 
-async def with_retries(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
+@dataclass(slots=True)
+class RetryBudget:
+    """Lets so many requests be retried that retries stay under 20 % of an endpoint's traffic.
+
+    A retry beyond that waits for more traffic, not for ever: one a second goes whatever else does,
+    so that the last requests of a run come to an end. ``most`` is what a quiet time saves up: about
+    what one replica that dies leaves behind.
+    """
+
+    share: float = 0.25  # of first tries: 20 % of all
+    most: float = 1_000.0
+    spent: int = 0
+    _left: float = 10.0
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _timer: asyncio.TimerHandle | None = None
+
+    def first_try(self) -> None:
+        """A request goes out for the first time."""
+        if self._left < self.most:
+            self._left += self.share
+        if self._waiting:
+            self._let_go()
+
+    def try_take(self) -> bool:
+        """One more request at once, if the budget has it."""
+        if self._left < 1.0 or self._waiting:
+            return False
+        self._left -= 1.0
+        self.spent += 1
+        return True
+
+    async def take(self) -> None:
+        """Wait until a retry may go."""
+        if self.try_take():
+            return
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        if self._timer is None:
+            self._timer = loop.call_later(1.0, self._a_second_passed)
+        await turn
+
+    def _let_go(self) -> None:
+        while self._left >= 1.0 and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._left -= 1.0
+                self.spent += 1
+                turn.set_result(None)
+
+    def _a_second_passed(self) -> None:
+        self._timer = None
+        self._left = max(1.0, self._left)
+        self._let_go()
+        if self._waiting:
+            self._timer = asyncio.get_running_loop().call_later(1.0, self._a_second_passed)
+
+
+async def with_retries(
+    attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, budget: RetryBudget | None = None
+) -> T:
     """Run ``attempt`` until it succeeds or ``policy`` gives up, and then raise its last error.
 
     The first try runs bare: entering tenacity costs more CPU than sending the request.
     """
+    if budget is not None:
+        budget.first_try()
     try:
         return await attempt()
     except WORTH_RETRYING as failure:
-        if policy.attempts <= 1:
+        if not _is_worth_it(failure) or (policy.attempts <= 1 and not policy.patience):
             raise
         first = failure
+    loop = asyncio.get_running_loop()
+    began = loop.time()
 
     def pause(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        return policy.wait(state.attempt_number + 1, getattr(error, "retry_after", None))
+        return policy.wait(state.attempt_number + 1, getattr(_failure(state), "retry_after", None))
 
     def enough(state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        gone = isinstance(error, EndpointUnavailable) and not error.answered
-        patient = gone and (state.seconds_since_start or 0.0) < policy.patience
+        error = _failure(state)
+        may_come_back = isinstance(error, EndpointUnavailable) and (
+            not error.answered or error.status == 429
+        )
+        patient = may_come_back and loop.time() - began < policy.patience
         return state.attempt_number >= policy.attempts - 1 and not patient
 
+    async def again() -> T:
+        if budget is not None:
+            await budget.take()
+        return await attempt()
+
     retrying = AsyncRetrying(
-        stop=enough,
-        wait=pause,
-        retry=retry_if_exception_type(WORTH_RETRYING),
-        reraise=True,
+        stop=enough, wait=pause, retry=retry_if_exception(_is_worth_it), reraise=True
     )
     await retrying.sleep(policy.wait(1, getattr(first, "retry_after", None)))  # type: ignore[misc]
-    return await retrying(attempt)
+    return await retrying(again)
+
+
+def _is_worth_it(error: BaseException) -> bool:
+    return isinstance(error, WORTH_RETRYING) and not getattr(error, "is_final", False)
+
+
+def _failure(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -92,7 +92,9 @@ def censored(content: bytes, api_key: str | None) -> bytes:
 def failure(error: BaseException, url: str, timeout: float) -> EndpointError:
     """What an exception of aiohttp's, or of a connection, says of ``url``; ``timeout`` in s."""
     if isinstance(error, TimeoutError):
-        return EndpointUnavailable(f"{url} did not answer within {timeout:g} s", url=url)
+        return EndpointUnavailable(
+            f"{url} did not answer within {timeout:g} s", url=url, timed_out=True
+        )
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return EndpointRefused(
             f"{url!r} is not a URL: write it as http://host:port or https://host", url=url

@@ -1,17 +1,24 @@
 """Requests to one endpoint: encoded, sent to one of its replicas, retried, decoded."""
 
 import asyncio
-import zlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.retry import RetryPolicy, with_retries
-from orchestrator.endpoints.sending import AiohttpSender, Sender
-from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse, ModelList, encode
+from orchestrator.endpoints.dispatcher import Dispatcher, Slot, Status
+from orchestrator.endpoints.hedging import Stragglers, hedged
+from orchestrator.endpoints.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.replicas import Replica
+from orchestrator.endpoints.replicas_file import ReplicasFile
+from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retries
+from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender
+from orchestrator.endpoints.upkeep import Upkeep, roots
+from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse, ModelList, Usage, encode
 from orchestrator.errors import (
     BadResponse,
     ContentFiltered,
@@ -30,25 +37,33 @@ _OVERFLOW_SIGNS = ("maximum context length", "max_model_len", "context_length_ex
 class Endpoint:
     """Where a model is served.
 
-    ``urls`` are replicas of the same model, with or without a trailing ``/v1``; ``model`` is its
-    served name; ``timeout`` (seconds) bounds one request; ``concurrency`` bounds requests in
-    flight. ``checks_model`` says whether answers must name the model that was asked for, which
-    those of hosted APIs need not: a deployment on Azure has a name of its own. ``api_key`` comes
-    from the environment and is never written anywhere.
+    ``urls`` are replicas of the same model, with or without a trailing ``/v1``; ``listed`` is the
+    file they stand in, where they may change. ``model`` is its served name; ``timeout`` (seconds)
+    bounds one request; ``concurrency`` bounds requests in flight, which else the servers' own load
+    does, and ``requests_per_minute`` and ``tokens_per_minute`` their rate. ``hedge`` is the
+    percentile of answers' times after which a request is sent a second time. ``checks_model`` says
+    whether answers must name the model that was asked for, which those of hosted APIs need not: a
+    deployment on Azure has a name of its own. ``api_key`` comes from the environment and is never
+    written anywhere.
     """
 
     urls: tuple[str, ...]
     model: str
     api_key: str | None = field(default=None, repr=False)
+    listed: Path | None = None
+    name: str = ""
     timeout: float = 600.0
-    concurrency: int = 512
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    hedge: float | None = None
     checks_model: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
     def bases(self) -> list[str]:
         """The replicas' roots, without ``/v1``."""
-        return [url.rstrip("/").removesuffix("/v1") for url in self.urls]
+        return roots(self.urls)
 
 
 class Transport:
@@ -57,12 +72,23 @@ class Transport:
     def __init__(self, endpoint: Endpoint, sender: Sender | None = None) -> None:
         self.endpoint = endpoint
         self._sender = sender or AiohttpSender(api_key=endpoint.api_key, timeout=endpoint.timeout)
-        self._bases = endpoint.bases
         self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
-        self._slots = asyncio.Semaphore(endpoint.concurrency)
+        self._stragglers = Stragglers(endpoint.hedge) if endpoint.hedge is not None else None
+        self._upkeep: asyncio.Task[None] | None = None
+        self.dispatcher = Dispatcher(
+            endpoint.model,
+            endpoint.bases,
+            cap=endpoint.concurrency,
+            rates=RateLimits(endpoint.requests_per_minute, endpoint.tokens_per_minute),
+            patience=endpoint.retry.patience,
+        )
 
     async def __aenter__(self) -> Self:
         await self._sender.__aenter__()
+        listed = self.endpoint.listed
+        file = ReplicasFile(listed, self.endpoint.name) if listed is not None else None
+        upkeep = Upkeep(self.dispatcher, self._sender, file)
+        self._upkeep = asyncio.create_task(upkeep.run())
         return self
 
     async def __aexit__(
@@ -71,14 +97,14 @@ class Transport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
         await self._sender.__aexit__(kind, error, trace)
 
-    def base_for(self, affinity: str, failures: int = 0) -> str:
-        """The replica that serves all requests of one affinity, a tree's question for instance:
-        its prefix stays in that replica's cache. After each failure it is the next one."""
-        if len(self._bases) == 1:
-            return self._bases[0]
-        return self._bases[(zlib.crc32(affinity.encode()) + failures) % len(self._bases)]
+    def status(self) -> Status:
+        """How the endpoint is doing."""
+        return self.dispatcher.status()
 
     async def post(
         self, path: str, payload: msgspec.Struct, answer: type[T], *, node: Node | None = None
@@ -91,42 +117,79 @@ class Transport:
         Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, and
         ``EndpointRefused`` or ``ContextOverflow`` at once.
         """
-        body = encode(payload)
-        affinity = node.question if node is not None else ""
-        failures = -1
+        dispatcher, request = self.dispatcher, _Request(path, payload, encode(payload))
+        tried: tuple[Replica, ...] = ()
 
         async def attempt() -> T:
-            nonlocal failures
-            failures += 1
-            base = self.base_for(affinity, failures)
-            async with self._slots:  # not held while a failed request waits for its next try
-                content = await self._send("POST", base + path, body)
-            decoded = self._decode(content, answer, base + path)
+            nonlocal tried
+            estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
+            slot = await dispatcher.admit(node, estimate, tried)
+            try:
+                exchange = self._exchange(slot, request, answer)
+                if self._stragglers is None or self._stragglers.after is None:
+                    return await exchange
+                return await hedged(exchange, again(slot), self._stragglers.after)
+            except WORTH_RETRYING:
+                tried = (*tried, slot.replica)
+                raise
+
+        def again(slot: Slot) -> Callable[[], Coroutine[Any, Any, T] | None]:
+            async def elsewhere() -> T:
+                estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
+                other = await dispatcher.admit(node, estimate, (*tried, slot.replica))
+                return await self._exchange(other, request, answer)
+
+            return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
+
+        return await with_retries(attempt, self.endpoint.retry, dispatcher.retry_budget)
+
+    async def _exchange(self, slot: Slot, request: "_Request", answer: type[T]) -> T:
+        """One request to one replica, which learns how it went."""
+        dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
+        try:
+            said = await self._sender.send("POST", url, request.body)
+            dispatcher.told(said.headers, slot)
+            decoded = self._decode(self._content(said, url), answer, url)
             answered = getattr(decoded, "model", None)  # /tokenize names none
             if answered is not None and self.endpoint.checks_model:
-                self._check_model(answered, base + path)
+                self._check_model(answered, url)
+            usage = getattr(decoded, "usage", None)
+            seconds = dispatcher.succeeded(slot, request.work(usage))
+            if self._stragglers is not None:
+                self._stragglers.took(seconds)
+            if slot.passed is not None and usage is not None:
+                tokens = request.learn(dispatcher.rates, usage)
             return decoded
-
-        return await with_retries(attempt, self.endpoint.retry)
+        except WORTH_RETRYING as error:
+            dispatcher.failed(slot, error)
+            raise
+        except EndpointError:
+            dispatcher.answered(slot.replica)
+            raise
+        finally:
+            if slot.passed is not None:
+                dispatcher.rates.answered(slot.passed, tokens)
+            dispatcher.release(slot)
 
     async def get(self, base: str, path: str, answer: type[T]) -> T:
         """GET from one replica, once."""
-        return self._decode(await self._send("GET", base + path, None), answer, base + path)
+        url = base + path
+        said = await self._sender.send("GET", url, None)
+        return self._decode(self._content(said, url), answer, url)
 
     async def models(self, base: str) -> ModelList:
         """What one replica says it serves."""
         return await self.get(base, "/v1/models", ModelList)
 
-    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
-        answer = await self._sender.send(method, url, body)
-        if answer.status == 200:
-            return answer.content
+    def _content(self, said: Answer, url: str) -> bytes:
+        if said.status == 200:
+            return said.content
         raise refusal(
-            answer.status,
-            answer.content,
+            said.status,
+            said.content,
             url=url,
             model=self.endpoint.model,
-            retry_after=answer.headers.get("Retry-After"),
+            retry_after=said.headers.get("Retry-After"),
         )
 
     def _decode(self, content: bytes, answer: type[T], url: str) -> T:
@@ -146,6 +209,36 @@ class Transport:
                 f"{answered!r}: name the model it serves",
                 url=url,
             )
+
+
+@dataclass(slots=True)
+class _Request:
+    """What is sent, and what it takes. ``work`` has a unit of its own, in which servers compare:
+    a token of the longest sample takes one, reading a prompt a 64th of that for each of its
+    tokens, and any request 16."""
+
+    path: str
+    payload: msgspec.Struct
+    body: bytes
+
+    def work(self, usage: Usage | None) -> float:
+        if usage is None:
+            return 16.0
+        read = usage.prompt_tokens - usage.cached_tokens
+        return 16.0 + usage.completion_tokens / self._n + max(0, read) / 64
+
+    def estimate(self, rates: RateLimits) -> Estimate:
+        most = getattr(self.payload, "max_tokens", 0)
+        return rates.estimator.estimate(len(self.body), self._n, most)
+
+    def learn(self, rates: RateLimits, usage: Usage) -> float:
+        """Tokens that it took in all."""
+        rates.estimator.saw(len(self.body), self._n, usage.prompt_tokens, usage.completion_tokens)
+        return usage.prompt_tokens + usage.completion_tokens
+
+    @property
+    def _n(self) -> int:
+        return getattr(self.payload, "n", 1)
 
 
 def _what_it_is(content: bytes) -> str:
@@ -192,6 +285,7 @@ def refusal(
             f"{url} answers {status}: {said}",
             url=url,
             answered=True,
+            status=status,
             retry_after=_seconds(retry_after),
         )
     if any(sign in said for sign in _OVERFLOW_SIGNS):

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.sending import AiohttpSender, Answer
 from orchestrator.endpoints.transport import Endpoint, Transport
 from tests.vllm.services import API_KEY
 from tests.vllm.solutions import Solution
@@ -15,24 +16,39 @@ def endpoint(url: str, model: str) -> Endpoint:
     return Endpoint(urls=(url,), model=model, api_key=API_KEY)
 
 
-class Recorded(Transport):
+class Recording(AiohttpSender):
     """Remembers what was asked and answered."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
+    def __init__(self, base: str) -> None:
+        super().__init__(api_key=API_KEY)
+        self.base = base
         self.exchanges: list[dict[str, Any]] = []
 
-    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
-        answer = await super()._send(method, url, body)
-        (base,) = self.endpoint.bases
+    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+        answer = await super().send(method, url, body)
+        if url.startswith(f"{self.base}/metrics"):
+            return answer
         self.exchanges.append(
             {
-                "path": url.removeprefix(base),
+                "path": url.removeprefix(self.base),
                 "request": json.loads(body) if body else None,
-                "answer": json.loads(answer),
+                "answer": json.loads(answer.content),
             }
         )
         return answer
+
+
+class Recorded(Transport):
+    """A transport that remembers its exchanges."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        (base,) = endpoint.bases
+        self.recording = Recording(base)
+        super().__init__(endpoint, self.recording)
+
+    @property
+    def exchanges(self) -> list[dict[str, Any]]:
+        return self.recording.exchanges
 
 
 def whole(solution: Solution, index: int = 0) -> Node:

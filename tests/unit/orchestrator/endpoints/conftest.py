@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.endpoints.retry import RetryPolicy
+from orchestrator.endpoints.sending import Answer
 from orchestrator.endpoints.transport import Endpoint, Transport
 
 AT_ONCE = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0)
@@ -20,21 +21,43 @@ class Sent:
     body: Any = field(default=None)
 
 
-class Scripted(Transport):
+class Script:
     """Answers each request with the next of ``answers``: a JSON value, bytes or an error."""
 
-    def __init__(self, answers: tuple[Any, ...], **endpoint: Any) -> None:
-        defaults = {"urls": ("http://host/v1",), "model": "m", "retry": AT_ONCE}
-        super().__init__(Endpoint(**defaults | endpoint))
+    def __init__(self, answers: tuple[Any, ...]) -> None:
         self.answers = list(answers)
         self.sent: list[Sent] = []
 
-    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
+    async def __aenter__(self) -> "Script":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        pass
+
+    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         self.sent.append(Sent(method, url, json.loads(body) if body else None))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return Answer(status=200, content=content)
+
+
+class Scripted(Transport):
+    """A transport whose sender has a script."""
+
+    def __init__(self, answers: tuple[Any, ...], **endpoint: Any) -> None:
+        defaults = {"urls": ("http://host/v1",), "model": "m", "retry": AT_ONCE}
+        self.script = Script(answers)
+        super().__init__(Endpoint(**defaults | endpoint), self.script)
+
+    @property
+    def sent(self) -> list[Sent]:
+        return self.script.sent
+
+    @property
+    def answers(self) -> list[Any]:
+        return self.script.answers
 
 
 @pytest.fixture

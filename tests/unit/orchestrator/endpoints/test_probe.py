@@ -16,7 +16,8 @@ from orchestrator.endpoints.probe import (
     probe_prm,
 )
 from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.transport import Endpoint, Transport, refusal
+from orchestrator.endpoints.sending import Answer
+from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
 
 TEXT = " 10 11 12"
@@ -31,17 +32,30 @@ class Server(Transport):
 
     def __init__(self, chat: Callable[[Any], Any], complete: Callable[[Any], Any]) -> None:
         once = RetryPolicy(attempts=1)
-        super().__init__(Endpoint(urls=("http://host/v1",), model="m", retry=once))
-        self.answer = {"chat/completions": chat, "completions": complete}
+        endpoint = Endpoint(urls=("http://host/v1",), model="m", retry=once)
+        super().__init__(endpoint, Routes({"chat/completions": chat, "completions": complete}))
 
-    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
+
+class Routes:
+    """The sender of such a server."""
+
+    def __init__(self, routes: dict[str, Callable[[Any], Any]]) -> None:
+        self.routes = routes
+
+    async def __aenter__(self) -> "Routes":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        pass
+
+    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         route = url.removeprefix("http://host/v1/")
         if route == "models":
-            return json.dumps(serving("m")).encode()
-        answer = self.answer[route](json.loads(body or b""))
+            return Answer(status=200, content=json.dumps(serving("m")).encode())
+        answer = self.routes[route](json.loads(body or b""))
         if isinstance(answer, int):
-            raise refusal(answer, b"no", url=url, model="m", retry_after=None)
-        return json.dumps({"model": "m"} | answer).encode()
+            return Answer(status=answer, content=b"no")
+        return Answer(status=200, content=json.dumps({"model": "m"} | answer).encode())
 
 
 def cut(text: str, asked: Any) -> tuple[str, str | None]:

@@ -125,14 +125,6 @@ def test_a_url_may_end_before_or_after_v1(url: str) -> None:
     assert Endpoint(urls=(url,), model="m").bases == ["http://h:1"]
 
 
-def test_a_tree_stays_with_one_replica_and_trees_spread_over_all() -> None:
-    urls = ("http://a", "http://b", "http://c")
-    transport = Transport(Endpoint(urls=urls, model="m"))
-    chosen = [transport.base_for(f"question {i}") for i in range(300)]
-    assert chosen == [transport.base_for(f"question {i}") for i in range(300)]
-    assert all(60 < chosen.count(url) < 140 for url in urls)
-
-
 def test_an_api_key_is_never_shown() -> None:
     assert "sk-secret" not in repr(Endpoint(urls=(), model="m", api_key="sk-secret"))
 

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.core.tree import root
 from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.sending import Answer
 from orchestrator.endpoints.transport import Endpoint, Transport
 
 GOLDEN = Path(__file__).resolve().parents[4] / "golden" / "prm"
@@ -18,29 +19,35 @@ RECORDED = {file.stem: json.loads(file.read_text()) for file in sorted(GOLDEN.gl
 TOLERANCE = 1e-4
 
 
-class Replayed(Transport):
+class Replayed:
     """Answers as vLLM did, and only what it was asked then, byte for byte."""
 
-    def __init__(self, exchanges: list[dict[str, Any]], model: str) -> None:
-        super().__init__(Endpoint(urls=("http://vllm",), model=model))
+    def __init__(self, exchanges: list[dict[str, Any]]) -> None:
         self.answers = {
             (exchange["path"], json.dumps(exchange["request"])): exchange["answer"]
             for exchange in exchanges
         }
         self.asked: set[tuple[str, str]] = set()
 
-    async def _send(self, method: str, url: str, body: bytes | None) -> bytes:
+    async def __aenter__(self) -> "Replayed":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        pass
+
+    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         key = url.removeprefix("http://vllm"), json.dumps(json.loads(body or b"null"))
         assert key in self.answers, f"not what vLLM was asked: {key}"
         self.asked.add(key)
-        return json.dumps(self.answers[key]).encode()
+        return Answer(status=200, content=json.dumps(self.answers[key]).encode())
 
 
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_family_asks_what_it_asked_vllm_and_reads_its_authors_scores(name: str) -> None:
     golden = RECORDED[name]
     models = {exchange["request"]["model"] for exchange in golden["exchanges"]}
-    transport = Replayed(golden["exchanges"], models.pop())
+    vllm = Replayed(golden["exchanges"])
+    transport = Transport(Endpoint(urls=("http://vllm",), model=models.pop()), vllm)
     prm = PRM_FAMILIES[golden["family"]](transport=transport, **golden["options"])
     nodes = [
         root(each["question"], seed=1, problem_id="golden").child(i, tuple(each["steps"]))
@@ -50,7 +57,7 @@ async def test_a_family_asks_what_it_asked_vllm_and_reads_its_authors_scores(nam
     assert [list(node.scores) for node in scored] == [
         pytest.approx(each["scores"], abs=TOLERANCE) for each in golden["solutions"]
     ]
-    assert transport.asked == transport.answers.keys()
+    assert vllm.asked == vllm.answers.keys()
 
 
 def test_every_family_with_a_reference_is_recorded() -> None:

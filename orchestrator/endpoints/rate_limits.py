@@ -1,0 +1,283 @@
+"""Requests and tokens a minute, as configured or as the server's own headers tell.
+
+A configured limit holds in every sliding minute. Requests are counted by asyncio-throttle, which
+polls, and so is waited on by the dispatcher's one task and never by trees. Tokens are reserved
+when a request goes out, by what its like took so far, and corrected when its answer says; both are
+counted at the time it went out, as providers do.
+"""
+
+import asyncio
+import math
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from asyncio_throttle.throttler import Throttler
+
+MINUTE = 60.0
+_TRANSIT = 0.6
+"""Seconds by which requests that went out a minute apart may arrive closer together."""
+
+_DEVIATIONS = 4.0
+_LOOK_EVERY_S = 0.05
+_RECENT = 0.02
+
+
+class RequestWindow(Throttler):
+    """asyncio-throttle by the running loop's clock: so many requests in any sliding minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        super().__init__(per_minute, period=MINUTE + _TRANSIT)
+
+    def flush(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._task_logs and now - self._task_logs[0] > self.period:
+            self._task_logs.popleft()
+
+    async def acquire(self) -> None:
+        await super().acquire()  # type: ignore[no-untyped-call]
+        self._task_logs[-1] = asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Tokens a request will take: the ``mean`` of its like, their ``variance``, and the ``most``
+    it can take at all."""
+
+    mean: float
+    variance: float
+    most: float
+
+
+@dataclass(slots=True)
+class Estimator:
+    """Learns what requests take: prompt tokens a byte sent, and tokens a sample."""
+
+    per_byte: float = 0.3
+    mean: float | None = None
+    variance: float = 0.0
+
+    def estimate(self, body_bytes: int, n: int, max_tokens: int | None) -> Estimate:
+        prompt = self.per_byte * body_bytes
+        most = n * float(max_tokens if max_tokens is not None else 1_000)
+        mean = most if self.mean is None else min(most, n * self.mean)
+        return Estimate(prompt + mean, self.variance * n * n, prompt + most)
+
+    def saw(self, body_bytes: int, n: int, prompt_tokens: int, completion_tokens: int) -> None:
+        if body_bytes and prompt_tokens:
+            self.per_byte += _RECENT * (prompt_tokens / body_bytes - self.per_byte)
+        sample = completion_tokens / n
+        if self.mean is None:
+            self.mean, self.variance = sample, (sample / 2) ** 2
+            return
+        off = sample - self.mean
+        self.mean += _RECENT * off
+        self.variance += _RECENT * (off * off - self.variance)
+
+
+@dataclass(slots=True, eq=False)
+class Charge:
+    """What a request under way is taken for; ``taken`` once its answer tells."""
+
+    estimate: Estimate
+    at: float
+    taken: float | None = None
+    has_left: bool = False
+
+
+@dataclass(slots=True)
+class TokenWindow:
+    """So many tokens in any sliding minute.
+
+    What is under way is taken for its mean and ``_DEVIATIONS`` standard deviations of its sum, but
+    no more than it can take at most: so the limit holds when the answers come, and little of it is
+    left unused while they do not.
+    """
+
+    per_minute: float
+    _charges: deque[Charge] = field(default_factory=deque)
+    _taken: float = 0.0
+    _mean: float = 0.0
+    _variance: float = 0.0
+    _most: float = 0.0
+
+    def wait(self, estimate: Estimate, now: float) -> float:
+        """Seconds until there may be room for so much; 0 where there is."""
+        self._forget(now)
+        mean, variance = self._mean + estimate.mean, self._variance + estimate.variance
+        sure = mean + _DEVIATIONS * math.sqrt(max(0.0, variance))
+        under_way = min(self._most + estimate.most, sure)
+        if not self._charges or self._taken + under_way <= self.per_minute:
+            return 0.0  # what is larger than the whole limit goes alone
+        return max(1e-3, min(_LOOK_EVERY_S, self._charges[0].at + MINUTE + _TRANSIT - now))
+
+    def reserve(self, estimate: Estimate, now: float) -> Charge:
+        charge = Charge(estimate, now)
+        self._charges.append(charge)
+        self._add(estimate, 1)
+        return charge
+
+    def settle(self, charge: Charge, tokens: float) -> None:
+        """Its answer says how many it took."""
+        if charge.taken is None and not charge.has_left:
+            charge.taken = tokens
+            self._add(charge.estimate, -1)
+            self._taken += tokens
+
+    def _add(self, estimate: Estimate, sign: int) -> None:
+        self._mean += sign * estimate.mean
+        self._variance += sign * estimate.variance
+        self._most += sign * estimate.most
+
+    def _forget(self, now: float) -> None:
+        while self._charges and now - self._charges[0].at > MINUTE + _TRANSIT:
+            charge = self._charges.popleft()
+            charge.has_left = True
+            if charge.taken is None:
+                self._add(charge.estimate, -1)
+            else:
+                self._taken -= charge.taken
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What a server's own headers leave of a limit: a bucket that refills as they say.
+
+    What went out after the request that they answer may not be counted in them, and is taken off.
+    """
+
+    _left: float = math.inf
+    _limit: float = math.inf
+    _per_second: float = 0.0
+    _at: float = 0.0
+    _spent: float = 0.0
+
+    @property
+    def is_told(self) -> bool:
+        return math.isfinite(self._left)
+
+    @property
+    def spent(self) -> float:
+        """All that ever went out."""
+        return self._spent
+
+    def told(self, limit: float, left: float, reset: float, spent: float, now: float) -> None:
+        """``left`` of ``limit`` were left to the request before which ``spent`` had gone out; the
+        limit is whole again in ``reset`` seconds."""
+        self._limit, self._at = limit, now
+        self._left = left - (self._spent - spent)
+        if reset > 0 and limit > left:
+            self._per_second = (limit - left) / reset
+
+    def wait(self, amount: float, now: float) -> float:
+        """Seconds until so much is left; 0 where it is."""
+        missing = min(amount, self._limit) - self._now(now)
+        if missing <= 0 or not self.is_told:
+            return 0.0
+        return missing / self._per_second if self._per_second else 1.0
+
+    def spend(self, amount: float) -> None:
+        self._spent += amount
+        self._left -= amount
+
+    def _now(self, now: float) -> float:
+        return min(self._limit, self._left + self._per_second * (now - self._at))
+
+
+@dataclass(slots=True, eq=False)
+class Passed:
+    """A request that was let through; what it is charged with, and what had gone out by then."""
+
+    charge: Charge | None
+    requests: float
+    tokens: float
+
+
+class RateLimits:
+    """All limits of one endpoint. ``waited`` is how many seconds the next request in turn had to
+    wait for one."""
+
+    def __init__(self, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
+        self.estimator = Estimator()
+        self.waited = 0.0
+        self.waiting_since: float | None = None
+        self._requests = RequestWindow(requests_per_minute) if requests_per_minute else None
+        self._tokens = TokenWindow(tokens_per_minute) if tokens_per_minute else None
+        self._requests_told, self._tokens_told = Allowance(), Allowance()
+
+    @property
+    def are_any(self) -> bool:
+        return (
+            self._requests is not None
+            or self._tokens is not None
+            or self._requests_told.is_told
+            or self._tokens_told.is_told
+        )
+
+    async def room(self, estimate: Estimate) -> None:
+        """Wait until a request may go; it is counted as gone."""
+        loop = asyncio.get_running_loop()
+        began = self.waiting_since = loop.time()
+        while (seconds := self._wait(estimate, loop.time())) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(seconds, 1.0))
+        if self._requests is not None:
+            await self._requests.acquire()
+        self.waited += loop.time() - began
+        self.waiting_since = None
+
+    def _wait(self, estimate: Estimate, now: float) -> float:
+        tokens = self._tokens.wait(estimate, now) if self._tokens is not None else 0.0
+        return max(
+            tokens,
+            self._requests_told.wait(1.0, now),
+            self._tokens_told.wait(estimate.mean, now),
+        )
+
+    def passed(self, estimate: Estimate, now: float) -> Passed:
+        """The request that there was ``room`` for goes out."""
+        self._requests_told.spend(1.0)
+        self._tokens_told.spend(estimate.mean)
+        charge = self._tokens.reserve(estimate, now) if self._tokens is not None else None
+        return Passed(charge, self._requests_told.spent, self._tokens_told.spent)
+
+    def answered(self, passed: Passed | None, tokens: float | None) -> None:
+        """``tokens`` None where the answer does not tell: then it is taken for its like."""
+        if passed is not None and passed.charge is not None and self._tokens is not None:
+            mean = passed.charge.estimate.mean
+            self._tokens.settle(passed.charge, mean if tokens is None else tokens)
+
+    def told(self, headers: Mapping[str, str], passed: Passed | None, now: float) -> None:
+        """Read ``x-ratelimit-*``, where a server sends them."""
+        for kind, allowance in (
+            ("requests", self._requests_told),
+            ("tokens", self._tokens_told),
+        ):
+            limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+            left = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
+            if limit is None or left is None or limit <= 0:
+                continue
+            reset = seconds(headers.get(f"x-ratelimit-reset-{kind}")) or 0.0
+            spent = allowance.spent if passed is None else getattr(passed, kind)
+            allowance.told(limit, left, reset, spent, now)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and math.isfinite(number) else None
+
+
+_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+
+
+def seconds(text: str | None) -> float | None:
+    """``6m0s``, ``120ms``, ``1.5s`` or bare seconds; None where it is none of these."""
+    text = (text or "").strip()
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))

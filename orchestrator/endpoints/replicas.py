@@ -1,0 +1,136 @@
+"""The replicas of one endpoint, and which of them a request goes to.
+
+A tree's requests go where its prefix is cached: each question orders the replicas by a hash of
+both (rendezvous hashing), so that a replica more or less moves no question but its own. A replica
+takes no more than ``_OVERLOAD`` times its share of the load; beyond that it is the next in the
+question's order (consistent hashing with bounded loads: Mirrokni, Thorup and Zadimoghaddam 2018).
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from statistics import median
+
+from orchestrator.endpoints.breaker import Breaker
+from orchestrator.endpoints.concurrency import AdaptiveLimit
+from orchestrator.endpoints.server_load import ServerLoad
+from orchestrator.endpoints.turns import Turns
+from orchestrator.errors import EndpointError
+
+_OVERLOAD = 1.25
+_EASY = 8
+"""Requests in flight that no replica is overloaded by, whatever the others have."""
+
+_SLOW = 3.0
+"""A replica so many times slower than the middle one takes a share as much smaller."""
+
+_FEW, _RECENT = 8, 0.2
+_KNOWN_QUESTIONS = 16_384
+
+
+@dataclass(slots=True, eq=False)
+class Replica:
+    """One server. ``base`` is its URL without ``/v1``; ``pace`` the smoothed seconds it takes for a
+    unit of work, of ``answers`` answers; ``share`` the part of a usual replica's load it is given;
+    ``paused_until`` (by the event loop's time) when it wants requests again; ``turns`` who waits
+    for it."""
+
+    base: str
+    limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
+    breaker: Breaker = field(default_factory=Breaker)
+    turns: Turns = field(default_factory=Turns)
+    in_flight: int = 0
+    pace: float = 0.0
+    answers: int = 0
+    share: float = 1.0
+    paused_until: float = 0.0
+    last_error: EndpointError | None = None
+    load_told: ServerLoad | None = None
+    tells_load: bool = True
+
+    @property
+    def load(self) -> int:
+        return self.in_flight + len(self.turns)
+
+    @property
+    def has_room(self) -> bool:
+        return self.in_flight < self.limit.limit
+
+    def takes_requests(self, now: float) -> bool:
+        """Half-open, it takes one, to show that it can."""
+        state = self.breaker.state
+        if state == "open" or now < self.paused_until:
+            return False
+        return state == "closed" or not self.breaker.is_tried
+
+    def took(self, seconds: float, work: float) -> None:
+        pace = seconds / work
+        self.answers += 1
+        self.pace = pace if self.answers == 1 else self.pace + _RECENT * (pace - self.pace)
+
+
+class Replicas:
+    """The replicas at ``bases``. Those that are ``put`` away finish what they have."""
+
+    def __init__(self, bases: Iterable[str]) -> None:
+        self._all: list[Replica] = []
+        self._order = lru_cache(_KNOWN_QUESTIONS)(self._ordered)
+        self.put(bases)
+
+    def __iter__(self) -> Iterator[Replica]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def put(self, bases: Iterable[str]) -> list[Replica]:
+        """Have these and no others; those that are there already stay as they are. Returns the
+        ones that went."""
+        known = {replica.base: replica for replica in self._all}
+        now = dict.fromkeys(bases)
+        self._all = [known[base] if base in known else Replica(base) for base in now]
+        self._order.cache_clear()
+        return [replica for replica in known.values() if replica.base not in now]
+
+    def choose(self, question: str, now: float, tried: Collection[Replica] = ()) -> Replica | None:
+        """Where a request goes; another than those it was ``tried`` on, if there is one.
+
+        None where no replica takes requests.
+        """
+        if len(self._all) == 1:
+            only = self._all[0]
+            return only if only.takes_requests(now) else None
+        order = self._order(question)
+        home = order[0]
+        easy = home.load < _EASY and home.share == 1.0 and home.breaker.state == "closed"
+        if easy and not tried and now >= home.paused_until:
+            return home
+        able = [replica for replica in order if replica.takes_requests(now)]
+        able = [replica for replica in able if replica not in tried] or able
+        if not able:
+            return None
+        mean = (sum(each.load for each in able) + 1) / sum(each.share for each in able)
+        for replica in able:
+            easily = _EASY if replica.share == 1.0 else 1
+            if replica.load < max(easily, _OVERLOAD * mean * replica.share):
+                return replica
+        return min(able, key=lambda replica: replica.load / replica.share)
+
+    def weigh(self) -> None:
+        """Give slow replicas less, by what the others take for the same work. What little they get
+        shows when they are slow no longer."""
+        known = [replica for replica in self._all if replica.answers >= _FEW]
+        for replica in known:
+            others = [each.pace for each in known if each is not replica]
+            usual = median(others) if others else replica.pace
+            is_slow = replica.pace > _SLOW * usual
+            replica.share = max(0.02, usual / replica.pace) if is_slow else 1.0
+
+    def _ordered(self, question: str) -> tuple[Replica, ...]:
+        key = question.encode()
+
+        def rank(replica: Replica) -> bytes:
+            return blake2b(key, digest_size=8, key=replica.base.encode()[-64:]).digest()
+
+        return tuple(sorted(self._all, key=rank))
