@@ -2,10 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,12 @@ class Person:
     def records(self, run: str = "runs/run") -> list[dict[str, Any]]:
         text = (self.home / run / "records.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
+
+    def journaled(self, run: str = "runs/run") -> int:
+        """How many responses a run's journal keeps; read as anyone may, while it runs too."""
+        path = self.home / run / "journal.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return int(database.execute("SELECT count(*) FROM responses").fetchone()[0])
 
 
 @pytest.fixture

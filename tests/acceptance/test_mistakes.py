@@ -258,9 +258,13 @@ def test_a_run_of_another_config_is_not_continued(person: Person) -> None:
     config = person.write_config(cells=cells, headline=None)
     assert person.orchard("run", config).code == 0
     before = (person.home / "runs/run/records.jsonl").read_bytes()
-    complaint = run(person, "seed=4")
-    assert "runs/run holds a run of another config (seed: 0 → 4)" in complaint
-    assert "name a new directory with --out" in complaint
+    for change in ("seed=4", "policies.policy.url=http://127.0.0.1:1/v1"):
+        outcome = person.orchard("run", config, "--set=seed=4", f"--set={change}")
+        assert outcome.code == 1
+        said, *changes = outcome.err.splitlines()
+        assert "runs/run holds a run of another config" in said
+        assert "name a new directory with --out" in said
+        assert changes == ["  seed: 0 → 4"]
     assert (person.home / "runs/run/records.jsonl").read_bytes() == before
 
 

@@ -185,10 +185,13 @@ def test_a_stopped_run_prints_the_command_that_finishes_it(
         re.MULTILINE,
     ), out
 
-    assert "Every finished problem is kept" in out
+    assert "All that is paid for is kept" in out
     program, *arguments = shlex.split(out.splitlines()[-1])
-    assert program == "orchard"
-    assert "headline" not in person.orchard("show", "runs/run").out
+    assert (program, *arguments) == ("orchard", "resume", "runs/run")
+    shown = person.orchard("show", "runs/run").out
+    assert "headline" not in shown
+    assert f"Unfinished: {total - len(before)} problems of its cells to go" in shown
+    assert shown.splitlines()[-1] == "  orchard resume runs/run"
     person.server.delay = 0
     person.server.calls.clear()
     resumed = person.orchard(*arguments)
@@ -196,7 +199,9 @@ def test_a_stopped_run_prints_the_command_that_finishes_it(
     check_whole(person, total, before)
     probes = 6 * 2 + 1  # six requests to each policy, one to the PRM
     paid_for = expected_calls(person.records()[len(before) :])
-    assert len(person.server.generated()) == paid_for + probes
+    paid_before = person.journaled() - expected_calls(before) - len(person.server.generated())
+    assert len(person.server.generated()) == paid_for + probes - (paid_before + probes)
+    assert 0 <= paid_before + probes <= 12  # of the one tree that was under way
 
 
 def test_a_killed_run_goes_on_where_it_was(person: Person) -> None:
