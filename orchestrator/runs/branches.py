@@ -1,5 +1,6 @@
 """What becomes of a tree when one of its requests fails for good."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -39,6 +40,7 @@ class Branches:
                 children = await self.policy.extend(origin, n, sampling)
             except EndpointError as failure:
                 self._note(failure)
+                await asyncio.sleep(0)  # until the search has begun to grow all it chose
                 origin = self._substitute(node)
             else:
                 if len(children) < n and all(child.finish != "overflow" for child in children):

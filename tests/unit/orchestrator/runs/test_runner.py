@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -180,3 +181,20 @@ async def test_a_failed_tree_leaves_nothing_reserved(run: Any) -> None:
     ledger = Ledger()
     await run(FakePolicy(script=chains(9), failures={4: GONE}), ledger=ledger, n=16)
     assert ledger.reserved.requests == ledger.reserved.policy_tokens == 0
+
+
+async def test_a_tree_answers_from_what_it_has_when_its_time_is_up(run: Any) -> None:
+    async def forever(node: Node) -> None:
+        if node.steps:
+            await asyncio.Event().wait()
+
+    policy = FakePolicy(script=one_finishes, pause=forever)
+    record = await run(policy, limits=Limits(seconds=0.05), n=8)
+    assert (record.ran_out, record.error) == ("seconds", None)
+    assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
+
+
+async def test_a_lost_branch_is_in_the_record(run: Any) -> None:
+    record = await run(FakePolicy(script=one_finishes, failures={3: GONE}), n=8)
+    assert (record.ran_out, record.error, record.failed_branches) == (None, None, 1)
+    assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)

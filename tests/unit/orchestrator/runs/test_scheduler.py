@@ -303,3 +303,21 @@ async def test_policies_that_share_a_prm_keep_their_own_solutions(
     )
     for record in await run(plan, make_ports(small, large=large), tmp_path):
         assert all(leaf.steps[0].startswith(record.policy) for leaf in record.leaves)
+
+
+async def test_when_the_runs_time_is_up_its_trees_answer_and_its_next_start_finishes_them(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    async def last_two_wait(node: Node) -> None:
+        if node.question in ("What is 3 + 1?", "What is 4 + 1?"):
+            await asyncio.Event().wait()
+
+    plan = Plan(
+        problems=make_problems(40), cells=[make_cell("cot")], trees=2, limits=Limits(seconds=0.1)
+    )
+    with pytest.raises(BudgetExhausted, match=r"the run budget of 0\.1 seconds is used up"):
+        await run(plan, make_ports(FakePolicy(pause=last_two_wait)), tmp_path)
+    records = read_records(tmp_path)
+    assert [record.ran_out for record in records] == [None] * 3 + ["seconds"] * 2
+    assert len(await run(replace(plan, limits=Limits()), make_ports(), tmp_path)) == 40
+    assert not any(record.error for record in read_records(tmp_path))
