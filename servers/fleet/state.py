@@ -7,6 +7,7 @@
 import fcntl
 import os
 import re
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -86,6 +87,11 @@ class Orders:
     timing: Timing = field(default_factory=Timing)
 
 
+ENDING_S = 5.0
+"""How long the lock of a supervisor that is gone may stay: the kernel closes a killed process's
+files a moment after it is gone from sight, and later on a busy machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     path: Path
@@ -122,15 +128,22 @@ class Folder:
         Raises ``FleetError`` where another start holds it.
         """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise FleetError(
-                f"the fleet {self.path.name} is already running: take it down first "
-                f"(orchard servers down {self.path.name}), or give this one another name"
-            ) from None
-        return descriptor
+        until = time.monotonic() + ENDING_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                state = self.read_state()
+                ending = state is not None and not state.is_supervised
+                if ending and time.monotonic() < until:
+                    time.sleep(0.02)
+                    continue
+                os.close(descriptor)
+                raise FleetError(
+                    f"the fleet {self.path.name} is already running: take it down first "
+                    f"(orchard servers down {self.path.name}), or give this one another name"
+                ) from None
 
     def write_orders(self, orders: Orders, key: str) -> None:
         self._write("fleet.json", _encode(replace(orders, spec=replace(orders.spec, api_key=None))))
