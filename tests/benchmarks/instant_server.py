@@ -40,12 +40,14 @@ def _choices(n: int, depth: int) -> list[dict[str, object]]:
 
 
 async def chat(request: web.Request) -> web.Response:
-    """The first step: the prompt's ids are its question's number."""
+    """The first step, or the one after those of an open assistant message."""
     asked = _decode(await request.read())
+    last = asked["messages"][-1]
+    depth = 1 + (last["content"].count("\n\n") if last["role"] == "assistant" else 0)
     body = {
         "id": "x", "object": "chat.completion", "created": 0, "model": asked["model"],
-        "choices": _choices(asked["n"], 1), "prompt_token_ids": list(range(120)),
-        "usage": {"prompt_tokens": 120, "completion_tokens": STEP_TOKENS * asked["n"]},
+        "choices": _choices(asked.get("n", 1), depth), "prompt_token_ids": list(range(120)),
+        "usage": {"prompt_tokens": 120, "completion_tokens": STEP_TOKENS * asked.get("n", 1)},
     }  # fmt: skip
     return web.Response(body=_encode(body), content_type="application/json")
 

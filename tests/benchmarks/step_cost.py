@@ -1,7 +1,10 @@
 """Orchestrator CPU per generated step: beam search N = 16 against a server that answers at once.
 
 All of the client is in it: dispatch, HTTP, JSON, trees, selection, scoring, metering, grading and
-the store. The server runs in another process and is not counted. Prints one JSON line.
+the store, with every tree in flight at once. The server runs in another process and is not counted.
+``its_hub_us_per_step`` is what the nearest peer takes on the same server in the same minutes, in
+turns with ours, and ``ratio`` how many times dearer it is. ``loop_lag_p99_ms`` is by how much the
+event loop is late. Prints one JSON line.
 """
 
 import argparse
@@ -13,8 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import uvloop
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
@@ -28,6 +35,11 @@ from orchestrator.runs.store import Store
 from orchestrator.strategies import BeamSearch
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.benchmarks import its_hub_peer  # noqa: E402
 
 
 class Counted:
@@ -43,8 +55,35 @@ class Counted:
         return children
 
 
-async def measure(url: str, trees: int, folder: Path) -> tuple[float, int]:
-    """Client CPU seconds and generated steps of so many trees, all in flight at once."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """CPU seconds, generated steps, and by how many seconds each tick of the loop was late."""
+
+    cpu: float
+    steps: int
+    late: list[float]
+
+
+@asynccontextmanager
+async def lag_measured() -> AsyncIterator[list[float]]:
+    """By how much a timer of 5 ms is late, as long as the context lasts."""
+    loop, late = asyncio.get_running_loop(), list[float]()
+
+    async def tick() -> None:
+        while True:
+            due = loop.time() + 0.005
+            await asyncio.sleep(0.005)
+            late.append(max(0.0, loop.time() - due))
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield late
+    finally:
+        ticking.cancel()
+
+
+async def measure(url: str, trees: int, folder: Path) -> Measured:
+    """What so many trees take, all in flight at once."""
     problems = [
         Problem(id=f"p{i}", question=f"What is {i} times {i}?", answer=str(i % 7))
         for i in range(trees)
@@ -66,14 +105,19 @@ async def measure(url: str, trees: int, folder: Path) -> tuple[float, int]:
         )
         store = stack.enter_context(Store(folder))
         scheduler = Scheduler(Plan(problems=problems, cells=[cell], trees=trees), ports, store)
-        started = time.process_time()
-        await scheduler.run()
-        return time.process_time() - started, counted.steps
+        async with lag_measured() as late:
+            started = time.process_time()
+            await scheduler.run()
+            cpu = time.process_time() - started
+        return Measured(cpu, counted.steps, late)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trees", type=int, default=500)
+    parser.add_argument("--trees", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=2, help="of ours and the peer's in turns")
+    parser.add_argument("--peer-trees", type=int, default=128)
+    parser.add_argument("--no-peer", action="store_true", help="measure the orchestrator alone")
     options = parser.parse_args()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -85,18 +129,32 @@ def main() -> None:
         wait_for(port)
         with tempfile.TemporaryDirectory() as folder:
             url = f"http://127.0.0.1:{port}"
-            asyncio.run(measure(url, 20, Path(folder) / "warm"))
-            cpu, steps = asyncio.run(measure(url, options.trees, Path(folder) / "run"))
+            uvloop.run(measure(url, 20, Path(folder) / "warm"))
+            ours, theirs = list[Measured](), list[float]()
+            for turn in range(options.rounds):
+                ours.append(uvloop.run(measure(url, options.trees, Path(folder) / str(turn))))
+                if turn == 0:  # before the peer takes memory too
+                    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                if not options.no_peer:
+                    its_hub_peer.install(Path(tempfile.gettempdir()) / "its_hub-1.2.0")
+                    theirs.append(asyncio.run(its_hub_peer.measure(url, options.peer_trees)))
     finally:
         server.terminate()
         server.wait()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {
-        "us_per_step": round(1e6 * cpu / steps, 1),
-        "steps": steps,
+    cost = min(1e6 * one.cpu / one.steps for one in ours)
+    late = sorted(late for one in ours for late in one.late)
+    result: dict[str, float] = {
+        "us_per_step": round(cost, 1),
+        "steps": ours[0].steps,
         "trees": options.trees,
         "peak_mb": round(peak, 1),
+        "loop_lag_p99_ms": round(1e3 * late[99 * len(late) // 100], 1),
     }
+    if theirs:  # the cheapest turn of each: what else the machine did only ever adds
+        result |= {
+            "its_hub_us_per_step": round(min(theirs), 1),
+            "ratio": round(min(theirs) / cost, 2),
+        }
     print(json.dumps(result))
 
 
