@@ -9,7 +9,6 @@
       figures/
 """
 
-import asyncio
 import json
 import signal
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.console import Console
 
 from orchestrator.compose import CHAINS, connections, probe_all
@@ -187,7 +187,7 @@ class _Work:
             with LiveFleet(console) as live:
                 addresses = stack.enter_context(started_servers(config, logs, live.show))
             work = self._draw_and_score(config, addresses, console)
-            asyncio.run(while_served(work, config, addresses))
+            uvloop.run(while_served(work, config, addresses))
 
     async def _draw_and_score(
         self, config: RunConfig, addresses: Addresses, console: Console

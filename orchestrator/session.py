@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import msgspec
+import uvloop
 import yaml
 from rich.console import Console
 
@@ -140,4 +141,4 @@ def _until_stopped(work: Coroutine[Any, Any, None], farewell: str) -> None:
         except asyncio.CancelledError:
             raise Stopped from None
 
-    asyncio.run(main())
+    uvloop.run(main())

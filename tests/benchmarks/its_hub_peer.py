@@ -17,8 +17,8 @@ import aiohttp
 
 PACKAGES = ("its_hub==1.2.0", "backoff==2.2.1", "requests")
 AT_ONCE = 128
-"""Trees at a time. It is dearer the more there are: 304 us a step at 8, 705 at 500, where connections
-begin to fail."""
+"""Trees at a time. It is dearer the more there are: 304 us a step at 8, 705 at 500, where
+connections begin to fail."""
 
 
 def install(folder: Path) -> None:

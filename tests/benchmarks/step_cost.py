@@ -1,8 +1,8 @@
 """Orchestrator CPU per generated step: beam search N = 16 against a server that answers at once.
 
 All of the client is in it: dispatch, HTTP, JSON, trees, selection, scoring, metering, grading and
-the store, with every tree in flight at once. The server runs in another process and is not counted.
-``its_hub_us_per_step`` is what the nearest peer takes on the same server in the same minutes, in
+the store and the journal, with every tree in flight at once. The server runs in another process
+and is not counted. ``its_hub_us_per_step`` is what the nearest peer takes on the same server in the same minutes, in
 turns with ours, and ``ratio`` how many times dearer it is. ``loop_lag_p99_ms`` is by how much the
 event loop is late. Prints one JSON line.
 """
@@ -29,6 +29,7 @@ from orchestrator.core.tree import Node
 from orchestrator.endpoints.policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.runs.journal import JOURNAL, Journal
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.store import Store
@@ -104,7 +105,9 @@ async def measure(url: str, trees: int, folder: Path) -> Measured:
             grader=await stack.enter_async_context(MathGrader()),
         )
         store = stack.enter_context(Store(folder))
-        scheduler = Scheduler(Plan(problems=problems, cells=[cell], trees=trees), ports, store)
+        journal = stack.enter_context(Journal(folder / JOURNAL))
+        plan = Plan(problems=problems, cells=[cell], trees=trees)
+        scheduler = Scheduler(plan, ports, store, journal)
         async with lag_measured() as late:
             started = time.process_time()
             await scheduler.run()
