@@ -2,9 +2,9 @@
 
 All of the client is in it: dispatch, HTTP, JSON, trees, selection, scoring, metering, grading and
 the store and the journal, with every tree in flight at once. The server runs in another process
-and is not counted. ``its_hub_us_per_step`` is what the nearest peer takes on the same server in the same minutes, in
-turns with ours, and ``ratio`` how many times dearer it is. ``loop_lag_p99_ms`` is by how much the
-event loop is late. Prints one JSON line.
+and is not counted. ``its_hub_us_per_step`` is what the nearest peer takes on the same server in the
+same minutes, in turns with ours, and ``ratio`` how many times dearer it is. ``loop_lag_p99_ms`` is
+by how much the event loop is late. Prints one JSON line.
 """
 
 import argparse
