@@ -17,6 +17,8 @@
         └── ContentFiltered      a prompt a provider's filter stops: ends one branch
 """
 
+from orchestrator.terminal import plain
+
 
 class OrchardError(Exception):
     """Base of all errors whose message is meant for a person to act on."""
@@ -67,7 +69,7 @@ class EndpointError(OrchardError):
     """Anything an endpoint did. ``url`` is the endpoint's."""
 
     def __init__(self, message: str, *, url: str) -> None:
-        super().__init__(message)
+        super().__init__(plain(message))  # a server may say anything
         self.url = url
 
 

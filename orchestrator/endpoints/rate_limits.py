@@ -16,12 +16,19 @@ from dataclasses import dataclass, field
 from asyncio_throttle.throttler import Throttler
 
 MINUTE = 60.0
-_TRANSIT = 0.6
+_TRANSIT = 0.5
 """Seconds by which requests that went out a minute apart may arrive closer together."""
 
-_DEVIATIONS = 4.0
+_DEVIATIONS = 7.0
+_SURPRISE = 6.0
 _LOOK_EVERY_S = 0.05
-_RECENT = 0.02
+_RECENT, _SURPRISED = 0.02, 0.25
+_FASTER = 1.1
+"""Times the limit's even pace: so fast a window is filled, so that there is no burst of requests of
+which nobody knows yet what they take."""
+
+_BURST_S = 2.0
+"""What may go at once after a quiet time: so many seconds' worth."""
 
 
 class RequestWindow(Throttler):
@@ -72,8 +79,9 @@ class Estimator:
             self.mean, self.variance = sample, (sample / 2) ** 2
             return
         off = sample - self.mean
-        self.mean += _RECENT * off
-        self.variance += _RECENT * (off * off - self.variance)
+        recent = _SURPRISED if off > _SURPRISE * math.sqrt(self.variance) else _RECENT
+        self.mean += recent * off
+        self.variance += recent * (off * off - self.variance)
 
 
 @dataclass(slots=True, eq=False)
@@ -202,6 +210,9 @@ class RateLimits:
         self.estimator = Estimator()
         self.waited = 0.0
         self.waiting_since: float | None = None
+        self._requests_per_minute = requests_per_minute or math.inf
+        self._tokens_per_minute = tokens_per_minute or math.inf
+        self._not_before = 0.0
         self._requests = RequestWindow(requests_per_minute) if requests_per_minute else None
         self._tokens = TokenWindow(tokens_per_minute) if tokens_per_minute else None
         self._requests_told, self._tokens_told = Allowance(), Allowance()
@@ -230,12 +241,15 @@ class RateLimits:
         tokens = self._tokens.wait(estimate, now) if self._tokens is not None else 0.0
         return max(
             tokens,
+            self._not_before - now,
             self._requests_told.wait(1.0, now),
             self._tokens_told.wait(estimate.mean, now),
         )
 
     def passed(self, estimate: Estimate, now: float) -> Passed:
         """The request that there was ``room`` for goes out."""
+        even = max(1.0 / self._requests_per_minute, estimate.mean / self._tokens_per_minute)
+        self._not_before = max(now - _BURST_S, self._not_before) + even * MINUTE / _FASTER
         self._requests_told.spend(1.0)
         self._tokens_told.spend(estimate.mean)
         charge = self._tokens.reserve(estimate, now) if self._tokens is not None else None

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 
 import aiohttp
 
-from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,22 @@ class Sender(Protocol):
 
 
 class AiohttpSender:
-    """Requests over aiohttp; ``timeout`` (seconds) bounds each."""
+    """Requests over aiohttp; ``timeout`` (seconds) bounds each, ``largest`` (bytes) each answer.
 
-    def __init__(self, *, api_key: str | None = None, timeout: float = 600.0) -> None:
+    A server is not trusted with more than its requests: redirects are not followed, since the key
+    is for this server alone, and nothing is decompressed, since a little can hold a lot.
+    """
+
+    def __init__(
+        self, *, api_key: str | None = None, timeout: float = 600.0, largest: int = 64 * 2**20
+    ) -> None:
         self._api_key = api_key
         self._timeout = timeout
+        self._largest = largest
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         self._session = aiohttp.ClientSession(
@@ -61,6 +68,7 @@ class AiohttpSender:
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=10),
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
         )
         return self
 
@@ -77,11 +85,31 @@ class AiohttpSender:
         if self._session is None:
             raise RuntimeError("an AiohttpSender is used inside `async with`")
         try:
-            async with self._session.request(method, url, data=body) as response:
-                content = censored(await response.read(), self._api_key)
+            async with self._session.request(
+                method, url, data=body, allow_redirects=False
+            ) as response:
+                content = censored(await self._read(response, url), self._api_key)
                 return Answer(status=response.status, content=content, headers=response.headers)
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             raise failure(error, url, self._timeout) from error
+
+    async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
+        length, largest = response.content_length, self._largest
+        if length is not None and length <= largest:
+            return await response.read()
+        parts, size = [], 0
+        if length is None:
+            async for part in response.content.iter_any():
+                parts.append(part)
+                size += len(part)
+                if size > largest:
+                    break
+            else:
+                return b"".join(parts)
+        response.close()  # and the rest of it is never read
+        raise BadResponse(
+            f"{url} answers more than {largest / 2**20:g} MiB: is it the API?", url=url
+        )
 
 
 def censored(content: bytes, api_key: str | None) -> bytes:
@@ -98,6 +126,18 @@ def failure(error: BaseException, url: str, timeout: float) -> EndpointError:
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return EndpointRefused(
             f"{url!r} is not a URL: write it as http://host:port or https://host", url=url
+        )
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return EndpointRefused(
+            f"{url} shows a certificate that is not trusted ({error.certificate_error}): where it "
+            "is signed by an authority of your own, name its certificate in $SSL_CERT_FILE",
+            url=url,
+        )
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return EndpointRefused(
+            f"{url} does not speak TLS as it should ({_reason(error.os_error)}): if it is a server "
+            "of your own, its URL may have to begin with http://",
+            url=url,
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         return EndpointUnavailable(

@@ -13,24 +13,16 @@ from orchestrator.core.tree import Node
 from orchestrator.endpoints.dispatcher import Dispatcher, Slot, Status
 from orchestrator.endpoints.hedging import Stragglers, hedged
 from orchestrator.endpoints.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.refusals import UNREADABLE, refusal, what_it_is
 from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retries
 from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender
 from orchestrator.endpoints.upkeep import Upkeep, roots
-from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse, ModelList, Usage, encode
-from orchestrator.errors import (
-    BadResponse,
-    ContentFiltered,
-    ContextOverflow,
-    EndpointError,
-    EndpointRefused,
-    EndpointUnavailable,
-)
+from orchestrator.endpoints.wire import ModelList, Usage, encode
+from orchestrator.errors import BadResponse, EndpointError
 
 T = TypeVar("T")
-
-_OVERFLOW_SIGNS = ("maximum context length", "max_model_len", "context_length_exceeded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +182,7 @@ class Transport:
             url=url,
             model=self.endpoint.model,
             retry_after=said.headers.get("Retry-After"),
+            location=said.headers.get("Location"),
         )
 
     def _decode(self, content: bytes, answer: type[T], url: str) -> T:
@@ -198,8 +191,8 @@ class Transport:
             decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
         try:
             return decoder.decode(content)  # type: ignore[return-value]
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BadResponse(f"{url} {_what_it_is(content)} ({error})", url=url) from error
+        except UNREADABLE as error:
+            raise BadResponse(f"{url} {what_it_is(content)} ({error})", url=url) from error
 
     def _check_model(self, answered: str, url: str) -> None:
         """Hosted models answer under a dated name that starts with the one asked for."""
@@ -239,71 +232,3 @@ class _Request:
     @property
     def _n(self) -> int:
         return getattr(self.payload, "n", 1)
-
-
-def _what_it_is(content: bytes) -> str:
-    start = content[:200].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html")):
-        return "answers an HTML page, not the API: the URL should end where /v1 begins"
-    return "answers something other than the OpenAI API promises"
-
-
-def refusal(
-    status: int, content: bytes, *, url: str, model: str, retry_after: str | None = None
-) -> EndpointError:
-    """The error that an HTTP status other than 200 stands for."""
-    error = _error(content)
-    said = " ".join(error.message.split())[:300]
-    if status in (401, 403):
-        return EndpointRefused(
-            f"{url} refuses the API key ({status}): set the environment variable the config's "
-            "`api_key_env` names",
-            url=url,
-        )
-    if "insufficient_quota" in (error.code, error.type):  # a 429, but no rate limit
-        return EndpointRefused(
-            f"{url} has no quota left for this API key: add credit or raise the limit of its "
-            "project; what is paid for is kept",
-            url=url,
-        )
-    if error.code == "content_filter":
-        return ContentFiltered(f"{url}: {said}", url=url)
-    if error.code == "DeploymentNotFound":
-        return EndpointRefused(
-            f"{url} has no deployment {model!r}: `model` is the deployment's name on Azure", url=url
-        )
-    if status == 404 and model in said:
-        return EndpointRefused(f"{url} does not serve the model {model!r}: {said}", url=url)
-    if status in (404, 405):
-        return EndpointRefused(
-            f"{url} is not there ({status}): is this server OpenAI-compatible, and does it serve "
-            "this kind of model?",
-            url=url,
-        )
-    if status in (408, 429) or status >= 500:
-        return EndpointUnavailable(
-            f"{url} answers {status}: {said}",
-            url=url,
-            answered=True,
-            status=status,
-            retry_after=_seconds(retry_after),
-        )
-    if any(sign in said for sign in _OVERFLOW_SIGNS):
-        return ContextOverflow(f"{url}: {said}", url=url)
-    return EndpointRefused(f"{url} refuses the request ({status}): {said}", url=url)
-
-
-def _error(content: bytes) -> ErrorDetail:
-    try:
-        error = msgspec.json.decode(content, type=ErrorResponse).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ErrorDetail(message=content[:200].decode(errors="replace"))
-    return ErrorDetail(message=error) if isinstance(error, str) else error
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """``Retry-After`` in seconds; the rarer date form is left to the back-off."""
-    try:
-        return None if retry_after is None else max(0.0, float(retry_after))
-    except ValueError:
-        return None

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.transport import Endpoint, Transport, refusal
+from orchestrator.endpoints.refusals import refusal
+from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
 from orchestrator.errors import (
     BadResponse,
