@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ async def lag_measured() -> AsyncIterator[list[float]]:
         ticking.cancel()
 
 
-async def measure(url: str, trees: int, folder: Path) -> Measured:
+async def measure(url: str, trees: int, folder: Path, *, journaled: bool = True) -> Measured:
     """What so many trees take, all in flight at once."""
     problems = [
         Problem(id=f"p{i}", question=f"What is {i} times {i}?", answer=str(i % 7))
@@ -105,7 +105,7 @@ async def measure(url: str, trees: int, folder: Path) -> Measured:
             grader=await stack.enter_async_context(MathGrader()),
         )
         store = stack.enter_context(Store(folder))
-        journal = stack.enter_context(Journal(folder / JOURNAL))
+        journal = stack.enter_context(Journal(folder / JOURNAL)) if journaled else None
         plan = Plan(problems=problems, cells=[cell], trees=trees)
         scheduler = Scheduler(plan, ports, store, journal)
         async with lag_measured() as late:
@@ -122,28 +122,16 @@ def main() -> None:
     parser.add_argument("--peer-trees", type=int, default=128)
     parser.add_argument("--no-peer", action="store_true", help="measure the orchestrator alone")
     options = parser.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("instant_server.py")), f"--port={port}"]
-    )
-    try:
-        wait_for(port)
-        with tempfile.TemporaryDirectory() as folder:
-            url = f"http://127.0.0.1:{port}"
-            uvloop.run(measure(url, 20, Path(folder) / "warm"))
-            ours, theirs = list[Measured](), list[float]()
-            for turn in range(options.rounds):
-                ours.append(uvloop.run(measure(url, options.trees, Path(folder) / str(turn))))
-                if turn == 0:  # before the peer takes memory too
-                    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                if not options.no_peer:
-                    its_hub_peer.install(Path(tempfile.gettempdir()) / "its_hub-1.2.0")
-                    theirs.append(asyncio.run(its_hub_peer.measure(url, options.peer_trees)))
-    finally:
-        server.terminate()
-        server.wait()
+    with instant_server() as url, tempfile.TemporaryDirectory() as folder:
+        uvloop.run(measure(url, 20, Path(folder) / "warm"))
+        ours, theirs = list[Measured](), list[float]()
+        for turn in range(options.rounds):
+            ours.append(uvloop.run(measure(url, options.trees, Path(folder) / str(turn))))
+            if turn == 0:  # before the peer takes memory too
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            if not options.no_peer:
+                its_hub_peer.install(Path(tempfile.gettempdir()) / "its_hub-1.2.0")
+                theirs.append(uvloop.run(its_hub_peer.measure(url, options.peer_trees)))
     cost = min(1e6 * one.cpu / one.steps for one in ours)
     late = sorted(late for one in ours for late in one.late)
     result: dict[str, float] = {
@@ -159,6 +147,23 @@ def main() -> None:
             "ratio": round(min(theirs) / cost, 2),
         }
     print(json.dumps(result))
+
+
+@contextmanager
+def instant_server() -> Iterator[str]:
+    """The URL of a server that answers at once, in a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("instant_server.py")), f"--port={port}"]
+    )
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def wait_for(port: int) -> None:
