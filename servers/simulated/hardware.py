@@ -152,6 +152,10 @@ class Speed:
         iteration is there already and only arithmetic is added."""
         return self.token_s
 
+    def read_token(self) -> float:
+        """Seconds a token takes that is only read, at its best: in full batches of prompts."""
+        return self.iteration(0, 0, self.max_batched_tokens) / self.max_batched_tokens
+
 
 def replica_of(text: str) -> tuple[int, GPU, int, Model]:
     """Read ``8xH100:1B``, or ``2x4xH100:72B`` for replicas of four GPUs: replicas, GPU, GPUs of

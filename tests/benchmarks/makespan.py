@@ -1,0 +1,251 @@
+"""How close a run comes to the shortest time its fleet could take: makespan / lower bound.
+
+The real orchestrator (scheduler, dispatcher, transport, coalesced scoring) runs 500 problems of
+beam search at N = 64 on a simulated fleet, 8 replicas of a 1B policy and 2 of a 7B PRM on H100s, in
+virtual time. The lower bound is the largest of three:
+
+- the policy's work at the best its hardware can do: every generated token in a full batch, paying
+  for its own context, and every prompt token that no prefix cache can hold (each question once,
+  and of each sample's prompt the block of 16 that is not full) at its arithmetic alone;
+- the PRM's work: every token it was sent, in full batches (this PRM's route reads no prefix cache);
+- the longest chain of steps: of each level of a tree its longest step, then its scoring, alone on
+  an idle fleet, the scores of one level spread over all PRM replicas.
+
+``lockstep_ratio`` is the same work on the same fleet as search-and-learn does it: batches of
+problems whose searches advance one level together, the policy first and then the PRM, over the same
+transports. Prints one JSON line.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.problem import Problem
+from orchestrator.core.selection import best
+from orchestrator.core.tree import Node, Tree, root
+from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.endpoints.prm import QwenMathPRM
+from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.runs.plan import Cell, Model, Plan, Ports
+from orchestrator.runs.scheduler import Scheduler
+from orchestrator.runs.store import Store
+from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.strategies import BeamSearch
+from orchestrator.strategies.growth import grow
+from orchestrator.tasks.grader import MathGrader
+from orchestrator.tasks.prompts import PROMPTS
+from servers.simulated import clock, problems
+from servers.simulated.fleet import Fleet
+from servers.simulated.hardware import GPUS, MODELS, Speed
+from servers.simulated.prefix_cache import BLOCK
+from servers.simulated.replica import Service
+
+POLICIES, PRMS = 8, 2
+POLICY, JUDGE = Speed.of(MODELS["1B"], GPUS["H100"]), Speed.of(MODELS["7B"], GPUS["H100"])
+
+
+@dataclass(slots=True)
+class Bound:
+    """What the work that passes through a policy and a PRM takes at least, in seconds.
+
+    ``chains`` holds, by problem and level, the longest step and the most tokens scored.
+    """
+
+    policy_s: float = 0.0
+    prm_s: float = 0.0
+    steps: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    scored: dict[str, dict[int, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+
+    def generated(self, node: Node, children: Sequence[Node]) -> None:
+        levels, level = self.steps[node.question], len(node.steps)
+        prompt = children[0].prompt_tokens
+        if not level:
+            self.policy_s += prompt // BLOCK * BLOCK * POLICY.prompt_token()
+        for child in children:
+            tail = (prompt - 1) % BLOCK + 1
+            context = prompt + child.step_tokens / 2
+            self.policy_s += child.step_tokens * POLICY.decode_token(context)
+            self.policy_s += tail * POLICY.prompt_token()
+            alone = child.step_tokens * POLICY.iteration(1, context)
+            levels[level] = max(levels.get(level, 0.0), alone)
+
+    def judged(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self.prm_s += node.prm_tokens * JUDGE.read_token()
+            self.scored[node.question][len(node.steps) - 1] += node.prm_tokens
+
+    @property
+    def chain_s(self) -> float:
+        return max(
+            sum(
+                alone + max(JUDGE.iteration(0, 0), self.scored[name][level] * JUDGE.token_s / PRMS)
+                for level, alone in levels.items()
+            )
+            for name, levels in self.steps.items()
+        )
+
+    @property
+    def seconds(self) -> float:
+        return max(self.policy_s / POLICIES, self.prm_s / PRMS, self.chain_s)
+
+
+@dataclass(slots=True)
+class MeasuredPolicy:
+    policy: Policy
+    bound: Bound
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        children = await self.policy.extend(node, n, sampling)
+        self.bound.generated(node, children)
+        return children
+
+
+@dataclass(slots=True)
+class MeasuredPRM:
+    prm: PRM
+    bound: Bound
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        scored = await self.prm.score(nodes)
+        self.bound.judged(scored)
+        return scored
+
+
+@asynccontextmanager
+async def fleet_and_ports() -> AsyncIterator[tuple[Fleet, Bound, Ports]]:
+    fleet = Fleet(
+        [
+            Service(model="policy", role="policy", speed=POLICY, replicas=POLICIES),
+            Service(model="prm", role="prm", speed=JUDGE, replicas=PRMS),
+        ]
+    )
+    endpoints = [Endpoint(urls=urls(fleet, name), model=name) for name in ("policy", "prm")]
+    policy, prm = (Transport(each, SimulatedSender(fleet)) for each in endpoints)
+    bound = Bound()
+    async with policy, prm, MathGrader() as grader:
+        ports = Ports(
+            policies={
+                "policy": MeasuredPolicy(TokenPolicy(policy, PROMPTS["qwen"].messages), bound)
+            },
+            prms={"prm": MeasuredPRM(QwenMathPRM(transport=prm), bound)},
+            grader=grader,
+        )
+        yield fleet, bound, ports
+
+
+async def orchard(questions: list[Problem], n: int, trees: int, folder: Path) -> dict[str, float]:
+    cell = Cell(
+        task="sums", policy=Model(name="policy"), prm=Model(name="prm"),
+        strategy_name="beam_search", strategy=BeamSearch(n=n),
+    )  # fmt: skip
+    async with fleet_and_ports() as (fleet, bound, ports):
+        with Store(folder) as store:
+            plan = Plan(problems=questions, cells=[cell], trees=trees)
+            await Scheduler(plan, ports, store).run()
+            records = [store.finished(cell.id)]
+        makespan = asyncio.get_running_loop().time()
+    assert len(records[0]) == len(questions)
+    busy = {
+        model: sum(fleet.replicas[name].engine.counts.busy_s for name in fleet.names(model))
+        / (makespan * len(fleet.names(model)))
+        for model in ("policy", "prm")
+    }
+    return {
+        "makespan_s": round(makespan, 1),
+        "bound_s": round(bound.seconds, 1),
+        "ratio": round(makespan / bound.seconds, 3),
+        "policy_s": round(bound.policy_s / POLICIES, 1),
+        "prm_s": round(bound.prm_s / PRMS, 1),
+        "chain_s": round(bound.chain_s, 1),
+        "policy_busy": round(busy["policy"], 3),
+        "prm_busy": round(busy["prm"], 3),
+    }
+
+
+class OneLevel:
+    """A policy and a PRM for which all searches of a batch wait, so that they go level by level."""
+
+    def __init__(self, policy: Policy, prm: PRM) -> None:
+        self.policy = policy
+        self.prm = prm
+
+    async def search(self, roots: list[Node], strategy: BeamSearch) -> None:
+        kept: list[tuple[list[Node], int]] = [([node], 0) for node in roots]
+        first = True
+        while any(beams for beams, _ in kept):
+            width = strategy.n if first else strategy.width
+            grown = await fan_out(
+                fan_out(
+                    grow(beam, width, strategy.sampling, strategy.max_depth, self.policy, self)
+                    for beam in beams
+                )
+                for beams, _ in kept
+            )
+            scored = await fan_out(
+                fan_out(self.prm.score(children) for children in level) for level in grown
+            )
+            first = False
+            after = []
+            for (_, answered), level in zip(kept, scored, strict=True):
+                children = [child for siblings in level for child in siblings]
+                beams = best(children, strategy.n // strategy.width - answered, strategy.reward)
+                finished = sum(beam.is_finished for beam in beams)
+                after.append(([b for b in beams if not b.is_finished], answered + finished))
+            kept = after
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        """Nothing yet: the level is scored when all of it is there."""
+        return list(nodes)
+
+
+async def lockstep(questions: list[Problem], n: int, batch: int) -> dict[str, float]:
+    async with fleet_and_ports() as (_, bound, ports):
+        levels = OneLevel(ports.policies["policy"], ports.prms["prm"])
+        for start in range(0, len(questions), batch):
+            part = questions[start : start + batch]
+            roots = [
+                root(each.question, seed=0, problem_id=each.id, tree=Tree(number=number))
+                for number, each in enumerate(part)
+            ]
+            await levels.search(roots, BeamSearch(n=n))
+        makespan = asyncio.get_running_loop().time()
+    return {
+        "lockstep_s": round(makespan, 1),
+        "lockstep_ratio": round(makespan / bound.seconds, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", type=int, default=500)
+    parser.add_argument("--n", type=int, default=64)
+    parser.add_argument("--trees", type=int, default=128, help="in flight at once, as in a config")
+    parser.add_argument("--batch", type=int, default=25, help="problems of a lock-step batch")
+    options = parser.parse_args()
+    questions = [
+        Problem(id=f"sum-{i}", question=each.question, answer=each.answer)
+        for i, each in enumerate(problems.generate(options.problems, 2026))
+    ]
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        found = clock.run(orchard(questions, options.n, options.trees, Path(folder)))
+    found |= clock.run(lockstep(questions, options.n, options.batch))
+    print(json.dumps({**found, "cpu_s": round(time.process_time() - began, 1)}))
+
+
+if __name__ == "__main__":
+    main()
