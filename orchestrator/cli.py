@@ -134,6 +134,55 @@ def resume(
     _execute(run / CONFIG, overrides, run, as_json)
 
 
+@app.command(name="plan")
+def plan_run(
+    config: Annotated[Path, typer.Argument(help="A YAML config.")],
+    fleet: Annotated[
+        str,
+        typer.Option(
+            "--fleet",
+            help="What serves each endpoint, REPLICASxGPU:SIZE, e.g. "
+            "policy=8xH100:1B,prm=2xH100:7B; 2x4xH100:72B is two replicas of four GPUs. "
+            "Or a YAML file of such names and values.",
+        ),
+    ],
+    overrides: SetOption = None,
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many; the task's unless given.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="How many of them are simulated.")
+    ] = None,
+    step_tokens: Annotated[
+        float, typer.Option(min=10, help="Tokens of a step, on average.")
+    ] = 45.0,
+    gpu_hour: Annotated[
+        float | None, typer.Option("--gpu-hour", metavar="USD", help="Price of a GPU hour.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a run would take on a fleet you need not have: hours, tokens, money, bottleneck.
+
+    Runs the config's strategies in virtual time on a model of H100s and H200s; asks no server.
+    """
+    from orchestrator.config import load
+    from orchestrator.planning import forecast, read_fleet, show
+
+    machines = read_fleet(fleet)
+    found = forecast(
+        load(config, overrides or []),
+        machines,
+        problems=problems,
+        sample=sample,
+        step_tokens=step_tokens,
+        gpu_hour=gpu_hour,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        show(found, step_tokens, Console(soft_wrap=True, highlight=False))
+
+
 @app.command()
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],

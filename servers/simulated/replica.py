@@ -36,7 +36,8 @@ Role = Literal["policy", "prm"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One model in so many equal replicas. ``context`` is in tokens."""
+    """One model in so many equal replicas. ``context`` is in tokens; a PRM that ``reads_cache``
+    reads of a path only what it has not read before, which vLLM's ``/pooling`` cannot."""
 
     model: str
     role: Role
@@ -45,6 +46,7 @@ class Service:
     context: int = 16_384
     writer: Writer = field(default_factory=Writer)
     judge: Judge = field(default_factory=Judge)
+    reads_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,7 @@ class Replica:
     async def _pooling(self, request: wire.PoolingRequest) -> Served:
         self._check(request.model, "prm")
         texts = [request.input] if isinstance(request.input, str) else request.input
-        prompts = [Prompt(_words(text), (0,)) for text in texts]
+        prompts = [self._to_read(text) for text in texts]
         if any(prompt.tokens > self.service.context for prompt in prompts):
             raise wire.Refusal(
                 400, f"This model's maximum context length is {self.service.context} tokens."
@@ -267,9 +269,15 @@ class Replica:
             scores = self.service.judge.scores(problem, steps)
             items.append(wire.PoolingItem(index, [(round(1 - s, 6), s) for s in scores]))
         read = sum(prompt.tokens for prompt in prompts)
-        usage = wire.usage(read, 0, 0)
+        usage = wire.usage(read, 0, sum(prompt.cached or 0 for prompt in prompts))
         body = wire.encode(wire.Pooling(self.service.model, items, usage))
         return Served(body, read)
+
+    def _to_read(self, text: str) -> Prompt:
+        if not self.service.reads_cache:
+            return Prompt(_words(text), (0,))
+        ids = word_ids(text)
+        return Prompt(max(1, len(ids) // WIDTH), (0,), block_keys(ids, WIDTH))
 
     def _tokenize(self, request: wire.TokenizeRequest) -> Served:
         ids = [int(number) for number in word_ids(request.prompt).split(b",") if number]
