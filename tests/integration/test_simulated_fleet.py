@@ -1,0 +1,169 @@
+"""The simulated fleet over real HTTP: the openai client, the orchestrator, faults on the wire."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import openai
+import pytest
+
+from orchestrator.core.tree import root
+from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.endpoints.prm import QwenMathPRM
+from orchestrator.endpoints.probe import probe_policy, probe_prm
+from orchestrator.endpoints.sending import Sender
+from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.strategies import BeamSearch
+from orchestrator.tasks.prompts import PROMPTS
+from servers.simulated import clock, problems
+from servers.simulated.faults import Faults
+from servers.simulated.fleet import Fleet
+from servers.simulated.front import Front
+from servers.simulated.hardware import GPUS, MODELS, Speed
+from servers.simulated.replica import Service
+from servers.simulated.solutions import Writer
+
+Tree = list[tuple[tuple[int, ...], tuple[str, ...], tuple[float, ...], str | None]]
+"""Leaves by path, steps, scores and end; what was cached depends on who was asked."""
+
+QUESTIONS = [problem.question for problem in problems.generate(4, 11, range(2, 4))]
+
+
+def _fleet(faults: Faults | None = None) -> Fleet:
+    quick = Writer(step_tokens=12)
+    return Fleet(
+        [
+            Service(
+                model="policy", role="policy", replicas=2, writer=quick,
+                speed=Speed.of(MODELS["1B"], GPUS["H100"]),
+            ),
+            Service(model="prm", role="prm", speed=Speed.of(MODELS["1.5B"], GPUS["H100"])),
+        ],
+        faults,
+    )  # fmt: skip
+
+
+async def _search(
+    policy_urls: tuple[str, ...], prm_urls: tuple[str, ...], sender: Sender | None
+) -> list[Tree]:
+    policy = Transport(Endpoint(urls=policy_urls, model="policy"), sender)
+    prm = Transport(Endpoint(urls=prm_urls, model="prm"), sender)
+    async with policy, prm:
+        ports = TokenPolicy(policy, PROMPTS["qwen"].messages), QwenMathPRM(transport=prm)
+        found = await asyncio.gather(
+            *(BeamSearch(n=8)(root(q, seed=3, problem_id=q), *ports) for q in QUESTIONS)
+        )
+    return [[(leaf.path, leaf.steps, leaf.scores, leaf.finish) for leaf in tree] for tree in found]
+
+
+async def _in_process(faults: Faults | None = None) -> list[Tree]:
+    fleet = _fleet(faults)
+    return await _search(urls(fleet, "policy"), urls(fleet, "prm"), SimulatedSender(fleet))
+
+
+@asynccontextmanager
+async def _served(fleet: Fleet) -> AsyncIterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    async with Front(fleet) as front:
+        policies, prms = (
+            tuple(front.urls[name] for name in fleet.names(model)) for model in ("policy", "prm")
+        )
+        yield policies, prms
+
+
+async def test_the_openai_client_gets_what_it_asks_for() -> None:
+    async with _served(_fleet()) as ((url, _), _):
+        client = openai.AsyncOpenAI(
+            base_url=f"{url}/v1", api_key="any", http_client=openai.DefaultAioHttpClient()
+        )
+        async with client:
+            models = await client.models.list()
+            chat = await client.chat.completions.create(
+                model="policy", messages=[{"role": "user", "content": QUESTIONS[0]}], n=2, seed=1
+            )
+            with pytest.raises(openai.NotFoundError, match="does not exist"):
+                await client.chat.completions.create(
+                    model="gpt", messages=[{"role": "user", "content": "?"}]
+                )
+    assert [model.id for model in models.data] == ["policy"]
+    texts = [choice.message.content or "" for choice in chat.choices]
+    assert len(set(texts)) == 2
+    assert all("\\boxed{" in text for text in texts)
+    assert chat.usage is not None and chat.usage.completion_tokens > 0
+
+
+async def test_trees_over_http_in_real_time_are_those_in_process_in_virtual_time() -> None:
+    async with _served(_fleet()) as (policies, prms):
+        over_http = await _search(policies, prms, None)
+    in_process = await asyncio.to_thread(clock.run, _in_process())
+    assert over_http == in_process
+
+
+async def test_the_probe_finds_all_of_vllms_abilities() -> None:
+    async with _served(_fleet()) as (policies, prms):
+        policy = Transport(Endpoint(urls=policies, model="policy"))
+        prm = Transport(Endpoint(urls=prms, model="prm"))
+        async with policy, prm:
+            able = await probe_policy(policy)
+            await probe_prm(prm, QwenMathPRM(transport=prm))
+    assert (able.continuation, able.n, able.samples_differ) == ("tokens", True, True)
+    assert (able.seed_honoured, able.ends_told) == (True, True)
+
+
+FAULTS = Faults(
+    seed=5, errors=0.05, throttled=0.03, resets=0.05, half_closed=0.05, lies=0.05, retry_after=0
+)
+
+
+async def test_faults_over_http_are_those_in_process_and_change_no_tree() -> None:
+    fleet = _fleet(FAULTS)
+    async with _served(fleet) as (policies, prms):
+        over_http = await _search(policies, prms, None)
+    assert over_http == await asyncio.to_thread(clock.run, _in_process())
+    assert {"errors", "resets", "half_closed", "lies"} <= fleet.faults.met.keys()
+    assert fleet.delivered.again_requests == 0
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_goes_away_frees_the_replica() -> None:
+    fleet = _fleet()
+    async with _served(fleet) as ((url, _), _), aiohttp.ClientSession() as session:
+        body = {"model": "policy", "prompt": "go on", "n": 1000, "max_tokens": None}
+        asked = asyncio.ensure_future(session.post(f"{url}/v1/completions", json=body))
+        engine = fleet.replicas["policy-0"].engine
+        await _until(lambda: engine.running > 0)
+        asked.cancel()
+        await _until(lambda: engine.running + engine.waiting == 0)
+        assert engine.kv_usage == 0
+
+
+def test_the_command_says_where_it_serves_and_ends_when_told(tmp_path: Path) -> None:
+    config = tmp_path / "fleet.yaml"
+    config.write_text("services: {policy: {role: policy, fleet: 2xH100:1B}}\n")
+    command = [sys.executable, "-m", "servers.simulated", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        said = json.loads(server.stdout.readline())
+        server.terminate()
+        assert server.wait(30) == 0
+    assert len(said["urls"]["policy"]) == 2
+
+
+def test_a_fleet_file_that_is_wrong_says_why_in_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "fleet.yaml"
+    config.write_text("services: {policy: {role: policy, fleet: 2xH100:1B, skil: 1}}\n")
+    command = [sys.executable, "-m", "servers.simulated", "--config", str(config)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().count("\n") == 0
+    assert "skil" in ended.stderr
