@@ -25,6 +25,10 @@ vllm: $(VLLM)/.installed  ## real vLLM in an environment of its own, where `orch
 
 bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/step_cost.py
+	$(BIN)/python tests/benchmarks/step_cost.py --trees 4000 --rounds 1 --no-peer
+	$(BIN)/python tests/benchmarks/journal_cost.py
+	$(BIN)/python tests/benchmarks/rate_limits.py
+	$(BIN)/python tests/benchmarks/makespan.py
 	$(BIN)/python tests/benchmarks/tiny_server.py
 
 bench-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## … of what takes real vLLM
