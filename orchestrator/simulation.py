@@ -36,7 +36,7 @@ class SimulatedSender:
                 reply = await self._fleet.handle(replica, method, f"/{path}", body)
         except TimeoutError as error:
             raise EndpointUnavailable(
-                f"{url} did not answer within {self._timeout:g} s", url=url
+                f"{url} did not answer within {self._timeout:g} s", url=url, timed_out=True
             ) from error
         except ConnectionError as error:
             raise EndpointUnavailable(f"{url}: {error}", url=url) from error

@@ -1,9 +1,11 @@
 """The replicas of one endpoint, and which of them a request goes to.
 
-A tree's requests go where its prefix is cached: each question orders the replicas by a hash of
-both (rendezvous hashing), so that a replica more or less moves no question but its own. A replica
-takes no more than ``_OVERLOAD`` times its share of the load; beyond that it is the next in the
-question's order (consistent hashing with bounded loads: Mirrokni, Thorup and Zadimoghaddam 2018).
+A tree's requests go where its prefix is cached. Each question orders the replicas by a hash of
+both (rendezvous hashing), so that a replica more or less moves no question but its own, and its
+tree begins at the first that has no more than ``_UNEVEN`` times its share of the load (consistent
+hashing with bounded loads: Mirrokni, Thorup and Zadimoghaddam 2018). There it stays, unless that
+replica has ``_OVERLOADED`` times its share, or more than ``_UNEVEN`` and no room: then the tree
+moves on, all of it, since its newest steps are cached where they were written.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -18,9 +20,9 @@ from orchestrator.endpoints.server_load import ServerLoad
 from orchestrator.endpoints.turns import Turns
 from orchestrator.errors import EndpointError
 
-_OVERLOAD = 1.25
+_UNEVEN, _OVERLOADED = 1.25, 2.0
 _EASY = 8
-"""Requests in flight that no replica is overloaded by, whatever the others have."""
+"""Requests that overload no replica, whatever the others have."""
 
 _SLOW = 3.0
 """A replica so many times slower than the middle one takes a share as much smaller."""
@@ -75,6 +77,7 @@ class Replicas:
 
     def __init__(self, bases: Iterable[str]) -> None:
         self._all: list[Replica] = []
+        self._homes: dict[str, Replica] = {}
         self._order = lru_cache(_KNOWN_QUESTIONS)(self._ordered)
         self.put(bases)
 
@@ -91,6 +94,7 @@ class Replicas:
         now = dict.fromkeys(bases)
         self._all = [known[base] if base in known else Replica(base) for base in now]
         self._order.cache_clear()
+        self._homes = {question: home for question, home in self._homes.items() if home.base in now}
         return [replica for replica in known.values() if replica.base not in now]
 
     def choose(self, question: str, now: float, tried: Collection[Replica] = ()) -> Replica | None:
@@ -101,21 +105,41 @@ class Replicas:
         if len(self._all) == 1:
             only = self._all[0]
             return only if only.takes_requests(now) else None
-        order = self._order(question)
-        home = order[0]
-        easy = home.load < _EASY and home.share == 1.0 and home.breaker.state == "closed"
-        if easy and not tried and now >= home.paused_until:
-            return home
-        able = [replica for replica in order if replica.takes_requests(now)]
+        home = self._homes.get(question)
+        if home is not None and not tried and home.takes_requests(now):
+            if home.load < _EASY and home.share == 1.0:
+                return home
+            if home.load <= self._bound(home, now, _OVERLOADED if home.has_room else _UNEVEN):
+                return home
+        able = [each for each in self._order(question) if each.takes_requests(now)]
         able = [replica for replica in able if replica not in tried] or able
         if not able:
             return None
-        mean = (sum(each.load for each in able) + 1) / sum(each.share for each in able)
         for replica in able:
-            easily = _EASY if replica.share == 1.0 else 1
-            if replica.load < max(easily, _OVERLOAD * mean * replica.share):
-                return replica
-        return min(able, key=lambda replica: replica.load / replica.share)
+            if replica.load <= self._bound(replica, now, _UNEVEN):
+                break
+        else:
+            replica = min(able, key=lambda each: each.load / each.share)
+        self._remember(question, replica)
+        return replica
+
+    def _bound(self, replica: Replica, now: float, factor: float) -> float:
+        """Requests that are this ``factor`` of its share of all there are, and a few more: trees
+        ask for several things at once."""
+        load = shares = 0.0
+        for each in self._all:
+            if each.takes_requests(now):
+                load += each.load
+                shares += each.share
+        usual = _EASY if replica.share == 1.0 else 1
+        return usual + factor * load * replica.share / shares
+
+    def _remember(self, question: str, replica: Replica) -> None:
+        homes = self._homes
+        homes.pop(question, None)
+        homes[question] = replica
+        if len(homes) > _KNOWN_QUESTIONS:
+            del homes[next(iter(homes))]
 
     def weigh(self) -> None:
         """Give slow replicas less, by what the others take for the same work. What little they get
