@@ -46,6 +46,7 @@ from orchestrator.tasks.datasets import NAMED, TaskSource, load
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from orchestrator.tasks.records import Fields
+from servers.simulated import problems as sums
 from servers.tiny import problems as chains
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
 CHAINS = "chains"
 """The generated task the embedded models are made for."""
+
+SUMS = "sums"
+"""The generated task the simulated models are made for."""
 
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
 RUNNING = RetryPolicy(patience=120.0)
@@ -74,9 +78,20 @@ def problems(config: RunConfig) -> list[Problem]:
             for i, chain in enumerate(chains.held_out(limit or 100, task.seed))
         ]
 
+    def generated_sums(limit: int | None) -> list[Problem]:
+        return [
+            Problem(
+                id=f"{SUMS}-{task.seed}-{i}",
+                question=each.question,
+                answer=each.answer,
+                level=f"depth {each.depth}",
+            )
+            for i, each in enumerate(sums.generate(limit or 100, task.seed))
+        ]
+
     fields = Fields(question=task.question, answer=task.answer, id=task.id, level=task.level)
     source = TaskSource(name=task.name, path=task.path, fields=fields, limit=task.problems)
-    return load(source, {**NAMED, CHAINS: generated})
+    return load(source, {**NAMED, CHAINS: generated, SUMS: generated_sums})
 
 
 def prices(config: RunConfig) -> dict[str, Price]:

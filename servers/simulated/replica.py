@@ -266,8 +266,7 @@ class Replica:
         items = []
         for index, text in enumerate(texts):
             problem, steps = read_solution(text)
-            scores = self.service.judge.scores(problem, steps)
-            items.append(wire.PoolingItem(index, [(round(1 - s, 6), s) for s in scores]))
+            items.append(wire.PoolingItem(index, self.service.judge.rows(problem, steps)))
         read = sum(prompt.tokens for prompt in prompts)
         usage = wire.usage(read, 0, sum(prompt.cached or 0 for prompt in prompts))
         body = wire.encode(wire.Pooling(self.service.model, items, usage))

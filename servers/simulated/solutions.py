@@ -157,29 +157,38 @@ class Judge:
 
     sharpness: float = 2.5
 
+    _known: dict[tuple[int, str], tuple[float, float]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
     @cached_property
-    def _tables(self) -> tuple[list[float], list[float]]:
+    def _tables(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
         normal = NormalDist()
         deviates = [normal.inv_cdf((i + 0.5) / 1024) for i in range(1024)]
 
-        def table(mean: float) -> list[float]:
-            return [round(1 / (1 + math.exp(-1.5 * (mean + z))), 6) for z in deviates]
+        def table(mean: float) -> list[tuple[float, float]]:
+            scores = [round(1 / (1 + math.exp(-1.5 * (mean + z))), 6) for z in deviates]
+            return [(round(1 - score, 6), score) for score in scores]
 
         return table(-self.sharpness / 2), table(self.sharpness / 2)
 
-    def scores(self, problem: Problem, steps: Sequence[str]) -> list[float]:
-        """One score a step: whether the path is right so far, as this PRM sees it."""
-        wrong, right = self._tables
-        values, depth = problem.values, problem.depth
-        scores = []
-        state = State()
+    def rows(self, problem: Problem, steps: Sequence[str]) -> list[tuple[float, float]]:
+        """For each step, P(wrong) and P(right) of the path so far, as this PRM sees it."""
+        known, draw, rows = self._known, problem.draw, []
         for step in steps:
-            state = read_step(step, state)
-            number = state.number
-            is_right = number > 0 and state.value == values[min(number, depth) - 1]
-            noise = mixed(problem.draw, crc32(step.encode())) & 1023
-            scores.append((right if is_right else wrong)[noise])
-        return scores
+            row = known.get((draw, step))
+            if row is None:
+                if len(known) >= 65_536:
+                    known.clear()
+                row = known[draw, step] = self._row(problem, step)
+            rows.append(row)
+        return rows
+
+    def _row(self, problem: Problem, step: str) -> tuple[float, float]:
+        state = read_step(step, State(problem.depth))
+        right = state.number > 0 and state.value == problem.values[: state.number][-1]
+        noise = mixed(problem.draw, crc32(step.encode())) & 1023
+        return self._tables[right][noise]
 
 
 def read_step(step: str, before: State) -> State:

@@ -27,6 +27,11 @@ def test_a_plan_says_what_holds_the_run_up_and_more_of_it_helps() -> None:
     assert sum(load.generated_tokens for load in few.loads) > 100_000
 
 
+def test_the_task_of_the_simulated_models_has_a_name() -> None:
+    config = validate(CONFIG | {"task": {"name": "sums", "problems": 12}}, "run.yaml")
+    assert forecast(config, read_fleet("policy=1xH100:1B,prm=1xH100:7B")).problems == 12
+
+
 def test_more_problems_take_in_proportion() -> None:
     config = validate(CONFIG, "run.yaml")
     fleet = read_fleet("policy=2xH100:1B,prm=1xH100:7B")
