@@ -186,7 +186,7 @@ def test_a_wrong_key_is_refused_and_never_shown(person: Person) -> None:
         assert "`api_key_env`" in outcome.out + outcome.err
         assert KEY not in outcome.out + outcome.err
     files = [path for path in person.home.rglob("*") if path.is_file()]
-    assert not any(KEY in path.read_text() for path in files)
+    assert not any(KEY.encode() in path.read_bytes() for path in files)
 
 
 def test_check_tells_good_endpoints_from_bad_ones(person: Person) -> None:

@@ -127,7 +127,8 @@ def test_each_file_is_a_row_and_equal_solutions_are_paid_for_once(
     f1s = [row["first_error"]["f1"]["value"] for row in told["rows"]]
     assert told["mean_f1"]["prm"] == pytest.approx(sum(f1s) / 2)
     assert scored(person) == 60
-    assert len(person.server.seen(POOLING)) == 60 + 1  # and the probe
+    asked = [text for call in person.server.seen(POOLING) for text in call.body["input"]]
+    assert len(asked) == 60 + 1  # and the probe
 
 
 def test_a_second_evaluation_asks_nothing_and_another_threshold_neither(

@@ -84,6 +84,8 @@ class Server:
         return self.seen(CHAT, COMPLETIONS, POOLING)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET" and request.path != MODELS:
+            return web.Response(status=404)  # it tells neither its load nor its health
         body = await request.json() if request.can_read_body else {}
         call = Call(request.path, request.headers.get("Authorization"), body, time.monotonic())
         self.calls.append(call)
