@@ -17,7 +17,9 @@ FIRST = 32.0
 
 _SLOWER = 3.0  # × the base: a batch slows each of its requests, long before it is too large
 _FAR_SLOWER = 4.0
-_FORGET = 1.02  # a window: the base follows work that becomes heavier, not a queue that grows
+_FORGET = 1.02  # a window in which the limit was not reached
+_SLOW_WINDOWS = 20  # after so many it is tried whether half as many requests are as slow
+_AS_SLOW = 0.75
 _REJECTED, _TIMED_OUT = 0.05, 0.15  # share of a window's answers
 _TOLD_FOR_S = 3.0
 _LAG_HIGH_S, _LAG_LOW_S = 0.030, 0.012
@@ -36,6 +38,8 @@ class AdaptiveLimit:
     _work: float = 0.0
     _wanted: bool = False
     _base: float | None = None
+    _slow_windows: int = 0
+    _tried_from: tuple[float, float] | None = None
     _told_at: float | None = None
     _may_grow: bool = True
 
@@ -84,24 +88,46 @@ class AdaptiveLimit:
 
     def _follow_latency_or_queue(self, now: float) -> None:
         pace = self._pace()
+        if self._tried_from is not None:
+            self._learn_from_trial(*self._tried_from)
+            return
         if self._told_at is not None and now - self._told_at < _TOLD_FOR_S:
             if self._may_grow:
                 self._may_grow = False  # until it has been asked again: growth takes time to show
                 self._grow()
             return
         if pace <= _SLOWER:
+            self._slow_windows = 0
             self._grow()
-        else:
-            self._doubling = False
-            if pace > _FAR_SLOWER:
-                self.limit = max(1.0, self.limit * 0.9)
+            return
+        self._doubling = False
+        if pace > _FAR_SLOWER:
+            self.limit = max(1.0, self.limit * 0.9)
+        self._slow_windows += 1
+        if self._slow_windows >= _SLOW_WINDOWS and self._work:
+            self._tried_from = self.limit, self._seconds / self._work
+            self._slow_windows = 3
+            self.limit = max(1.0, self.limit / 2)
+
+    def _learn_from_trial(self, limit: float, pace: float) -> None:
+        """Half as many were in flight. Where that is as slow, it is the work that is heavier, and
+        not the queue that is long."""
+        if self._slow_windows:  # what is still answered was in flight with all the others
+            self._slow_windows -= 1
+            return
+        self._tried_from = None
+        self.limit = limit
+        now = self._seconds / self._work if self._work else pace
+        if now > _AS_SLOW * pace:
+            self._base = now
 
     def _pace(self) -> float:
         """This window's seconds for a unit of work, relative to the base."""
         if not self._work:
             return 1.0
         pace = self._seconds / self._work
-        self._base = pace if self._base is None else min(pace, self._base * _FORGET)
+        forget = 1.0 if self._wanted else _FORGET
+        self._base = pace if self._base is None else min(pace, self._base * forget)
         return pace / self._base if self._base else 1.0
 
     def _grow(self) -> None:

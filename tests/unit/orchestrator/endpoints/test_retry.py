@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.endpoints import retry
-from orchestrator.endpoints.retry import RetryPolicy, with_retries
+from orchestrator.endpoints.retry import RetryBudget, RetryPolicy, with_retries
 from orchestrator.errors import (
     BadResponse,
     ContextOverflow,
@@ -13,6 +13,7 @@ from orchestrator.errors import (
     EndpointRefused,
     EndpointUnavailable,
 )
+from servers.simulated import clock
 
 AT_ONCE = RetryPolicy(attempts=4, first_wait=0.0, longest_wait=0.0)
 GONE = EndpointUnavailable("gone", url="")
@@ -119,3 +120,59 @@ async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EndpointUnavailable):
         await with_retries(attempt, impatient)
     assert 3 <= attempt.count <= 6
+
+
+async def test_an_endpoint_that_was_waited_for_is_not_tried_again() -> None:
+    attempt = Attempt(EndpointUnavailable("down for 120 s", url="", is_final=True))
+    with pytest.raises(EndpointUnavailable, match="down for 120 s"):
+        await with_retries(attempt, RetryPolicy(patience=600.0))
+    assert attempt.count == 1
+
+
+async def test_too_many_requests_are_waited_out() -> None:
+    busy = EndpointUnavailable("429", url="", answered=True, status=429)
+    attempt = Attempt(*[busy] * 20)
+    patient = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0, patience=30.0)
+    assert await with_retries(attempt, patient) == "done"
+
+
+def test_retries_stay_under_a_fifth_of_the_traffic_and_each_comes_to_an_end() -> None:
+    async def go() -> tuple[int, int, float]:
+        sent = retried = 0
+        budget, policy = RetryBudget(), RetryPolicy(attempts=50, first_wait=0.01)
+
+        async def one() -> None:
+            nonlocal sent
+            fails = 3
+
+            async def attempt() -> None:
+                nonlocal sent, fails
+                sent += 1
+                if fails:
+                    fails -= 1
+                    raise GONE
+
+            await with_retries(attempt, policy, budget)
+
+        async def steady() -> None:
+            await asyncio.gather(*[one() for _ in range(50)])
+
+        began = asyncio.get_running_loop().time()
+        for _ in range(4):
+            await steady()
+        retried = budget.spent
+        return sent, retried, asyncio.get_running_loop().time() - began
+
+    sent, retried, took = clock.run(go())
+    assert (sent, retried) == (800, 600)
+    assert retried <= 10 + 0.2 * sent + took  # none beyond its share, but one a second
+
+
+def test_a_quiet_time_saves_up_retries_for_one_replica_not_for_all() -> None:
+    budget = RetryBudget()
+    for _ in range(1_000_000):
+        budget.first_try()
+    taken = 0
+    while budget.try_take():
+        taken += 1
+    assert taken == 1_000
