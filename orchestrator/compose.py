@@ -366,6 +366,7 @@ async def open_ports(
                 cell.id: substitutes(cell, config, found) for cell in config.build_cells()
             },
             bill=bill,
+            statuses=lambda: {c.name: c.transport.status() for c in opened},
         )
 
 

@@ -1,7 +1,10 @@
 """What a person sees while a run is under way: progress, rates and the time left."""
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +16,7 @@ from rich.text import Text
 
 from orchestrator.core.budget import Bill
 from orchestrator.report.wording import dollars
+from orchestrator.runs.plan import EndpointStatus
 from orchestrator.runs.scheduler import Progress
 
 _FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
@@ -82,10 +86,16 @@ class LiveLine(ABC):
 
 
 class LiveProgress(LiveLine):
-    """A run's progress; ``tick`` is called after every record."""
+    """A run's progress; ``tick`` is called after every record. ``statuses`` is as in ``Ports``."""
 
-    def __init__(self, progress: Progress, console: Console) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        console: Console,
+        statuses: Callable[[], Mapping[str, EndpointStatus]] = dict,
+    ) -> None:
         self.progress = progress
+        self.statuses = statuses
         super().__init__(console)
 
     @property
@@ -103,11 +113,34 @@ class LiveProgress(LiveLine):
             f"{progress.in_flight} trees in flight  "
             f"{spent.requests / elapsed:,.0f} requests/s  "
             f"{spent.policy_tokens / elapsed:,.0f} policy + {spent.prm_tokens / elapsed:,.0f} PRM "
-            f"tokens/s  {_paid(progress.bill)}{_time_left(progress, elapsed)}"
+            f"tokens/s  {_paid(progress.bill)}{self._waits() or _time_left(progress, elapsed)}"
         )
 
     def below(self) -> str:
-        return self.progress.cell
+        endpoints = [f"{name}: {status}" for name, status in self.statuses().items()]
+        return "  ".join([*endpoints, self.progress.cell])
+
+    def _waits(self) -> str:
+        """What the run waits for, if for anything but its own work."""
+        waits = [(name, status.waits_for) for name, status in self.statuses().items()]
+        return "; ".join(f"{name}: {why}" for name, why in waits if why is not None)
+
+
+@asynccontextmanager
+async def ticking(line: LiveProgress) -> AsyncIterator[None]:
+    """Let a line renew itself also while nothing changes it."""
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(_LINE_EVERY)
+            line.tick()
+
+    task = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 class Counting(LiveLine):

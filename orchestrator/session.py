@@ -18,7 +18,7 @@ from orchestrator.compose import check_able, open_ports, prices, probe_all, unpr
 from orchestrator.config import RunConfig, validate
 from orchestrator.errors import OtherConfig
 from orchestrator.fleet_view import LiveFleet
-from orchestrator.progress import LiveProgress
+from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.journal import Journal
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
@@ -112,9 +112,10 @@ async def _search(
     check_able(planned.cells, config, found)
     async with open_ports(config, addresses, found, paid=store.spent.cost) as ports:
         scheduler = Scheduler(planned, ports, store, journal)
-        with LiveProgress(scheduler.progress, console) as live:
+        with LiveProgress(scheduler.progress, console, ports.statuses) as live:
             scheduler.on_record = lambda record: live.tick()
-            await scheduler.run()
+            async with ticking(live):  # also while nothing is finished
+                await scheduler.run()
 
 
 def _until_stopped(work: Coroutine[Any, Any, None], farewell: str) -> None:

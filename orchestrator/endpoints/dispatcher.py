@@ -93,6 +93,7 @@ class Dispatcher:
         self._waiting = Turns(self._served)
         self._to_do = asyncio.Event()
         self._down_since: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._share_turns()
 
     # A request's way
@@ -119,6 +120,7 @@ class Dispatcher:
                 and self.in_flight < self.lag.cap
             ):
                 return self._take(replica, now)
+        self._loop = loop
         waiter = Waiter(node, estimate, tried, loop.create_future())
         self._line_up(waiter, loop.time())
         try:
@@ -224,6 +226,7 @@ class Dispatcher:
                     self._redistribute(replica)
 
     def status(self) -> Status:
+        """How it is going, from any thread."""
         replicas = list(self.replicas)
         waiting = len(self._waiting) + sum(len(replica.turns) for replica in replicas)
         limit = min(self._cap, self.lag.cap, sum(int(each.limit.limit) for each in replicas))
@@ -240,7 +243,9 @@ class Dispatcher:
         )
 
     def _waits_for(self) -> str | None:
-        now = asyncio.get_running_loop().time()
+        if self._loop is None:
+            return None
+        now = self._loop.time()
         replicas = list(self.replicas)
         if self._down_since is not None and replicas:
             return (

@@ -1,9 +1,9 @@
 """What a run consists of: cells, each a strategy with its policy and PRM."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
@@ -62,12 +62,21 @@ class Substitutes:
     refused: tuple[str, ...] = ()
 
 
+class EndpointStatus(Protocol):
+    """What an endpoint is doing, as ``str`` says in a few words; ``waits_for`` says why nothing
+    goes out to it, where nothing does."""
+
+    @property
+    def waits_for(self) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The outside world of a run, injected.
 
     ``one_a_request`` names the policies whose server gives one sample a request. ``substitutes``
-    are by the cell's id. ``bill`` is what the policies and PRMs charge.
+    are by the cell's id. ``bill`` is what the policies and PRMs charge. ``statuses`` tells what
+    each endpoint is doing, by its name, and may be called from any thread.
     """
 
     policies: dict[str, Policy]
@@ -77,6 +86,7 @@ class Ports:
     one_a_request: frozenset[str] = frozenset()
     substitutes: dict[str, Substitutes] = field(default_factory=dict)
     bill: Bill = field(default_factory=Bill)
+    statuses: Callable[[], Mapping[str, EndpointStatus]] = dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

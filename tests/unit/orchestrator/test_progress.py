@@ -1,0 +1,52 @@
+import io
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console
+
+from orchestrator import progress as shown
+from orchestrator.progress import LiveProgress, ticking
+from orchestrator.runs.scheduler import Progress
+from servers.simulated import clock
+
+
+@dataclass
+class Doing:
+    what: str
+    waits_for: str | None = None
+
+    def __str__(self) -> str:
+        return self.waits_for or self.what
+
+
+def line(**statuses: Doing) -> LiveProgress:
+    progress = Progress(total=10, already=0, work=10)
+    progress.cell = "policy/cot"
+    return LiveProgress(progress, Console(file=io.StringIO()), lambda: statuses)
+
+
+def test_what_endpoints_do_stands_below_the_line() -> None:
+    live = line(policy=Doing("412 in flight, 4/4 replicas"), prm=Doing("8 in flight"))
+    assert live.below() == "policy: 412 in flight, 4/4 replicas  prm: 8 in flight  policy/cot"
+    assert "time left" in live.text()
+
+
+def test_what_a_run_waits_for_stands_where_its_time_left_did() -> None:
+    down = Doing("", "all 2 replicas are down: waiting since 12 s")
+    live = line(policy=down, prm=Doing("0 in flight"))
+    assert live.text().endswith("policy: all 2 replicas are down: waiting since 12 s")
+    assert "left" not in live.text()
+
+
+def test_a_run_that_only_waits_still_says_so_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live = line(policy=Doing("", "all 2 replicas are down: waiting since 12 s"))
+    monkeypatch.setattr(live, "_next_line", 0.0)
+
+    async def wait() -> None:
+        async with ticking(live):
+            await shown.asyncio.sleep(15.0)
+
+    clock.run(wait())
+    assert "all 2 replicas are down" in live.console.file.getvalue()  # type: ignore[attr-defined]
