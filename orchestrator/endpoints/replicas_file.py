@@ -1,11 +1,14 @@
 """Replicas listed in a file that may change while they are in use."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from orchestrator.errors import ConfigError
+
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class ReplicasFile:
         if not isinstance(listed, list) or not all(isinstance(url, str) for url in listed):
             raise ConfigError(f"{self.path}: must list the URLs of {self.name}, one a line: - URL")
         for url in listed:
-            if not url.startswith(("http://", "https://")):
+            if not _URL.fullmatch(url):
                 raise ConfigError(f"{self.path}: {url!r} is not a URL: write http://host:port")
         return tuple(listed)
 

@@ -283,7 +283,9 @@ def test_an_endpoint_is_the_configs_or_that_of_a_server_started_for_it() -> None
     "changes",
     [
         {"policies": {"small": {"url": "http://elsewhere", "api_key_env": "K", "timeout": 9,
-                                "concurrency": 3}, "large": {}}},
+                                "concurrency": 3, "requests_per_minute": 9, "hedge": True,
+                                "tokens_per_minute": 9}, "large": {}}},
+        {"policies": {"small": {"urls_from": "endpoints.yaml"}, "large": {}}},
         {"trees": 999},
         {"task": {"name": "math500", "problems": 5}},
         {"servers": {"tiny": {"replicas": 4}}},
@@ -332,3 +334,34 @@ def test_options_that_a_family_does_not_take_are_refused(prm: Any, said: str) ->
     with pytest.raises(ConfigError) as caught:
         valid(prms={"prm": prm | {"url": "http://c"}})
     assert said in str(caught.value)
+
+
+def test_replicas_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
+    listed = tmp_path / "endpoints.yaml"
+    listed.write_text("small: [http://a:1, http://b:1]\nlarge: []\n")
+    both = {"urls_from": str(listed)}
+    policies = valid(policies={"small": both, "large": both}).policies
+    endpoint = policies["small"].endpoint("small")
+    assert (endpoint.urls, endpoint.listed) == (("http://a:1", "http://b:1"), listed)
+    with pytest.raises(ConfigError, match=r"endpoints.yaml: lists no URL of large"):
+        policies["large"].endpoint("large")
+    with pytest.raises(ConfigError, match="give either a `url` or `urls_from`"):
+        valid(policies={"small": {"url": "http://a", **both}, "large": {}})
+
+
+@pytest.mark.parametrize(
+    ("hedge", "percentile"), [(False, None), (True, 95.0), (99, 99.0), (99.5, 99.5)]
+)
+def test_hedging_is_off_or_beyond_a_percentile(hedge: Any, percentile: float | None) -> None:
+    policy = valid(policies={"small": {"url": "http://a", "hedge": hedge}, "large": {}})
+    assert policy.policies["small"].endpoint("small").hedge == percentile
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"hedge": 10}, {"hedge": 100}, {"requests_per_minute": 0}, {"tokens_per_minute": -1},
+     {"concurrency": 0}],
+)  # fmt: skip
+def test_limits_that_cannot_be_are_refused(setting: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"policies.small.{next(iter(setting))}"):
+        valid(policies={"small": {"url": "http://a"} | setting, "large": {}})

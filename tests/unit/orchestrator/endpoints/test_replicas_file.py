@@ -32,6 +32,7 @@ def test_urls_are_listed_for_one_endpoint_or_by_name(
         ("42\n", "must list the URLs of policy, one a line"),
         ("- 8000\n", "must list the URLs of policy"),
         ("- host:8000\n", "'host:8000' is not a URL: write http://host:port"),
+        ("- http://a [\n", "'http://a \\[' is not a URL"),
         ("", "must list the URLs"),
     ],
 )
