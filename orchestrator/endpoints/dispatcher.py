@@ -8,50 +8,19 @@ where the endpoint's rate is limited.
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.concurrency import LoopLag
 from orchestrator.endpoints.rate_limits import Estimate, Passed, RateLimits
 from orchestrator.endpoints.replicas import Replica, Replicas
 from orchestrator.endpoints.retry import RetryBudget
+from orchestrator.endpoints.status import Status, all_of
 from orchestrator.endpoints.turns import Served, Turns, Waiter
 from orchestrator.errors import BadResponse, EndpointUnavailable
 
 _LONGEST_PAUSE_S = 120.0
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
 _NO_TOKENS = Estimate(0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """How an endpoint is doing. ``limit`` is the most requests it is given at once; of its
-    ``replicas`` so many are ``up`` and so many of these ``slow``; ``rate_limited`` is for how many
-    seconds requests had to wait for the endpoint's rate. ``waits_for`` says in words why nothing
-    goes out, where nothing does."""
-
-    in_flight: int
-    waiting: int
-    limit: int
-    replicas: int
-    up: int
-    slow: int
-    retries: int
-    rate_limited: float
-    waits_for: str | None
-
-    def __str__(self) -> str:
-        if self.waits_for is not None:
-            return self.waits_for
-        parts = [f"{self.in_flight:,} in flight"]
-        if self.waiting:
-            parts.append(f"{self.waiting:,} waiting")
-        if self.replicas > 1 or self.up < self.replicas:
-            slow = f", {self.slow} slow" if self.slow else ""
-            parts.append(f"{self.up}/{self.replicas} replicas{slow}")
-        if self.retries:
-            parts.append(f"{self.retries:,} retries")
-        return ", ".join(parts)
 
 
 class Slot:
@@ -239,25 +208,23 @@ class Dispatcher:
             slow=sum(replica.share < 1.0 for replica in replicas),
             retries=self.retry_budget.spent,
             rate_limited=self.rates.waited,
-            waits_for=self._waits_for() if waiting else None,
+            waits_for=self._waits_for(replicas) if waiting and self._loop is not None else None,
         )
 
-    def _waits_for(self) -> str | None:
-        if self._loop is None:
-            return None
+    def _waits_for(self, replicas: Sequence[Replica]) -> str | None:
+        assert self._loop is not None
         now = self._loop.time()
-        replicas = list(self.replicas)
-        if self._down_since is not None and replicas:
-            return (
-                f"{_all(len(replicas))} {_are(len(replicas), 'is', 'are')} down: waiting since "
-                f"{now - self._down_since:.0f} s"
-            )
         if not replicas:
             return "no replicas: waiting for one"
+        if self._down_since is not None:
+            return (
+                f"{all_of(replicas)} {'is' if len(replicas) == 1 else 'are'} down: waiting since "
+                f"{now - self._down_since:.0f} s"
+            )
         paused = min(replica.paused_until for replica in replicas) - now
         if paused > 0 and not self.in_flight:
-            asks = _are(len(replicas), "asks", "ask")
-            return f"{_all(len(replicas))} {asks} to wait {paused:.0f} s more"
+            asks = "asks" if len(replicas) == 1 else "ask"
+            return f"{all_of(replicas)} {asks} to wait {paused:.0f} s more"
         since = self.rates.waiting_since
         if since is not None and now - since > 1.0:
             return f"{len(self._waiting):,} wait for the rate limit"
@@ -393,10 +360,10 @@ class Dispatcher:
 
     def _gone(self) -> EndpointUnavailable:
         errors = [each.last_error for each in self.replicas if each.last_error is not None]
-        count = len(self.replicas)
+        were = "was" if len(self.replicas) == 1 else "were"
         return EndpointUnavailable(
-            f"{_all(count)} of {self.model} {_are(count, 'was', 'were')} down for "
-            f"{self._patience:g} s" + (f": {errors[0]}" if errors else ""),
+            f"{all_of(self.replicas)} of {self.model} {were} down for {self._patience:g} s"
+            + (f": {errors[0]}" if errors else ""),
             url=errors[0].url if errors else "",
             is_final=True,
         )
@@ -404,11 +371,3 @@ class Dispatcher:
     def _share_turns(self) -> None:
         for replica in self.replicas:
             replica.turns.served = self._served
-
-
-def _all(count: int) -> str:
-    return "the one replica" if count == 1 else f"all {count} replicas"
-
-
-def _are(count: int, singular: str, plural: str) -> str:
-    return singular if count == 1 else plural

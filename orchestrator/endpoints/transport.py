@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.dispatcher import Dispatcher, Slot, Status
+from orchestrator.endpoints.dispatcher import Dispatcher, Slot
 from orchestrator.endpoints.hedging import Stragglers, hedged
 from orchestrator.endpoints.rate_limits import Estimate, RateLimits
 from orchestrator.endpoints.refusals import UNREADABLE, refusal, what_it_is
@@ -18,6 +18,7 @@ from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retries
 from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender
+from orchestrator.endpoints.status import Status
 from orchestrator.endpoints.upkeep import Upkeep, roots
 from orchestrator.endpoints.wire import ModelList, Usage, encode
 from orchestrator.errors import BadResponse, EndpointError

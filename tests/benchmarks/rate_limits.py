@@ -52,7 +52,7 @@ class Server:
         shortest, longest = self.lengths
         length = min(longest, shortest + int(self.random.expovariate(4 / (longest - shortest))))
         self.seen.append((asyncio.get_running_loop().time(), PROMPT + length))
-        await asyncio.sleep(0.2 + 0.0125 * length)
+        await asyncio.sleep(0.2 + 0.01 * length)
         usage = {"prompt_tokens": PROMPT, "completion_tokens": length}
         return Answer(
             status=200, content=json.dumps({"model": "m", "choices": [], "usage": usage}).encode()

@@ -1,8 +1,10 @@
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from orchestrator.endpoints.refusals import refusal
+from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
 from orchestrator.errors import (
@@ -142,3 +144,28 @@ async def test_a_failed_request_goes_to_the_next_replica(scripted: Any) -> None:
     assert sorted(sent.url.removesuffix("/v1/chat/completions") for sent in transport.sent) == list(
         hosts
     )
+
+
+async def test_a_retried_request_is_the_same_request(scripted: Any) -> None:
+    gone = EndpointUnavailable("gone", url="")
+    transport = scripted(gone, gone, GOOD)
+    request = ChatRequest(model="m", messages=[], seed=7, n=3)
+    await transport.post("/v1/chat/completions", request, ChatResponse)
+    assert transport.sent == [transport.sent[0]] * 3
+    assert transport.sent[0].body["seed"] == 7
+
+
+async def test_a_slot_is_free_again_however_a_request_ends(scripted: Any) -> None:
+    for end in (GOOD, b"<html>", EndpointRefused("no", url=""), ContextOverflow("long", url="")):
+        transport = scripted(end, retry=RetryPolicy(attempts=1))
+        with suppress(EndpointError):
+            await transport.post("/v1/chat/completions", ASK, ChatResponse)
+        assert transport.status().in_flight == 0
+
+
+async def test_its_status_says_in_a_few_words_how_it_is_doing(scripted: Any) -> None:
+    gone = EndpointUnavailable("gone", url="")
+    transport = scripted(gone, GOOD, urls=("http://a", "http://b"))
+    assert str(transport.status()) == "0 in flight, 2/2 replicas"
+    await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert str(transport.status()) == "0 in flight, 2/2 replicas, 1 retry"
