@@ -19,8 +19,8 @@ def endpoint(url: str, model: str) -> Endpoint:
 class Recording(AiohttpSender):
     """Remembers what was asked and answered."""
 
-    def __init__(self, base: str) -> None:
-        super().__init__(api_key=API_KEY)
+    def __init__(self, base: str, api_key: str | None) -> None:
+        super().__init__(api_key=api_key)
         self.base = base
         self.exchanges: list[dict[str, Any]] = []
 
@@ -43,7 +43,7 @@ class Recorded(Transport):
 
     def __init__(self, endpoint: Endpoint) -> None:
         (base,) = endpoint.bases
-        self.recording = Recording(base)
+        self.recording = Recording(base, endpoint.api_key)
         super().__init__(endpoint, self.recording)
 
     @property
