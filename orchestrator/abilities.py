@@ -7,7 +7,6 @@ from rich.text import Text
 
 from orchestrator.compose import IN_VAIN
 from orchestrator.report.wording import EMULATED
-from orchestrator.terminal import plain
 
 _ABILITIES = {
     "continuation": "continuation",
@@ -50,7 +49,7 @@ def _paragraph(found: dict[str, Any]) -> Text:
 def _lines(found: dict[str, Any]) -> dict[str, str]:
     lines = {"at": "  ".join(found["urls"]), "model": found["model"]}
     if "error" in found:
-        return {**lines, "problem": plain(found["error"])}
+        return {**lines, "problem": found["error"]}
     lines["context"] = (
         f"{found['context']} tokens" if found["context"] else "the server does not say"
     )

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from orchestrator.compose import Found, check_able, connections, prices, substitutes
 from orchestrator.config import RunConfig
 from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
@@ -16,10 +14,11 @@ from orchestrator.errors import ConfigError, OrchardError
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.runs.plan import Cell
 from orchestrator.serving import Addresses, started_servers
+from orchestrator.terminal import Terminal
 
 
 def check_endpoints(
-    config: RunConfig, cells: Sequence[Cell], console: Console
+    config: RunConfig, cells: Sequence[Cell], console: Terminal
 ) -> list[dict[str, Any]]:
     """What each endpoint can do, or its ``error``; servers of the run come up on the way.
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
-from orchestrator.terminal import plain
+from orchestrator.terminal import Terminal
 
 if TYPE_CHECKING:
     from orchestrator.config import RunConfig
@@ -56,13 +55,13 @@ def main() -> None:
     try:
         app()
     except OrchardError as error:
-        line = " ".join(plain(str(error)).split())
+        line = " ".join(str(error).split())
         said = Text.assemble(("orchard:", "bold red"), " ", line)
-        console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+        console = Terminal(stderr=True, soft_wrap=True)
         console.print(said)
         if isinstance(error, OtherConfig):
             for change in error.changes:
-                console.print(f"  {plain(change)}")
+                console.print(f"  {change}")
         sys.exit(1)
 
 
@@ -71,7 +70,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        typer.echo(f"orchard {__version__}")
+        Terminal().print(f"orchard {__version__}")
         raise typer.Exit
 
 
@@ -178,9 +177,9 @@ def plan_run(
         gpu_hour=gpu_hour,
     )
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2))
+        Terminal().print_json_text(json.dumps(found.to_json(), indent=2))
     else:
-        show(found, step_tokens, Console(soft_wrap=True, highlight=False))
+        show(found, step_tokens, Terminal(soft_wrap=True))
 
 
 @app.command()
@@ -197,7 +196,7 @@ def show(
     summary = _summary(run, headline(config))
     _print(summary, as_json)
     if not as_json and (left := _left(run, config)):
-        say = Console(highlight=False, markup=False, soft_wrap=True).print
+        say = Terminal(soft_wrap=True).print
         problems = f"{left:,} problem{'s' if left > 1 else ''} of its cells"
         if is_in_use(run):
             say(f"The run is under way: {problems} to go.")
@@ -241,14 +240,12 @@ def check(
 
     loaded = load(config, overrides or [])
     planned = plan(loaded)
-    found = check_endpoints(
-        loaded, planned.cells, Console(stderr=as_json, soft_wrap=True, highlight=False)
-    )
+    found = check_endpoints(loaded, planned.cells, Terminal(stderr=as_json, soft_wrap=True))
     size = {"cells": len(planned.cells), "problems": len(planned.problems)}
     if as_json:
-        typer.echo(json.dumps({**size, "endpoints": found}, indent=2))
+        Terminal().print_json_text(json.dumps({**size, "endpoints": found}, indent=2))
     else:
-        console = Console(soft_wrap=True, highlight=False)
+        console = Terminal(soft_wrap=True)
         console.print(abilities(found))
         console.print(", ".join(_count(count, noun) for noun, count in size.items()))
     if any("error" in entry for entry in found):
@@ -274,7 +271,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
 
     config = load(path, overrides)
     planned = plan(config)
-    console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
+    console = Terminal(stderr=as_json, soft_wrap=True)
     farewell = f"Stopped. All that is paid for is kept; go on with:\n  {_resumes(out)}"
     farewell += " --json" if as_json else ""
     with Store(out) as store:
@@ -318,9 +315,9 @@ def _print(summary: "Summary", as_json: bool) -> None:
     from orchestrator.report.table import report
 
     if as_json:
-        typer.echo(to_json(summary).decode())
+        Terminal().print_json_text(to_json(summary).decode())
     else:
-        Console().print(report(summary))
+        Terminal().print(report(summary))
 
 
 if __name__ == "__main__":

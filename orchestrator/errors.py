@@ -17,7 +17,7 @@
         └── ContentFiltered      a prompt a provider's filter stops: ends one branch
 """
 
-from orchestrator.terminal import plain
+from orchestrator.plain_text import plain
 
 
 class OrchardError(Exception):

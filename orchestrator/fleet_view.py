@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.progress import duration
+from orchestrator.terminal import Terminal
 
 if TYPE_CHECKING:
     from servers.fleet.metrics import Metrics
@@ -29,7 +29,7 @@ _PHASES = {
 class LiveFleet:
     """Shows a fleet while it comes up; lines for a file or pipe. A context manager."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self.started = time.monotonic()
         self._state: FleetState | None = None
@@ -70,7 +70,7 @@ class LiveFleet:
             grid.add_row(Spinner("dots"), f"starting {self._state.name}", *_elapsed(self.started))
             for replica in self._state.replicas:
                 style = _PHASES[replica.phase]
-                grid.add_row("", _name(replica), f"[{style}]{_said(replica)}[/]")
+                grid.add_row("", _name(replica), Text(_said(replica), style))
         return grid
 
 
@@ -109,7 +109,7 @@ def status_table(state: "FleetState", metrics: Mapping[str, "Metrics | None"]) -
         hits = seen.prefix_hit_ratio if seen else None
         table.add_row(
             _name(replica),
-            f"[{_PHASES[replica.phase]}]{replica.phase}[/]",
+            Text(replica.phase, _PHASES[replica.phase]),
             duration(now - replica.since),
             f"GPU {','.join(map(str, replica.gpus))}" if replica.gpus else "CPU",
             str(replica.restarts),

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
 from orchestrator.compose import problems as problems_of
@@ -32,6 +32,7 @@ from orchestrator.sections import nearest
 from orchestrator.simulation import SimulatedSender, urls
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
+from orchestrator.terminal import Terminal
 from servers.simulated import clock
 from servers.simulated.fleet import Fleet
 from servers.simulated.hardware import DoesNotFit, Speed, replica_of
@@ -261,7 +262,7 @@ async def _simulate(
     return seconds, fleet.delivered.requests, busy, fleet
 
 
-def show(found: Forecast, step_tokens: float, console: Console) -> None:
+def show(found: Forecast, step_tokens: float, console: Terminal) -> None:
     """The table, what it comes to, and what it rests on."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("endpoint", "fleet", "busy", "read", "cached", "generated"):

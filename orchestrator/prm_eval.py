@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.errors import RunError
+from orchestrator.terminal import Terminal
 
 SUMMARY = "prm-eval.json"
 
@@ -64,7 +64,7 @@ def prm_eval(
         samples=samples,
         threshold=threshold,
     )
-    console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
+    console = Terminal(stderr=as_json, soft_wrap=True)
     try:
         summary = evaluate_prms(load_models(config, overrides or []), wanted, out, console)
     except KeyboardInterrupt:
@@ -78,9 +78,9 @@ def prm_eval(
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror}; every score is kept") from error
     if as_json:
-        typer.echo(content.decode())
+        Terminal().print_json_text(content.decode())
     else:
-        Console().print(prm_report(summary))
+        Terminal().print(prm_report(summary))
     console.print(f"Summary  {out / SUMMARY}")
     for figure in figures:
         if figure.suffix == ".png":

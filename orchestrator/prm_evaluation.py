@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from rich.console import Console
 
 from orchestrator.compose import CHAINS, connections, probe_all
 from orchestrator.config import RunConfig, validate
@@ -38,6 +37,7 @@ from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms
 from orchestrator.sections import nearest
 from orchestrator.serving import Addresses, started_servers, while_served
+from orchestrator.terminal import Terminal
 
 CHAIN_SAMPLES = 400
 
@@ -68,7 +68,7 @@ def load_models(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     return validate(_NO_SEARCH | read_config(path, overrides), str(path))
 
 
-def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Console) -> PRMSummary:
+def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Terminal) -> PRMSummary:
     """Draw and score what ``out`` does not hold yet, and measure.
 
     Raises ``KeyboardInterrupt`` on Ctrl-C and SIGTERM, and ``OrchardError``; what was drawn and
@@ -171,7 +171,7 @@ class _Work:
         generated = [self.chains.data_set(self.drawn.read())] if self.chains else []
         return [*generated, *self.files]
 
-    def carry_out(self, logs: Path, console: Console) -> None:
+    def carry_out(self, logs: Path, console: Terminal) -> None:
         """Start what serves the models it needs, and those alone, and do what is left."""
         needed = {self.chains.policy} if self.chains and self.undrawn else set()
         config = self.config.model_copy(
@@ -190,7 +190,7 @@ class _Work:
             uvloop.run(while_served(work, config, addresses))
 
     async def _draw_and_score(
-        self, config: RunConfig, addresses: Addresses, console: Console
+        self, config: RunConfig, addresses: Addresses, console: Terminal
     ) -> None:
         found = await probe_all(config, addresses)
         async with connections(config, addresses, found) as opened:

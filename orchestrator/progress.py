@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -18,6 +17,7 @@ from orchestrator.core.budget import Bill
 from orchestrator.report.wording import dollars
 from orchestrator.runs.plan import EndpointStatus
 from orchestrator.runs.scheduler import Progress
+from orchestrator.terminal import Terminal
 
 _FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
 
@@ -29,7 +29,7 @@ class LiveLine(ABC):
     manager; ``tick`` is called after everything that changes it.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self.started = time.monotonic()
         self._next_line = self.started + _FIRST_LINE
@@ -54,7 +54,7 @@ class LiveLine(ABC):
         now = time.monotonic()
         if not self.console.is_terminal and now >= self._next_line:
             self._next_line = now + _LINE_EVERY
-            self.console.print(self.text(), soft_wrap=True, highlight=False)
+            self.console.print(self.text(), soft_wrap=True)
 
     @property
     def elapsed(self) -> float:
@@ -91,7 +91,7 @@ class LiveProgress(LiveLine):
     def __init__(
         self,
         progress: Progress,
-        console: Console,
+        console: Terminal,
         statuses: Callable[[], Mapping[str, EndpointStatus]] = dict,
     ) -> None:
         self.progress = progress
@@ -146,7 +146,7 @@ async def ticking(line: LiveProgress) -> AsyncIterator[None]:
 class Counting(LiveLine):
     """How many of ``total`` things called ``what`` are done; ``tick`` is called after each."""
 
-    def __init__(self, what: str, total: int, console: Console) -> None:
+    def __init__(self, what: str, total: int, console: Terminal) -> None:
         self.what = what
         self._done, self._total = 0, total
         super().__init__(console)

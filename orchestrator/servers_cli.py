@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.errors import ServerError
+from orchestrator.terminal import Terminal
 
 if TYPE_CHECKING:
     from servers.fleet.spec import FleetSpec, Placement
@@ -48,9 +48,9 @@ def plan(fleet: FleetArgument, gpus: GpusOption = None, as_json: JsonOption = Fa
     found = gpus_of(spec, gpus)
     placed = planned(spec, found)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in placed.placements], indent=2))
+        Terminal().print_json_text(json.dumps([asdict(one) for one in placed.placements], indent=2))
     else:
-        console = Console()
+        console = Terminal()
         console.print(placement_table(placed, found))
         if not found and spec.device == "auto":
             console.print(
@@ -72,7 +72,7 @@ def up(
     from servers.fleet import launch
     from servers.fleet.spec import FleetError
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     spec = _spec(fleet)
     if warning := launch.exposure_warning(spec):
         console.print(warning, style="yellow")
@@ -114,7 +114,7 @@ def _brought_up(
         raise
 
 
-def _keep_up(name: str, console: Console) -> None:
+def _keep_up(name: str, console: Terminal) -> None:
     """Tell of changes until a Ctrl-C. Raises ``FleetError`` where the fleet goes without one."""
     from orchestrator.fleet_view import changes
     from servers.fleet import launch
@@ -161,9 +161,9 @@ def status(
             }
             for state in states
         ]
-        typer.echo(json.dumps(told, indent=2))
+        Terminal().print_json_text(json.dumps(told, indent=2))
         return
-    console = Console()
+    console = Terminal()
     for state in states:
         console.print(f"fleet {state.name}", style="bold")
         console.print(status_table(state, seen))
@@ -180,13 +180,13 @@ def down(fleet: NameArgument) -> None:
 
     name = _name(fleet)
     if launch.find(name) is None:
-        typer.echo(f"Fleet {name} is not up.")
+        Terminal(soft_wrap=True).print(f"Fleet {name} is not up.")
         return
     try:
         launch.stop(name)
     except FleetError as error:
         raise ServerError(f"fleet {name}: {error}") from error
-    typer.echo(f"Fleet {name} is down.")
+    Terminal(soft_wrap=True).print(f"Fleet {name} is down.")
 
 
 def _spec(path: Path) -> "FleetSpec":

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import uvloop
 import yaml
-from rich.console import Console
 
 from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced, versions
 from orchestrator.config import RunConfig, validate
@@ -24,6 +23,7 @@ from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
 from orchestrator.serving import Addresses, started_servers, while_served
+from orchestrator.terminal import Terminal
 
 
 class Stopped(Exception):
@@ -67,7 +67,7 @@ def carry_out(
     planned: Plan,
     store: Store,
     journal: Journal,
-    console: Console,
+    console: Terminal,
     farewell: str,
 ) -> None:
     """Run what is unfinished of a plan; what is paid for stays paid for.
@@ -104,7 +104,7 @@ async def _search(
     store: Store,
     journal: Journal,
     addresses: Addresses,
-    console: Console,
+    console: Terminal,
 ) -> None:
     for name in unpriced(config, prices(config)):
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")

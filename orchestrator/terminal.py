@@ -1,14 +1,45 @@
-"""What others wrote, made harmless for a terminal."""
+"""The one way to a person's terminal, on which the text of others is text and nothing else."""
 
-import re
+from collections.abc import Iterable
+from typing import IO, Any
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from orchestrator.plain_text import plain
 
 
-def plain(text: str) -> str:
-    r"""``text`` with its control characters spelled out (``\x1b``), but for newlines and tabs.
+class Terminal(Console):
+    """A console that spells control characters out and reads no markup, whatever it is given."""
 
-    Models and servers can say anything, also what would clear, recolour or retitle a terminal or
-    turn the direction of its writing.
-    """
-    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+    def __init__(
+        self,
+        *,
+        stderr: bool = False,
+        soft_wrap: bool = False,
+        file: IO[str] | None = None,
+        width: int | None = None,
+    ) -> None:
+        super().__init__(
+            stderr=stderr,
+            soft_wrap=soft_wrap,
+            file=file,
+            width=width,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(plain(text), **options)  # before its width is measured
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
+
+    def print_json_text(self, content: str) -> None:
+        """``content``, which is JSON, unbroken and uncoloured, for programs."""
+        self.file.write(plain(content) + "\n")

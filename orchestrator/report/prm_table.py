@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel as Box
 from rich.table import Table
@@ -55,11 +54,11 @@ def _first_errors(summary: PRMSummary) -> Iterator[RenderableType]:
         for row in rows:
             first, best = row.first_error, row.best
             table.add_row(
-                f"{escape(row.data)}\n[dim]{row.samples:,}, {row.wrong:,} wrong[/dim]",
+                _above(row.data, f"{row.samples:,}, {row.wrong:,} wrong"),
                 *map(_share, (first.wrong, first.right, first.f1, best.f1 if best else None)),
             )
             if best is not None:
-                table.add_row("", "", "", "", f"[dim]{_thresholds(best)}[/dim]")
+                table.add_row("", "", "", "", Text(_thresholds(best), style="dim"))
         mean = summary.mean_f1[prm]
         if len(rows) > 1 and mean is not None:
             table.add_row("mean", "", "", percent(mean), "")
@@ -84,13 +83,13 @@ def _calibration(summary: PRMSummary) -> Iterator[RenderableType]:
         if c is None:
             table.add_row(_name(row), *[NONE] * 6)
             continue
-        interval = f"[dim]\\[{c.bias.low:+.3f}, {c.bias.high:+.3f}][/dim]"
+        interval = Text(f"[{c.bias.low:+.3f}, {c.bias.high:+.3f}]", style="dim")
         table.add_row(
             _name(row),
             f"{c.steps:,}",
             f"{c.mean_score:.3f}",
             f"{c.right:.3f}",
-            f"{c.bias.value:+.3f} {interval}",
+            Text.assemble(f"{c.bias.value:+.3f} ", interval),
             f"{c.ece:.3f}",
             f"{c.brier:.3f}",
         )
@@ -189,15 +188,19 @@ def _table() -> Table:
 
 
 def _name(row: Evaluation) -> str:
-    return f"{escape(row.prm)}, {escape(row.data)}"
+    return f"{row.prm}, {row.data}"
 
 
-def _share(estimate: Estimate | None) -> str:
+def _share(estimate: Estimate | None) -> Text:
     """A percentage above its interval."""
     if estimate is None:
-        return NONE
-    interval = f"\\[{percent(estimate.low)}, {percent(estimate.high)}]"
-    return f"{percent(estimate.value)}\n[dim]{interval}[/dim]"
+        return Text(NONE)
+    interval = f"[{percent(estimate.low)}, {percent(estimate.high)}]"
+    return _above(percent(estimate.value), interval)
+
+
+def _above(what: str, below: str) -> Text:
+    return Text.assemble(what, "\n", (below, "dim"))
 
 
 def _thresholds(best: FirstErrors) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel as Box
 from rich.table import Table
@@ -136,7 +135,7 @@ class _Columns:
             is_best = id(row) in self.best
             cost = [dollars(row.cost / row.problems).removeprefix("$")] if self.paid else []
             cells = [*_cells(row, is_best), *cost, *_bins(row, compact)]
-            table.add_row(*map(escape, cells), style="bold green" if is_best else "")
+            table.add_row(*cells, style="bold green" if is_best else "")
         yield table
 
     def _width(self, bins: Sequence[tuple[str, int]], gap: int) -> int:

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from orchestrator.placement_table import (
     FREE,
@@ -15,6 +14,7 @@ from orchestrator.placement_table import (
     cells,
     placement_table,
 )
+from orchestrator.terminal import Terminal
 from servers.fleet.gpus import GIB, parse
 from servers.fleet.placement import place
 from servers.fleet.spec import FleetSpec, ModelSpec, ServiceSpec, Shape
@@ -37,7 +37,7 @@ def service(name: str, role: str, billions: int, replicas: int = 1) -> ServiceSp
 
 def printed(machine: str, *services: ServiceSpec, width: int = 80, used: int = 0) -> list[str]:
     gpus = [replace(gpu, used=used) for gpu in parse(machine)] if machine else []
-    console = Console(file=io.StringIO(), width=width)
+    console = Terminal(file=io.StringIO(), width=width)
     console.print(placement_table(place(FleetSpec(name="f", services=services), gpus), gpus))
     return console.file.getvalue().splitlines()
 

@@ -2,11 +2,11 @@ import io
 from dataclasses import dataclass
 
 import pytest
-from rich.console import Console
 
 from orchestrator import progress as shown
 from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.scheduler import Progress
+from orchestrator.terminal import Terminal
 from servers.simulated import clock
 
 
@@ -22,7 +22,7 @@ class Doing:
 def line(**statuses: Doing) -> LiveProgress:
     progress = Progress(total=10, already=0, work=10)
     progress.cell = "policy/cot"
-    return LiveProgress(progress, Console(file=io.StringIO()), lambda: statuses)
+    return LiveProgress(progress, Terminal(file=io.StringIO()), lambda: statuses)
 
 
 def test_what_endpoints_do_stands_below_the_line() -> None:

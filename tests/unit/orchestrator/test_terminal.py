@@ -1,24 +1,72 @@
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import io
+import json
+import re
+from pathlib import Path
 
-from orchestrator.terminal import plain
+import pytest
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+import orchestrator
+from orchestrator.terminal import Terminal
+
+NASTY = "[red]red[/] [link=http://evil]x[/] :skull: \x1b]0;owned\x07\x9b2J\u202egnp.exe"
+
+
+def cell(text: str | Text) -> Table:
+    table = Table(box=None)
+    table.add_column("a")
+    table.add_column("b")
+    table.add_row(text, "|")
+    return table
+
+
+def shown(renderable: RenderableType) -> str:
+    terminal = Terminal(file=io.StringIO(), width=160)
+    terminal.print(renderable)
+    assert isinstance(terminal.file, io.StringIO)
+    return terminal.file.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    "renderable",
     [
-        ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
-        ("50\r100", r"50\r100"),
-        ("\u202egnp.exe", r"\u202egnp.exe"),
-        ("\x9b31m", r"\x9b31m"),
-        ("½ of\ta line\n", "½ of\ta line\n"),
+        NASTY,
+        Text(NASTY),
+        Text.assemble("a ", (NASTY, "bold red")),
+        cell(NASTY),
+        cell(Text(NASTY)),
+        Panel(Text(NASTY), title="t"),
+        Group("a", cell(NASTY)),
     ],
 )
-def test_control_characters_are_spelled_out(said: str, shown: str) -> None:
-    assert plain(said) == shown
+def test_whatever_is_printed_its_control_characters_are_spelled_out_and_markup_is_text(
+    renderable: RenderableType,
+) -> None:
+    printed = shown(renderable)
+    assert r"[red]red[/] [link=http://evil]x[/] :skull: \u001b]0;owned" in printed
+    assert printed.replace("\n", "").isprintable()
 
 
-@given(st.text())
-def test_what_is_plain_stays_so(text: str) -> None:
-    assert plain(plain(text)) == plain(text)
+def test_what_is_spelled_out_takes_its_width_in_a_table() -> None:
+    table = cell("\x1b\x1b")
+    table.add_row("much longer than that", "|")
+    assert len({line.rindex("|") for line in shown(table).splitlines()[1:]}) == 1
+
+
+def test_json_stays_the_same_json() -> None:
+    said = {"text": "\x1b[2J \x9b31m \u202e ½\n"}
+    terminal = Terminal(file=io.StringIO())
+    terminal.print_json_text(json.dumps(said, ensure_ascii=False))
+    assert isinstance(terminal.file, io.StringIO)
+    written = terminal.file.getvalue()
+    assert json.loads(written) == said and written.removesuffix("\n").isprintable()
+
+
+def test_nothing_is_printed_another_way() -> None:
+    package = Path(orchestrator.__file__).parent
+    for path in package.rglob("*.py"):
+        others = re.findall(r"(?<!\.)\b(?:Console|print)\(|typer\.echo\(", path.read_text())
+        assert not others or path.name == "terminal.py", path

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from orchestrator.evaluation.evaluate import Evaluation, Failure, evaluate
 from orchestrator.evaluation.samples import Judged, Sample
@@ -15,6 +14,7 @@ from orchestrator.report.prm_figures import FIGURES, draw_prms
 from orchestrator.report.prm_sentences import conclusion
 from orchestrator.report.prm_summary import PRMSummary, prm_json, summarise_prms
 from orchestrator.report.prm_table import prm_report
+from orchestrator.terminal import Terminal
 
 
 def judged(scores: list[float], label: int, problem: str) -> Judged:
@@ -55,7 +55,7 @@ def summary(*rows: Evaluation) -> PRMSummary:
 
 
 def printed(told: PRMSummary) -> str:
-    console = Console(width=80, file=io.StringIO())
+    console = Terminal(width=80, file=io.StringIO())
     console.print(prm_report(told))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()

@@ -3,12 +3,12 @@ import re
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.report.summary import summarise
 from orchestrator.report.table import report
 from orchestrator.report.wording import amount, dollars, parameters
+from orchestrator.terminal import Terminal
 
 SPEC = HeadlineSpec(
     small="policy-160k", prm="prm-qwen", strategy="beam_search", n=16, vote="max_last",
@@ -17,7 +17,7 @@ SPEC = HeadlineSpec(
 
 
 def printed(records, *, spec=None, width=100, **options) -> str:
-    console = Console(file=io.StringIO(), width=width)
+    console = Terminal(file=io.StringIO(), width=width)
     console.print(report(summarise(records, spec), **options))
     return console.file.getvalue()
 
