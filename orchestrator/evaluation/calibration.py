@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.evaluation.estimates import Estimate
 from orchestrator.evaluation.samples import Judged
-from orchestrator.report.statistics import Z95, wilson
+from orchestrator.statistics import Z95, wilson
 
 BINS = 10
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.report.statistics import wilson
+from orchestrator.statistics import wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

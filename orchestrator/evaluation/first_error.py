@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from orchestrator.core.tree import derive_seed
 from orchestrator.evaluation.estimates import Estimate, share
 from orchestrator.evaluation.samples import ALL_RIGHT, Judged
-from orchestrator.report.statistics import RESAMPLES
+from orchestrator.statistics import RESAMPLES
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from orchestrator.core.rewards import REWARDS, Reward, value
 from orchestrator.evaluation.estimates import Estimate
 from orchestrator.evaluation.ranks import auroc, spearman
 from orchestrator.evaluation.samples import Judged, Sample
-from orchestrator.report.statistics import Z95
+from orchestrator.statistics import Z95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.evaluation.estimates import Estimate
-from orchestrator.report.statistics import Z95
+from orchestrator.statistics import Z95
 
 FEWEST = 4
 """The interval of a correlation needs more than three pairs."""

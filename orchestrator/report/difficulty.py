@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.core.difficulty import Bin, difficulty, pass_at_1
 from orchestrator.report.cells import Cell
-from orchestrator.report.statistics import Bin, difficulty, pass_at_1
 
 UNGUIDED = ("majority", "best_of_n")
 """Strategies whose leaves are independent samples of the policy, no PRM having steered them."""

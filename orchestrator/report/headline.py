@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RunError
 from orchestrator.report.cells import Cell
-from orchestrator.report.statistics import paired_bootstrap
+from orchestrator.statistics import paired_bootstrap
 
 BASELINE = "cot"
 

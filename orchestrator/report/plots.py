@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.core.difficulty import BINS
 from orchestrator.report.curves import Panel
 from orchestrator.report.grid import Grid, reference_labels
-from orchestrator.report.statistics import BINS, wilson
 from orchestrator.report.style import BLACK, COT_COLOUR, INK, INTERVAL_ON_BLACK, LOOKS, REFERENCE
 from orchestrator.report.summary import BinAccuracy, Row
 from orchestrator.report.wording import percent
+from orchestrator.statistics import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

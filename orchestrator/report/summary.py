@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from orchestrator.core.difficulty import BINS
 from orchestrator.core.records import Record
 from orchestrator.report.cells import Cell, gather
 from orchestrator.report.difficulty import Bins, bins_by_policy
 from orchestrator.report.headline import Headline, HeadlineSpec, compare
-from orchestrator.report.statistics import BINS, wilson
+from orchestrator.statistics import wilson
 
 DIGITS = 4
 """Decimals of the numbers in ``summary.json``."""

@@ -10,9 +10,9 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.core.difficulty import BINS
 from orchestrator.report.curves import BASELINE, curves_of, panels
 from orchestrator.report.sentences import headline_sentences
-from orchestrator.report.statistics import BINS
 from orchestrator.report.summary import Row, Summary
 from orchestrator.report.wording import (
     EMULATED,

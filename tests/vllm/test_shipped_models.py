@@ -15,8 +15,8 @@ from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.policy import TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES
 from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.report.statistics import wilson
 from orchestrator.runs.store import RECORDS, read_records
+from orchestrator.statistics import wilson
 from orchestrator.strategies.beam_search import BeamSearch
 from orchestrator.tasks.prompts import PROMPTS
 from servers.fleet import launch

@@ -5,8 +5,8 @@ import pytest
 
 from orchestrator.core.records import Verdict
 from orchestrator.report.headline import HeadlineSpec
-from orchestrator.report.statistics import wilson
 from orchestrator.report.summary import Row, summarise, to_json
+from orchestrator.statistics import wilson
 
 SPEC = HeadlineSpec(
     small="policy-160k", prm="prm-qwen", strategy="beam_search", n=16, vote="max_last",

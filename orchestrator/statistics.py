@@ -1,19 +1,13 @@
-"""Accuracies with their uncertainty, and difficulty bins. Pure functions."""
+"""Accuracies with their uncertainty. Pure functions."""
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 Z95 = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
 
 RESAMPLES = 10_000
-
-Bin = Literal["easy", "medium", "hard"]
-BINS: tuple[Bin, ...] = get_args(Bin)
-
-EASY_FROM = 0.5
-MEDIUM_FROM = 0.1
 
 
 class Interval(NamedTuple):
@@ -66,21 +60,3 @@ def paired_bootstrap(
     counts = np.random.default_rng(seed).multinomial(total, shares, size=resamples)
     low, high = np.quantile((counts[:, 0] - counts[:, 1]) / total, [0.025, 0.975])
     return Difference((wins - losses) / total, float(low), float(high))
-
-
-def pass_at_1(samples: Sequence[bool]) -> float:
-    """The unbiased estimate of pass@1 from independent samples (Chen et al. 2021): their mean."""
-    if not samples:
-        raise ValueError("pass@1 needs at least one sample")
-    return sum(samples) / len(samples)
-
-
-def difficulty(rate: float) -> Bin:
-    """The paper's bin of a problem, by a policy's absolute pass@1 on it.
-
-    Easy from 50 %, medium from 10 %, hard below. Absolute bins rather than quantiles, because a
-    strong policy has few hard problems (paper §3.2).
-    """
-    if rate >= EASY_FROM:
-        return "easy"
-    return "medium" if rate >= MEDIUM_FROM else "hard"

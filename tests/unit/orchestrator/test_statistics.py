@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from orchestrator.report.statistics import difficulty, paired_bootstrap, pass_at_1, wilson
+from orchestrator.statistics import paired_bootstrap, wilson
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,3 @@ def test_the_bootstrap_refuses_what_is_not_paired() -> None:
         paired_bootstrap([True, False], [True])
     with pytest.raises(ValueError, match="at least one problem"):
         paired_bootstrap([], [])
-
-
-def test_pass_at_1_is_the_share_of_right_samples() -> None:
-    assert pass_at_1([True, False, False, False]) == 0.25
-    with pytest.raises(ValueError, match="at least one sample"):
-        pass_at_1([])
-
-
-@pytest.mark.parametrize(
-    ("rate", "bin"),
-    [(1, "easy"), (0.5, "easy"), (0.499, "medium"), (0.1, "medium"), (0.099, "hard"), (0, "hard")],
-)
-def test_bins_begin_at_half_and_at_a_tenth(rate: float, bin: str) -> None:
-    assert difficulty(rate) == bin
