@@ -14,6 +14,7 @@ import msgspec
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Finish, Node, split_steps
+from orchestrator.endpoints.refusals import miscounted
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import (
     ChatChoice,
@@ -97,21 +98,19 @@ class HttpPolicy(ABC):
         choices: Sequence[ChatChoice | CompletionChoice],
         usage: Usage,
         prompt_ids: tuple[bytes, ...] | None,
+        url: str,
     ) -> list[Node]:
-        url = self.transport.endpoint.urls[0]
         choices = sorted(choices, key=lambda choice: choice.index)
         if len(choices) != n:
-            raise BadResponse(
-                f"{url} returned {len(choices)} choices where {n} were asked for", url=url
-            )
+            raise miscounted(len(choices), n, url)
         if [choice.index for choice in choices] != list(range(n)):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
         share, rest = divmod(usage.written_tokens, n)
         children = []
         for choice in choices:
-            ids = self._part(choice.token_ids)
+            ids = _part(choice.token_ids, url)
             if prompt_ids is not None and ids is None:
-                raise self._without_token_ids()
+                raise _without_token_ids(url)
             text = (
                 choice.text
                 if isinstance(choice, CompletionChoice)
@@ -136,19 +135,6 @@ class HttpPolicy(ABC):
             )
         return children
 
-    def _part(self, listed: msgspec.Raw) -> bytes | None:
-        try:
-            return token_part(listed)
-        except ValueError as error:
-            url = self.transport.endpoint.urls[0]
-            raise BadResponse(f"{url} answers {error}", url=url) from None
-
-    def _without_token_ids(self) -> BadResponse:
-        url = self.transport.endpoint.urls[0]
-        return BadResponse(
-            f"{url} does not return token ids: set `continuation: chat` for it", url=url
-        )
-
     def _finish(
         self, choice: ChatChoice | CompletionChoice, text: str, sampling: Sampling
     ) -> Finish | None:
@@ -172,29 +158,35 @@ class TokenPolicy(HttpPolicy):
     """Continues by token ids, as vLLM and the embedded server allow."""
 
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
-        if node.token_ids is None:
-            chat = await self.transport.post(
+        known = node.token_ids
+
+        def begun(chat: ChatResponse, url: str) -> list[Node]:
+            ids = _part(chat.prompt_token_ids, url)
+            if ids is None:
+                raise _without_token_ids(url)
+            return self._children(node, n, sampling, chat.choices, chat.usage, (ids,), url)
+
+        def gone_on(answer: CompletionResponse, url: str) -> list[Node]:
+            return self._children(node, n, sampling, answer.choices, answer.usage, known, url)
+
+        if known is None:
+            return await self.transport.post(
                 "/v1/chat/completions",
                 self._chat(node, n, sampling, most, token_ids=True),
                 ChatResponse,
+                begun,
                 node=node,
             )
-            ids = self._part(chat.prompt_token_ids)
-            if ids is None:
-                raise self._without_token_ids()
-            return self._children(node, n, sampling, chat.choices, chat.usage, (ids,))
-        completion = await self.transport.post(
+        return await self.transport.post(
             "/v1/completions",
             CompletionRequest(
-                prompt=token_list(node.token_ids),
+                prompt=token_list(known),
                 return_token_ids=True,
                 **self._common(node, n, sampling, most),  # type: ignore[arg-type]
             ),
             CompletionResponse,
+            gone_on,
             node=node,
-        )
-        return self._children(
-            node, n, sampling, completion.choices, completion.usage, node.token_ids
         )
 
 
@@ -202,10 +194,23 @@ class ChatPolicy(HttpPolicy):
     """Continues an open assistant message."""
 
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
-        chat = await self.transport.post(
+        return await self.transport.post(
             "/v1/chat/completions",
             self._chat(node, n, sampling, most, token_ids=False),
             ChatResponse,
+            lambda chat, url: self._children(
+                node, n, sampling, chat.choices, chat.usage, None, url
+            ),
             node=node,
         )
-        return self._children(node, n, sampling, chat.choices, chat.usage, None)
+
+
+def _part(listed: msgspec.Raw, url: str) -> bytes | None:
+    try:
+        return token_part(listed)
+    except ValueError as error:
+        raise BadResponse(f"{url} answers {error}", url=url) from None
+
+
+def _without_token_ids(url: str) -> BadResponse:
+    return BadResponse(f"{url} does not return token ids: set `continuation: chat` for it", url=url)

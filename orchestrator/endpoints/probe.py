@@ -216,9 +216,12 @@ async def _chat(
         logprobs=logprobs,
         top_logprobs=top_logprobs,
     )
-    answer = await transport.post("/v1/chat/completions", request, ChatResponse)
+    return await transport.post("/v1/chat/completions", request, ChatResponse, with_choices)
+
+
+def with_choices(answer: ChatResponse, url: str) -> ChatResponse:
+    """An answer that says anything at all. Raises ``BadResponse``."""
     if not answer.choices:
-        url = transport.endpoint.urls[0]
         raise BadResponse(f"{url} returned no choices", url=url)
     return answer
 

@@ -4,6 +4,7 @@ import msgspec
 
 from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse
 from orchestrator.errors import (
+    BadResponse,
     ContentFiltered,
     ContextOverflow,
     EndpointError,
@@ -80,6 +81,11 @@ def refusal(
     if any(sign in said for sign in _OVERFLOW_SIGNS):
         return ContextOverflow(f"{url}: {said}", url=url)
     return EndpointRefused(f"{url} refuses the request ({status}): {said}", url=url)
+
+
+def miscounted(choices: int, wanted: int, url: str) -> BadResponse:
+    """The error of an answer with another number of choices than was asked for."""
+    return BadResponse(f"{url} returned {choices} choices where {wanted} were asked for", url=url)
 
 
 def _error(content: bytes) -> ErrorDetail:

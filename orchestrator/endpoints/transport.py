@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, overload
 
 import msgspec
 
@@ -24,6 +24,11 @@ from orchestrator.endpoints.wire import ModelList, Usage, encode
 from orchestrator.errors import BadResponse, EndpointError
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+Read: TypeAlias = Callable[[T, str], R]
+"""From a decoded answer, and the URL it came from, to what was wanted of it. It raises
+``BadResponse`` where that is not in it: a choice or a score too few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +104,36 @@ class Transport:
         """How the endpoint is doing."""
         return self.dispatcher.status()
 
+    @overload
     async def post(
         self, path: str, payload: msgspec.Struct, answer: type[T], *, node: Node | None = None
-    ) -> T:
-        """POST ``payload`` and decode the answer as ``answer``; failures are retried.
+    ) -> T: ...
 
-        ``node`` is what the request is for: its question says which replica holds its prefix, its
-        tree whose turn it is.
+    @overload
+    async def post(
+        self,
+        path: str,
+        payload: msgspec.Struct,
+        answer: type[T],
+        read: Read[T, R],
+        *,
+        node: Node | None = None,
+    ) -> R: ...
+
+    async def post(
+        self,
+        path: str,
+        payload: msgspec.Struct,
+        answer: type[T],
+        read: Read[T, Any] | None = None,
+        *,
+        node: Node | None = None,
+    ) -> Any:
+        """POST ``payload``, decode the answer as ``answer`` and ``read`` it; failures are retried.
+
+        What ``read`` raises is held against the replica as what cannot be decoded is. ``node`` is
+        what the request is for: its question says which replica holds its prefix, its tree whose
+        turn it is.
 
         Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, and
         ``EndpointRefused`` or ``ContextOverflow`` at once.
@@ -113,12 +141,12 @@ class Transport:
         dispatcher, request = self.dispatcher, _Request(path, payload, encode(payload))
         tried: tuple[Replica, ...] = ()
 
-        async def attempt() -> T:
+        async def attempt() -> Any:
             nonlocal tried
             estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
             slot = await dispatcher.admit(node, estimate, tried)
             try:
-                exchange = self._exchange(slot, request, answer)
+                exchange = self._exchange(slot, request, answer, read)
                 if self._stragglers is None or self._stragglers.after is None:
                     return await exchange
                 return await hedged(exchange, again(slot), self._stragglers.after)
@@ -126,17 +154,19 @@ class Transport:
                 tried = (*tried, slot.replica)
                 raise
 
-        def again(slot: Slot) -> Callable[[], Coroutine[Any, Any, T] | None]:
-            async def elsewhere() -> T:
+        def again(slot: Slot) -> Callable[[], Coroutine[Any, Any, Any] | None]:
+            async def elsewhere() -> Any:
                 estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
                 other = await dispatcher.admit(node, estimate, (*tried, slot.replica))
-                return await self._exchange(other, request, answer)
+                return await self._exchange(other, request, answer, read)
 
             return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
 
         return await with_retries(attempt, self.endpoint.retry, dispatcher.retry_budget)
 
-    async def _exchange(self, slot: Slot, request: "_Request", answer: type[T]) -> T:
+    async def _exchange(
+        self, slot: Slot, request: "_Request", answer: type[T], read: Read[T, Any] | None
+    ) -> Any:
         """One request to one replica, which learns how it went."""
         dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
         try:
@@ -146,13 +176,14 @@ class Transport:
             answered = getattr(decoded, "model", None)  # /tokenize names none
             if answered is not None and self.endpoint.checks_model:
                 self._check_model(answered, url)
+            wanted = decoded if read is None else read(decoded, url)
             usage = getattr(decoded, "usage", None)
             seconds = dispatcher.succeeded(slot, request.work(usage))
             if self._stragglers is not None:
                 self._stragglers.took(seconds)
             if slot.passed is not None and usage is not None:
                 tokens = request.learn(dispatcher.rates, usage)
-            return decoded
+            return wanted
         except WORTH_RETRYING as error:
             dispatcher.failed(slot, error)
             raise

@@ -14,11 +14,22 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
 from orchestrator.tasks.prompts import PROMPTS
-from tests.integration.misbehaving import CHAT, Server, hang, html, running, status
+from tests.integration.misbehaving import (
+    CHAT,
+    COMPLETIONS,
+    POOLING,
+    Server,
+    changed,
+    hang,
+    html,
+    running,
+    status,
+)
 
 STEP = Sampling(temperature=0.8, max_tokens=24, until="step")
 PATIENT = RetryPolicy(attempts=8, first_wait=0.02, longest_wait=0.2, patience=30.0)
@@ -29,6 +40,12 @@ async def policy_at(*urls: str, **settings: Any) -> AsyncIterator[TokenPolicy]:
     settings = {"retry": PATIENT, **settings}
     async with Transport(Endpoint(urls=urls, model="policy", **settings)) as transport:
         yield TokenPolicy(transport, PROMPTS["tiny"].messages)
+
+
+@asynccontextmanager
+async def scorer_at(*urls: str) -> AsyncIterator[QwenMathPRM]:
+    async with Transport(Endpoint(urls=urls, model="prm", retry=PATIENT)) as transport:
+        yield QwenMathPRM(transport=transport)
 
 
 def problem(i: int) -> Node:
@@ -168,3 +185,21 @@ async def test_five_servers_share_the_trees_of_many_questions() -> None:
         policy = await stack.enter_async_context(policy_at(*(server.url for server in servers)))
         await ask(policy, range(200))
         assert all(20 <= len(server.seen(CHAT)) <= 70 for server in servers)
+
+
+async def test_a_server_that_leaves_out_choices_and_scores_changes_no_tree() -> None:
+    search = BeamSearch(n=4, width=2)
+
+    async def trees(*urls: str) -> list[list[tuple[Any, ...]]]:
+        async with policy_at(*urls) as policy, scorer_at(*urls) as prm:
+            found = await fan_out(search(problem(i), policy, prm) for i in range(30))
+        return [[(leaf.path, leaf.steps, leaf.scores) for leaf in tree] for tree in found]
+
+    async with running() as calm:
+        expected = await trees(calm.url)
+    async with running() as honest, running() as liar:
+        for path in (CHAT, COMPLETIONS):
+            liar.on(path, changed(lambda good: good["choices"].pop()), forever=True)
+        liar.on(POOLING, changed(lambda good: good["data"].pop()), forever=True)
+        assert await trees(honest.url, liar.url) == expected
+        assert all(liar.seen(path) for path in (CHAT, POOLING))

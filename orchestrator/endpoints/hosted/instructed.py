@@ -41,19 +41,22 @@ class InstructedPolicy(HttpPolicy):
     """
 
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
-        chat = await self.transport.post(
+        def read(chat: ChatResponse, url: str) -> list[Node]:
+            if sampling.until == "step":
+                for choice in chat.choices:
+                    self._cut(choice)
+            return self._children(node, n, sampling, chat.choices, chat.usage, None, url)
+
+        return await self.transport.post(
             "/v1/chat/completions",
             ChatRequest(
                 messages=self._messages(node, sampling),
                 **self._common(node, n, sampling, most),  # type: ignore[arg-type]
             ),
             ChatResponse,
+            read,
             node=node,
         )
-        if sampling.until == "step":
-            for choice in chat.choices:
-                self._cut(choice)
-        return self._children(node, n, sampling, chat.choices, chat.usage, None)
 
     def _messages(self, node: Node, sampling: Sampling) -> list[dict[str, str]]:
         *before, posed = self.prompt(node.question)

@@ -2,10 +2,10 @@
 
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.sender import HostedSender
-from orchestrator.endpoints.probe import PolicyAbilities, check_served
+from orchestrator.endpoints.probe import PolicyAbilities, check_served, with_choices
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
-from orchestrator.errors import BadResponse, EndpointRefused
+from orchestrator.errors import EndpointRefused
 
 _QUESTION = [{"role": "user", "content": "Write eight random words on one line."}]
 _TOKENS = 512
@@ -52,11 +52,7 @@ async def _ask(transport: Transport) -> ChatResponse:
         logprobs=True,
         top_logprobs=2,
     )
-    answer = await transport.post("/v1/chat/completions", request, ChatResponse)
-    if not answer.choices:
-        url = transport.endpoint.urls[0]
-        raise BadResponse(f"{url} returned no choices", url=url)
-    return answer
+    return await transport.post("/v1/chat/completions", request, ChatResponse, with_choices)
 
 
 def _texts(answer: ChatResponse) -> list[str]:

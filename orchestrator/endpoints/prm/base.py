@@ -39,7 +39,9 @@ class HttpPRM(ABC):
 
     transport: Transport
     running_minimum: bool = False
-    _pooling: Coalescer | None = field(default=None, init=False, repr=False, compare=False)
+    _pooling: Coalescer[list[Reading]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         """The port's ``score``: siblings share a request wherever the route takes several.
@@ -86,7 +88,7 @@ class HttpPRM(ABC):
         return "pooling"
 
     @property
-    def pooling(self) -> Coalescer:
+    def pooling(self) -> Coalescer[list[Reading]]:
         """The way to ``/pooling``, which all calls of this PRM share."""
         if self._pooling is None:
             self._pooling = Coalescer(self.transport)

@@ -6,15 +6,15 @@ out together. A PRM batches what it has anyway, and a tenth of the requests is a
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import PoolingRequest, PoolingResponse, Usage
-from orchestrator.errors import EndpointError, EndpointUnavailable
+from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
 
 INPUTS = 64
 """A request with so many inputs waits for no more."""
@@ -24,6 +24,8 @@ WINDOW = 0.01
 
 BUSY = 8
 """Requests in flight for each replica from which on calls wait for one another."""
+
+R = TypeVar("R")
 
 Input: TypeAlias = str | tuple[int, ...]
 """What a PRM reads: a text, or its token ids."""
@@ -38,38 +40,42 @@ class Pooled:
     cached_tokens: int = 0
 
 
+ReadPooled: TypeAlias = Callable[[Sequence[Pooled], str], R]
+"""From what came back for the inputs of a call, and the URL it came from, to what they mean. Raises
+``BadResponse`` where that is not in it."""
+
+
 @dataclass(slots=True, eq=False)
-class _Call:
+class _Call(Generic[R]):
     inputs: Sequence[Input]
     node: Node
-    answer: asyncio.Future[list[Pooled]]
+    read: ReadPooled[R]
+    answer: asyncio.Future[R]
 
 
 @dataclass(slots=True)
-class Coalescer:
+class Coalescer(Generic[R]):
     """All calls of ``/pooling`` of one PRM."""
 
     transport: Transport
-    _waiting: list[_Call] = field(default_factory=list)
+    _waiting: list[_Call[R]] = field(default_factory=list)
     _in_flight: int = 0
     _timer: asyncio.TimerHandle | None = None
     _requests: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def ask(self, inputs: Sequence[Input], node: Node) -> list[Pooled]:
-        """What the server says to each of ``inputs``, where equal ones are sent once.
+    async def ask(self, inputs: Sequence[Input], node: Node, read: ReadPooled[R]) -> R:
+        """What ``read`` makes of the server's answer to ``inputs``, where equal ones are sent once.
 
-        ``node`` is what it is for. An input the server skips has no rows. Raises
-        ``EndpointError``, never for what is wrong with another call's inputs.
+        ``node`` is what it is for. An input the server skips has no rows. What cannot be read is
+        asked for again. Raises ``EndpointError``, never for what is wrong with another call's
+        inputs.
         """
+        loop = asyncio.get_running_loop()
+        call: _Call[R] = _Call(inputs, node, read, loop.create_future())
         if self._in_flight < BUSY * len(self.transport.endpoint.urls):
             self._in_flight += 1
-            try:
-                return await self._post(inputs, node)
-            finally:
-                self._in_flight -= 1
-                self._send_waiting()
-        loop = asyncio.get_running_loop()
-        call = _Call(inputs, node, loop.create_future())
+            await self._send([call])
+            return await call.answer
         self._waiting.append(call)
         if sum(len(each.inputs) for each in self._waiting) >= INPUTS:
             self._send_waiting()
@@ -96,55 +102,74 @@ class Coalescer:
             for call in calls:
                 call.answer.add_done_callback(wanted)
 
-    async def _send(self, calls: list[_Call]) -> None:
-        """One request for all of ``calls``. What concerns one of them must not fail the others:
-        after an error of what was sent each goes out by itself."""
-        urgent = min(calls, key=lambda call: (call.node.tree.deadline, call.node.tree.number))
+    async def _send(self, calls: list[_Call[R]]) -> None:
         try:
-            found = await self._post([each for call in calls for each in call.inputs], urgent.node)
-        except EndpointUnavailable as error:
-            _fail(calls, error)
-        except EndpointError as error:
-            if len(calls) == 1:
-                _fail(calls, error)
-            else:
-                await asyncio.gather(*(self._send([call]) for call in calls))
-        except BaseException as error:
-            _fail(calls, error)
-            raise
-        else:
-            at = 0
-            for call in calls:
-                if not call.answer.done():
-                    call.answer.set_result(found[at : at + len(call.inputs)])
-                at += len(call.inputs)
+            await self._answer(calls)
         finally:
             self._in_flight -= 1
             self._send_waiting()
 
-    async def _post(self, inputs: Sequence[Input], node: Node) -> list[Pooled]:
-        distinct = list(dict.fromkeys(inputs))
+    async def _answer(self, calls: list[_Call[R]]) -> None:
+        """One request for all of ``calls``. What concerns one of them must not fail the others, nor
+        have them paid for again: after an error of what was sent each goes out by itself, and so
+        do those that the answer lacks."""
+        urgent = min(calls, key=lambda call: (call.node.tree.deadline, call.node.tree.number))
+        try:
+            answers = await self._post(calls, urgent.node)
+        except EndpointError as error:
+            if len(calls) == 1 or isinstance(error, EndpointUnavailable):
+                _fail(calls, error)
+                return
+            missed = calls
+        except BaseException as error:
+            _fail(calls, error)
+            raise
+        else:
+            missed = []
+            for call, answer in zip(calls, answers, strict=True):
+                if isinstance(answer, BadResponse):
+                    missed.append(call)
+                elif not call.answer.done():
+                    call.answer.set_result(answer)
+        await asyncio.gather(*(self._answer([call]) for call in missed if not call.answer.done()))
+
+    async def _post(self, calls: Sequence[_Call[R]], node: Node) -> list[R | BadResponse]:
+        """What each of ``calls`` reads in the answer to all of them, or why it cannot.
+
+        Raises ``BadResponse`` where none can: then the replica is to blame.
+        """
+        distinct = list(dict.fromkeys(each for call in calls for each in call.inputs))
         request = PoolingRequest(model=self.transport.endpoint.model, input=distinct)
-        answer = await self.transport.post("/pooling", request, PoolingResponse, node=node)
-        rows = {item.index: item.data for item in answer.data}
-        parts = shares(answer.usage, [1 + len(each) for each in distinct])
-        found = {
-            each: Pooled(rows=rows.get(i, []), tokens=parts[i][0], cached_tokens=parts[i][1])
-            for i, each in enumerate(distinct)
-        }
-        if len(distinct) == len(inputs):
-            return list(found.values())
-        return [_first_paid(found, each) for each in inputs]
+
+        def read(answer: PoolingResponse, url: str) -> list[R | BadResponse]:
+            rows = {item.index: item.data for item in answer.data}
+            parts = shares(answer.usage, [1 + len(each) for each in distinct])
+            found = {
+                each: Pooled(rows=rows.get(i, []), tokens=parts[i][0], cached_tokens=parts[i][1])
+                for i, each in enumerate(distinct)
+            }
+            answers: list[R | BadResponse] = []
+            for call in calls:
+                try:
+                    answers.append(call.read([_first_paid(found, i) for i in call.inputs], url))
+                except BadResponse as error:
+                    answers.append(error)
+            failures = [each for each in answers if isinstance(each, BadResponse)]
+            if len(failures) == len(answers):
+                raise failures[0]
+            return answers
+
+        return await self.transport.post("/pooling", request, PoolingResponse, read, node=node)
 
 
 def _first_paid(found: dict[Input, Pooled], one: Input) -> Pooled:
     """What came back for ``one``; whoever asks again for the same has it for nothing."""
     pooled = found[one]
-    found[one] = replace(pooled, tokens=0, cached_tokens=0)
+    found[one] = Pooled(rows=pooled.rows)
     return pooled
 
 
-def _fail(calls: Sequence[_Call], error: BaseException) -> None:
+def _fail(calls: Sequence[_Call[R]], error: BaseException) -> None:
     for call in calls:
         if not call.answer.done():
             if isinstance(error, asyncio.CancelledError):

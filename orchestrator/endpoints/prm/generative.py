@@ -7,6 +7,7 @@ from typing import ClassVar
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node, derive_seed
 from orchestrator.endpoints.prm.base import HttpPRM, Reading
+from orchestrator.endpoints.refusals import miscounted
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
 
@@ -126,7 +127,14 @@ class GenerativePRM(HttpPRM):
             return await self._post(request, node)
 
     async def _post(self, request: ChatRequest, node: Node) -> ChatResponse:
-        return await self.transport.post("/v1/chat/completions", request, ChatResponse, node=node)
+        def read(answer: ChatResponse, url: str) -> ChatResponse:
+            if len(answer.choices) != request.n:
+                raise miscounted(len(answer.choices), request.n, url)
+            return answer
+
+        return await self.transport.post(
+            "/v1/chat/completions", request, ChatResponse, read, node=node
+        )
 
     def _no_vote(self, found: Verifications) -> BadResponse:
         """The error of a solution none of whose verifications has a vote."""

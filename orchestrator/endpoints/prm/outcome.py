@@ -35,8 +35,13 @@ class OutcomePRM(HttpPRM):
             return await fan_out(self._read_chat(node) for node in nodes)
         texts = [_filled(self.template, node.question, node.text) for node in nodes]
         with naming_nan(self.url):
-            found = await self.pooling.ask(texts, nodes[0])
-        return [self._reading(node, pooled) for node, pooled in zip(nodes, found, strict=True)]
+            return await self.pooling.ask(
+                texts,
+                nodes[0],
+                lambda found, url: [
+                    _reading(node, pooled, url) for node, pooled in zip(nodes, found, strict=True)
+                ],
+            )
 
     async def _read_chat(self, node: Node) -> Reading:
         messages = [
@@ -44,24 +49,27 @@ class OutcomePRM(HttpPRM):
             {"role": "assistant", "content": node.text},
         ]
         request = PoolingChatRequest(model=self.transport.endpoint.model, messages=messages)
-        with naming_nan(self.url):
-            answer = await self.transport.post("/pooling", request, PoolingResponse, node=node)
-        rows = answer.data[0].data if answer.data else []
-        used = answer.usage
-        pooled = Pooled(rows=rows, tokens=used.prompt_tokens, cached_tokens=used.cached_tokens)
-        return self._reading(node, pooled)
 
-    def _reading(self, node: Node, pooled: Pooled) -> Reading:
-        match pooled.rows:
-            case [float() | None as score]:
-                scores = [probability(score, self.url)] * len(node.steps)
-            case other:
-                raise BadResponse(
-                    f"{self.url} answers {len(other)} values where an outcome reward model has "
-                    "one: serve a sequence classifier of one label, with the pooling task classify",
-                    url=self.url,
-                )
-        return Reading(scores=scores, tokens=pooled.tokens, cached_tokens=pooled.cached_tokens)
+        def read(answer: PoolingResponse, url: str) -> Reading:
+            rows, used = answer.data[0].data if answer.data else [], answer.usage
+            pooled = Pooled(rows=rows, tokens=used.prompt_tokens, cached_tokens=used.cached_tokens)
+            return _reading(node, pooled, url)
+
+        with naming_nan(self.url):
+            return await self.transport.post("/pooling", request, PoolingResponse, read, node=node)
+
+
+def _reading(node: Node, pooled: Pooled, url: str) -> Reading:
+    match pooled.rows:
+        case [float() | None as score]:
+            scores = [probability(score, url)] * len(node.steps)
+        case other:
+            raise BadResponse(
+                f"{url} answers {len(other)} values where an outcome reward model has one: serve a "
+                "sequence classifier of one label, with the pooling task classify",
+                url=url,
+            )
+    return Reading(scores=scores, tokens=pooled.tokens, cached_tokens=pooled.cached_tokens)
 
 
 def _filled(template: str, question: str, answer: str) -> str:

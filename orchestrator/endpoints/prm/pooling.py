@@ -4,6 +4,7 @@ vLLM's ``/pooling`` never reads the prefix cache, so every call pays for the who
 """
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 from orchestrator.core.tree import Node
@@ -20,31 +21,39 @@ first piece begins with the question."""
 
 
 async def read_tags(
-    pooling: Coalescer, nodes: Sequence[Node], render: Render, *, column: int, family: str
+    pooling: Coalescer[list[Reading]],
+    nodes: Sequence[Node],
+    render: Render,
+    *,
+    column: int,
+    family: str,
 ) -> list[Reading]:
     """Read texts of a server that answers a pair at every step tag; ``column`` is P(right).
 
     Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
     """
-    url = pooling.transport.endpoint.urls[0]
-    with naming_nan(url):
-        found = await pooling.ask([render(node.question, node.steps) for node in nodes], nodes[0])
-    readings = []
-    for node, pooled in zip(nodes, found, strict=True):
-        rows = pooled.rows
-        if len(rows) != len(node.steps):
-            raise BadResponse(
-                f"{url} scored {len(rows)} steps of {len(node.steps)}: is {family} the family of "
-                "this PRM, and the server's step_tag_id that of its tag?",
-                url=url,
-            )
-        scores = [_cell(row, column, 2, url) for row in rows]
-        readings.append(_reading(scores, pooled))
-    return readings
+
+    def read(found: Sequence[Pooled], url: str) -> list[Reading]:
+        readings = []
+        for node, pooled in zip(nodes, found, strict=True):
+            rows = pooled.rows
+            if len(rows) != len(node.steps):
+                raise BadResponse(
+                    f"{url} scored {len(rows)} steps of {len(node.steps)}: is {family} the family "
+                    "of this PRM, and the server's step_tag_id that of its tag?",
+                    url=url,
+                )
+            scores = [_cell(row, column, 2, url) for row in rows]
+            readings.append(_reading(scores, pooled))
+        return readings
+
+    with naming_nan(pooling.transport.endpoint.urls[0]):
+        texts = [render(node.question, node.steps) for node in nodes]
+        return await pooling.ask(texts, nodes[0], read)
 
 
 async def read_tokens(
-    pooling: Coalescer,
+    pooling: Coalescer[list[Reading]],
     nodes: Sequence[Node],
     pieces: Sequence[Pieces],
     *,
@@ -56,25 +65,24 @@ async def read_tokens(
     Raises ``BadResponse`` where the rows are not one a token, and other ``EndpointError``.
     """
     inputs = [tuple(token for piece in each for token in piece) for each in pieces]
-    url = pooling.transport.endpoint.urls[0]
-    with naming_nan(url):
-        found = await pooling.ask(inputs, nodes[0])
-    readings = []
-    for ids, each, pooled in zip(inputs, pieces, found, strict=True):
-        rows = pooled.rows
-        if len(rows) != len(ids):
-            raise BadResponse(
-                f"{url} scored {len(rows)} of {len(ids)} tokens, and this PRM needs them all: "
-                """serve it with --pooler-config '{"task": "token_classify"}'""",
-                url=url,
-            )
-        ends, end = [], -1
-        for piece in each:
-            end += len(piece)
-            ends.append(end)
-        scores = [_cell(rows[at], column, columns, url) for at in ends]
-        readings.append(_reading(scores, pooled))
-    return readings
+
+    def read(found: Sequence[Pooled], url: str) -> list[Reading]:
+        readings = []
+        for ids, each, pooled in zip(inputs, pieces, found, strict=True):
+            rows = pooled.rows
+            if len(rows) != len(ids):
+                raise BadResponse(
+                    f"{url} scored {len(rows)} of {len(ids)} tokens, and this PRM needs them all: "
+                    """serve it with --pooler-config '{"task": "token_classify"}'""",
+                    url=url,
+                )
+            ends = [end - 1 for end in accumulate(len(piece) for piece in each)]
+            scores = [_cell(rows[at], column, columns, url) for at in ends]
+            readings.append(_reading(scores, pooled))
+        return readings
+
+    with naming_nan(pooling.transport.endpoint.urls[0]):
+        return await pooling.ask(inputs, nodes[0], read)
 
 
 def _reading(scores: list[float], pooled: Pooled) -> Reading:

@@ -68,17 +68,18 @@ class PrefixRoute:
             add_special_tokens=self.add_special_tokens,
         )
         with naming_nan(self.transport.endpoint.urls[0]):
-            answer = await self.transport.post(
-                "/v1/completions", request, NextTokenResponse, node=node
+            return await self.transport.post(
+                "/v1/completions", request, NextTokenResponse, self._reading, node=node
             )
+
+    def _reading(self, answer: NextTokenResponse, url: str) -> Reading:
         return Reading(
-            scores=[self._chance(answer)],
+            scores=[self._chance(answer, url)],
             tokens=answer.usage.prompt_tokens,
             cached_tokens=answer.usage.cached_tokens,
         )
 
-    def _chance(self, answer: NextTokenResponse) -> float:
-        url = self.transport.endpoint.urls[0]
+    def _chance(self, answer: NextTokenResponse, url: str) -> float:
         found: dict[str, float | None] = {}
         for choice in answer.choices[:1]:
             for top in choice.logprobs.top_logprobs[:1] if choice.logprobs else []:

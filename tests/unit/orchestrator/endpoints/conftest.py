@@ -66,3 +66,13 @@ def scripted() -> Callable[..., Scripted]:
         return Scripted(answers, **endpoint)
 
     return make
+
+
+@pytest.fixture
+def scripted_once() -> Callable[..., Scripted]:
+    """One that tries nothing again."""
+
+    def make(*answers: Any, **endpoint: Any) -> Scripted:
+        return Scripted(answers, retry=RetryPolicy(attempts=1), **endpoint)
+
+    return make

@@ -124,17 +124,26 @@ async def test_without_ids_the_generated_tokens_are_shared_out_to_the_last(scrip
     assert [child.step_tokens for child in children] == [4, 4, 3]
 
 
+async def test_a_choice_too_few_is_asked_for_again(scripted: Any) -> None:
+    transport = scripted(chat("a\n\n", prompt_ids=[1]), chat("a\n\n", "b", prompt_ids=[1]))
+    children = await TokenPolicy(transport, ask).extend(ROOT, 2, STEP)
+    assert [child.steps for child in children] == [("a\n\n",), ("b",)]
+    assert len(transport.sent) == 2
+
+
 @pytest.mark.parametrize("texts", [(), ("a",), ("a", "b", "c")])
 async def test_too_few_or_too_many_choices_are_a_bad_response(
-    scripted: Any, texts: tuple[str, ...]
+    scripted_once: Any, texts: tuple[str, ...]
 ) -> None:
     with pytest.raises(BadResponse, match=f"{len(texts)} choices where 2 were asked for"):
-        await ChatPolicy(scripted(chat(*texts)), ask).extend(ROOT, 2, STEP)
+        await ChatPolicy(scripted_once(chat(*texts)), ask).extend(ROOT, 2, STEP)
 
 
-async def test_a_server_without_token_ids_is_told_apart_with_what_to_set(scripted: Any) -> None:
+async def test_a_server_without_token_ids_is_told_apart_with_what_to_set(
+    scripted_once: Any,
+) -> None:
     with pytest.raises(BadResponse, match="set `continuation: chat`"):
-        await TokenPolicy(scripted(chat("a")), ask).extend(ROOT, 1, STEP)
+        await TokenPolicy(scripted_once(chat("a")), ask).extend(ROOT, 1, STEP)
 
 
 async def test_max_tokens_beyond_the_context_become_all_the_room_there_is(scripted: Any) -> None:

@@ -146,6 +146,24 @@ async def test_a_failed_request_goes_to_the_next_replica(scripted: Any) -> None:
     )
 
 
+async def test_an_answer_that_lacks_something_is_held_against_its_replica(scripted: Any) -> None:
+    transport = scripted(GOOD, GOOD, urls=("http://a", "http://b"))
+    lied: list[str] = []
+
+    def read(answer: ChatResponse, url: str) -> str:
+        if not lied:
+            lied.append(url)
+            raise BadResponse("a choice too few", url=url)
+        return url
+
+    told_by = await transport.post("/v1/chat/completions", ASK, ChatResponse, read)
+    assert {told_by, *lied} == {sent.url for sent in transport.sent}
+    assert told_by not in lied
+    failures = {each.base: each.breaker.failures for each in transport.dispatcher.replicas}
+    assert failures[lied[0].removesuffix("/v1/chat/completions")] == 1
+    assert sorted(failures.values()) == [0, 1]
+
+
 async def test_a_retried_request_is_the_same_request(scripted: Any) -> None:
     gone = EndpointUnavailable("gone", url="")
     transport = scripted(gone, gone, GOOD)

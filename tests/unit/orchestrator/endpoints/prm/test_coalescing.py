@@ -1,7 +1,7 @@
 """Calls of many trees in few requests, and each with its own answer or error."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,15 @@ import pytest
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node, Tree, root
 from orchestrator.endpoints.prm import coalescing
-from orchestrator.endpoints.prm.coalescing import BUSY, INPUTS, Coalescer, shares
+from orchestrator.endpoints.prm.coalescing import BUSY, INPUTS, Coalescer, Pooled, shares
 from orchestrator.endpoints.wire import PoolingItem, PoolingResponse, Usage
-from orchestrator.errors import ContextOverflow, EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.errors import (
+    BadResponse,
+    ContextOverflow,
+    EndpointError,
+    EndpointRefused,
+    EndpointUnavailable,
+)
 
 NODE = root("q", seed=1, problem_id="p")
 
@@ -36,7 +42,9 @@ class Busy:
 
         return Endpoint()
 
-    async def post(self, path: str, request: Any, answer: type, *, node: Node) -> PoolingResponse:
+    async def post(
+        self, path: str, request: Any, answer: type, read: Callable[..., Any], *, node: Node
+    ) -> Any:
         assert (path, answer) == ("/pooling", PoolingResponse)
         self.sent.append(list(request.input))
         self.nodes.append(node)
@@ -48,14 +56,21 @@ class Busy:
         if error := self.error(list(request.input)):
             raise error
         items = [PoolingItem(index=i, data=[float(t)]) for i, t in enumerate(request.input)]
-        return PoolingResponse(model="m", data=items, usage=Usage(prompt_tokens=10 * len(items)))
+        usage = Usage(prompt_tokens=10 * len(items))
+        return read(PoolingResponse(model="m", data=items, usage=usage), "http://host/pooling")
 
 
-async def occupied(**settings: Any) -> tuple[Busy, Coalescer, list[asyncio.Task[Any]]]:
+async def ask(coalescer: Coalescer[list[Pooled]], inputs: list[str], node: Node) -> list[Pooled]:
+    return await coalescer.ask(inputs, node, lambda found, url: list(found))
+
+
+async def occupied(
+    **settings: Any,
+) -> tuple[Busy, Coalescer[list[Pooled]], list[asyncio.Task[Any]]]:
     """A server so busy that calls wait for one another, and the calls that keep it so."""
     server = Busy(**settings)
-    coalescer = Coalescer(server)  # type: ignore[arg-type]
-    tasks = [asyncio.create_task(coalescer.ask([f"{i}"], NODE)) for i in range(BUSY)]
+    coalescer: Coalescer[list[Pooled]] = Coalescer(server)  # type: ignore[arg-type]
+    tasks = [asyncio.create_task(ask(coalescer, [f"{i}"], NODE)) for i in range(BUSY)]
     await asyncio.sleep(0)
     assert server.sent == [[f"{i}"] for i in range(BUSY)]
     return server, coalescer, tasks
@@ -69,7 +84,7 @@ async def test_an_idle_server_is_asked_at_once() -> None:
 
 async def test_calls_of_many_trees_share_a_request_and_get_their_own_answers() -> None:
     server, coalescer, _ = await occupied()
-    calls = [asyncio.create_task(coalescer.ask([f"{i}0", f"{i}1"], NODE)) for i in range(5)]
+    calls = [asyncio.create_task(ask(coalescer, [f"{i}0", f"{i}1"], NODE)) for i in range(5)]
     await asyncio.sleep(0)
     assert len(server.sent) == BUSY
     server.gate.set()
@@ -82,7 +97,7 @@ async def test_calls_of_many_trees_share_a_request_and_get_their_own_answers() -
 
 async def test_a_full_request_waits_for_nothing() -> None:
     server, coalescer, _ = await occupied()
-    calls = [asyncio.create_task(coalescer.ask([str(i)], NODE)) for i in range(INPUTS)]
+    calls = [asyncio.create_task(ask(coalescer, [str(i)], NODE)) for i in range(INPUTS)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert list(map(len, server.sent)) == [1] * BUSY + [INPUTS]
@@ -93,7 +108,7 @@ async def test_a_full_request_waits_for_nothing() -> None:
 async def test_a_call_waits_no_longer_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coalescing, "WINDOW", 0.0)
     server, coalescer, _ = await occupied()
-    call = asyncio.create_task(coalescer.ask(["7"], NODE))
+    call = asyncio.create_task(ask(coalescer, ["7"], NODE))
     await asyncio.sleep(0.01)
     assert len(server.sent) > BUSY  # and nothing came back
     server.gate.set()
@@ -102,7 +117,7 @@ async def test_a_call_waits_no_longer_than_the_window(monkeypatch: pytest.Monkey
 
 async def test_the_same_input_is_sent_and_paid_once() -> None:
     server, coalescer, _ = await occupied()
-    calls = [asyncio.create_task(coalescer.ask(["5", "6", "5"], NODE)) for _ in range(2)]
+    calls = [asyncio.create_task(ask(coalescer, ["5", "6", "5"], NODE)) for _ in range(2)]
     await asyncio.sleep(0)
     server.gate.set()
     found = [pooled for each in await asyncio.gather(*calls) for pooled in each]
@@ -119,7 +134,7 @@ async def test_what_is_wrong_with_one_calls_inputs_fails_no_other(
         return kind("no", url="u") if "13" in inputs else None
 
     server, coalescer, _ = await occupied(error=error)
-    calls = [asyncio.create_task(coalescer.ask([text], NODE)) for text in ("12", "13", "14")]
+    calls = [asyncio.create_task(ask(coalescer, [text], NODE)) for text in ("12", "13", "14")]
     await asyncio.sleep(0)
     server.gate.set()
     first, second, third = await asyncio.gather(*calls, return_exceptions=True)
@@ -128,10 +143,46 @@ async def test_what_is_wrong_with_one_calls_inputs_fails_no_other(
     assert not isinstance(third, BaseException) and third[0].rows == [14.0]
 
 
+async def test_what_an_answer_lacks_is_asked_for_again_and_what_it_holds_is_not() -> None:
+    server, coalescer, _ = await occupied()
+    lacks = [[13.0]]
+
+    def read(found: Sequence[Pooled], url: str) -> list[Pooled]:
+        if found[0].rows in lacks:
+            lacks.clear()
+            raise BadResponse("no rows", url=url)
+        return list(found)
+
+    asked = [coalescer.ask([text], NODE, read) for text in ("12", "13", "14")]
+    calls = [asyncio.create_task(call) for call in asked]
+    await asyncio.sleep(0)
+    server.gate.set()
+    assert [(await call)[0].rows for call in calls] == [[12.0], [13.0], [14.0]]
+    assert server.sent[BUSY:] == [["12", "13", "14"], ["13"]]
+
+
+async def test_calls_wait_for_one_another_after_an_error_as_they_did_before() -> None:
+    def error(inputs: list[str]) -> EndpointError | None:
+        return ContextOverflow("no", url="u") if "13" in inputs else None
+
+    server, coalescer, first = await occupied(error=error)
+    calls = [asyncio.create_task(ask(coalescer, [text], NODE)) for text in ("12", "13", "14")]
+    await asyncio.sleep(0)
+    server.gate.set()
+    await asyncio.gather(*first, *calls, return_exceptions=True)
+    server.gate.clear()
+    before = len(server.sent)
+    again = [asyncio.create_task(ask(coalescer, [f"{i}"], NODE)) for i in range(20, 30 + BUSY)]
+    await asyncio.sleep(0)
+    assert len(server.sent) - before == BUSY
+    server.gate.set()
+    await asyncio.gather(*again)
+
+
 async def test_an_endpoint_that_is_gone_is_told_to_all_and_not_asked_for_each() -> None:
     gone = EndpointUnavailable("gone", url="u")
     server, coalescer, first = await occupied(error=lambda inputs: gone)
-    calls = [asyncio.create_task(coalescer.ask([text], NODE)) for text in ("12", "13")]
+    calls = [asyncio.create_task(ask(coalescer, [text], NODE)) for text in ("12", "13")]
     await asyncio.sleep(0)
     server.gate.set()
     assert await asyncio.gather(*first, *calls, return_exceptions=True) == [gone] * (BUSY + 2)
@@ -144,7 +195,9 @@ async def test_the_most_urgent_call_says_whose_turn_it_is() -> None:
         root("q", seed=1, problem_id="p", tree=Tree(number=number, deadline=deadline))
         for number, deadline in ((1, 9.0), (3, 5.0), (2, 5.0))
     ]
-    calls = [asyncio.create_task(coalescer.ask([str(i)], node)) for i, node in enumerate(nodes, 20)]
+    calls = [
+        asyncio.create_task(ask(coalescer, [str(i)], node)) for i, node in enumerate(nodes, 20)
+    ]
     await asyncio.sleep(0)
     server.gate.set()
     await asyncio.gather(*calls)
@@ -153,7 +206,7 @@ async def test_the_most_urgent_call_says_whose_turn_it_is() -> None:
 
 async def test_a_request_nobody_waits_for_any_more_is_cancelled() -> None:
     server, coalescer, _ = await occupied()
-    calls = [asyncio.create_task(coalescer.ask([str(i)], NODE)) for i in range(INPUTS)]
+    calls = [asyncio.create_task(ask(coalescer, [str(i)], NODE)) for i in range(INPUTS)]
     await asyncio.sleep(0.001)
     for call in calls[1:]:
         call.cancel()
@@ -167,8 +220,8 @@ async def test_a_request_nobody_waits_for_any_more_is_cancelled() -> None:
 
 async def test_calls_cancelled_while_they_wait_are_not_sent() -> None:
     server, coalescer, tasks = await occupied()
-    gone = asyncio.create_task(coalescer.ask(["12"], NODE))
-    kept = asyncio.create_task(coalescer.ask(["13"], NODE))
+    gone = asyncio.create_task(ask(coalescer, ["12"], NODE))
+    kept = asyncio.create_task(ask(coalescer, ["13"], NODE))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)
@@ -180,8 +233,8 @@ async def test_calls_cancelled_while_they_wait_are_not_sent() -> None:
 async def test_everything_asked_is_answered_whatever_the_load() -> None:
     server = Busy()
     server.gate.set()
-    coalescer = Coalescer(server)  # type: ignore[arg-type]
-    found = await fan_out(coalescer.ask([f"{i}", f"{i + 1}"], NODE) for i in range(500))
+    coalescer: Coalescer[list[Pooled]] = Coalescer(server)  # type: ignore[arg-type]
+    found = await fan_out(ask(coalescer, [f"{i}", f"{i + 1}"], NODE) for i in range(500))
     assert [each[1].rows for each in found] == [[float(i + 1)] for i in range(500)]
 
 

@@ -49,18 +49,18 @@ async def test_siblings_share_a_request_where_a_template_is_given(
 
 @pytest.mark.parametrize("data", [[], [0.5, 0.5], [[0.5]]])
 async def test_anything_but_one_score_is_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, data: list[Any]
+    scripted_once: Any, answers: Any, solution: Any, data: list[Any]
 ) -> None:
-    prm = OutcomePRM(transport=scripted(answers.pooling(data)))
+    prm = OutcomePRM(transport=scripted_once(answers.pooling(data)))
     with pytest.raises(BadResponse, match="where an outcome reward model has one"):
         await prm.score([solution()])
 
 
 @pytest.mark.parametrize(("score", "said"), [(3.2, "no probability"), (None, "NaN")])
 async def test_a_score_that_is_no_probability_is_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, score: float | None, said: str
+    scripted_once: Any, answers: Any, solution: Any, score: float | None, said: str
 ) -> None:
-    prm = OutcomePRM(transport=scripted(answers.pooling([score])))
+    prm = OutcomePRM(transport=scripted_once(answers.pooling([score])))
     with pytest.raises(BadResponse, match=said):
         await prm.score([solution()])
 

@@ -80,43 +80,43 @@ async def test_a_node_without_steps_comes_back_as_it_is_and_is_not_sent(
 
 @pytest.mark.parametrize("scores", [(), (0.5,), (0.5, 0.5, 0.5)])
 async def test_scores_that_are_not_one_a_step_are_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, scores: tuple[float, ...]
+    scripted_once: Any, answers: Any, solution: Any, scores: tuple[float, ...]
 ) -> None:
-    prm = QwenMathPRM(transport=scripted(answers.pooling(pairs(*scores))))
+    prm = QwenMathPRM(transport=scripted_once(answers.pooling(pairs(*scores))))
     with pytest.raises(BadResponse, match=f"scored {len(scores)} steps of 2: is qwen_math the"):
         await prm.score([solution()])
 
 
 async def test_a_missing_solution_is_a_bad_response(
-    scripted: Any, answers: Any, solution: Any
+    scripted_once: Any, answers: Any, solution: Any
 ) -> None:
-    prm = QwenMathPRM(transport=scripted(answers.pooling(pairs(0.5, 0.5))))
+    prm = QwenMathPRM(transport=scripted_once(answers.pooling(pairs(0.5, 0.5))))
     with pytest.raises(BadResponse, match="scored 0 steps of 2"):
         await prm.score([solution(), solution(OTHER, index=1)])
 
 
 @pytest.mark.parametrize("row", [[0.5], [], [0.2, 0.3, 0.5], 0.5, None])
 async def test_rows_of_another_width_are_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, row: Any
+    scripted_once: Any, answers: Any, solution: Any, row: Any
 ) -> None:
-    prm = QwenMathPRM(transport=scripted(answers.pooling([[0.5, 0.5], row])))
+    prm = QwenMathPRM(transport=scripted_once(answers.pooling([[0.5, 0.5], row])))
     with pytest.raises(BadResponse, match="rows that are not pairs of probabilities"):
         await prm.score([solution()])
 
 
 @pytest.mark.parametrize("row", [[-2.5, 3.5], [0.0, -0.1], [0.0, 1.01]])
 async def test_a_score_that_is_no_probability_is_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, row: list[float]
+    scripted_once: Any, answers: Any, solution: Any, row: list[float]
 ) -> None:
-    prm = QwenMathPRM(transport=scripted(answers.pooling([[0.5, 0.5], row])))
+    prm = QwenMathPRM(transport=scripted_once(answers.pooling([[0.5, 0.5], row])))
     with pytest.raises(BadResponse, match="which is no probability"):
         await prm.score([solution()])
 
 
 async def test_a_null_is_named_as_the_nan_it_was(
-    scripted: Any, answers: Any, solution: Any
+    scripted_once: Any, answers: Any, solution: Any
 ) -> None:
-    prm = QwenMathPRM(transport=scripted(answers.pooling(pairs(0.5, None))))
+    prm = QwenMathPRM(transport=scripted_once(answers.pooling(pairs(0.5, None))))
     with pytest.raises(BadResponse, match=r"no number \(NaN\) for a score"):
         await prm.score([solution()])
 
@@ -149,10 +149,10 @@ async def test_one_solution_too_long_for_the_prm_ends_alone(
 
 @pytest.mark.parametrize("rows", [[], [[0.5]] * 5, [[0.5]] * 7])
 async def test_a_row_for_every_token_is_what_token_scores_need(
-    scripted: Any, answers: Any, solution: Any, rows: list[list[float]]
+    scripted_once: Any, answers: Any, solution: Any, rows: list[list[float]]
 ) -> None:
     ids = [answers.tokenize(*ids) for ids in ((1, 2), (9,), (5,))]
-    prm = SkyworkPRM(transport=scripted(*ids, answers.pooling(rows)))
+    prm = SkyworkPRM(transport=scripted_once(*ids, answers.pooling(rows)))
     with pytest.raises(BadResponse, match=rf"scored {len(rows)} of 6 tokens.*token_classify"):
         await prm.score([solution(("a", "a"))])
 

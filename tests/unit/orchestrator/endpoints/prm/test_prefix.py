@@ -117,9 +117,9 @@ async def test_one_path_too_long_for_the_prm_ends_alone(
 
 @pytest.mark.parametrize("logprobs", [None, {}, {"token_id:648": -1.0}, {"+": -1.0, "-": -2.0}])
 async def test_a_server_that_ignores_the_labels_is_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, logprobs: dict[str, float] | None
+    scripted_once: Any, answers: Any, solution: Any, logprobs: dict[str, float] | None
 ) -> None:
-    transport = scripted(*labels(answers), answers.next_token(logprobs))
+    transport = scripted_once(*labels(answers), answers.next_token(logprobs))
     prm = MathShepherdPRM(transport=transport, route="prefix")
     with pytest.raises(BadResponse, match="does not report the log-probabilities"):
         await prm.score([solution(("a",))])
@@ -127,10 +127,10 @@ async def test_a_server_that_ignores_the_labels_is_a_bad_response(
 
 @pytest.mark.parametrize("values", [(None, -1.0), (-1.0, None), (-9999.0, -9999.0)])
 async def test_labels_without_a_probability_are_a_bad_response(
-    scripted: Any, answers: Any, solution: Any, values: tuple[float | None, float | None]
+    scripted_once: Any, answers: Any, solution: Any, values: tuple[float | None, float | None]
 ) -> None:
     found = dict(zip((f"token_id:{PLUS}", f"token_id:{MINUS}"), values, strict=True))
-    transport = scripted(*labels(answers), answers.next_token(found))
+    transport = scripted_once(*labels(answers), answers.next_token(found))
     prm = MathShepherdPRM(transport=transport, route="prefix")
     with pytest.raises(BadResponse, match=r"no number \(NaN\)"):
         await prm.score([solution(("a",))])
@@ -193,9 +193,9 @@ async def test_a_server_with_neither_route_is_refused_with_both_reasons(
 
 
 async def test_a_wrong_step_tag_is_told_before_any_other_route_is_tried(
-    scripted: Any, answers: Any, solution: Any
+    scripted_once: Any, answers: Any, solution: Any
 ) -> None:
-    prm = MathShepherdPRM(transport=scripted(answers.pooling([])))
+    prm = MathShepherdPRM(transport=scripted_once(answers.pooling([])))
     with pytest.raises(BadResponse, match="scored 0 steps of 1: is math_shepherd"):
         await prm.score([solution()])
 
