@@ -29,6 +29,8 @@ bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/journal_cost.py
 	$(BIN)/python tests/benchmarks/rate_limits.py
 	$(BIN)/python tests/benchmarks/makespan.py
+	$(BIN)/python tests/benchmarks/prefix_affinity.py
+	$(BIN)/python tests/benchmarks/simulated_cost.py
 	$(BIN)/python tests/benchmarks/tiny_server.py
 
 bench-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## … of what takes real vLLM

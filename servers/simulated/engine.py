@@ -317,7 +317,6 @@ class Engine:
             self._unhold(sequence)
             return
         if not sequence.length:
-            self._unhold(sequence)
             self._finished(sequence)
             return
         sequence.generated += 1
@@ -343,7 +342,6 @@ class Engine:
         sequence.generated = self._decoded - sequence.base
         self._running -= 1
         self._context -= sequence.prompt.tokens + sequence.generated
-        self._unhold(sequence)
 
     def _unhold(self, sequence: _Sequence) -> None:
         prompt = sequence.prompt
@@ -358,6 +356,7 @@ class Engine:
         job, leaves = sequence.job, sequence.prompt.leaves
         if leaves is not None:
             self.cache.keep(leaves(sequence.index))
+        self._unhold(sequence)
         job.left -= 1
         if not job.left and not job.done.done():
             job.done.set_result(None)
@@ -365,6 +364,7 @@ class Engine:
     def _abort(self, sequence: _Sequence) -> None:
         if sequence.running:
             self._leave(sequence)
+            self._unhold(sequence)
         if sequence is self._reading:
             self._reading = None
             self._unhold(sequence)
@@ -376,5 +376,6 @@ class Engine:
             self._order.pop()
         sequence = self._order.pop()
         self._leave(sequence)
+        self._unhold(sequence)
         self.counts.preemptions += 1
         self._waiting.appendleft(sequence)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from servers.simulated import wire
 from servers.simulated.faults import FaultPlan, Faults, Reply
@@ -36,7 +35,7 @@ class Fleet:
             for number in range(service.replicas)
         }
         self.delivered = Delivered()
-        self._seen: set[bytes] = set()
+        self._seen: set[int] = set()
         self.faults = FaultPlan(faults or Faults(), self.replicas)
 
     def names(self, model: str) -> list[str]:
@@ -66,7 +65,7 @@ class Fleet:
         delivered.requests += 1
         delivered.prompt_tokens += read
         delivered.generated_tokens += generated
-        key = blake2b(body, digest_size=12, person=server.service.role.encode()).digest()
+        key = hash((server.service.model, path, body))
         if key in self._seen:
             delivered.again_requests += 1
             delivered.again_tokens += generated

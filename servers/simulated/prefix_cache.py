@@ -24,11 +24,10 @@ class PrefixCache:
     def known(self, keys: Sequence[int], tokens: int) -> int:
         """Of a prompt's ``tokens``, how many its leading blocks have; never all of them, since
         the last one must be computed to go on from."""
-        blocks = 0
-        for key in keys:
-            if key not in self.held and key not in self.idle:
-                break
-            blocks += 1
+        held, idle, blocks = self.held, self.idle, len(keys)
+        # a block is given up before those that precede it, so the last one known vouches for all
+        while blocks and (key := keys[blocks - 1]) not in held and key not in idle:
+            blocks -= 1
         return min(blocks, (tokens - 1) // BLOCK) * BLOCK
 
     def hold(self, keys: Sequence[int]) -> None:
@@ -45,13 +44,15 @@ class PrefixCache:
         """A prompt has ended; a path's last blocks are given up before its first ones."""
         held, idle = self.held, self.idle
         for key in reversed(keys):
-            held[key] -= 1
-            if not held[key]:
+            users = held[key]
+            if users > 1:
+                held[key] = users - 1
+            else:
                 del held[key]
                 idle[key] = None
 
     def keep(self, keys: Sequence[int]) -> None:
-        """Blocks that a sample leaves behind."""
+        """Blocks that a sample leaves behind, before its prompt's are released."""
         held, idle = self.held, self.idle
         for key in reversed(keys):
             if key not in held:

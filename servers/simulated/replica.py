@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -49,8 +49,7 @@ class Service:
     reads_cache: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """``ids`` are its tokens, with a comma after each."""
 
     text: str
@@ -63,8 +62,7 @@ class Sample:
         return len(self.ids) // WIDTH
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """An answer's body, and the tokens it is made of: read (cached ones too) and generated."""
 
     body: bytes

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from statistics import NormalDist
+from typing import NamedTuple
 from zlib import crc32
 
 from servers.simulated.problems import MODULUS, Problem, parse
@@ -55,16 +56,14 @@ _STEPPING, _STATING = b"90005,90006,90007,90008,90009,", b"90010,90011,90012,900
 _OVERHEAD = len(_STEPPING) // WIDTH + 3  # tokens of a step that are not filler
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """How far a path has come: ``number`` steps, the last of which came to ``value``."""
 
     number: int = 0
     value: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One step as written. ``ids`` are its tokens as JSON numbers with commas after each."""
 
     text: str

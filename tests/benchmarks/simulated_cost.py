@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from orchestrator.core.problem import Problem
 from orchestrator.endpoints.policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.sending import Answer
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
@@ -30,6 +29,7 @@ from orchestrator.strategies import BeamSearch
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
+from servers.simulated.faults import Reply
 from servers.simulated.fleet import Fleet
 from servers.simulated.hardware import GPUS, MODELS, Speed
 from servers.simulated.replica import Role, Service
@@ -45,54 +45,50 @@ class Stopwatch:
 
     def timer(self, function: Callable[[], None]) -> Callable[[], None]:
         def timed() -> None:
-            began = time.process_time()
+            began = time.thread_time()
             function()
-            self.seconds += time.process_time() - began
+            self.seconds += time.thread_time() - began
 
         return timed
 
-    def within(self, coroutine: Coroutine[Any, Any, Answer]) -> "_Timed":
-        return _Timed(coroutine, self)
-
 
 class _Timed:
-    def __init__(self, coroutine: Coroutine[Any, Any, Answer], watch: Stopwatch) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Reply], watch: Stopwatch) -> None:
         self._coroutine = coroutine
         self._watch = watch
 
-    def __await__(self) -> Generator[Any, Any, Answer]:
+    def __await__(self) -> Generator[Any, Any, Reply]:
         sent: Any = None
         while True:
-            began = time.process_time()
+            began = time.thread_time()
             try:
                 waits_for = self._coroutine.send(sent)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             finally:
-                self._watch.seconds += time.process_time() - began
+                self._watch.seconds += time.thread_time() - began
             sent = yield waits_for
 
 
-class TimedSender(SimulatedSender):
-    def __init__(self, fleet: Fleet, watch: Stopwatch) -> None:
-        super().__init__(fleet, timeout=1e9)
+class TimedFleet(Fleet):
+    def __init__(self, services: Sequence[Service], watch: Stopwatch) -> None:
+        super().__init__(services)
         self._watch = watch
+        for replica in self.replicas.values():
+            engine = replica.engine
+            engine._boundary = watch.timer(engine._boundary)  # type: ignore[method-assign]
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
-        return await self._watch.within(super().send(method, url, body))
+    async def handle(self, replica: str, method: str, path: str, body: bytes | None) -> Reply:
+        return await _Timed(super().handle(replica, method, path, body), self._watch)
 
 
 async def measure(trees: int, folder: Path) -> dict[str, float]:
     watch = Stopwatch()
-    fleet = Fleet(
-        [
-            Service(model=name, role=name, replicas=8, speed=Speed.of(MODELS[size], GPUS["H100"]))
-            for name, size in zip(NAMES, ("1B", "7B"), strict=True)
-        ]
-    )  # fmt: skip
-    for replica in fleet.replicas.values():
-        engine = replica.engine
-        engine._boundary = watch.timer(engine._boundary)  # type: ignore[method-assign]
+    services = [
+        Service(model=name, role=name, replicas=8, speed=Speed.of(MODELS[size], GPUS["H100"]))
+        for name, size in zip(NAMES, ("1B", "7B"), strict=True)
+    ]
+    fleet = TimedFleet(services, watch)
     questions = [
         Problem(id=f"sum-{i}", question=each.question, answer=each.answer)
         for i, each in enumerate(problems.generate(trees, 7))
@@ -101,7 +97,7 @@ async def measure(trees: int, folder: Path) -> dict[str, float]:
         task="sums", policy=Model(name="policy"), prm=Model(name="prm"),
         strategy_name="beam_search", strategy=BeamSearch(n=16),
     )  # fmt: skip
-    sender = TimedSender(fleet, watch)
+    sender = SimulatedSender(fleet, timeout=1e9)
     policy, prm = (
         Transport(Endpoint(urls=urls(fleet, name), model=name), sender) for name in NAMES
     )
