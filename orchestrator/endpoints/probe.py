@@ -6,12 +6,14 @@ ability is seen at work, in a dozen small requests.
 """
 
 import difflib
+import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
+from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import root
 from orchestrator.endpoints.prm import HttpPRM
 from orchestrator.endpoints.transport import Transport
@@ -20,9 +22,12 @@ from orchestrator.endpoints.wire import (
     ChatResponse,
     CompletionRequest,
     CompletionResponse,
+    ModelCard,
     is_listed,
 )
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
+
+LOG = logging.getLogger(__name__)
 
 Continuation = Literal["tokens", "chat"]
 
@@ -72,20 +77,40 @@ class PRMAbilities:
 async def check_served(transport: Transport) -> int | None:
     """The context length of the served model, where the server tells.
 
-    Raises ``EndpointRefused`` where some replica does not serve it, and names what it serves.
+    A replica where nothing answers is named in a warning and asked nothing more, as long as there
+    is another one: it may be back any time. Raises ``EndpointRefused`` where some replica does not
+    serve the model, and names what it serves; ``EndpointUnavailable`` where none answers.
     """
-    endpoint, context = transport.endpoint, None
-    for base in endpoint.bases:
+    bases = transport.endpoint.bases
+    found = await fan_out(_card(transport, base) for base in bases)
+    gone = {
+        base: each
+        for base, each in zip(bases, found, strict=True)
+        if isinstance(each, EndpointUnavailable)
+    }
+    if len(gone) == len(bases):
+        raise next(iter(gone.values()))
+    for failure in gone.values():
+        left = len(bases) - len(gone)
+        LOG.warning("%s; going on with %d of %d replicas", failure, left, len(bases))
+    if gone:
+        transport.dispatcher.put_replicas([base for base in bases if base not in gone])
+    return next(card.max_model_len for card in reversed(found) if isinstance(card, ModelCard))
+
+
+async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavailable:
+    """What a replica says of the model it serves, or why it says nothing."""
+    try:
         cards = {card.id: card for card in (await transport.models(base)).data}
-        card = cards.get(endpoint.model)
-        if card is None:
-            near = difflib.get_close_matches(endpoint.model, cards, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it serves: {', '.join(cards)}"
-            raise EndpointRefused(
-                f"{base} does not serve the model {endpoint.model!r}; {hint}", url=base
-            )
-        context = card.max_model_len
-    return context
+    except EndpointUnavailable as failure:
+        return failure
+    model = transport.endpoint.model
+    card = cards.get(model)
+    if card is None:
+        near = difflib.get_close_matches(model, cards, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it serves: {', '.join(cards)}"
+        raise EndpointRefused(f"{base} does not serve the model {model!r}; {hint}", url=base)
+    return card
 
 
 async def probe_policy(transport: Transport) -> PolicyAbilities:

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import KEY, Person
-from tests.integration.misbehaving import CHAT, MODELS, POOLING, changed, html, status
+from tests.integration.misbehaving import (
+    CHAT,
+    MODELS,
+    POOLING,
+    Server,
+    changed,
+    html,
+    running_beside,
+    status,
+)
 
 
 def run(person: Person, *settings: str) -> str:
@@ -124,6 +133,32 @@ def test_an_endpoint_that_is_down_is_named_and_so_is_what_to_look_at(person: Per
     complaint = run(person, f"policies.large.url={url}")
     assert f"large: nothing answers at {url}" in complaint
     assert "is the server running, and the port right?" in complaint
+
+
+def test_a_replica_that_is_down_is_named_and_the_run_goes_on_without_it(person: Person) -> None:
+    url = nobody()
+    other = url.replace("127.0.0.1", "127.0.0.2")
+    urls = f"[{url}, {person.server.url}, {other}]"
+    config = person.write_config()
+    outcome = person.orchard("run", config, f"--set=policies.policy.url={urls}")
+    assert outcome.code == 0, outcome
+    first, second = outcome.err.splitlines()
+    assert f"nothing answers at {url}/v1/models (connection refused)" in first
+    assert "going on with 1 of 3 replicas" in first and other in second
+    assert len(person.records()) == 20
+
+
+@pytest.mark.parametrize(
+    ("models", "key", "says"),
+    [(("large",), None, "does not serve the model 'policy'"), (("policy",), KEY, "(401)")],
+)
+def test_a_replica_that_refuses_ends_the_run_though_others_answer(
+    person: Person, models: tuple[str, ...], key: str | None, says: str
+) -> None:
+    with running_beside(Server(models=models, key=key)) as other:
+        urls = f"[{person.server.url}, {nobody()}, {other.url}]"
+        assert says in run(person, f"policies.policy.url={urls}")
+    assert person.records() == []
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,38 @@ async def test_every_replica_is_asked_for_the_model(scripted: Any) -> None:
     assert [sent.url for sent in transport.sent] == ["http://a/v1/models", "http://b/v1/models"]
 
 
+async def test_a_replica_that_is_gone_is_named_and_the_others_are_asked(
+    scripted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    urls = ("http://a", "http://b", "http://c")
+    gone = EndpointUnavailable("nothing answers at http://b", url="http://b")
+    transport = scripted(serving("m"), gone, serving("m"), urls=urls)
+    assert await check_served(transport) == 8192
+    (record,) = caplog.records
+    said = "nothing answers at http://b; going on with 2 of 3 replicas"
+    assert record.getMessage() == said
+    assert [each.base for each in transport.dispatcher.replicas] == ["http://a", "http://c"]
+
+
+async def test_without_one_replica_that_answers_there_is_nothing_to_go_on_with(
+    scripted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = EndpointUnavailable("nothing answers", url="http://a")
+    with pytest.raises(EndpointUnavailable, match="nothing answers"):
+        await check_served(scripted(gone, gone, urls=("http://a", "http://b")))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("refused", [EndpointRefused("wrong key", url=""), serving("other")])
+async def test_a_replica_that_refuses_ends_it_whoever_else_is_gone(
+    scripted: Any, refused: Any
+) -> None:
+    gone = EndpointUnavailable("nothing answers", url="http://a")
+    urls = ("http://a", "http://b", "http://c")
+    with pytest.raises(EndpointRefused):
+        await check_served(scripted(gone, serving("m"), refused, urls=urls))
+
+
 @pytest.mark.parametrize(
     ("served", "hint"),
     [(("mm", "other"), "did you mean 'mm'"), (("qwen", "llama"), "it serves: qwen, llama")],
