@@ -1,7 +1,6 @@
 """A simulated fleet as the orchestrator's sender: no sockets, and virtual time where that runs."""
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 from orchestrator.endpoints.sending import Answer
@@ -21,12 +20,7 @@ class SimulatedSender:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         return None
 
     async def send(self, method: str, url: str, body: bytes | None) -> Answer:

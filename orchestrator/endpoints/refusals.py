@@ -33,7 +33,7 @@ def refusal(
     url: str,
     model: str,
     retry_after: str | None = None,
-    location: str | None = None,
+    location: str = "",
 ) -> EndpointError:
     """The error that an HTTP status other than 200 stands for; the last two are headers."""
     error = _error(content)

@@ -9,12 +9,14 @@ wants.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import AnyStr, Protocol, Self
 
 import aiohttp
 
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
+
+LARGEST = 64 * 2**20
+"""Bytes of the largest answer that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +33,7 @@ class Sender(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *exception: object) -> None: ...
 
     async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         """Cancelling it closes the connection. Raises ``EndpointUnavailable`` where nothing
@@ -52,7 +49,7 @@ class AiohttpSender:
     """
 
     def __init__(
-        self, *, api_key: str | None = None, timeout: float = 600.0, largest: int = 64 * 2**20
+        self, *, api_key: str | None = None, timeout: float = 600.0, largest: int = LARGEST
     ) -> None:
         self._api_key = api_key
         self._timeout = timeout
@@ -72,12 +69,7 @@ class AiohttpSender:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self._session is not None:
             await self._session.close()
 
@@ -91,7 +83,7 @@ class AiohttpSender:
                 content = censored(await self._read(response, url), self._api_key)
                 return Answer(status=response.status, content=content, headers=response.headers)
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
-            raise failure(error, url, self._timeout) from error
+            raise failure(error, url, self._timeout, self._api_key) from error
 
     async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
         length, largest = response.content_length, self._largest
@@ -107,17 +99,25 @@ class AiohttpSender:
             else:
                 return b"".join(parts)
         response.close()  # and the rest of it is never read
-        raise BadResponse(
-            f"{url} answers more than {largest / 2**20:g} MiB: is it the API?", url=url
-        )
+        raise too_large(url, largest)
 
 
-def censored(content: bytes, api_key: str | None) -> bytes:
-    """An answer without the key, which some servers echo in their errors."""
-    return content.replace(api_key.encode(), b"***") if api_key else content
+def too_large(url: str, largest: int) -> BadResponse:
+    return BadResponse(f"{url} answers more than {largest / 2**20:g} MiB: is it the API?", url=url)
 
 
-def failure(error: BaseException, url: str, timeout: float) -> EndpointError:
+def censored(said: AnyStr, api_key: str | None) -> AnyStr:
+    """What a server said without the key, which some echo in their errors."""
+    if not api_key:
+        return said
+    if isinstance(said, str):
+        return said.replace(api_key, "***")
+    return said.replace(api_key.encode(), b"***")
+
+
+def failure(
+    error: BaseException, url: str, timeout: float, api_key: str | None = None
+) -> EndpointError:
     """What an exception of aiohttp's, or of a connection, says of ``url``; ``timeout`` in s."""
     if isinstance(error, TimeoutError):
         return EndpointUnavailable(
@@ -145,7 +145,8 @@ def failure(error: BaseException, url: str, timeout: float) -> EndpointError:
             "the port right?",
             url=url,
         )
-    return EndpointUnavailable(f"{url} broke off the connection ({error})", url=url)
+    said = censored(str(error), api_key)  # a header that is none is quoted, whatever it holds
+    return EndpointUnavailable(f"{url} broke off the connection ({said})", url=url)
 
 
 def _reason(error: OSError) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, overload
 
 import msgspec
@@ -17,7 +16,7 @@ from orchestrator.endpoints.refusals import UNREADABLE, refusal, what_it_is
 from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retries
-from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender
+from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender, censored
 from orchestrator.endpoints.status import Status
 from orchestrator.endpoints.upkeep import Upkeep, roots
 from orchestrator.endpoints.wire import ModelList, Usage, encode
@@ -89,16 +88,11 @@ class Transport:
         self._upkeep = asyncio.create_task(upkeep.run())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.wait([self._upkeep])
-        await self._sender.__aexit__(kind, error, trace)
+        await self._sender.__aexit__(*exception)
 
     def status(self) -> Status:
         """How the endpoint is doing."""
@@ -214,7 +208,7 @@ class Transport:
             url=url,
             model=self.endpoint.model,
             retry_after=said.headers.get("Retry-After"),
-            location=said.headers.get("Location"),
+            location=censored(said.headers.get("Location", ""), self.endpoint.api_key),
         )
 
     def _decode(self, content: bytes, answer: type[T], url: str) -> T:

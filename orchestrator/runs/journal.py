@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Self, TypeVar
 
 from orchestrator.errors import RunError
@@ -109,12 +108,7 @@ class Journal:
         self._before = dict(database.execute("SELECT name, id FROM trees"))
         self._trees = dict(self._before)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Write what waits. Raises ``RunError`` where that fails, unless the run has failed."""
         self._flush()
         self._jobs.put(None)
@@ -124,7 +118,7 @@ class Journal:
             self._connection.execute("PRAGMA busy_timeout=200")
             self._connection.execute("PRAGMA journal_mode=DELETE")
         self._connection.close()
-        if self._failure is not None and kind is None:
+        if self._failure is not None and exception[0] is None:
             raise self._failure
 
     @property

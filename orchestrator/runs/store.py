@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -51,13 +50,8 @@ class Store:
             on_failure.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._records.__exit__(kind, error, trace)
+    def __exit__(self, *exception: object) -> None:
+        self._records.__exit__(*exception)
 
     def add(self, record: Record) -> None:
         """Append a record. Raises ``RunError`` where the disk is full; what was stored stays."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import OrderedDict
-from types import TracebackType
 from typing import Self
 
 from orchestrator.tasks import answers as reading
@@ -36,12 +35,7 @@ class MathGrader:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._workers.close()
 
     async def extract(self, text: str) -> str | None:

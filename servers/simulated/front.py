@@ -1,7 +1,6 @@
 """The fleet over HTTP, in real time: a port for each replica."""
 
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Self
 
 from aiohttp import web
@@ -43,12 +42,7 @@ class Front:
             self._stack = on_failure.pop_all()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
 
     def _handler(self, replica: str) -> "_Handler":

@@ -8,14 +8,15 @@ child's index and the path so far alone, scores from the text, so that two runs 
 import asyncio
 import hashlib
 import json
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.integration.serving import served, served_beside
 
 DEPTH = 3
 PROMPT_IDS = 10
@@ -244,41 +245,11 @@ def reset_mid_body() -> Answer:
 # Running it
 
 
-@asynccontextmanager
-async def running(server: Server | None = None) -> AsyncIterator[Server]:
+def running(server: Server | None = None) -> AbstractAsyncContextManager[Server]:
     """The server on a free port of this event loop."""
-    server = server or Server()
-    app = web.Application(client_max_size=64 * 2**20)
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, handle_signals=False
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield server
-    finally:
-        await runner.cleanup()
+    return served(server or Server())
 
 
-@contextmanager
-def running_beside(server: Server | None = None) -> Iterator[Server]:
+def running_beside(server: Server | None = None) -> AbstractContextManager[Server]:
     """The server in a thread of its own, for clients that are other processes."""
-    server = server or Server()
-    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        async with running(server):
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(10)
-        yield server
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
+    return served_beside(server or Server())

@@ -9,13 +9,14 @@ import asyncio
 import hashlib
 import json
 import re
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.integration.serving import served, served_beside
 
 DEPTH = 3
 KNOWN = {
@@ -215,39 +216,11 @@ def completion(body: dict[str, Any], model: Model) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@asynccontextmanager
-async def running(server: OpenAI | None = None) -> AsyncIterator[OpenAI]:
+def running(server: OpenAI | None = None) -> AbstractAsyncContextManager[OpenAI]:
     """The server on a free port of this event loop."""
-    server = server or OpenAI()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handle_signals=False)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield server
-    finally:
-        await runner.cleanup()
+    return served(server or OpenAI())
 
 
-@contextmanager
-def running_beside(server: OpenAI | None = None) -> Iterator[OpenAI]:
+def running_beside(server: OpenAI | None = None) -> AbstractContextManager[OpenAI]:
     """The server in a thread of its own, for clients that are other processes."""
-    server = server or OpenAI()
-    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        async with running(server):
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(10)
-        yield server
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
+    return served_beside(server or OpenAI())

@@ -267,18 +267,6 @@ async def test_silence_and_a_dead_server_are_unavailable_and_nonsense_is_refused
             await sender.send("POST", "nonsense/v1/chat/completions", b"{}")
 
 
-async def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.endpoints.hosted.sender.LARGEST", 2**20)
-
-    def endless(body: dict[str, Any]) -> web.Response:
-        return web.Response(body=b" " * 2**22)
-
-    server = openai.OpenAI(instead=endless)
-    async with openai.running(server), hosted(server) as (transport, _):
-        with pytest.raises(EndpointUnavailable, match="more than 1 MiB"):
-            await say(transport)
-
-
 async def test_cancelling_closes_the_connection() -> None:
     gone = asyncio.Event()
 

@@ -6,12 +6,12 @@ everywhere, so the SDK's own are off.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx2
 import msgspec
 from openai import (
@@ -25,21 +25,23 @@ from openai import (
 
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
-from orchestrator.endpoints.sending import Answer, censored, failure
-from orchestrator.errors import EndpointRefused, EndpointUnavailable
+from orchestrator.endpoints.sending import LARGEST, Answer, censored, failure, too_large
+from orchestrator.errors import EndpointError, EndpointRefused
 
-LARGEST = 64 * 2**20
-"""Bytes of the largest answer that is read."""
+_OPTIONS: Any = {"headers": {"Accept-Encoding": "identity"}}
+"""Of every request: answers come as they are, since they are not decompressed."""
 
 _NO_KEY = "none"
 """What the SDK is given where there is no key, since it demands one."""
 
 
 class HostedSender:
-    """Requests to one hosted model; ``timeout`` (seconds) bounds each.
+    """Requests to one hosted model; ``timeout`` (seconds) bounds each, ``largest`` (bytes) each
+    answer.
 
-    What the API refuses is left out from then on: see ``dialect``, which may start with what was
-    learned before. ``api_version`` is Azure's.
+    As with ``AiohttpSender``, redirects are not followed and nothing is decompressed. What the API
+    refuses is left out from then on: see ``dialect``, which may start with what was learned before.
+    ``api_version`` is Azure's.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class HostedSender:
         api_key: str | None = None,
         api_version: str | None = None,
         timeout: float = 600.0,
+        largest: int = LARGEST,
         dialect: Dialect | None = None,
     ) -> None:
         self.dialect = dialect or Dialect()
@@ -58,6 +61,7 @@ class HostedSender:
         self._api_key = api_key
         self._api_version = api_version
         self._timeout = timeout
+        self._largest = largest
         self._clients: dict[str, AsyncOpenAI] = {}
         self._open: AsyncExitStack | None = None
 
@@ -65,12 +69,7 @@ class HostedSender:
         self._open = AsyncExitStack()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self._open is not None:
             await self._open.aclose()
             self._open = None
@@ -118,6 +117,8 @@ class HostedSender:
         http = DefaultAioHttpClient(
             limits=httpx2.Limits(max_connections=0, keepalive_expiry=30),
             timeout=httpx2.Timeout(self._timeout, connect=10.0),
+            follow_redirects=False,
+            event_hooks={"response": [self._bound]},
         )
         if self._api == "azure":
             root = url.removesuffix("/openai")
@@ -135,40 +136,53 @@ class HostedSender:
     async def _exchange(
         self, client: AsyncOpenAI, url: str, route: str, body: Mapping[str, Any] | None
     ) -> Answer:
-        # Streamed, so that an answer without end is noticed; the SDK's types for that know events
-        # alone.
         ask: Any = client.get if body is None else client.post
         payload = {} if body is None else {"body": body}
         try:
             async with asyncio.timeout(self._timeout):
                 try:
                     response: httpx2.Response = await ask(
-                        route, cast_to=httpx2.Response, stream=True, **payload
+                        route, cast_to=httpx2.Response, options=_OPTIONS, **payload
                     )
                 except APIStatusError as error:
-                    response, content = error.response, error.response.content
-                else:
-                    content = await self._content(response, url)
-        except (TimeoutError, APIConnectionError, httpx2.HTTPError) as error:
-            raise failure(_root(error), url, self._timeout) from error
+                    response = error.response
+        except (
+            TimeoutError, APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, ConnectionError
+        ) as error:  # fmt: skip
+            root = _root(error)
+            if isinstance(root, EndpointError):
+                raise root from None
+            raise failure(root, url, self._timeout, self._api_key) from error
         return Answer(
             status=response.status_code,
-            content=censored(content, self._api_key),
+            content=censored(response.content, self._api_key),
             headers=response.headers,
         )
 
-    async def _content(self, response: httpx2.Response, url: str) -> bytes:
-        content = bytearray()
-        try:
-            async for part in response.aiter_bytes():
-                content += part
-                if len(content) > LARGEST:
-                    raise EndpointUnavailable(
-                        f"{url} answers more than {LARGEST >> 20} MiB: is it the API?", url=url
-                    )
-        finally:
-            await response.aclose()
-        return bytes(content)
+    async def _bound(self, response: httpx2.Response) -> None:
+        """Let no more of an answer be read than is allowed, whatever its status."""
+        response.headers.pop("Content-Encoding", None)  # a little can hold a lot
+        response.stream = _Bounded(response.stream, str(response.url), self._largest)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """An answer's body, of ``largest`` bytes at most. Reading on raises ``BadResponse``."""
+
+    def __init__(self, stream: Any, url: str, largest: int) -> None:
+        self._stream = stream
+        self._url = url
+        self._largest = largest
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in self._stream:
+            size += len(part)
+            if size > self._largest:
+                raise too_large(self._url, self._largest)
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _root(error: BaseException) -> BaseException:
