@@ -267,7 +267,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.report.summary import to_json
     from orchestrator.runs.journal import JOURNAL, Journal
     from orchestrator.runs.store import SUMMARY, Store
-    from orchestrator.session import Stopped, carry_out, claim
+    from orchestrator.session import Stopped, carry_out, claim, stoppable
 
     config = load(path, overrides)
     planned = plan(config)
@@ -276,7 +276,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     farewell += " --json" if as_json else ""
     with Store(out) as store:
         try:
-            with Journal(out / JOURNAL) as journal:
+            with stoppable(farewell), Journal(out / JOURNAL) as journal:
                 claim(store, journal, config)
                 carry_out(config, planned, store, journal, console, farewell)
         except Stopped:

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
-from contextlib import ExitStack
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -26,8 +26,41 @@ from orchestrator.serving import Addresses, started_servers, while_served
 from orchestrator.terminal import Terminal
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 class Stopped(Exception):
     """The person at the keyboard, or whoever sent SIGTERM, ended the run."""
+
+
+@contextmanager
+def stoppable(farewell: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise ``Stopped`` from the block, once it has cleaned up; a second one
+    meanwhile ends the process at once, with ``farewell``."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _end_at_once(farewell)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    except KeyboardInterrupt:  # while no event loop handled it
+        raise Stopped from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_at_once(farewell: str) -> None:
+    """From now on Ctrl-C and SIGTERM end the process, whatever it is doing."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os.write(sys.stderr.fileno(), f"\n{farewell}\n".encode())
+        os._exit(130)
+
+    for number in SIGNALS:
+        signal.signal(number, end)
 
 
 def claim(store: Store, journal: Journal, config: RunConfig) -> None:
@@ -70,32 +103,22 @@ def carry_out(
     console: Terminal,
     farewell: str,
 ) -> None:
-    """Run what is unfinished of a plan; what is paid for stays paid for.
+    """Run what is unfinished of a plan, in a block that is ``stoppable``; what is paid for stays
+    paid for.
 
-    Raises ``Stopped`` on Ctrl-C and SIGTERM, and ``OrchardError``. A second Ctrl-C ends the process
-    at once, with ``farewell``.
+    Raises ``Stopped`` and ``OrchardError``.
     """
     if next(unfinished(planned, store), None) is None:
         return
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
     if config.servers.tiny is not None:
         console.print("Starting the embedded models …")
-    try:
-        with ExitStack() as stack:
-            with LiveFleet(console) as live:
-                addresses = stack.enter_context(
-                    started_servers(config, store.folder / "logs", live.show)
-                )
-            search = _search(config, planned, store, journal, addresses, console)
-            _until_stopped(while_served(search, config, addresses), farewell)
-    except KeyboardInterrupt:  # while no event loop handles it yet
-        raise Stopped from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with ExitStack() as stack:
+        with LiveFleet(console) as live:
+            addresses = stack.enter_context(
+                started_servers(config, store.folder / "logs", live.show)
+            )
+        search = _search(config, planned, store, journal, addresses, console)
+        _until_stopped(while_served(search, config, addresses), farewell)
 
 
 async def _search(
@@ -121,21 +144,17 @@ async def _search(
 def _until_stopped(work: Coroutine[Any, Any, None], farewell: str) -> None:
     """Run ``work`` to its end; Ctrl-C and SIGTERM cancel it and let it clean up, once."""
 
-    def at_once(number: int, frame: FrameType | None) -> None:
-        os.write(sys.stderr.fileno(), f"\n{farewell}\n".encode())
-        os._exit(130)
-
     async def main() -> None:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 loop.remove_signal_handler(number)
-                signal.signal(number, at_once)
+            _end_at_once(farewell)
             task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             loop.add_signal_handler(number, stop)
         try:
             await task

@@ -28,12 +28,18 @@ CHAT, COMPLETIONS, POOLING, MODELS = (
 
 @dataclass(slots=True)
 class Call:
-    """One request as the server saw it; ``left`` is when its client went away early."""
+    """One request as the server saw it; ``left`` is when its client went away early.
+
+    ``tokens`` is what a good answer to it bills, of its prompt and its completion; ``answered`` is
+    when a good one was handed to the network.
+    """
 
     path: str
     key: str | None
     body: dict[str, Any]
     at: float
+    tokens: int = 0
+    answered: float | None = None
     left: float | None = None
 
 
@@ -96,10 +102,13 @@ class Server:
             if self.key is not None and call.key != f"Bearer {self.key}":
                 return web.json_response({"error": "Unauthorized"}, status=401)
             good = self._good(request.path, body)
+            usage = good.get("usage", {})
+            call.tokens = usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)
             for rule in self.rules:
                 if (answer := rule.take(request.path, body)) is not None:
                     return await answer(request, good)
             await asyncio.sleep(self.delay)
+            call.answered = time.monotonic()
             return web.json_response(good)
         except asyncio.CancelledError:
             call.left = time.monotonic()
