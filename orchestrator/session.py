@@ -25,7 +25,6 @@ from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
 from orchestrator.serving import Addresses, started_servers, while_served
 from orchestrator.terminal import Terminal
 
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -151,7 +151,7 @@ def test_a_second_ctrl_c_ends_a_stop_that_is_held_up_and_the_run_goes_on(
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1)
             process.send_signal(number)
-            out, err = process.communicate(timeout=1)
+            _, err = process.communicate(timeout=1)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "  orchard resume runs/run"
     resumed = person.orchard("resume", "runs/run")
