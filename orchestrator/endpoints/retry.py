@@ -22,8 +22,8 @@ class RetryPolicy:
     as far as it is reasonable.
 
     ``attempts`` counts all tries; waits are in seconds. For ``patience`` seconds an endpoint where
-    nothing answers, or that says it has too many requests, is tried on however often: a server
-    that is being restarted comes back.
+    nothing answers, or that says it has too many requests, is tried on however often, and those
+    tries do not count: a server that is being restarted comes back.
     """
 
     attempts: int = 8
@@ -118,13 +118,14 @@ async def with_retries(
     def pause(state: RetryCallState) -> float:
         return policy.wait(state.attempt_number + 1, getattr(_failure(state), "retry_after", None))
 
+    counted = 0 if policy.patience and _may_pass(first) else 1
+
     def enough(state: RetryCallState) -> bool:
-        error = _failure(state)
-        may_come_back = isinstance(error, EndpointUnavailable) and (
-            not error.answered or error.status == 429
-        )
-        patient = may_come_back and loop.time() - began < policy.patience
-        return state.attempt_number >= policy.attempts - 1 and not patient
+        nonlocal counted
+        if loop.time() - began >= policy.patience:
+            return state.attempt_number + 1 >= policy.attempts
+        counted += not _may_pass(_failure(state))
+        return counted >= policy.attempts
 
     async def again() -> T:
         if budget is not None:
@@ -140,6 +141,11 @@ async def with_retries(
 
 def _is_worth_it(error: BaseException) -> bool:
     return isinstance(error, WORTH_RETRYING) and not getattr(error, "is_final", False)
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether it says that nobody is there, or has time, rather than what an answer was."""
+    return isinstance(error, EndpointUnavailable) and (not error.answered or error.status == 429)
 
 
 def _failure(state: RetryCallState) -> BaseException | None:

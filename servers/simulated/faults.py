@@ -2,8 +2,8 @@
 
 Whether a request meets a fault depends on the seed, the request's body and how often that body has
 come before: not on order, time or replica, so the same requests fail in process and over HTTP, and
-a retry is a new draw. All of these strike before anything is computed; what dies with a replica is
-lost in the middle.
+a retry is a new draw. Most strike before anything is computed. What is computed and lost all the
+same is an answer that breaks off or lacks something, and what dies with a replica.
 """
 
 import asyncio
@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import msgspec
 
 from servers.simulated import wire
 
@@ -54,8 +56,9 @@ class Faults:
 
     ``errors`` are 500s, ``throttled`` 429s, ``resets`` connections broken before an answer,
     ``half_closed`` ones broken in the middle of it, ``lies`` answers of 200 that are not what was
-    asked, and ``stalls`` requests that hear nothing for ``stall_s`` seconds and then break off.
-    ``slow`` gives factors by replica. Raises ``ValueError`` where the shares exceed 1.
+    asked, ``short`` ones that lack their last choice or score, and ``stalls`` requests that hear
+    nothing for ``stall_s`` seconds and then break off. ``slow`` gives factors by replica. Raises
+    ``ValueError`` where the shares exceed 1.
     """
 
     seed: int = 0
@@ -64,6 +67,7 @@ class Faults:
     resets: float = 0.0
     half_closed: float = 0.0
     lies: float = 0.0
+    short: float = 0.0
     stalls: float = 0.0
     stall_s: float = 3600.0
     retry_after: float | None = None
@@ -71,7 +75,7 @@ class Faults:
     storms: tuple[Storm, ...] = ()
     deaths: tuple[Death, ...] = ()
 
-    SHARES: ClassVar = ("errors", "throttled", "resets", "half_closed", "lies", "stalls")
+    SHARES: ClassVar = ("errors", "throttled", "resets", "half_closed", "lies", "short", "stalls")
 
     def __post_init__(self) -> None:
         shares = [getattr(self, name) for name in self.SHARES]
@@ -107,6 +111,19 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Spoiled = Literal["half_closed", "short"]
+"""Ways to lose an answer that has been computed."""
+
+
+def shortened(body: bytes) -> bytes:
+    """An answer without its last choice or score."""
+    answer = msgspec.json.decode(body)
+    for listed in ("choices", "data"):
+        if listed in answer:
+            answer[listed].pop()
+    return wire.encode(answer)
+
+
 class FaultPlan:
     """``faults`` at work on the replicas of one fleet. ``met`` counts them by name."""
 
@@ -137,8 +154,11 @@ class FaultPlan:
 
     async def before(
         self, replica: str, method: str, path: str, body: bytes | None
-    ) -> Reply | None:
-        """What a request meets instead of an answer. Raises ``ConnectionError``."""
+    ) -> "Reply | Spoiled | None":
+        """What a request meets instead of an answer, or what becomes of its answer.
+
+        Raises ``ConnectionError``.
+        """
         self.begin()
         assert self._began is not None
         now, faults = asyncio.get_running_loop().time() - self._began, self.faults
@@ -166,8 +186,8 @@ class FaultPlan:
                 return _throttled(faults.retry_after)
             case "resets":
                 raise ConnectionResetError(f"{replica} broke off the connection")
-            case "half_closed":
-                raise HalfClosed(f"{replica} broke off in the middle of its answer")
+            case "half_closed" | "short":
+                return name
             case "lies":
                 return Reply(200, LIES[key[0] % len(LIES)])
             case "stalls":

@@ -4,20 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from servers.simulated import wire
-from servers.simulated.faults import FaultPlan, Faults, Reply
+from servers.simulated.faults import FaultPlan, Faults, HalfClosed, Reply, shortened
 from servers.simulated.replica import Replica, Service
 
 
 @dataclass(slots=True)
 class Delivered:
     """What left the fleet. ``again_*`` is the part that had been delivered before: a request with
-    the same path and body, of the same model."""
+    the same path and body, of the same model. ``lost_*`` is what was computed and did not leave it
+    whole: of requests that died with their replica, the tokens are not known."""
 
     requests: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
     again_requests: int = 0
     again_tokens: int = 0
+    lost_requests: int = 0
+    lost_prompt_tokens: int = 0
+    lost_generated_tokens: int = 0
 
 
 class Fleet:
@@ -50,12 +54,22 @@ class Fleet:
         """
         server = self.replicas[replica]
         fault = await self.faults.before(replica, method, path, body)
-        if fault is not None:
+        if isinstance(fault, Reply):
             return fault
         try:
             served = await server.answer(method, path, body)
+        except ConnectionResetError:
+            self.delivered.lost_requests += 1
+            raise
         except wire.Refusal as refusal:
             return Reply(refusal.status, wire.error(refusal.status, str(refusal)))
+        if fault is not None:
+            self.delivered.lost_requests += 1
+            self.delivered.lost_prompt_tokens += served.prompt_tokens
+            self.delivered.lost_generated_tokens += served.generated_tokens
+            if fault == "half_closed":
+                raise HalfClosed(f"{replica} broke off in the middle of its answer")
+            return Reply(200, shortened(served.body))
         if method == "POST":
             self._count(server, path, body or b"", served.prompt_tokens, served.generated_tokens)
         return Reply(200, served.body)

@@ -41,6 +41,7 @@ class _Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     resets: float = 0.0
     half_closed: float = 0.0
     lies: float = 0.0
+    short: float = 0.0
     stalls: float = 0.0
     stall_s: float = 3600.0
     retry_after: float | None = None

@@ -113,6 +113,17 @@ async def test_patience_is_for_silence_not_for_answers() -> None:
         assert attempt.count == 3
 
 
+async def test_silence_uses_up_no_attempts_while_there_is_patience() -> None:
+    failed = EndpointUnavailable("500", url="", answered=True, status=500)
+    patient = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0, patience=30.0)
+    for twice in ([failed, *[GONE] * 20, failed], [GONE] * 20 + [failed] * 2):
+        assert await with_retries(Attempt(*twice), patient) == "done"
+        attempt = Attempt(*twice, failed, failed)
+        with pytest.raises(EndpointUnavailable, match="500"):
+            await with_retries(attempt, patient)
+        assert attempt.count == len(twice) + 1
+
+
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     impatient = RetryPolicy(attempts=2, first_wait=0.02, longest_wait=0.02, patience=0.05)
     monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)

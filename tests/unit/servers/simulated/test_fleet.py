@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from servers.simulated import clock, problems
-from servers.simulated.faults import Death, Faults, Storm
-from servers.simulated.fleet import Fleet
+from servers.simulated.faults import Death, Faults, HalfClosed, Storm
+from servers.simulated.fleet import Delivered, Fleet
 from servers.simulated.hardware import GPUS, MODELS, Speed
 from servers.simulated.replica import Service
 
@@ -213,6 +213,28 @@ def test_a_replica_that_dies_loses_its_work_and_comes_back_empty() -> None:
         return again["usage"]["prompt_tokens_details"]["cached_tokens"]  # type: ignore[no-any-return]
 
     assert _run(act, Faults(deaths=(Death(replica="p-0", at=0.5, lasts=30),))) == 0
+
+
+def test_an_answer_that_lacks_a_choice_is_lost_and_the_next_one_is_whole() -> None:
+    async def act(fleet: Fleet) -> tuple[list[int], Delivered]:
+        answers = [await _chat(fleet, n=3) for _ in range(12)]
+        return [len(answer["choices"]) for answer in answers], fleet.delivered
+
+    counts, delivered = _run(act, Faults(seed=2, short=0.5))
+    assert set(counts) == {2, 3}
+    assert (delivered.requests, delivered.lost_requests) == (counts.count(3), counts.count(2))
+    assert delivered.generated_tokens > 0 and delivered.lost_generated_tokens > 0
+
+
+def test_an_answer_that_breaks_off_was_computed() -> None:
+    async def act(fleet: Fleet) -> tuple[int, int]:
+        with pytest.raises(HalfClosed):
+            await _chat(fleet)
+        computed = fleet.replicas["p-0"].engine.counts.generated_tokens
+        return computed, fleet.delivered.lost_generated_tokens
+
+    computed, lost = _run(act, Faults(half_closed=1.0))
+    assert computed == lost > 0
 
 
 def test_what_is_delivered_twice_is_counted() -> None:
