@@ -1,5 +1,6 @@
 """The command line. Heavy imports wait inside the commands, so that ``--help`` answers at once."""
 
+import gc
 import json
 import shlex
 import sys
@@ -281,6 +282,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
                 carry_out(config, planned, store, journal, console, farewell)
         except Stopped:
             console.print(farewell)
+            gc.freeze()  # Python would look through all that the trees leave: 0.6 s of 3,000
             sys.exit(130)
         except BudgetExhausted as exhausted:
             console.print(
