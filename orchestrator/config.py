@@ -169,6 +169,12 @@ class RunConfig(Section):
 
     A policy or PRM whose ``model``, or name, is in the table ``models`` takes from there what it
     does not say itself.
+
+    ``on_failed_branch`` is for a request that failed for good, after every retry. ``drop``: its
+    branch is missing, and the search goes on with the others. ``refill``: another stands in, which
+    is the best sibling passed over, by the strategy's ``reward``, for a path that cannot be grown,
+    and a draw from another seed for a sample that was a request of its own; what has no stand-in is
+    dropped. ``fail``: the tree ends, and answers from what it has.
     """
 
     models: dict[str, ModelConfig] = Field(default_factory=dict)

@@ -6,15 +6,21 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.rewards import Reward
 from orchestrator.core.selection import best
 from orchestrator.core.tree import Node
 from orchestrator.errors import EndpointError, EndpointRefused
 
 OnFailedBranch = Literal["drop", "refill", "fail"]
 ON_FAILED_BRANCH: tuple[OnFailedBranch, ...] = get_args(OnFailedBranch)
-"""``drop``: the branch is missing and the search goes on with the others. ``refill``: the best
-sibling that the search had passed over is grown in its place, and where there is none it is
-dropped. ``fail``: the tree ends there and answers from what it has."""
+"""``drop``: the branch is missing and the search goes on with the others.
+
+``refill``: another stands in for it. Where a path cannot be grown, that is the best sibling, by the
+strategy's own ``reward``, that the search had passed over; where one of several samples, each a
+request of its own, is lost, it is another draw, from another seed. What nothing can stand in for
+(the root, the last sibling, steps that could not be scored) is dropped.
+
+``fail``: the tree ends there and answers from what it has."""
 
 
 @dataclass(slots=True)
@@ -22,12 +28,14 @@ class Branches:
     """The ports of one tree, under which a failing branch is not a failing tree.
 
     A failed ``extend`` or ``score`` comes back without nodes. ``failed`` counts the branches that
-    were lost, ``last_failure`` says why. ``EndpointRefused`` always passes: it concerns the run.
+    were lost, ``last_failure`` says why. ``reward`` ranks what may stand in for a lost one, as the
+    strategy ranks it. ``EndpointRefused`` always passes: it concerns the run.
     """
 
     policy: Policy
     prm: PRM
     on_failure: OnFailedBranch
+    reward: Reward = "last"
     failed: int = 0
     last_failure: EndpointError | None = None
     _passed_over: dict[tuple[int, ...], dict[tuple[int, ...], Node]] = field(default_factory=dict)
@@ -73,7 +81,7 @@ class Branches:
 
     def _substitute(self, node: Node) -> Node | None:
         siblings = self._passed_over.get(node.path[:-1], {})
-        found = best(siblings.values(), 1, "last")
+        found = best(siblings.values(), 1, self.reward)
         if not found:
             return None
         self._take(found[0])

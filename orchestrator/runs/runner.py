@@ -22,6 +22,7 @@ from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
 from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports, Substitutes
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
+from orchestrator.strategies.settings import Stepwise
 
 
 class Unscored:
@@ -55,7 +56,8 @@ async def solve(
         MeteredPolicy(policy, scope, cell.policy.price),
         MeteredPRM(prm or Unscored(), scope, cell.prm.price if cell.prm else None),
     )
-    branches = Branches(recorder, recorder, on_failed_branch)
+    reward = cell.strategy.reward if isinstance(cell.strategy, Stepwise) else "last"
+    branches = Branches(recorder, recorder, on_failed_branch, reward)
     allowed = math.inf if limits.seconds is None else limits.seconds
     deadline = min(tree.deadline, asyncio.get_running_loop().time() + allowed)
     start = root(

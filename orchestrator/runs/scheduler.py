@@ -140,7 +140,9 @@ class Scheduler:
         policy = self.ports.policies[name]
         if self.journal is not None:
             policy = JournaledPolicy(policy, name, self._memory(), self._prices.get(name))
-        return SeparateSamples(policy) if name in self.ports.one_a_request else policy
+        if name in self.ports.one_a_request:
+            return SeparateSamples(policy, self.plan.on_failed_branch)
+        return policy
 
     def _judging(self, name: str) -> PRM:
         prm = self.ports.prms[name]

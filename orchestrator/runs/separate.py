@@ -6,23 +6,25 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.tree import Node, derive_seed
 from orchestrator.errors import EndpointError, EndpointRefused
+from orchestrator.runs.branches import OnFailedBranch
 
 
 @dataclass(slots=True)
 class SeparateSamples:
     """A policy asked for one sample a request, each with its own seed.
 
-    Samples that fail are missing among the children, which keep their numbers; where all fail, the
-    first failure is raised.
+    A sample that fails is missing among the children, which keep their numbers; under ``refill``
+    another is drawn in its place first, once, and under ``fail`` its failure is raised, as the
+    first one is where all fail.
     """
 
     policy: Policy
+    on_failure: OnFailedBranch = "drop"
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         if n == 1:
             return await self.policy.extend(node, n, sampling)
-        asked = [replace(node, seed=derive_seed(node.seed, "sample", i)) for i in range(n)]
-        answers = await fan_out(self._sample(one, sampling) for one in asked)
+        answers = await fan_out(self._sample(node, i, sampling) for i in range(n))
         samples = {i: child for i, child in enumerate(answers) if isinstance(child, Node)}
         if not samples:
             raise next(failure for failure in answers if isinstance(failure, EndpointError))
@@ -39,11 +41,17 @@ class SeparateSamples:
             for i, child in samples.items()
         ]
 
-    async def _sample(self, node: Node, sampling: Sampling) -> Node | EndpointError:
-        try:
-            (child,) = await self.policy.extend(node, 1, sampling)
-        except EndpointRefused:
-            raise
-        except EndpointError as failure:
-            return failure
-        return child
+    async def _sample(self, node: Node, number: int, sampling: Sampling) -> Node | EndpointError:
+        for draw in ("sample", "refill"):
+            one = replace(node, seed=derive_seed(node.seed, draw, number))
+            try:
+                (child,) = await self.policy.extend(one, 1, sampling)
+            except EndpointError as error:
+                if self.on_failure == "fail" or isinstance(error, EndpointRefused):
+                    raise
+                failure = error
+                if self.on_failure == "drop":
+                    break
+            else:
+                return child
+        return failure

@@ -105,6 +105,32 @@ async def test_of_separate_samples_those_that_fail_are_missing_and_counted() -> 
     assert branches.failed == 1
 
 
+async def test_under_refill_a_separate_sample_that_fails_is_drawn_again_from_another_seed() -> None:
+    asked = FakePolicy(failures={2: GONE})
+    branches = Branches(SeparateSamples(asked, "refill"), FakePRM(), "refill")
+    children = await branches.extend(ROOT, 4, STEP)
+    whole = await SeparateSamples(FakePolicy()).extend(ROOT, 4, STEP)
+    assert paths(children) == paths(whole) == [(0,), (1,), (2,), (3,)]
+    assert [child == before for child, before in zip(children, whole, strict=True)] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    assert len({request.node.seed for request in asked.requests}) == 5
+    assert branches.failed == 0
+
+
+async def test_a_separate_sample_is_drawn_again_once() -> None:
+    asked = FakePolicy(failures={2: GONE, 3: GONE})
+    branches = Branches(SeparateSamples(asked, "refill"), FakePRM(), "refill")
+    assert paths(await branches.extend(ROOT, 4, STEP)) == [(0,), (2,), (3,)]
+    assert (len(asked.requests), branches.failed) == (5, 1)
+
+
+async def test_under_fail_a_separate_sample_ends_the_tree() -> None:
+    branches = Branches(SeparateSamples(FakePolicy(failures={2: GONE}), "fail"), FakePRM(), "fail")
+    with pytest.raises(EndpointUnavailable):
+        await branches.extend(ROOT, 4, STEP)
+
+
 async def test_separate_samples_that_all_fail_are_a_failure() -> None:
     policy = SeparateSamples(FakePolicy(failures=dict.fromkeys(range(1, 5), GONE)))
     with pytest.raises(EndpointUnavailable):

@@ -153,6 +153,23 @@ async def test_when_an_endpoint_fails_the_leaves_so_far_answer_and_the_error_is_
     assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
 
 
+async def test_refill_goes_by_the_strategys_own_reward(run: Any) -> None:
+    scores = dict(zip("abcdefgh", (0.9, 0.3, 0.2, 0.1, 0.95, 0.96, 0.99, 0.5), strict=True))
+
+    def judge(question: str, steps: tuple[str, ...]) -> float:
+        return scores[steps[-1][0]]
+
+    def script(node: Node, index: int) -> str:
+        level = "efgh" if node.steps else "abcd"
+        return rf"\boxed{{{index}}}" if len(node.steps) == 2 else f"{level[index]}\n\n"
+
+    scores["\\"] = 1.0
+    policy = FakePolicy(script=script, failures={3: GONE})
+    await run(policy, FakePRM(judge=judge), n=4, reward="min", on_failed_branch="refill")
+    grown = [request.node.path for request in policy.requests]
+    assert grown == [(), (0,), (0, 0), (0, 1)]  # the least score of three of them is 0.9
+
+
 async def test_when_the_prm_fails_the_unscored_leaves_answer(run: Any) -> None:
     record = await run(FakePolicy(script=one_finishes), FakePRM(failures={1: GONE}), n=4)
     assert record.error == "nothing answers"
