@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from orchestrator import __version__
 from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
-from orchestrator.terminal import Terminal
+from orchestrator.terminal import Terminal, TerminalLog
 
 if TYPE_CHECKING:
     from orchestrator.config import RunConfig
@@ -53,6 +54,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def main() -> None:
     """The ``orchard`` command: errors become one line and a non-zero exit."""
+    logging.basicConfig(format="%(message)s", handlers=[TerminalLog()])
     try:
         app()
     except OrchardError as error:

@@ -1,7 +1,6 @@
 """Where models are served, as a config says it."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_type_hints
@@ -16,10 +15,11 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.api_keys import KeyVariable, key_in
 from orchestrator.endpoints.hedging import USUAL_PERCENTILE
 from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, usual_key
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
-from orchestrator.endpoints.replicas_file import ReplicasFile
+from orchestrator.endpoints.replicas_file import SECRETS, ReplicasFile, holds_secrets
 from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
 from orchestrator.prices import PriceConfig
@@ -46,7 +46,7 @@ class EndpointConfig(Section):
     model: str | None = None
     api: Literal["auto", "self-hosted", "openai", "azure"] = "auto"
     api_version: str | None = None
-    api_key_env: str | None = None
+    api_key_env: KeyVariable | None = None
     price: PriceConfig | str | None = None
     parameters: int | None = Field(None, ge=1)
     timeout: float = Field(600.0, gt=0)
@@ -54,6 +54,13 @@ class EndpointConfig(Section):
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     hedge: bool | Annotated[float, Field(ge=50, lt=100)] = False
+
+    @field_validator("url")
+    @classmethod
+    def _no_secrets(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if any(map(holds_secrets, urls)):
+            raise ValueError(f"write {SECRETS}")
+        return urls
 
     @model_validator(mode="after")
     def _one_list(self) -> Self:
@@ -88,9 +95,7 @@ class EndpointConfig(Section):
             )
         key = None if self.is_elsewhere else api_key
         if (variable := self.api_key_env or usual_key(self.url)) is not None:
-            key = os.environ.get(variable, "").strip()
-            if not key:
-                raise ConfigError(f"{name} needs its API key: set ${variable}")
+            key = key_in(variable, name)
         return Endpoint(
             urls=self.url or listed or tuple(urls),
             listed=self.urls_from,

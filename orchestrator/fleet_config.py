@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
+from orchestrator.api_keys import KeyVariable
 from orchestrator.endpoints.prm import PRM_FAMILIES
 from orchestrator.errors import ConfigError
 from orchestrator.reading import read
@@ -70,7 +71,7 @@ class FleetConfig(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     services: dict[str, ServiceConfig | None] = Field(min_length=1)
     host: str = "127.0.0.1"
-    api_key_env: str | None = None
+    api_key_env: KeyVariable | None = None
     python: Path | None = None
     device: Literal["auto", "gpu", "cpu"] = "auto"
     environment: dict[str, str] = Field(default_factory=dict)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.errors import ConfigError, ServerError
+from orchestrator.api_keys import key_in
+from orchestrator.errors import ServerError
 from orchestrator.fleet_config import FleetConfig, ModelConfig, ServiceConfig
 from servers.fleet.convert import converted
 from servers.fleet.gpus import GPU, detect, parse
@@ -15,11 +16,8 @@ from servers.fleet.spec import FleetError, FleetSpec, ModelSpec, ServiceSpec, Sh
 
 def fleet_spec(fleet: FleetConfig, models: dict[str, ModelConfig]) -> FleetSpec:
     """A validated fleet. Raises ``ConfigError`` where the key's variable is not set."""
-    key = None
-    if fleet.api_key_env is not None:
-        key = os.environ.get(fleet.api_key_env, "").strip()
-        if not key:
-            raise ConfigError(f"fleet {fleet.name} needs its API key: set ${fleet.api_key_env}")
+    variable = fleet.api_key_env
+    key = None if variable is None else key_in(variable, f"fleet {fleet.name}")
     services = []
     for name, settings in fleet.services.items():
         service = settings or ServiceConfig()

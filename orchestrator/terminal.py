@@ -1,5 +1,6 @@
 """The one way to a person's terminal, on which the text of others is text and nothing else."""
 
+import logging
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -43,3 +44,10 @@ class Terminal(Console):
     def print_json_text(self, content: str) -> None:
         """``content``, which is JSON, unbroken and uncoloured, for programs."""
         self.file.write(plain(content) + "\n")
+
+
+class TerminalLog(logging.Handler):
+    """Warnings for the person at the terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        Terminal(stderr=True, soft_wrap=True).print(self.format(record))

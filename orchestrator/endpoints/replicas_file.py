@@ -9,6 +9,18 @@ import yaml
 from orchestrator.errors import ConfigError
 
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+_SECRETS = re.compile(r"^[^/]*//[^/]*@|\?")
+
+SECRETS = (
+    "a URL without user, password or ?query: URLs are shown and recorded, so a key belongs into "
+    "the environment variable that `api_key_env` names"
+)
+"""What is wanted where a URL ``holds_secrets``; the URL itself is better not repeated."""
+
+
+def holds_secrets(url: str) -> bool:
+    """Whether a URL has parts in which people put passwords and keys."""
+    return _SECRETS.search(url) is not None
 
 
 @dataclass(slots=True)
@@ -38,6 +50,8 @@ class ReplicasFile:
         if not isinstance(listed, list) or not all(isinstance(url, str) for url in listed):
             raise ConfigError(f"{self.path}: must list the URLs of {self.name}, one a line: - URL")
         for url in listed:
+            if holds_secrets(url):
+                raise ConfigError(f"{self.path}: write {SECRETS}")
             if not _URL.fullmatch(url):
                 raise ConfigError(f"{self.path}: {url!r} is not a URL: write http://host:port")
         return tuple(listed)

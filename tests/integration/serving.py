@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from aiohttp import web
@@ -57,3 +59,19 @@ def served_beside(server: H, tls: ssl.SSLContext | None = None) -> Iterator[H]:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
         loop.close()
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """TLS under a certificate that nobody vouches for; it is left in ``certificate.pem``."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-keyout", key, "-out", certificate,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    return tls

@@ -3,8 +3,6 @@
 import asyncio
 import resource
 import shutil
-import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 from tests.integration.misbehaving import CHAT, Answer, Server, changed, running, status, text
-from tests.integration.serving import served
+from tests.integration.serving import self_signed, served
 
 KEY = "sk-orchard-secret"
 ONCE = RetryPolicy(attempts=1)
@@ -151,24 +149,9 @@ async def test_a_compressed_bomb_is_not_unpacked(server: Server, failure: Fails)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-            "-keyout", key, "-out", certificate,
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
-
-
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl signs the certificate")
 async def test_a_certificate_nobody_vouches_for_is_refused(tmp_path: Path, failure: Fails) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(*self_signed(tmp_path))
-    async with served(Server(), tls) as server:
+    async with served(Server(), self_signed(tmp_path)) as server:
         error = await failure(server.url)
     assert isinstance(error, EndpointRefused)
     assert "shows a certificate that is not trusted" in str(error)
