@@ -145,7 +145,7 @@ def plan_run(
             "--fleet",
             help="What serves each endpoint, REPLICASxGPU:SIZE, e.g. "
             "policy=8xH100:1B,prm=2xH100:7B; 2x4xH100:72B is two replicas of four GPUs. "
-            "Or a YAML file of such names and values.",
+            "Or a YAML file of such names and values. Hosted models are left out.",
         ),
     ],
     overrides: SetOption = None,
@@ -168,7 +168,8 @@ def plan_run(
     Runs the config's strategies in virtual time on a model of H100s and H200s; asks no server.
     """
     from orchestrator.config import load
-    from orchestrator.planning import forecast, read_fleet, show
+    from orchestrator.forecast_view import show
+    from orchestrator.planning import forecast, read_fleet
 
     machines = read_fleet(fleet)
     found = forecast(
@@ -178,6 +179,7 @@ def plan_run(
         sample=sample,
         step_tokens=step_tokens,
         gpu_hour=gpu_hour,
+        console=Terminal(stderr=True, soft_wrap=True),
     )
     if as_json:
         Terminal().print_json_text(json.dumps(found.to_json(), indent=2))

@@ -2,6 +2,7 @@
 
 The run's own strategies, scheduler and dispatcher run in virtual time against a model of the GPUs
 (``servers.simulated``) on stand-in problems; what more problems would take is added in proportion.
+Hosted models are no part of the fleet: they cost by the token, and answer at a usual pace.
 """
 
 import asyncio
@@ -13,17 +14,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-
+from orchestrator.compose import prices as prices_of
 from orchestrator.compose import problems as problems_of
 from orchestrator.config import RunConfig
+from orchestrator.core.budget import Price, Spend
 from orchestrator.core.problem import Problem
+from orchestrator.core.records import Record
 from orchestrator.endpoint_config import PolicyConfig, PRMConfig
 from orchestrator.endpoints.policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError
+from orchestrator.progress import Counting
 from orchestrator.reading import read
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
@@ -45,6 +47,18 @@ POOLED = ("outcome", "qwen_math", "skywork", "trl")
 BY_PREFIX = ("math_shepherd", "rlhflow")
 """PRM families whose servers keep a path in their prefix cache and read its new step alone."""
 
+UNCERTAINTY = 2.0
+"""A real fleet takes between an estimate by this and an estimate times this: 1.5 for the model of
+the GPUs (see ``servers.simulated.hardware``), the rest for lengths of steps and solutions."""
+
+HOSTED = "hosted"
+
+_HOSTED_SPEED = Speed(
+    iteration_s=1 / 60, sequence_s=0.0, weights_s=0.0, token_s=1e-6, kv_s=0.0,
+    kv_tokens=10**12, max_seqs=10**6, max_batched_tokens=10**9,
+)  # fmt: skip
+"""60 tokens/s to each of any number of requests."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machines:
@@ -60,30 +74,46 @@ class Machines:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What one endpoint does in the whole run. ``busy`` is the share of the time its GPUs compute
-    (0 to 1); tokens count those read, cached ones apart, and those generated."""
+    (0 to 1), None without GPUs; tokens count those read, cached ones apart, and those generated.
+    ``dollars`` are the tokens' price, None where none is known."""
 
     endpoint: str
     machines: str
     gpus: int
-    busy: float
+    busy: float | None
     read_tokens: int
     cached_tokens: int
     generated_tokens: int
+    dollars: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The limit of a run's budget that ends it first, after about this ``share`` of it."""
+
+    limit: str
+    allowed: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """An estimate. ``simulated`` of ``problems`` were simulated; ``bottleneck`` is the endpoint
-    whose GPUs are busiest, None where none is busy for half of the time; ``dollars`` is None
-    without a price."""
+    """An estimate of the whole run; ``stop`` is where its budget ends it, if it does.
+
+    ``simulated`` of ``problems`` were simulated. ``hours`` may as well be anything within
+    ``hours_range``. ``bottleneck`` is the endpoint whose GPUs are busiest, None where none is busy
+    for half of the time. ``dollars`` are GPU hours' and hosted tokens', None without a price.
+    """
 
     problems: int
     simulated: int
     hours: float
+    hours_range: tuple[float, float]
     gpu_hours: float
     dollars: float | None
     requests: int
     bottleneck: str | None
+    stop: Stop | None
     loads: tuple[Load, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -96,7 +126,9 @@ def read_fleet(text: str) -> dict[str, Machines]:
     Raises ``ConfigError``.
     """
     path = Path(text)
-    if "=" not in text or path.exists():
+    if not text.strip():
+        entries = []
+    elif "=" not in text or path.exists():
         entries = [(str(name), str(what)) for name, what in read(path).items()]
     else:
         parts = [part.partition("=") for part in text.split(",")]
@@ -122,14 +154,18 @@ def forecast(
     sample: int | None = None,
     step_tokens: float = 45.0,
     gpu_hour: float | None = None,
+    console: Terminal | None = None,
 ) -> Forecast:
     """Estimate a run. ``problems`` are the task's unless given, ``sample`` of them are simulated,
-    steps have so many tokens on average, and a GPU costs ``gpu_hour`` dollars an hour.
+    steps have so many tokens on average, and a GPU costs ``gpu_hour`` dollars an hour. ``console``
+    shows how far it is.
 
     Raises ``ConfigError`` where the fleet does not fit the config, and ``TaskError``.
     """
-    cells = config.build_cells()
+    prices = prices_of(config)
+    cells = config.build_cells(prices)
     _check(config, cells, fleet)
+    machines = {**fleet, **_hosted(config, cells)}
     total = problems or len(problems_of(config))
     # fewer than are in flight at once would never fill the batches that the run fills
     few = min(total, sample or max(64, min(2 * config.trees, 256)))
@@ -139,49 +175,114 @@ def forecast(
         cells=[replace(cell, problems=_part(cell.problems, total, few)) for cell in cells],
         seed=config.seed,
         trees=config.trees,
+        problem_limits=config.problem_budget.limits(),
     )
     with tempfile.TemporaryDirectory() as folder:
-        seconds, requests, busy, simulated = clock.run(
-            _simulate(config, plan, fleet, Writer(step_tokens=step_tokens), Path(folder))
-        )
-    times = total / few
-    most = max(busy.values())
-    whole = most * seconds * times + (1 - most) * seconds
-    gpus = sum(machines.gpus for machines in fleet.values())
-    loads = []
-    for name, machines in fleet.items():
-        engines = [simulated.replicas[each].engine for each in simulated.names(name)]
-        loads.append(
-            Load(
-                endpoint=name,
-                machines=machines.description,
-                gpus=machines.gpus,
-                busy=round(min(1.0, busy[name] * seconds * times / whole), 3),
-                read_tokens=round(times * sum(each.counts.prompt_tokens for each in engines)),
-                cached_tokens=round(times * sum(each.cache.hits for each in engines)),
-                generated_tokens=round(
-                    times * sum(each.counts.generated_tokens for each in engines)
-                ),
+        took = clock.run(
+            _simulate(
+                config, plan, machines, Writer(step_tokens=step_tokens), Path(folder), console
             )
         )
-    busiest = max(loads, key=lambda load: load.busy)
+    times, simulated = total / few, took.fleet
+    computing = {  # seconds of one of its replicas
+        name: sum(simulated.replicas[each].engine.counts.busy_s for each in simulated.names(name))
+        / each_fleet.replicas
+        for name, each_fleet in machines.items()
+    }
+    trees = sum(min(total, cell.problems or total) for cell in cells)
+    whole = took.scaled(trees, config.trees, max(computing.values()))
+    gpus = sum(each.gpus for each in machines.values())
+    loads = tuple(
+        _load(each, simulated, times, computing[name] * times / whole, prices.get(name))
+        for name, each in machines.items()
+    )
+    busiest = max(loads, key=lambda load: load.busy or 0.0)
     gpu_hours = gpus * whole / 3600
+    paid = [load.dollars for load in loads if load.dollars is not None]
+    paid += [] if gpu_hour is None else [gpu_hours * gpu_hour]
     return Forecast(
         problems=total,
         simulated=few,
         hours=round(whole / 3600, 4),
+        hours_range=(
+            round(whole / 3600 / UNCERTAINTY, 4),
+            round(whole / 3600 * UNCERTAINTY, 4),
+        ),
         gpu_hours=round(gpu_hours, 3),
-        dollars=None if gpu_hour is None else round(gpu_hours * gpu_hour, 2),
-        requests=round(times * requests),
-        bottleneck=busiest.endpoint if busiest.busy >= 0.5 else None,
-        loads=tuple(loads),
+        dollars=round(sum(paid), 2) if paid else None,
+        requests=round(times * simulated.delivered.requests),
+        bottleneck=busiest.endpoint if busiest.busy and busiest.busy >= 0.5 else None,
+        stop=_stop(config, took.spent, times, whole, sum(load.dollars or 0.0 for load in loads)),
+        loads=loads,
     )
 
 
+def _load(
+    machines: Machines, simulated: Fleet, times: float, busy: float, price: Price | None
+) -> Load:
+    engines = [simulated.replicas[each].engine for each in simulated.names(machines.endpoint)]
+    read = times * sum(each.counts.prompt_tokens for each in engines)
+    cached = times * sum(each.cache.hits for each in engines)
+    generated = times * sum(each.counts.generated_tokens for each in engines)
+    dollars = None
+    if price is not None:
+        dollars = price.cost(
+            prompt_tokens=round(read + cached),
+            cached_tokens=round(cached),
+            written_tokens=round(generated),
+        )
+    return Load(
+        endpoint=machines.endpoint,
+        machines=machines.description,
+        gpus=machines.gpus,
+        busy=round(min(1.0, busy), 3) if machines.gpus else None,
+        read_tokens=round(read),
+        cached_tokens=round(cached),
+        generated_tokens=round(generated),
+        dollars=None if dollars is None else round(dollars, 2),
+    )
+
+
+def _stop(
+    config: RunConfig, spent: Spend, times: float, seconds: float, cost: float
+) -> Stop | None:
+    """Which limit of the run's budget is met first, if the run needs more than it."""
+    needed = {
+        "policy_tokens": times * spent.policy_tokens,
+        "prm_tokens": times * spent.prm_tokens,
+        "requests": times * spent.requests,
+        "cost": cost,
+        "seconds": seconds,
+    }
+    limits = {name: allowed for name, allowed in config.budget if allowed is not None}
+    met = [
+        Stop(limit=name, allowed=allowed, share=round(allowed / needed[name], 3))
+        for name, allowed in limits.items()
+        if needed[name] > allowed
+    ]
+    return min(met, key=lambda stop: stop.share, default=None)
+
+
+def _used(cells: Sequence[Cell]) -> list[str]:
+    names = [cell.policy.name for cell in cells] + [cell.prm.name for cell in cells if cell.prm]
+    return list(dict.fromkeys(names))
+
+
+def _hosted(config: RunConfig, cells: Sequence[Cell]) -> dict[str, Machines]:
+    """The policies that a run asks of a cloud."""
+    return {
+        name: Machines(endpoint=name, description=HOSTED, replicas=1, gpus=0, speed=_HOSTED_SPEED)
+        for name in _used(cells)
+        if name in config.policies and config.policies[name].hosted
+    }
+
+
 def _check(config: RunConfig, cells: Sequence[Cell], fleet: Mapping[str, Machines]) -> None:
-    used = [cell.policy.name for cell in cells] + [cell.prm.name for cell in cells if cell.prm]
-    wanted = list(dict.fromkeys(used))
+    hosted = _hosted(config, cells)
+    wanted = [name for name in _used(cells) if name not in hosted]
     for name in fleet:
+        if name in hosted:
+            raise ConfigError(f"--fleet: {name} is a hosted model: leave it out")
         if name not in wanted:
             raise ConfigError(f"--fleet: the run uses no {name!r}: {nearest(name, wanted)}")
     for name in wanted:
@@ -206,14 +307,39 @@ def _part(problems: int | None, total: int, few: int) -> int | None:
     return None if problems is None else max(1, math.ceil(min(problems, total) * few / total))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Took:
+    """A simulated run of so many ``trees``: its ``seconds``, after ``full_s`` of which the last
+    tree had begun; what the trees spent, and the fleet that they grew on."""
+
+    trees: int
+    seconds: float
+    full_s: float
+    spent: Spend
+    fleet: Fleet
+
+    def scaled(self, trees: int, in_flight: int, computing: float) -> float:
+        """Seconds of so many trees, ``computing`` of these being those of the busiest replica.
+
+        Two things are known to grow with their number, and the longer one counts: what the busiest
+        replica computes, and the time until the last tree begins. The rest, the wait for the last
+        trees, comes once, however many went before.
+        """
+        computed = computing * (trees / self.trees - 1)
+        begun = 0.0
+        if self.trees > in_flight:
+            begun = self.full_s * ((trees - in_flight) / (self.trees - in_flight) - 1)
+        return self.seconds + max(computed, begun)
+
+
 async def _simulate(
     config: RunConfig,
     plan: Plan,
     machines: Mapping[str, Machines],
     writer: Writer,
     folder: Path,
-) -> tuple[float, int, dict[str, float], Fleet]:
-    """Seconds, requests, and each endpoint's busy share, of the plan on a fleet."""
+    console: Terminal | None,
+) -> _Took:
     endpoints: dict[str, PolicyConfig | PRMConfig] = {**config.policies, **config.prms}
     fleet = Fleet(
         [
@@ -234,7 +360,13 @@ async def _simulate(
         opened = {
             name: await stack.enter_async_context(
                 Transport(
-                    Endpoint(urls=urls(fleet, name), model=name),
+                    Endpoint(
+                        urls=urls(fleet, name),
+                        model=name,
+                        concurrency=endpoints[name].concurrency,
+                        requests_per_minute=endpoints[name].requests_per_minute,
+                        tokens_per_minute=endpoints[name].tokens_per_minute,
+                    ),
                     SimulatedSender(fleet, timeout=1e9),
                 )
             )
@@ -252,56 +384,22 @@ async def _simulate(
             grader=await stack.enter_async_context(MathGrader()),
         )
         store = stack.enter_context(Store(folder))
-        await Scheduler(plan, ports, store).run()
-        seconds = asyncio.get_running_loop().time()
-    busy = {
-        name: sum(fleet.replicas[each].engine.counts.busy_s for each in fleet.names(name))
-        / (seconds * each_fleet.replicas)
-        for name, each_fleet in machines.items()
-    }
-    return seconds, fleet.delivered.requests, busy, fleet
+        scheduler = Scheduler(plan, ports, store)
+        progress, loop, full_s = scheduler.progress, asyncio.get_running_loop(), 0.0
+        line = None
+        if console is not None:
+            line = stack.enter_context(Counting("trees simulated", progress.total, console))
 
+        def finished(record: Record) -> None:
+            nonlocal full_s
+            if progress.total - progress.finished >= plan.trees:
+                full_s = loop.time()
+            if line is not None:
+                line.tick()
 
-def show(found: Forecast, step_tokens: float, console: Terminal) -> None:
-    """The table, what it comes to, and what it rests on."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("endpoint", "fleet", "busy", "read", "cached", "generated"):
-        table.add_column(title, justify="left" if title in ("endpoint", "fleet") else "right")
-    for load in found.loads:
-        table.add_row(
-            load.endpoint,
-            load.machines,
-            f"{load.busy:.0%}",
-            _count(load.read_tokens),
-            _count(load.cached_tokens),
-            _count(load.generated_tokens),
-        )
-    money = "" if found.dollars is None else f", ${found.dollars:,.2f}"
-    held_up = (
-        f"{found.bottleneck} holds it up"
-        if found.bottleneck
-        else "no GPU is busy for half of the time: more trees in flight, or fewer GPUs"
-    )
-    console.print(
-        Group(
-            table,
-            "",
-            f"{found.problems:,} problems: about {_time(found.hours)}, "
-            f"{found.gpu_hours:,.2f} GPU hours{money}; {found.requests:,} requests; {held_up}.",
-            f"An estimate: {found.simulated:,} stand-in problems in a model of the GPUs, steps of "
-            f"{step_tokens:g} tokens, 9 steps a solution; a real fleet is within a factor of 2.",
-        )
-    )
-
-
-def _count(tokens: int) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if tokens >= size:
-            return f"{tokens / size:.1f}{letter}"
-    return str(tokens)
-
-
-def _time(hours: float) -> str:
-    if hours >= 1:
-        return f"{hours:.1f} hours"
-    return f"{hours * 60:.0f} minutes" if hours >= 1 / 30 else f"{hours * 3600:.0f} seconds"
+        scheduler.on_record = finished
+        await scheduler.run()
+        return _Took(
+            trees=progress.total, seconds=loop.time(), full_s=full_s, spent=progress.spent,
+            fleet=fleet,
+        )  # fmt: skip
