@@ -104,10 +104,12 @@ def run(
 ) -> None:
     """Run a config's strategies over its problems, and report.
 
-    Try `orchard run configs/demo.yaml`. `orchard check CONFIG` says beforehand whether it can work.
+    Try `orchard run configs/demo.yaml`.
+    `orchard check CONFIG` says beforehand whether it can work.
 
-    Every paid response is kept in the run directory. A run that was stopped or killed goes on in
-    the middle of its trees with the same command, or with `orchard resume RUN`.
+    Every paid response is kept in the run directory. A run that was stopped or
+    killed goes on in the middle of its trees with the same command, or with
+    `orchard resume RUN`.
     """
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
@@ -124,9 +126,11 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, killed or ran out of something, and report.
 
-    What is finished stays, trees that were under way go on where they were, and nothing that is
-    paid for is paid for again. Keys that change no result may be set anew, e.g. `--set trees=500`,
-    `--set policies.NAME.url=…` or `--set budget.requests=…`; others are refused.
+    Finished problems stay, trees under way go on where they were, and nothing is
+    paid for twice.
+
+    Keys that change no result may be set anew, others are refused:
+    `--set trees=500`, `--set policies.NAME.url=…`, `--set budget.requests=…`.
     """
     from orchestrator.runs.store import CONFIG, read_yaml
 
@@ -200,8 +204,11 @@ def show(
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
     summary = _summary(run, headline(config))
     _print(summary, as_json)
-    if not as_json and (left := _left(run, config)):
-        say = Terminal(soft_wrap=True).print
+    if as_json:
+        return
+    say = Terminal(soft_wrap=True).print
+    say(_kept(run, config, summary))
+    if left := _left(run, config):
         problems = f"{left:,} problem{'s' if left > 1 else ''} of its cells"
         if is_in_use(run):
             say(f"The run is under way: {problems} to go.")
@@ -226,6 +233,22 @@ def _left(run: Path, config: "RunConfig") -> int:
     )
 
 
+def _kept(run: Path, config: "RunConfig", summary: "Summary") -> str:
+    """What a run lost and what its journal keeps, in a line."""
+    from orchestrator.report.wording import counted, megabytes
+    from orchestrator.runs.journal import JOURNAL, kept_by
+
+    lost = counted(summary.failed_branches, "branches")
+    became = f" (on_failed_branch: {config.on_failed_branch})" if summary.failed_branches else ""
+    journal = kept_by(run / JOURNAL)
+    kept = (
+        "no journal"
+        if journal is None
+        else f"journal {megabytes(journal[0])}, {counted(journal[1], 'responses')}"
+    )
+    return f"{lost} failed{became}; {kept}"
+
+
 def _resumes(run: Path) -> str:
     """The command that goes on with a run."""
     return shlex.join(["orchard", "resume", str(run)])
@@ -242,6 +265,7 @@ def check(
     from orchestrator.checking import check_endpoints
     from orchestrator.compose import plan
     from orchestrator.config import load
+    from orchestrator.report.wording import counted
 
     loaded = load(config, overrides or [])
     planned = plan(loaded)
@@ -252,13 +276,9 @@ def check(
     else:
         console = Terminal(soft_wrap=True)
         console.print(abilities(found))
-        console.print(", ".join(_count(count, noun) for noun, count in size.items()))
+        console.print(", ".join(counted(count, noun) for noun, count in size.items()))
     if any("error" in entry for entry in found):
         raise typer.Exit(1)
-
-
-def _count(count: int, plural: str) -> str:
-    return f"{count} {plural if count != 1 else plural.removesuffix('s')}"
 
 
 app.command()(prm_eval)
@@ -297,6 +317,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
         store.write(SUMMARY, to_json(summary))
         figures = draw(summary, out / "figures")
     _print(summary, as_json)
+    console.print(_kept(out, config, summary))
     console.print(f"Summary  {out / SUMMARY}")
     for figure in figures:
         if figure.suffix == ".png":

@@ -104,7 +104,7 @@ class LiveProgress(LiveLine):
         progress, spent, elapsed = self.progress, self.progress.spent, self.elapsed
         return (
             f"{self.done}/{self.total} problems  "
-            f"{progress.in_flight} trees in flight  "
+            f"{progress.in_flight} trees in flight  {_replayed(progress)}"
             f"{spent.requests / elapsed:,.0f} requests/s  "
             f"{spent.policy_tokens / elapsed:,.0f} policy + {spent.prm_tokens / elapsed:,.0f} PRM "
             f"tokens/s  {_paid(progress.bill)}{self._waits() or _time_left(progress, elapsed)}"
@@ -161,6 +161,11 @@ class Counting(LiveLine):
         rate = self.done / self.elapsed
         left = f"{duration((self.total - self.done) / rate)} left" if self.done else "time unknown"
         return f"{self.done:,}/{self.total:,} {self.what}  {rate:,.0f}/s  {left}"
+
+
+def _replayed(progress: Progress) -> str:
+    """How much a resumed run had from its journal, once anything."""
+    return f"{progress.replayed.requests:,} replayed  " if progress.replayed.requests else ""
 
 
 def _paid(bill: Bill) -> str:

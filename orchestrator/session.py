@@ -138,6 +138,9 @@ async def _search(
             scheduler.on_record = lambda record: live.tick()
             async with ticking(live):  # also while nothing is finished
                 await scheduler.run()
+    if replayed := scheduler.progress.replayed.requests:
+        asked = scheduler.progress.spent.requests + replayed
+        console.print(f"{asked:,} requests, of which {replayed:,} replayed from the journal")
 
 
 def _until_stopped(work: Coroutine[Any, Any, None], farewell: str) -> None:

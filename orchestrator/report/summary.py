@@ -60,12 +60,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit."""
+    """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
+    ``failed_branches`` what their trees lost."""
 
     rows: tuple[Row, ...]
     headline: Headline | None
     failed: int
     ran_out: int
+    failed_branches: int
 
 
 def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -> Summary:
@@ -89,6 +91,7 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
         headline=None if headline is None else compare(cells, headline),
         failed=sum(record.error is not None for record in kept),
         ran_out=sum(record.ran_out is not None for record in kept),
+        failed_branches=sum(record.failed_branches for record in kept),
     )
 
 

@@ -49,6 +49,17 @@ def dollars(amount: float) -> str:
     )
 
 
+def counted(count: int, plural: str) -> str:
+    """``1 branch`` or ``1,204 branches``."""
+    singular = plural.removesuffix("es" if plural.endswith("ches") else "s")
+    return f"{count:,} {plural if count != 1 else singular}"
+
+
+def megabytes(size: int) -> str:
+    """Bytes as MB with a decimal, and as kB below one."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
 def amount(count: float) -> str:
     """A count in six characters at most: 1,234 or 123k or 1.2M."""
     if count < 99_999.5:

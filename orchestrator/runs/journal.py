@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Self, TypeVar
@@ -245,6 +245,19 @@ class Journal:
             f"cannot write {self.path}: {said}; make room or give access, and the same command "
             "goes on from what is there"
         )
+
+
+def kept_by(path: Path) -> tuple[int, int] | None:
+    """How many bytes a journal has, and how many responses it keeps, read while a run goes on or
+    not; None where there is none that can be read."""
+    beside = path.with_name(f"{path.name}-wal")
+    try:
+        size = path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            (last,) = database.execute("SELECT max(rowid) FROM responses").fetchone()
+    except (OSError, sqlite3.Error):
+        return None
+    return size, last or 0
 
 
 def _remembered(rows: Iterable[tuple[bytes, str, int]]) -> Remembered:

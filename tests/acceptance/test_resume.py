@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import resource
 import signal
 import sqlite3
@@ -20,7 +21,12 @@ from aiohttp import web
 from orchestrator.runs.journal import BATCH_SECONDS
 from tests.acceptance.conftest import KEY, ORCHARD, Person
 from tests.acceptance.test_runs import until
-from tests.integration.misbehaving import CHAT, POOLING, Call, hang
+from tests.integration.misbehaving import (
+    CHAT,
+    POOLING,
+    Call,
+    hang,
+)
 
 KILLS = 25
 
@@ -195,6 +201,37 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(person: 
     resumed = person.orchard("resume", "runs/run")
     assert (resumed.code, resumed.err) == (0, "")
     assert timeless(person.records()) == timeless(person.records("runs/whole"))
+
+
+def test_what_a_run_lost_and_what_its_journal_keeps_is_told(person: Person) -> None:
+    ran = person.orchard("run", searches(person, 6))
+    journal = person.home / "runs/run/journal.sqlite"
+    kept = f"journal {journal.stat().st_size / 1e3:.0f} kB, {person.journaled()} responses"
+    assert f"0 branches failed; {kept}" in ran.out.splitlines()
+    lost = person.records()[0] | {"failed_branches": 3}
+    with (person.home / "runs/run/records.jsonl").open("a") as file:
+        file.write(json.dumps(lost) + "\n")
+    shown = person.orchard("show", "runs/run").out.splitlines()
+    assert f"3 branches failed (on_failed_branch: drop); {kept}" in shown
+    assert json.loads(person.orchard("show", "runs/run", "--json").out)["failed_branches"] == 3
+
+
+def test_a_resumed_run_tells_how_much_it_had_from_its_journal(person: Person) -> None:
+    config = searches(person, 12)
+    person.server.on(
+        POOLING, hang(600), when=lambda body: "Step 2" in json.dumps(body), forever=True
+    )
+    with person.start("run", config) as process:
+        until(lambda: "Step 2" in json.dumps([call.body for call in person.server.seen(POOLING)]))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    person.server.rules.clear()
+    resumed = person.orchard("resume", "runs/run")
+    told = re.search(r"(\d+) requests, of which (\d+) replayed from the journal\n", resumed.out)
+    assert told is not None
+    requests, replayed = map(int, told.groups())
+    assert requests <= sum(record["requests"] for record in person.records())
+    assert 3 <= replayed < requests  # a first step, its scores and a second one at least
 
 
 def test_no_key_is_in_the_journal(person: Person) -> None:

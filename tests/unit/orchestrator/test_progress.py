@@ -31,6 +31,13 @@ def test_what_endpoints_do_stands_below_the_line() -> None:
     assert "time left" in live.text()
 
 
+def test_what_needed_no_paying_again_is_told_beside_what_did() -> None:
+    live = line()
+    assert "replayed" not in live.text()
+    live.progress.replayed.requests = 4812
+    assert "0 trees in flight  4,812 replayed  " in live.text()
+
+
 def test_what_a_run_waits_for_stands_where_its_time_left_did() -> None:
     down = Doing("", "all 2 replicas are down: waiting since 12 s")
     live = line(policy=down, prm=Doing("0 in flight"))

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.runs import journal as module
-from orchestrator.runs.journal import BATCH_ROWS, JOURNAL, Journal
+from orchestrator.runs.journal import BATCH_ROWS, JOURNAL, Journal, kept_by
 
 KEYS = [bytes([i]) * 16 for i in range(200)]
 
@@ -63,6 +63,22 @@ async def test_rows_are_written_soon_without_being_asked(path: Path) -> None:
                 while not reader.execute("SELECT count(*) FROM responses").fetchone()[0]:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
         reader.close()
+
+
+def test_how_much_it_keeps_can_be_told(path: Path) -> None:
+    assert kept_by(path) is None
+    fill(path, 7)
+    assert kept_by(path) == (path.stat().st_size, 7)
+    path.write_bytes(b"no database")
+    assert kept_by(path) is None
+
+
+async def test_how_much_it_keeps_can_be_told_while_it_is_written_to(path: Path) -> None:
+    with Journal(path) as journal:
+        for i in range(2 * BATCH_ROWS):
+            journal.append("tree", KEYS[:1], b"[%d]" % i)
+        await journal.caught_up()
+        assert (kept_by(path) or (0, 0))[1] == 2 * BATCH_ROWS
 
 
 async def test_many_rows_of_many_trees_are_all_there(path: Path) -> None:
