@@ -55,6 +55,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 def main() -> None:
     """The ``orchard`` command: errors become one line and a non-zero exit."""
     logging.basicConfig(format="%(message)s", handlers=[TerminalLog()])
+    logging.captureWarnings(True)
     try:
         app()
     except OrchardError as error:

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.text import Text
+from rich.text import Span, Text
 
 from orchestrator.plain_text import plain
 
@@ -38,12 +38,26 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
+        if isinstance(renderable, Text):
+            renderable = _spelled_out(renderable)  # before its lines are broken
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=plain(segment.text))
 
     def print_json_text(self, content: str) -> None:
         """``content``, which is JSON, unbroken and uncoloured, for programs."""
         self.file.write(plain(content) + "\n")
+
+
+def _spelled_out(text: Text) -> Text:
+    said = plain(text.plain)
+    if said == text.plain:
+        return text
+    spelled = text.blank_copy(said)
+    spelled.spans = [
+        Span(len(plain(text.plain[:start])), len(plain(text.plain[:end])), style)
+        for start, end, style in text.spans
+    ]
+    return spelled
 
 
 class TerminalLog(logging.Handler):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.plain_text import plain
 from orchestrator.report import plots
 from orchestrator.report.curves import Panel, panels
 from orchestrator.report.style import RC
@@ -19,7 +20,7 @@ FIGURES: dict[str, Callable[[Sequence[Panel]], "Figure | None"]] = {
     "by_difficulty": plots.by_difficulty,
 }
 
-DPI = 150
+_DPI = 150
 
 
 def draw(summary: Summary, folder: Path) -> list[Path]:
@@ -40,12 +41,18 @@ def draw(summary: Summary, folder: Path) -> list[Path]:
             with matplotlib.rc_context(RC):
                 figure = plot(task_panels)
                 if figure is not None:
-                    written += _save(figure, folder, name + suffix)
+                    written += save(figure, folder, name + suffix)
     return written
 
 
-def _save(figure: "Figure", folder: Path, name: str) -> list[Path]:
+def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
+    """Write a figure, with what others wrote in it as text; return the files."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(plain(text.get_text()))
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     figure.savefig(svg, metadata={"Date": None})
-    figure.savefig(png, dpi=DPI)
+    figure.savefig(png, dpi=_DPI)
     return [svg, png]

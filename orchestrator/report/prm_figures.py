@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.evaluation.evaluate import Evaluation
 from orchestrator.evaluation.length import Group
-from orchestrator.report.figures import DPI
+from orchestrator.report.figures import save
 from orchestrator.report.prm_summary import PRMSummary
 from orchestrator.report.style import (
     FAINT,
@@ -40,10 +40,7 @@ def draw_prms(summary: PRMSummary, folder: Path) -> list[Path]:
         with matplotlib.rc_context(RC):
             figure = plot(summary)
             if figure is not None:
-                svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-                figure.savefig(svg, metadata={"Date": None})
-                figure.savefig(png, dpi=DPI)
-                written += [svg, png]
+                written += save(figure, folder, name)
     return written
 
 

@@ -32,6 +32,7 @@ RC: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "text.parse_math": False,  # a name may have dollars in it
     # A fixed salt gives the same SVG for the same numbers, so that figures can be compared.
     "svg.hashsalt": "orchard",
 }
