@@ -1,8 +1,9 @@
 """How close a run comes to the shortest time its fleet could take: makespan / lower bound.
 
 The real orchestrator (scheduler, dispatcher, transport, coalesced scoring) runs 500 problems of
-beam search at N = 64 on a simulated fleet, 8 replicas of a 1B policy and 2 of a 7B PRM on H100s, in
-virtual time. The lower bound is the largest of three:
+beam search at N = 64 on a simulated fleet of H100s, in virtual time: 8 replicas of a 1B policy and
+2 of a 7B PRM, where the PRM is the bottleneck; and, under ``policy_bound``, 2 replicas of an 8B
+policy and 8 of the same PRM. The lower bound is the largest of three:
 
 - the policy's work at the best its hardware can do: every generated token in a full batch, paying
   for its own context, and every prompt token that no prefix cache can hold (each question once,
@@ -11,9 +12,18 @@ virtual time. The lower bound is the largest of three:
 - the longest chain of steps: of each level of a tree its longest step, then its scoring, alone on
   an idle fleet, the scores of one level spread over all PRM replicas.
 
-``lockstep_ratio`` is the same work on the same fleet as search-and-learn does it: batches of
-problems whose searches advance one level together, the policy first and then the PRM, over the same
-transports. Prints one JSON line.
+Beside it the same work on the same fleet as huggingface/search-and-learn does it (commit 6f81cac):
+batches of problems whose searches advance one level together, the policy first and then the PRM.
+
+- ``lockstep_ratio``: batches of 25, its default ``search_batch_size`` (``src/sal/config.py``), that
+  its recipes for best-of-N and DVTS keep. Its beam search takes no such batch, so this is the
+  method at its best, not what one gets.
+- ``one_by_one_ratio``: batches of 1, the only size that its beam search accepts (``config.py``,
+  ``__post_init__``), in as many jobs at once as there are policy replicas (its
+  ``recipes/launch_array.slurm`` runs 8). Its jobs hold policy and PRM on one GPU each; here they
+  share all replicas of both, which can only help them.
+
+Prints one JSON line.
 """
 
 import argparse
@@ -52,17 +62,33 @@ from servers.simulated.hardware import GPUS, MODELS, Speed
 from servers.simulated.prefix_cache import BLOCK
 from servers.simulated.replica import Service
 
-POLICIES, PRMS = 8, 2
-POLICY, JUDGE = Speed.of(MODELS["1B"], GPUS["H100"]), Speed.of(MODELS["7B"], GPUS["H100"])
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """So many replicas of a policy and of a PRM."""
+
+    policies: int
+    policy: Speed
+    prms: int
+    prm: Speed
+
+
+def on_h100(size: str) -> Speed:
+    return Speed.of(MODELS[size], GPUS["H100"])
+
+
+STANDARD = Setting(8, on_h100("1B"), 2, on_h100("7B"))
+POLICY_BOUND = Setting(2, on_h100("8B"), 8, on_h100("7B"))
 
 
 @dataclass(slots=True)
 class Bound:
     """What the work that passes through a policy and a PRM takes at least, in seconds.
 
-    ``chains`` holds, by problem and level, the longest step and the most tokens scored.
+    ``steps`` and ``scored`` hold, by problem and level, the longest step and the tokens scored.
     """
 
+    setting: Setting
     policy_s: float = 0.0
     prm_s: float = 0.0
     steps: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
@@ -71,36 +97,46 @@ class Bound:
     )
 
     def generated(self, node: Node, children: Sequence[Node]) -> None:
+        policy = self.setting.policy
         levels, level = self.steps[node.question], len(node.steps)
         prompt = children[0].prompt_tokens
         if not level:
-            self.policy_s += prompt // BLOCK * BLOCK * POLICY.prompt_token()
+            self.policy_s += prompt // BLOCK * BLOCK * policy.prompt_token()
         for child in children:
             tail = (prompt - 1) % BLOCK + 1
             context = prompt + child.step_tokens / 2
-            self.policy_s += child.step_tokens * POLICY.decode_token(context)
-            self.policy_s += tail * POLICY.prompt_token()
-            alone = child.step_tokens * POLICY.iteration(1, context)
+            self.policy_s += child.step_tokens * policy.decode_token(context)
+            self.policy_s += tail * policy.prompt_token()
+            alone = child.step_tokens * policy.iteration(1, context)
             levels[level] = max(levels.get(level, 0.0), alone)
 
     def judged(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
-            self.prm_s += node.prm_tokens * JUDGE.read_token()
+            self.prm_s += node.prm_tokens * self.setting.prm.read_token()
             self.scored[node.question][len(node.steps) - 1] += node.prm_tokens
 
     @property
     def chain_s(self) -> float:
+        prm, prms = self.setting.prm, self.setting.prms
         return max(
             sum(
-                alone + max(JUDGE.iteration(0, 0), self.scored[name][level] * JUDGE.token_s / PRMS)
+                alone + max(prm.iteration(0, 0), self.scored[name][level] * prm.token_s / prms)
                 for level, alone in levels.items()
             )
             for name, levels in self.steps.items()
         )
 
     @property
+    def each_policy_s(self) -> float:
+        return self.policy_s / self.setting.policies
+
+    @property
+    def each_prm_s(self) -> float:
+        return self.prm_s / self.setting.prms
+
+    @property
     def seconds(self) -> float:
-        return max(self.policy_s / POLICIES, self.prm_s / PRMS, self.chain_s)
+        return max(self.each_policy_s, self.each_prm_s, self.chain_s)
 
 
 @dataclass(slots=True)
@@ -126,16 +162,16 @@ class MeasuredPRM:
 
 
 @asynccontextmanager
-async def fleet_and_ports() -> AsyncIterator[tuple[Fleet, Bound, Ports]]:
+async def fleet_and_ports(setting: Setting) -> AsyncIterator[tuple[Fleet, Bound, Ports]]:
     fleet = Fleet(
         [
-            Service(model="policy", role="policy", speed=POLICY, replicas=POLICIES),
-            Service(model="prm", role="prm", speed=JUDGE, replicas=PRMS),
+            Service(model="policy", role="policy", speed=setting.policy, replicas=setting.policies),
+            Service(model="prm", role="prm", speed=setting.prm, replicas=setting.prms),
         ]
     )
     endpoints = [Endpoint(urls=urls(fleet, name), model=name) for name in ("policy", "prm")]
     policy, prm = (Transport(each, SimulatedSender(fleet)) for each in endpoints)
-    bound = Bound()
+    bound = Bound(setting)
     async with policy, prm, MathGrader() as grader:
         ports = Ports(
             policies={
@@ -147,18 +183,19 @@ async def fleet_and_ports() -> AsyncIterator[tuple[Fleet, Bound, Ports]]:
         yield fleet, bound, ports
 
 
-async def orchard(questions: list[Problem], n: int, trees: int, folder: Path) -> dict[str, float]:
+async def orchard(
+    setting: Setting, questions: list[Problem], n: int, trees: int
+) -> dict[str, float]:
     cell = Cell(
         task="sums", policy=Model(name="policy"), prm=Model(name="prm"),
         strategy_name="beam_search", strategy=BeamSearch(n=n),
     )  # fmt: skip
-    async with fleet_and_ports() as (fleet, bound, ports):
-        with Store(folder) as store:
+    async with fleet_and_ports(setting) as (fleet, bound, ports):
+        with tempfile.TemporaryDirectory() as folder, Store(Path(folder)) as store:
             plan = Plan(problems=questions, cells=[cell], trees=trees)
             await Scheduler(plan, ports, store).run()
-            records = [store.finished(cell.id)]
+            assert len(store.finished(cell.id)) == len(questions)
         makespan = asyncio.get_running_loop().time()
-    assert len(records[0]) == len(questions)
     busy = {
         model: sum(fleet.replicas[name].engine.counts.busy_s for name in fleet.names(model))
         / (makespan * len(fleet.names(model)))
@@ -168,8 +205,8 @@ async def orchard(questions: list[Problem], n: int, trees: int, folder: Path) ->
         "makespan_s": round(makespan, 1),
         "bound_s": round(bound.seconds, 1),
         "ratio": round(makespan / bound.seconds, 3),
-        "policy_s": round(bound.policy_s / POLICIES, 1),
-        "prm_s": round(bound.prm_s / PRMS, 1),
+        "policy_s": round(bound.each_policy_s, 1),
+        "prm_s": round(bound.each_prm_s, 1),
         "chain_s": round(bound.chain_s, 1),
         "policy_busy": round(busy["policy"], 3),
         "prm_busy": round(busy["prm"], 3),
@@ -212,20 +249,35 @@ class OneLevel:
         return list(nodes)
 
 
-async def lockstep(questions: list[Problem], n: int, batch: int) -> dict[str, float]:
-    async with fleet_and_ports() as (_, bound, ports):
+async def lockstep(
+    setting: Setting, questions: list[Problem], n: int, *, batch: int, jobs: int
+) -> float:
+    """Makespan / bound of ``jobs`` at once that take batches of so many problems."""
+    batches = iter([questions[at : at + batch] for at in range(0, len(questions), batch)])
+    async with fleet_and_ports(setting) as (_, bound, ports):
         levels = OneLevel(ports.policies["policy"], ports.prms["prm"])
-        for start in range(0, len(questions), batch):
-            part = questions[start : start + batch]
-            roots = [
-                root(each.question, seed=0, problem_id=each.id, tree=Tree(number=number))
-                for number, each in enumerate(part)
-            ]
-            await levels.search(roots, BeamSearch(n=n))
+
+        async def job() -> None:
+            for part in batches:
+                roots = [
+                    root(each.question, seed=0, problem_id=each.id, tree=Tree(number=number))
+                    for number, each in enumerate(part)
+                ]
+                await levels.search(roots, BeamSearch(n=n))
+
+        await fan_out(job() for _ in range(jobs))
         makespan = asyncio.get_running_loop().time()
+    return round(makespan / bound.seconds, 3)
+
+
+def measure(
+    setting: Setting, questions: list[Problem], n: int, trees: int, batch: int
+) -> dict[str, float]:
+    jobs = setting.policies
     return {
-        "lockstep_s": round(makespan, 1),
-        "lockstep_ratio": round(makespan / bound.seconds, 3),
+        **clock.run(orchard(setting, questions, n, trees)),
+        "lockstep_ratio": clock.run(lockstep(setting, questions, n, batch=batch, jobs=1)),
+        "one_by_one_ratio": clock.run(lockstep(setting, questions, n, batch=1, jobs=jobs)),
     }
 
 
@@ -241,10 +293,12 @@ def main() -> None:
         for i, each in enumerate(problems.generate(options.problems, 2026))
     ]
     began = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        found = clock.run(orchard(questions, options.n, options.trees, Path(folder)))
-    found |= clock.run(lockstep(questions, options.n, options.batch))
-    print(json.dumps({**found, "cpu_s": round(time.process_time() - began, 1)}))
+    standard, policy_bound = (
+        measure(setting, questions, options.n, options.trees, options.batch)
+        for setting in (STANDARD, POLICY_BOUND)
+    )
+    cpu_s = round(time.process_time() - began, 1)
+    print(json.dumps({**standard, "policy_bound": policy_bound, "cpu_s": cpu_s}))
 
 
 if __name__ == "__main__":
