@@ -13,7 +13,9 @@ from servers.simulated.front import Front
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m servers.simulated", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m servers.simulated", description="A fleet that isn't there, over HTTP."
+    )
     parser.add_argument(
         "--config", type=Path, required=True,
         help="a YAML file of services and faults; servers/simulated/fleet_file.py shows one",
@@ -24,7 +26,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
-        asyncio.run(_serve(load(arguments.config), arguments))
+        fleet = load(arguments.config)
+        if not 0 <= arguments.port <= 65536 - len(fleet.replicas):
+            parser.error(f"--port {arguments.port}: ports are 0 to 65535, one for each replica")
+        asyncio.run(_serve(fleet, arguments))
     except FleetFileError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -132,6 +132,8 @@ class Replica:
             ids = canonical(raw[1:-1])
         else:
             raise wire.Refusal(400, "a simulated policy takes one prompt a request")
+        if not ids:
+            raise wire.Refusal(400, "The prompt is empty.")
         samples, prompt = await self._generate(request, ids)
         with_ids = request.return_token_ids
         choices = [
@@ -150,11 +152,11 @@ class Replica:
         question, system, begun = "", [], ""
         for message in request.messages:
             if message.role == "user":
-                question = message.content or ""
+                question = message.text
             elif message.role == "assistant":
-                begun = message.content or ""
+                begun = message.text
             else:
-                system.append(message.content or "")
+                system.append(message.text)
         ids = prompt_ids(question, " ".join(system))
         if begun:
             ids += word_ids(begun)

@@ -1,6 +1,10 @@
 """The JSON of vLLM's API, as far as a simulated replica reads and writes it."""
 
+from typing import Annotated
+
 import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Refusal(Exception):
@@ -13,9 +17,9 @@ class Refusal(Exception):
 
 class GenerateRequest(msgspec.Struct, kw_only=True):
     model: str = ""
-    n: int | None = 1
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    n: Count | None = 1
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
     temperature: float | None = 1.0
     seed: int | None = None
     stop: str | list[str] | None = None
@@ -28,12 +32,22 @@ class CompletionRequest(GenerateRequest, kw_only=True):
     """``prompt``: a text, token ids, or a list of either; read as it came."""
 
     prompt: msgspec.Raw
-    max_tokens: int | None = 16
+    max_tokens: Count | None = 16
+
+
+class Part(msgspec.Struct):
+    text: str = ""
 
 
 class Message(msgspec.Struct):
     role: str
-    content: str | None = None
+    content: str | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or ""
 
 
 class ChatRequest(GenerateRequest, kw_only=True):

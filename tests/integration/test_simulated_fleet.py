@@ -167,3 +167,14 @@ def test_a_fleet_file_that_is_wrong_says_why_in_one_line(tmp_path: Path) -> None
     assert ended.returncode == 1
     assert ended.stderr.strip().count("\n") == 0
     assert "skil" in ended.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "65535"])
+def test_a_port_that_leaves_no_room_for_all_replicas_is_refused(tmp_path: Path, port: str) -> None:
+    config = tmp_path / "fleet.yaml"
+    config.write_text("services: {policy: {role: policy, fleet: 2xH100:1B}}\n")
+    command = [sys.executable, "-m", "servers.simulated", "--config", str(config), "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert "one for each replica" in ended.stderr
+    assert "Traceback" not in ended.stderr

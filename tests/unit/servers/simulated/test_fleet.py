@@ -121,6 +121,27 @@ def test_prompts_beyond_the_context_are_refused_as_vllm_does() -> None:
     assert b"maximum context length" in _run(act)
 
 
+@pytest.mark.parametrize("fields", [{"n": 0}, {"max_tokens": -3}, {"prompt": ""}, {"prompt": []}])
+def test_what_vllm_refuses_is_refused(fields: dict[str, Any]) -> None:
+    async def act(fleet: Fleet) -> int:
+        body = msgspec.json.encode({"model": "p", "prompt": "go on", **fields})
+        return (await fleet.handle("p-0", "POST", "/v1/completions", body)).status
+
+    assert _run(act) == 400
+
+
+def test_a_message_may_come_in_parts() -> None:
+    async def act(fleet: Fleet) -> bool:
+        parts = [{"type": "text", "text": QUESTION[:9]}, {"type": "text", "text": QUESTION[9:]}]
+        whole = await _chat(fleet)
+        return (
+            whole["choices"]
+            == (await _chat(fleet, messages=[{"role": "user", "content": parts}]))["choices"]
+        )
+
+    assert _run(act)
+
+
 def test_right_steps_score_higher_than_wrong_ones() -> None:
     async def act(fleet: Fleet) -> tuple[list[float], list[float]]:
         right, wrong = [], []
