@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from orchestrator import __version__
-from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
+from orchestrator.errors import BudgetExhausted, EndpointError, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
 from orchestrator.terminal import Terminal, TerminalLog
@@ -209,12 +209,28 @@ def show(
         return
     say = Terminal(soft_wrap=True).print
     say(_kept(run, config, summary))
-    if left := _left(run, config):
-        problems = f"{left:,} problem{'s' if left > 1 else ''} of its cells"
-        if is_in_use(run):
-            say(f"The run is under way: {problems} to go.")
-        else:
-            say(f"Unfinished: {problems} to go. Go on with:\n  {_resumes(run)}")
+    if is_in_use(run):
+        say(f"The run is under way: {_problems(_left(run, config))} to go.")
+    elif unfinished := _unfinished(run, config):
+        say(unfinished)
+
+
+def _unfinished(run: Path, config: "RunConfig") -> str | None:
+    """What is left of a run, why where it failed, and the command that goes on with it."""
+    from orchestrator.runs.store import read_records
+
+    left = _left(run, config)
+    errors = [record.error for record in read_records(run) if record.error]
+    why = f"; the last that failed: {errors[-1]}" if errors else ""
+    return (
+        f"Unfinished: {_problems(left)} to go{why}. Go on with:\n  {_resumes(run)}"
+        if left
+        else None
+    )
+
+
+def _problems(left: int) -> str:
+    return f"{left:,} problem{'s' if left != 1 else ''} of its cells"
 
 
 def _left(run: Path, config: "RunConfig") -> int:
@@ -291,7 +307,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.config import load
     from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
-    from orchestrator.runs.journal import JOURNAL, Journal
+    from orchestrator.runs.journal import JOURNAL, Journal, kept_by
     from orchestrator.runs.store import SUMMARY, Store
     from orchestrator.session import Stopped, carry_out, claim, stoppable
 
@@ -305,6 +321,13 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
             with stoppable(farewell), Journal(out / JOURNAL) as journal:
                 claim(store, journal, config)
                 carry_out(config, planned, store, journal, console, farewell)
+        except EndpointError as error:
+            kept = kept_by(out / JOURNAL)
+            if kept is None or not kept[1]:
+                raise
+            raise RunError(
+                f"{error}; what is paid for is kept, go on with: {_resumes(out)}"
+            ) from error
         except Stopped:
             console.print(farewell)
             gc.freeze()  # Python would look through all that the trees leave: 0.6 s of 3,000
@@ -319,6 +342,8 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
         figures = draw(summary, out / "figures")
     _print(summary, as_json)
     console.print(_kept(out, config, summary))
+    if summary.failed and (unfinished := _unfinished(out, config)):
+        console.print(unfinished)
     console.print(f"Summary  {out / SUMMARY}")
     for figure in figures:
         if figure.suffix == ".png":

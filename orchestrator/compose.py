@@ -183,7 +183,7 @@ class Connection:
                 return await probe_hosted(self.transport, self.sender, self.hosted)
             return await probe_policy(self.transport)
         except EndpointError as error:
-            error.args = (f"{self.name}: {error}",)
+            error.endpoint = self.name
             raise
 
 

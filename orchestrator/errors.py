@@ -66,11 +66,20 @@ class BudgetExhausted(OrchardError):
 
 
 class EndpointError(OrchardError):
-    """Anything an endpoint did. ``url`` is the endpoint's."""
+    """Anything an endpoint did.
+
+    ``url`` is the endpoint's; ``endpoint`` its name in the config, once it is known, which then
+    leads the message.
+    """
 
     def __init__(self, message: str, *, url: str) -> None:
         super().__init__(plain(message))  # a server may say anything
+        self.message = plain(message)
         self.url = url
+        self.endpoint = ""
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}: {self.message}" if self.endpoint else self.message
 
 
 class EndpointUnavailable(EndpointError):

@@ -363,7 +363,7 @@ class Dispatcher:
         were = "was" if len(self.replicas) == 1 else "were"
         return EndpointUnavailable(
             f"{all_of(self.replicas)} of {self.model} {were} down for {self._patience:g} s"
-            + (f": {errors[0]}" if errors else ""),
+            + (f": {errors[0].message}" if errors else ""),
             url=errors[0].url if errors else "",
             is_final=True,
         )

@@ -53,7 +53,7 @@ def refusal(
     if "insufficient_quota" in (error.code, error.type):  # a 429, but no rate limit
         return EndpointRefused(
             f"{url} has no quota left for this API key: add credit or raise the limit of its "
-            "project; what is paid for is kept",
+            "project",
             url=url,
         )
     if error.code == "content_filter":

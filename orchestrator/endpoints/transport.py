@@ -156,7 +156,11 @@ class Transport:
 
             return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
 
-        return await with_retries(attempt, self.endpoint.retry, dispatcher.retry_budget)
+        try:
+            return await with_retries(attempt, self.endpoint.retry, dispatcher.retry_budget)
+        except EndpointError as error:
+            error.endpoint = self.endpoint.name
+            raise
 
     async def _exchange(
         self, slot: Slot, request: "_Request", answer: type[T], read: Read[T, Any] | None

@@ -209,8 +209,7 @@ class Scheduler:
         self._failures = self._failures + 1 if record.error else 0
         if self._failures >= FAILURES_IN_A_ROW:
             raise EndpointUnavailable(
-                f"{self._failures} trees in a row lost their endpoint; the last: {record.error}; "
-                "what is paid for is kept: when it answers again, the same command goes on",
+                f"{self._failures} trees in a row lost their endpoint; the last: {record.error}",
                 url="",
             )
         if self.on_record is not None:

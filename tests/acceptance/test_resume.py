@@ -21,12 +21,7 @@ from aiohttp import web
 from orchestrator.runs.journal import BATCH_SECONDS
 from tests.acceptance.conftest import KEY, ORCHARD, Person
 from tests.acceptance.test_runs import until
-from tests.integration.misbehaving import (
-    CHAT,
-    POOLING,
-    Call,
-    hang,
-)
+from tests.integration.misbehaving import CHAT, POOLING, Call, hang, status
 
 KILLS = 25
 
@@ -232,6 +227,32 @@ def test_a_resumed_run_tells_how_much_it_had_from_its_journal(person: Person) ->
     requests, replayed = map(int, told.groups())
     assert requests <= sum(record["requests"] for record in person.records())
     assert 3 <= replayed < requests  # a first step, its scores and a second one at least
+
+
+def test_a_key_that_is_withdrawn_ends_the_run_with_the_endpoint_and_the_way_on(
+    person: Person,
+) -> None:
+    config = searches(person, 12)
+    person.server.on(
+        POOLING, status(401), when=lambda body: "Step 2" in json.dumps(body), forever=True
+    )
+    complaint = person.orchard("run", config).complaint
+    assert complaint.startswith(f"orchard: prm: {person.server.url}/pooling refuses the API key")
+    assert "`api_key_env`" in complaint
+    assert complaint.endswith("what is paid for is kept, go on with: orchard resume runs/run\n")
+    person.server.rules.clear()
+    assert person.orchard("resume", "runs/run").code == 0
+
+
+def test_problems_that_failed_are_explained_with_the_way_on(person: Person) -> None:
+    assert person.orchard("run", searches(person, 3)).code == 0
+    failed = person.records()[0] | {"error": "policy: http://gpu7:8000 was down for 120 s"}
+    with (person.home / "runs/run/records.jsonl").open("a") as file:
+        file.write(json.dumps(failed) + "\n")
+    assert person.orchard("show", "runs/run").out.endswith(
+        "Unfinished: 1 problem of its cells to go; the last that failed: "
+        "policy: http://gpu7:8000 was down for 120 s. Go on with:\n  orchard resume runs/run\n"
+    )
 
 
 def test_no_key_is_in_the_journal(person: Person) -> None:
