@@ -122,9 +122,8 @@ async def with_retries(
 
     def enough(state: RetryCallState) -> bool:
         nonlocal counted
-        if loop.time() - began >= policy.patience:
-            return state.attempt_number + 1 >= policy.attempts
-        counted += not _may_pass(_failure(state))
+        is_patient = loop.time() - began < policy.patience
+        counted += not (is_patient and _may_pass(_failure(state)))
         return counted >= policy.attempts
 
     async def again() -> T:
