@@ -32,6 +32,7 @@ bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/prefix_affinity.py
 	$(BIN)/python tests/benchmarks/simulated_cost.py
 	$(BIN)/python tests/benchmarks/tiny_server.py
+	$(BIN)/python tests/benchmarks/soak.py
 
 bench-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## … of what takes real vLLM
 	$(BIN)/python tests/benchmarks/prm_routes.py --python $(or $(ORCHARD_VLLM_PYTHON),$(VLLM)/bin/python)

@@ -18,6 +18,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Self, TypeVar
@@ -34,6 +35,9 @@ BATCH_SECONDS, BATCH_ROWS = 0.02, 500
 
 MOST_WAITING = 40
 """Batches that may wait for the disk; beyond them the trees wait too."""
+
+KNOWN_TREES = 16_384
+"""Trees whose number is kept at hand: more than are ever in flight."""
 
 CHECKED_BYTES = 64 * 2**20
 """A journal up to this size is checked as a whole when it is opened (0.2 s); of a larger one, and
@@ -68,7 +72,7 @@ class Journal:
         self.path = path
         self._connection: sqlite3.Connection | None = None
         self._before: dict[str, int] = {}
-        self._trees: dict[str, int] = {}
+        self._number = lru_cache(KNOWN_TREES)(self._numbered)
         self._recalled: dict[str, asyncio.Future[Remembered]] = {}
         self._batch: list[Row] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -106,7 +110,6 @@ class Journal:
                 f"BEGIN; PRAGMA application_id={_APPLICATION}; {_SCHEMA} COMMIT;"
             )
         self._before = dict(database.execute("SELECT name, id FROM trees"))
-        self._trees = dict(self._before)
 
     def __exit__(self, *exception: object) -> None:
         """Write what waits. Raises ``RunError`` where that fails, unless the run has failed."""
@@ -205,15 +208,21 @@ class Journal:
     def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         values: list[int | bytes | str] = []
         for tree, keys, body in rows:
-            number = self._trees.get(tree)
-            if number is None:
-                number = self._trees[tree] = len(self._trees) + 1
-                database.execute("INSERT INTO trees VALUES (?, ?)", (number, tree))
-            values += (number, keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
+            values += (self._number(tree), keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
         for start in range(0, len(values), 4 * _ROWS_A_STATEMENT):
             some = values[start : start + 4 * _ROWS_A_STATEMENT]
             places = ",".join(["(?,?,?,?)"] * (len(some) // 4))
             database.execute(f"INSERT INTO responses VALUES {places}", some)
+
+    def _numbered(self, tree: str) -> int:
+        assert self._connection is not None
+        execute = self._connection.execute
+        known = execute("SELECT id FROM trees WHERE name = ?", (tree,)).fetchone()
+        if known is not None:
+            return int(known[0])
+        number = execute("INSERT INTO trees (name) VALUES (?)", (tree,)).lastrowid
+        assert number is not None
+        return number
 
     def _read(
         self, tree: int, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[Remembered]

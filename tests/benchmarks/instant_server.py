@@ -1,10 +1,14 @@
 """An OpenAI-compatible server that answers at once, so that only the client's cost is measured.
 
-Every path ends after ``DEPTH`` steps with a boxed answer; steps differ, and so do their scores.
+Every path ends after ``DEPTH`` steps with a boxed answer; steps differ, and so do their scores. A
+``--faulty`` one answers one request in twenty with 500, breaks one off and lets one wait.
 """
 
 import argparse
+import asyncio
 import itertools
+import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
@@ -15,7 +19,7 @@ TAG = "<extra_0>"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_counter = itertools.count()
+_counter, _requests = itertools.count(), itertools.count()
 
 
 def _choices(n: int, depth: int) -> list[dict[str, object]]:
@@ -77,11 +81,32 @@ async def pooling(request: web.Request) -> web.Response:
     return web.Response(body=_encode(body), content_type="application/json")
 
 
+@web.middleware
+async def faulty(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    match next(_requests) % 20:
+        case 3:
+            return web.Response(status=500)
+        case 9:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        case 15:
+            await asyncio.sleep(0.2)
+    return await handler(request)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--faulty", action="store_true")
     options = parser.parse_args()
-    app = web.Application(client_max_size=64 * 2**20)
+    if options.faulty:  # its clients go away, too, which aiohttp logs
+        logging.disable()
+    app = web.Application(
+        client_max_size=64 * 2**20, middlewares=[faulty] if options.faulty else []
+    )
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/completions", completions)
     app.router.add_post("/pooling", pooling)

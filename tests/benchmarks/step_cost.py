@@ -150,14 +150,17 @@ def main() -> None:
 
 
 @contextmanager
-def instant_server() -> Iterator[str]:
+def instant_server(*options: str) -> Iterator[str]:
     """The URL of a server that answers at once, in a process of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("instant_server.py")), f"--port={port}"]
-    )
+        [
+            sys.executable, str(Path(__file__).with_name("instant_server.py")), f"--port={port}",
+            *options,
+        ]
+    )  # fmt: skip
     try:
         wait_for(port)
         yield f"http://127.0.0.1:{port}"

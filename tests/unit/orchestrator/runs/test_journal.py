@@ -48,6 +48,19 @@ async def test_what_was_appended_is_recalled_by_the_next_process(path: Path) -> 
         assert not journal.is_empty
 
 
+async def test_a_tree_whose_number_is_no_longer_at_hand_goes_on_under_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KNOWN_TREES", 1)
+    for session in range(2):
+        with Journal(path) as journal:
+            for i in range(4):
+                key = KEYS[4 * session + i : 4 * session + i + 1]
+                journal.append("even" if i % 2 == 0 else "odd", key, b"[%d]" % i)
+    assert set(await rows_of(path, "even")) == {KEYS[0], KEYS[2], KEYS[4], KEYS[6]}
+    assert set(await rows_of(path, "odd")) == {KEYS[1], KEYS[3], KEYS[5], KEYS[7]}
+
+
 async def test_of_two_responses_of_one_key_the_first_counts(path: Path) -> None:
     await append_rows(path, 1)
     with Journal(path) as journal:
