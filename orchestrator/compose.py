@@ -324,7 +324,9 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
     can, settings = found[cell.policy.name], config.policies[cell.policy.name]
     assert isinstance(can, PolicyAbilities)
     stepwise = isinstance(cell.strategy, Stepwise)
+    asked = [can, found.get(cell.prm.name) if cell.prm else None]
     emulated = {
+        "model": any(each is not None and each.simulated for each in asked),
         "n": not can.n and cell.strategy.n > 1,
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }

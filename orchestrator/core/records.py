@@ -47,9 +47,9 @@ class Record:
     in a prefix cache. ``cost`` is in USD, of models that have a price and as if the problem's cell
     had run alone.
 
-    ``emulated`` names what the policy's endpoint lacks and was done in its stead ("n" by separate
-    requests, "continuation" by an instruction), ``refused`` the parameters it does not take and was
-    asked without.
+    ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
+    "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters that
+    the policy's does not take and was asked without.
     """
 
     cell: str

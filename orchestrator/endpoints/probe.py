@@ -44,6 +44,7 @@ class PolicyAbilities:
     ``continuation`` is how a solution can be gone on with: by "tokens", by an open "chat" message,
     or not at all. ``n``: several samples in one request, ``samples_differ``: and not all the same.
     ``ends_told``: an answer shows whether a stop string ended it. ``context`` is in tokens.
+    ``simulated``: there is no model, and what it writes is made up.
 
     Of a hosted model, ``refused`` are the parameters its API does not take, and ``most_tokens`` the
     longest answer it can be asked for.
@@ -58,6 +59,7 @@ class PolicyAbilities:
     seed_honoured: bool = False
     logprobs: bool = False
     ends_told: bool = True
+    simulated: bool = False
     refused: tuple[str, ...] = ()
     most_tokens: int | None = None
 
@@ -65,17 +67,18 @@ class PolicyAbilities:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PRMAbilities:
     """What a PRM's endpoint was seen to do: it scores every step. ``context`` is in tokens;
-    ``scored_by`` is "pooling", "prefix" completions or "chat"; ``refused`` and ``most_tokens`` are
-    as of policies."""
+    ``scored_by`` is "pooling", "prefix" completions or "chat"; ``simulated``, ``refused`` and
+    ``most_tokens`` are as of policies."""
 
     context: int | None = None
     scored_by: str = "pooling"
+    simulated: bool = False
     refused: tuple[str, ...] = ()
     most_tokens: int | None = None
 
 
-async def check_served(transport: Transport) -> int | None:
-    """The context length of the served model, where the server tells.
+async def check_served(transport: Transport) -> ModelCard:
+    """What a replica says of the served model.
 
     A replica where nothing answers is named in a warning and asked nothing more, as long as there
     is another one: it may be back any time. Raises ``EndpointRefused`` where some replica does not
@@ -95,7 +98,7 @@ async def check_served(transport: Transport) -> int | None:
         LOG.warning("%s; going on with %d of %d replicas", failure, left, len(bases))
     if gone:
         transport.dispatcher.put_replicas([base for base in bases if base not in gone])
-    return next(card.max_model_len for card in reversed(found) if isinstance(card, ModelCard))
+    return next(card for card in reversed(found) if isinstance(card, ModelCard))
 
 
 async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavailable:
@@ -115,14 +118,15 @@ async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavaila
 
 async def probe_policy(transport: Transport) -> PolicyAbilities:
     """Try a policy's endpoint with a few hundred tokens. Raises ``EndpointError``."""
-    context = await check_served(transport)
+    card = await check_served(transport)
     two = await _two_samples(transport)
     again = await _two_samples(transport)
     gives_ids = all(map(is_listed, (two.prompt_token_ids, *(c.token_ids for c in two.choices))))
     by_ids = gives_ids and await _works(_complete(transport, two.prompt_token_ids))
     by_chat = by_ids or await _continues_chat(transport)
     return PolicyAbilities(
-        context=context,
+        context=card.max_model_len,
+        simulated=card.is_simulated,
         completions=by_ids or await _works(_complete(transport, "1 2 3")),
         token_ids=gives_ids,
         continuation="tokens" if by_ids else "chat" if by_chat else None,
@@ -139,11 +143,13 @@ async def probe_prm(transport: Transport, prm: HttpPRM, *, listed: bool = True) 
 
     Raises ``EndpointError``, for instance where the scores are not one a step.
     """
-    context = await check_served(transport) if listed else None
+    card = await check_served(transport) if listed else ModelCard(transport.endpoint.model)
     steps = ("1 + 1 = 2.\n\n", r"The answer is $\boxed{2}$.")
     asked = root("What is 1 + 1?", seed=1, problem_id="probe")
     await prm.score([asked.child(0, steps, finish="stop")])
-    return PRMAbilities(context=context, scored_by=prm.scored_by)
+    return PRMAbilities(
+        context=card.max_model_len, scored_by=prm.scored_by, simulated=card.is_simulated
+    )
 
 
 async def _two_samples(transport: Transport) -> ChatResponse:

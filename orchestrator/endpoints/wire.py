@@ -181,6 +181,12 @@ class TokenizeResponse(msgspec.Struct):
 class ModelCard(msgspec.Struct):
     id: str
     max_model_len: int | None = None
+    owned_by: str | None = None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether nothing is behind it but Orchard's model of a server."""
+        return self.owned_by == "simulated"
 
 
 class ModelList(msgspec.Struct):

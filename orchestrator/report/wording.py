@@ -3,6 +3,7 @@
 _STRATEGIES = {"cot": "CoT", "majority": "majority", "best_of_n": "best-of-N", "dvts": "DVTS"}
 
 EMULATED = {
+    "model": "the models themselves, by a simulated fleet whose accuracy means nothing",
     "n": "several samples, by separate requests",
     "continuation": "continuation, by an instruction that quotes the steps so far",
 }

@@ -110,9 +110,10 @@ async def test_the_probe_finds_all_of_vllms_abilities() -> None:
         prm = Transport(Endpoint(urls=prms, model="prm"))
         async with policy, prm:
             able = await probe_policy(policy)
-            await probe_prm(prm, QwenMathPRM(transport=prm))
+            judge = await probe_prm(prm, QwenMathPRM(transport=prm))
     assert (able.continuation, able.n, able.samples_differ) == ("tokens", True, True)
     assert (able.seed_honoured, able.ends_told) == (True, True)
+    assert able.simulated and judge.simulated
 
 
 FAULTS = Faults(
@@ -178,3 +179,34 @@ def test_a_port_that_leaves_no_room_for_all_replicas_is_refused(tmp_path: Path, 
     assert ended.returncode == 2
     assert "one for each replica" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_what_a_run_finds_on_a_simulated_fleet_is_labelled(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text(
+        "services: {p: {role: policy, fleet: H100:1B}, r: {role: prm, fleet: H100:7B}}"
+    )
+    command = [sys.executable, "-m", "servers.simulated", "--config", str(fleet)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        urls = json.loads(server.stdout.readline())["urls"]
+        config = tmp_path / "run.yaml"
+        config.write_text(
+            json.dumps(
+                {
+                    "task": {"name": "sums", "problems": 2},
+                    "policies": {"p": {"url": urls["p"]}},
+                    "prms": {"r": {"url": urls["r"], "family": "qwen_math"}},
+                    "cells": [{"policy": "p", "prm": "r", "strategy": "dvts", "n": 4}],
+                }
+            )
+        )
+        orchard = [sys.executable, "-m", "orchestrator.cli", "run", str(config)]
+        ended = subprocess.run(
+            [*orchard, "--out", str(tmp_path / "run"), "--json"],
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        server.terminate()
+    assert ended.returncode == 0, ended.stderr
+    records = (tmp_path / "run" / "records.jsonl").read_text().splitlines()
+    assert [json.loads(record)["emulated"] for record in records] == [["model"], ["model"]]

@@ -127,7 +127,7 @@ def without(asked: Any) -> Any:
 
 async def test_every_replica_is_asked_for_the_model(scripted: Any) -> None:
     transport = scripted(serving("m"), serving("x", "m"), urls=("http://a/v1", "http://b"))
-    assert await check_served(transport) == 8192
+    assert (await check_served(transport)).max_model_len == 8192
     assert [sent.url for sent in transport.sent] == ["http://a/v1/models", "http://b/v1/models"]
 
 
@@ -137,7 +137,7 @@ async def test_a_replica_that_is_gone_is_named_and_the_others_are_asked(
     urls = ("http://a", "http://b", "http://c")
     gone = EndpointUnavailable("nothing answers at http://b", url="http://b")
     transport = scripted(serving("m"), gone, serving("m"), urls=urls)
-    assert await check_served(transport) == 8192
+    assert (await check_served(transport)).max_model_len == 8192
     (record,) = caplog.records
     said = "nothing answers at http://b; going on with 2 of 3 replicas"
     assert record.getMessage() == said
