@@ -374,7 +374,16 @@ async def open_ports(
 
 def versions() -> dict[str, object]:
     """What a run was made with."""
-    packages = ("aiohttp", "msgspec", "math-verify", "sympy", "torch", "transformers", "numpy")
+    packages = (
+        "aiohttp",
+        "openai",
+        "msgspec",
+        "math-verify",
+        "sympy",
+        "torch",
+        "transformers",
+        "numpy",
+    )
     found = {}
     for package in packages:
         try:

@@ -1,5 +1,7 @@
 """What a server's refusals mean, and answers that are none: for a person, in one line."""
 
+import re
+
 import msgspec
 
 from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse
@@ -20,10 +22,13 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 def what_it_is(content: bytes) -> str:
     """What an answer is that cannot be read."""
-    start = content[:200].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html")):
+    if _is_page(content):
         return "answers an HTML page, not the API: the URL should end where /v1 begins"
     return "answers something other than the OpenAI API promises"
+
+
+def _is_page(content: bytes) -> bool:
+    return content[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 def refusal(
@@ -38,12 +43,16 @@ def refusal(
     """The error that an HTTP status other than 200 stands for; the last two are headers."""
     error = _error(content)
     said = " ".join(error.message.split())[:300]
+    if _is_page(content):
+        said = "an HTML page, not the API's own words; is there a proxy in between?"
     if 300 <= status < 400:  # not followed: the key is for this server alone
         return EndpointRefused(
             f"{url} redirects ({status}){f' to {location}' if location else ''}: write the URL "
             "where the API is",
             url=url,
         )
+    if status in (401, 403) and _is_page(content):
+        return EndpointRefused(f"{url} answers {status}: {said}", url=url)
     if status in (401, 403):
         return EndpointRefused(
             f"{url} refuses the API key ({status}): set the environment variable the config's "
@@ -62,8 +71,20 @@ def refusal(
         return EndpointRefused(
             f"{url} has no deployment {model!r}: `model` is the deployment's name on Azure", url=url
         )
-    if status == 404 and model in said:
+    if status == 404 and re.search(rf"(?<![\w.-]){re.escape(model)}(?![\w.-])", said):
         return EndpointRefused(f"{url} does not serve the model {model!r}: {said}", url=url)
+    if status == 404 and error.code == "404":  # so Azure says it
+        return EndpointRefused(
+            f"{url} is not there ({status}): is `api_version` one that Azure has, and `url` the "
+            "resource's alone, https://NAME.openai.azure.com?",
+            url=url,
+        )
+    if status in (404, 405) and len(re.findall("/v1(?=/)", url)) > 1:
+        return EndpointRefused(
+            f"{url} is not there ({status}): /v1 stands in it twice; write the URL up to the first "
+            "/v1, without a route",
+            url=url,
+        )
     if status in (404, 405):
         return EndpointRefused(
             f"{url} is not there ({status}): is this server OpenAI-compatible, and does it serve "

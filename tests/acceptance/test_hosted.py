@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 
 from orchestrator.compose import shipped_config
 from orchestrator.core.budget import Price
@@ -139,14 +140,81 @@ def test_check_says_what_a_hosted_model_can_do_and_costs(person: Person, openai:
         ({"api_key_env": "WRONG_KEY"}, "refuses the API key"),
         ({"api_key_env": "UNSET_KEY"}, "needs its API key: set $UNSET_KEY"),
         ({"model": "gpt-5o", "price": "o1-mega"}, "gpt-4o: no price is named 'o1-mega'"),
+        ({"url": "{}/v1/v1"}, "/v1 stands in it twice; write the URL up to the first /v1"),
+        ({"url": "{}/v1/chat/completions"}, "/v1 stands in it twice"),
+        ({"url": "{}/v1?api-version=1"}, "write a URL without user, password or ?query"),
     ],
 )
 def test_each_mistake_is_one_line(
     person: Person, openai: OpenAI, policy: dict[str, Any], says: str
 ) -> None:
     person.environment["WRONG_KEY"] = "sk-wrong"
+    if "url" in policy:
+        policy = {**policy, "url": policy["url"].format(openai.url)}
     config = write(person, openai, WHOLE, **policy)
     assert says in person.orchard("run", config).complaint
+
+
+def test_a_model_that_is_not_served_is_named_also_where_the_api_lists_none(
+    person: Person, openai: OpenAI
+) -> None:
+    openai.lists = False
+    complaint = person.orchard("run", write(person, openai, WHOLE, model="gpt-5o")).complaint
+    assert "does not serve the model 'gpt-5o': The model `gpt-5o` does not exist" in complaint
+    succeeded(person.orchard("run", write(person, openai, WHOLE[:1]), "--out", "runs/unlisted"))
+
+
+@pytest.mark.parametrize("code", [200, 403, 502])
+def test_a_proxy_that_answers_a_page_is_named(person: Person, openai: OpenAI, code: int) -> None:
+    page = "<!DOCTYPE html><html><body>Please log in</body></html>"
+    openai.instead = lambda body: web.Response(text=page, content_type="text/html", status=code)
+    complaint = person.orchard("run", write(person, openai, WHOLE)).complaint
+    assert "an HTML page, not the API" in complaint and "Please log in" not in complaint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"api_version": "latest"},
+        {"url": "{}/openai/deployments/mine"},
+        {"url": "{}/openai/v1"},
+        {"model": "another"},
+    ],
+)
+def test_what_is_wrong_with_azure_is_named(person: Person, changes: dict[str, str]) -> None:
+    with openai_beside(OpenAI(deployments={"mine": "gpt-4o"})) as azure:
+        settings = {"api": "azure", "api_version": "2025-03-01-preview", "model": "mine"} | changes
+        settings["url"] = settings.get("url", "{}").format(azure.url)
+        complaint = person.orchard("run", write(person, azure, WHOLE, **settings)).complaint
+    wanted = "has no deployment 'another'" if "model" in changes else "is `api_version` one that"
+    assert wanted in complaint
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("models: {gpt-4o: {inptu: 1, output: 1}}", "models.gpt-4o: unknown key 'inptu'"),
+        ("models: {gpt-4o: {input: cheap, output: 1}}", "models.gpt-4o.input: Input should be a"),
+        ("models: {gpt-4o: {input: -1, output: 1}}", "greater than or equal to 0"),
+        ("models: {gpt-4o: {input: 1}}", "models.gpt-4o.output: it is required"),
+        ("model: {}", 'did you mean "models"?'),
+        ("models: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_in_a_table_of_prices_is_named(
+    person: Person, openai: OpenAI, table: str, says: str
+) -> None:
+    person.write("mine.yaml", f"as_of: 2026-01-01\n{table}\n")
+    complaint = person.orchard("run", write(person, openai, WHOLE), "--prices=mine.yaml").complaint
+    assert "mine.yaml: " in complaint and says in complaint
+    assert not openai.calls
+
+
+@pytest.mark.parametrize("cost", ["0", "-1", "nan", "inf"])
+def test_a_limit_that_is_none_is_refused(person: Person, openai: OpenAI, cost: str) -> None:
+    config = write(person, openai, WHOLE)
+    complaint = person.orchard("run", config, f"--max-cost={cost}").complaint
+    assert "budget.cost: Input should be" in complaint and not openai.calls
 
 
 def test_a_cost_that_could_not_be_bounded_is_refused(person: Person, openai: OpenAI) -> None:

@@ -59,13 +59,14 @@ class OpenAI:
     """``key`` guards it. With ``deployments`` it is an Azure, each the deployment of a model.
 
     ``instead`` may answer in place of a good answer, by the request's body; ``delay`` is in
-    seconds.
+    seconds; ``lists`` says whether it tells its models.
     """
 
     key: str = "sk-secret-0123456789"
     deployments: dict[str, str] | None = None
     instead: Answer | None = None
     delay: float = 0.0
+    lists: bool = True
     calls: list[Call] = field(default_factory=list)
     url: str = ""
     paid: list[dict[str, int]] = field(default_factory=list)
@@ -87,14 +88,14 @@ class OpenAI:
             return error(401, f"Incorrect API key provided: {given}.", code="invalid_api_key")
         if self.deployments is not None:
             return self._azure(request, body)
-        if request.path == "/v1/models":
+        if request.path == "/v1/models" and self.lists:
             return web.json_response({"data": [{"id": name} for name in MODELS]})
         if request.path != "/v1/chat/completions":
             return error(404, f"Invalid URL (POST {request.path})")
         return self._chat(body, body["model"])
 
     def _azure(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        if "api-version" not in request.query:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", request.query.get("api-version", "")):
             return error(404, "Resource not found", code="404")
         route = re.fullmatch(r"/openai/deployments/([^/]+)/chat/completions", request.path)
         if route is None:

@@ -166,6 +166,26 @@ async def test_rate_limit_headers_come_through_on_answers_and_on_refusals() -> N
         assert caught.value.retry_after == 2.0
 
 
+@pytest.mark.parametrize(("kind", "limit"), [("requests", 10), ("tokens", 300)])
+async def test_what_the_headers_leave_is_what_the_dispatcher_sends(kind: str, limit: int) -> None:
+    def nothing_left(body: dict[str, Any]) -> web.Response:
+        good = openai.completion(body, openai.MODELS["gpt-4o"])
+        told = {"limit": str(limit), "remaining": "0", "reset": "2s"}
+        headers = {f"x-ratelimit-{each}-{kind}": value for each, value in told.items()}
+        return web.json_response(good, headers=headers)
+
+    clock = asyncio.get_running_loop().time
+    server = openai.OpenAI(instead=nothing_left)
+    async with openai.running(server), hosted(server) as (transport, _):
+        await say(transport, max_tokens=20)
+        began = clock()
+        await asyncio.gather(*(say(transport, max_tokens=20) for _ in range(6)))
+        each = transport.dispatcher.rates.estimator.estimate(100, 1, 20).mean
+        least = 6 * (1 if kind == "requests" else each) / limit * 2
+        assert clock() - began > 0.7 * least > 0.3
+        assert transport.status().rate_limited > 0.3
+
+
 async def test_a_spent_quota_ends_the_run_where_a_rate_limit_would_wait() -> None:
     def spent(body: dict[str, Any]) -> web.Response:
         return openai.error(

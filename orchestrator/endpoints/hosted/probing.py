@@ -5,9 +5,10 @@ from orchestrator.endpoints.hosted.sender import HostedSender
 from orchestrator.endpoints.probe import PolicyAbilities, check_served, with_choices
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
-from orchestrator.errors import EndpointRefused
+from orchestrator.errors import EndpointError, EndpointRefused
 
 _QUESTION = [{"role": "user", "content": "Write eight random words on one line."}]
+_UNSERVED = "does not serve the model"
 _TOKENS = 512
 """Enough for a reasoning model to come to an answer."""
 
@@ -22,8 +23,8 @@ async def probe_hosted(
     try:
         first = await _ask(transport)
     except EndpointRefused as refused:
-        if api != "azure" and "does not serve the model" in str(refused):
-            await check_served(transport)  # names the nearest; Azure lists no deployments
+        if api != "azure" and _UNSERVED in str(refused):  # Azure lists no deployments
+            await _name_the_nearest(transport, refused)
         raise
     again = await _ask(transport)
     texts, texts_again = _texts(first), _texts(again)
@@ -37,6 +38,15 @@ async def probe_hosted(
         refused=sender.dialect.refused,
         most_tokens=sender.dialect.most_tokens,
     )
+
+
+async def _name_the_nearest(transport: Transport, refused: EndpointRefused) -> None:
+    """Raises the refusal that names it, where the API lists what it serves."""
+    try:
+        await check_served(transport)
+    except EndpointError as error:
+        if _UNSERVED in str(error):
+            raise error from refused
 
 
 async def _ask(transport: Transport) -> ChatResponse:
