@@ -132,7 +132,8 @@ async def _search(
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
     found = await probe_all(config, addresses)
     check_able(planned.cells, config, found)
-    async with open_ports(config, addresses, found, paid=store.spent.cost) as ports:
+    paid = store.spent.cost if journal.is_empty else journal.paid
+    async with open_ports(config, addresses, found, paid=paid) as ports:
         scheduler = Scheduler(planned, ports, store, journal)
         with LiveProgress(scheduler.progress, console, ports.statuses) as live:
             scheduler.on_record = lambda record: live.tick()

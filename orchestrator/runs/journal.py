@@ -2,7 +2,7 @@
 
 One SQLite file of a run directory, ``journal.sqlite``, appended to by one thread::
 
-    trees       id, name                 one row a tree: its ``Tree.key``
+    trees       id, name, paid           one row a tree: its ``Tree.key``, USD
     responses   tree, keys, body, crc    one row a response
 
 ``keys`` are 16 bytes for each part of the response, ``body`` is a JSON array of those parts, and
@@ -16,6 +16,7 @@ import asyncio
 import sqlite3
 import threading
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import lru_cache
@@ -43,10 +44,12 @@ CHECKED_BYTES = 64 * 2**20
 """A journal up to this size is checked as a whole when it is opened (0.2 s); of a larger one, and
 of every row, what is read."""
 
-_APPLICATION = 0x4F726368  # "Orch"
+_APPLICATION, _LAYOUT = 0x4F726368, 2  # "Orch"
 _PATIENCE_S = 20.0  # another program may hold the file locked for so long
 _SCHEMA = """
-CREATE TABLE trees (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE trees (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, paid REAL NOT NULL DEFAULT 0
+);
 CREATE TABLE responses (
     tree INTEGER NOT NULL REFERENCES trees, keys BLOB NOT NULL, body TEXT NOT NULL,
     crc INTEGER NOT NULL
@@ -55,8 +58,8 @@ CREATE INDEX responses_of_tree ON responses (tree);
 """
 _ROWS_A_STATEMENT = 64
 
-Row = tuple[str, bytes, bytes]
-"""A tree's name, the keys of a response and its body."""
+Row = tuple[str, bytes, bytes, float]
+"""A tree's name, the keys of a response, its body and what it cost."""
 
 Remembered = Mapping[bytes, tuple[bytes, int]]
 """From a key to the body that holds its part, and which part that is."""
@@ -70,6 +73,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.paid = 0.0
+        """USD that earlier processes paid for what it holds, each response once."""
         self._connection: sqlite3.Connection | None = None
         self._before: dict[str, int] = {}
         self._number = lru_cache(KNOWN_TREES)(self._numbered)
@@ -81,15 +86,18 @@ class Journal:
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
 
     def __enter__(self) -> Self:
-        """Raises ``RunError`` where the file is damaged, locked or cannot be written."""
+        """Raises ``RunError`` where the file is damaged, locked, of another version of Orchard or
+        cannot be written."""
         try:
             self._connection = sqlite3.connect(
                 self.path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
             )
-            self._open(self._connection)
-        except sqlite3.Error as error:
-            if self._connection is not None:
+            try:
+                self._open(self._connection)
+            except BaseException:
                 self._connection.close()
+                raise
+        except sqlite3.Error as error:
             raise self._explained(error) from error
         self._thread.start()
         return self
@@ -99,6 +107,12 @@ class Journal:
         (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if tables and application != _APPLICATION:
             raise sqlite3.DatabaseError("it is no journal of Orchard")
+        (layout,) = database.execute("PRAGMA user_version").fetchone()
+        if tables and layout != _LAYOUT:
+            raise RunError(
+                f"{self.path} is of another version of Orchard: go on with that one, or move it "
+                "away, and the same command goes on without it; finished problems are kept"
+            )
         if self.path.stat().st_size <= CHECKED_BYTES:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
@@ -107,8 +121,10 @@ class Journal:
         database.execute("PRAGMA synchronous=NORMAL")  # outlives a killed process, not a power cut
         if not tables:
             database.executescript(
-                f"BEGIN; PRAGMA application_id={_APPLICATION}; {_SCHEMA} COMMIT;"
+                f"BEGIN; PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_LAYOUT};"
+                f"{_SCHEMA} COMMIT;"
             )
+        (self.paid,) = database.execute("SELECT total(paid) FROM trees").fetchone()
         self._before = dict(database.execute("SELECT name, id FROM trees"))
 
     def __exit__(self, *exception: object) -> None:
@@ -131,14 +147,15 @@ class Journal:
 
     # The event loop's side
 
-    def append(self, tree: str, keys: Sequence[bytes], parts: bytes) -> None:
-        """Remember a response; ``parts`` is the JSON array of what belongs to each of ``keys``.
+    def append(self, tree: str, keys: Sequence[bytes], parts: bytes, cost: float = 0.0) -> None:
+        """Remember a response; ``parts`` is the JSON array of what belongs to each of ``keys``,
+        ``cost`` is in USD.
 
         Raises ``RunError`` where an earlier one could not be written.
         """
         if self._failure is not None:
             raise self._failure
-        self._batch.append((tree, b"".join(keys), parts))
+        self._batch.append((tree, b"".join(keys), parts, cost))
         if len(self._batch) >= BATCH_ROWS:
             self._flush()
         elif self._timer is None:
@@ -207,12 +224,20 @@ class Journal:
 
     def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         values: list[int | bytes | str] = []
-        for tree, keys, body in rows:
-            values += (self._number(tree), keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
+        paid: dict[int, float] = defaultdict(float)
+        for tree, keys, body, cost in rows:
+            number = self._number(tree)
+            if cost:
+                paid[number] += cost
+            values += (number, keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
         for start in range(0, len(values), 4 * _ROWS_A_STATEMENT):
             some = values[start : start + 4 * _ROWS_A_STATEMENT]
             places = ",".join(["(?,?,?,?)"] * (len(some) // 4))
             database.execute(f"INSERT INTO responses VALUES {places}", some)
+        database.executemany(
+            "UPDATE trees SET paid = paid + ? WHERE id = ?",
+            [(cost, number) for number, cost in paid.items()],
+        )
 
     def _numbered(self, tree: str) -> int:
         assert self._connection is not None

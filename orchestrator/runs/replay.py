@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from orchestrator.core.budget import Bill, Price, Spend
+from orchestrator.core.budget import Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Finish, Node
 from orchestrator.runs.journal import KEY_BYTES, Journal
@@ -141,7 +141,6 @@ class Remembering:
     """What the journaled ports of a run share; ``replayed`` is what needed no paying again."""
 
     journal: Journal
-    bill: Bill
     replayed: Spend
 
 
@@ -162,15 +161,14 @@ class JournaledPolicy:
             self._note(children)
             return children
         children = await self.policy.extend(node, n, sampling)
-        journal.append(tree, (key,), packed_samples(node, children))
+        cost = policy_cost(self.price, children) if self.price is not None else 0.0
+        journal.append(tree, (key,), packed_samples(node, children), cost)
         if journal.is_behind:
             await journal.caught_up()
         return children
 
     def _note(self, children: Sequence[Node]) -> None:
         first = children[0] if children else None
-        if self.price is not None:
-            self.memory.bill.paid += policy_cost(self.price, children)
         self.memory.replayed.add(
             Spend(
                 requests=1,
@@ -213,14 +211,13 @@ class JournaledPRM:
 
     async def _ask(self, tree: str, keys: Sequence[bytes], nodes: Sequence[Node]) -> list[Node]:
         scored = await self.prm.score(nodes)
-        self.memory.journal.append(tree, keys, packed_scores(nodes, scored))
+        cost = prm_cost(self.price, scored) if self.price is not None else 0.0
+        self.memory.journal.append(tree, keys, packed_scores(nodes, scored), cost)
         if self.memory.journal.is_behind:
             await self.memory.journal.caught_up()
         return scored
 
     def _note(self, known: Sequence[Node], *, whole: bool) -> None:
-        if self.price is not None:
-            self.memory.bill.paid += prm_cost(self.price, known)
         self.memory.replayed.add(
             Spend(
                 requests=int(whole),

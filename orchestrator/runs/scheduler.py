@@ -93,7 +93,8 @@ class Scheduler:
         self.progress.before = replace(self.store.spent)
         self.progress.ledger.spent = replace(self.store.spent)
         self.progress.bill = self.ports.bill
-        self.progress.ledger.limits = self.plan.limits
+        # the bill keeps the limit of the cost: it counts what several strategies share once
+        self.progress.ledger.limits = replace(self.plan.limits, cost=None)
         self._left = Counter(
             (cell.policy.name, problem.id) for cell, problem in unfinished(self.plan, self.store)
         )
@@ -152,7 +153,7 @@ class Scheduler:
 
     def _memory(self) -> Remembering:
         assert self.journal is not None
-        return Remembering(self.journal, self.ports.bill, self.progress.replayed)
+        return Remembering(self.journal, self.progress.replayed)
 
     @property
     def _prices(self) -> dict[str, Price]:

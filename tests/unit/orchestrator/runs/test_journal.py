@@ -202,6 +202,17 @@ def test_a_response_that_was_changed_is_never_used(path: Path) -> None:
         recalled(path)
 
 
+def test_a_journal_of_another_version_is_named_and_not_touched(path: Path) -> None:
+    fill(path)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    content = path.read_bytes()
+    with pytest.raises(RunError, match="of another version of Orchard: go on with that one"):
+        recalled(path)
+    assert path.read_bytes() == content
+
+
 def test_another_programs_database_is_not_touched(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE mine (x)")

@@ -30,6 +30,7 @@ from orchestrator.runs.replay import (
 )
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.store import Store, read_records
+from orchestrator.runs.wrappers import BilledPolicy
 
 STEP = Sampling(temperature=0.7)
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p", tree=Tree(key="tree"))
@@ -130,7 +131,7 @@ def test_where_a_step_ends_is_part_of_the_key() -> None:
 
 
 def memory(journal: Journal) -> Remembering:
-    return Remembering(journal, Bill(), Spend())
+    return Remembering(journal, Spend())
 
 
 async def test_what_was_answered_before_is_not_asked_again(tmp_path: Path) -> None:
@@ -142,8 +143,7 @@ async def test_what_was_answered_before_is_not_asked_again(tmp_path: Path) -> No
     silent, deaf = FakePolicy(failures={1: REFUSED}), FakePRM(failures={1: REFUSED})
     with Journal(tmp_path / JOURNAL) as journal:
         remembered = memory(journal)
-        price = Price(input=1e6, output=1e6)
-        policy = JournaledPolicy(silent, "small", remembered, price)
+        policy = JournaledPolicy(silent, "small", remembered)
         prm = JournaledPRM(deaf, "prm", remembered)
         assert await policy.extend(ROOT, 4, STEP) == children
         assert await prm.score(children) == scored
@@ -153,7 +153,6 @@ async def test_what_was_answered_before_is_not_asked_again(tmp_path: Path) -> No
         assert remembered.replayed == Spend(
             requests=2, policy_tokens=tokens, prompt_tokens=5, prm_tokens=read
         )
-        assert remembered.bill.paid == tokens + 5
         with pytest.raises(EndpointRefused):
             await policy.extend(children[0], 4, STEP)
 
@@ -283,6 +282,53 @@ async def test_what_was_paid_before_counts_towards_the_budget_and_is_told_apart(
     assert progress.ledger.spent.policy_tokens == total
     assert 0 < progress.replayed.policy_tokens < total
     assert progress.spent.policy_tokens == total - progress.replayed.policy_tokens
+
+
+async def test_what_several_strategies_share_was_paid_once_and_what_is_replayed_not_again(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    price = Price(input=1e6, output=1e6)
+    cells = [make_cell("majority", n=4), make_cell("best_of_n", n=4)]
+    priced = [replace(cell, policy=replace(cell.policy, price=price)) for cell in cells]
+    plan = Plan(problems=make_problems(2), cells=priced)
+
+    def billed(prm: FakePRM | None = None) -> tuple[Ports, Bill]:
+        bill = Bill()
+        ports = make_ports(BilledPolicy(FakePolicy(), price, bill), prm)
+        return replace(ports, bill=bill), bill
+
+    ports, whole = billed()
+    await run(plan, ports, tmp_path / "whole")
+    ports, first = billed(prm=FakePRM(failures={1: REFUSED}))
+    with pytest.raises(EndpointRefused):
+        await run(plan, ports, tmp_path / "cut")
+    with Journal(tmp_path / "cut" / JOURNAL) as journal:
+        assert journal.paid == first.paid > 0
+    ports, second = billed()
+    await run(plan, ports, tmp_path / "cut")
+    assert first.paid + second.paid == whole.paid
+    with Journal(tmp_path / "cut" / JOURNAL) as journal:
+        assert journal.paid == whole.paid
+    charged = sum(record.cost for record in read_records(tmp_path / "cut"))
+    assert charged == 2 * whole.paid  # as if each had run alone
+
+
+async def test_a_limit_of_the_cost_counts_what_is_shared_once(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    price = Price(input=1e6, output=1e6)
+    cells = [make_cell("majority", n=4), make_cell("majority", n=2)]
+    priced = [replace(cell, policy=replace(cell.policy, price=price)) for cell in cells]
+    plan = Plan(problems=make_problems(2), cells=priced, trees=1)
+    free = Bill()
+    await run(plan, make_ports(BilledPolicy(FakePolicy(), price, free)), tmp_path / "free")
+    most = 1.2 * free.paid
+    bounded = replace(plan, limits=Limits(cost=most))
+    policy = BilledPolicy(FakePolicy(), price, Bill(limit=most))
+    await run(bounded, make_ports(policy), tmp_path / "bounded")
+    records = read_records(tmp_path / "bounded")
+    assert sum(record.cost for record in records) > most
+    assert [record.error for record in records] == [None] * 4
 
 
 async def test_shared_solutions_are_remembered_for_every_strategy(
