@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,6 @@ from tests.integration.serving import self_signed, served
 KEY = "sk-orchard-secret"
 ONCE = RetryPolicy(attempts=1)
 ASK = ChatRequest(model="policy", messages=[{"role": "user", "content": "hello"}])
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with running() as server:
-        yield server
 
 
 Fails = Callable[..., Awaitable[EndpointError]]
