@@ -5,6 +5,7 @@
     OrchardError
     ├── ConfigError              a config, option or name that cannot be right
     ├── TaskError                problems that cannot be loaded or read
+    ├── ProfileError             a profile that cannot be measured, read or used here
     ├── RunError                 a run directory that cannot be read, written or continued
     │   └── OtherConfig          it holds results that this config would not give
     ├── ServerError              a local server that did not start
@@ -30,6 +31,10 @@ class ConfigError(OrchardError):
 
 class TaskError(OrchardError):
     """Problems that cannot be loaded or read."""
+
+
+class ProfileError(OrchardError):
+    """A profile that cannot be measured, read or used for this run."""
 
 
 class RunError(OrchardError):

@@ -57,6 +57,11 @@ class Strategy(Protocol):
     """Whether it scores what the policy proposes."""
 
     @property
+    def reads_answers(self) -> bool:
+        """Whether it goes by the answers of finished paths, which then carry them."""
+        ...
+
+    @property
     def n(self) -> int:
         """The budget N of the paper."""
         ...

@@ -41,6 +41,8 @@ class Node:
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
     ``prm_written_tokens`` were written.
+    ``answer`` numbers the answer of a finished path among those of its tree, equal ones alike, for
+    strategies that ask (``runs.answers``); None where there is none.
     ``tree`` says whose node it is, and is no part of the state.
     """
 
@@ -58,6 +60,7 @@ class Node:
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
+    answer: int | None = field(default=None, compare=False)
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
     @property
@@ -125,6 +128,7 @@ class Node:
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
             prm_written_tokens=prm_written_tokens,
+            answer=self.answer,
             tree=self.tree,
         )
 

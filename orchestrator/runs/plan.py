@@ -39,7 +39,9 @@ class Cell:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return asdict(self.strategy)  # type: ignore[call-overload, no-any-return]
+        """What its strategy is set to, without what is left off."""
+        fields = asdict(self.strategy)  # type: ignore[call-overload]
+        return {key: setting for key, setting in fields.items() if setting is not None}
 
     @property
     def id(self) -> str:

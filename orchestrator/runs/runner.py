@@ -19,6 +19,7 @@ from orchestrator.core.records import LeafRecord, Record, Verdict
 from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
+from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports, Substitutes
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
@@ -58,6 +59,9 @@ async def solve(
     )
     reward = cell.strategy.reward if isinstance(cell.strategy, Stepwise) else "last"
     branches = Branches(recorder, recorder, on_failed_branch, reward)
+    asked: Policy = branches
+    if cell.strategy.reads_answers:
+        asked = AnsweringPolicy(branches, ports.grader)
     allowed = math.inf if limits.seconds is None else limits.seconds
     deadline = min(tree.deadline, asyncio.get_running_loop().time() + allowed)
     start = root(
@@ -66,7 +70,7 @@ async def solve(
     ran_out = error = None
     try:
         async with asyncio.timeout_at(None if math.isinf(deadline) else deadline) as clock:
-            leaves = await cell.strategy(start, branches, branches)
+            leaves = await cell.strategy(start, asked, branches)
         if not leaves and branches.last_failure is not None:
             raise branches.last_failure
     except TimeoutError:

@@ -22,6 +22,7 @@ from orchestrator.runs.runner import solve
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.sharing import SharedPolicy, SharedPRM
 from orchestrator.runs.store import Store
+from orchestrator.strategies.settings import Voted
 
 FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""
@@ -165,7 +166,9 @@ class Scheduler:
             (
                 cell.strategy.n
                 for cell in self.plan.cells
-                if cell.policy.name == policy and cell.strategy_name in ("majority", "best_of_n")
+                if cell.policy.name == policy
+                and isinstance(cell.strategy, Voted)
+                and cell.strategy.stop is None
             ),
             default=1,
         )

@@ -87,7 +87,7 @@ class SharedPolicy:
         self._samples: Shared[tuple[Node, Sampling, int], list[Node]] = Shared()
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        if sampling.until == "step" or sampling.temperature == 0:
+        if sampling.until == "step" or sampling.temperature == 0 or node.path:
             return await self.policy.extend(node, n, sampling)
         most = max(n, self.most)
         shared = replace(node, tree=replace(node.tree, key=self.tree_key(node.seed)))

@@ -6,6 +6,7 @@ from typing import ClassVar
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.selection import best
+from orchestrator.core.stopping import dominates
 from orchestrator.core.tree import Node
 from orchestrator.strategies.growth import grow
 from orchestrator.strategies.settings import Stepwise
@@ -27,10 +28,12 @@ class BeamSearch(Stepwise):
         while level:
             beams = best(level, self.n // self.width - len(answers), self.reward)
             answers += [beam for beam in beams if beam.is_finished]
+            open_paths = [beam for beam in beams if not beam.is_finished]
+            if self.stop and dominates(answers, open_paths, self.reward):
+                break
             grown = await fan_out(
                 grow(beam, self.width, self.sampling, self.max_depth, policy, prm)
-                for beam in beams
-                if not beam.is_finished
+                for beam in open_paths
             )
             level = [child for children in grown for child in children]
         return answers

@@ -4,17 +4,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.rewards import value
 from orchestrator.core.tree import Node
-from orchestrator.strategies.settings import WholeSolutions
+from orchestrator.strategies.draw import draw
+from orchestrator.strategies.settings import Voted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BestOfN(WholeSolutions):
-    """Sample ``n`` whole solutions and score each, step by step."""
+class BestOfN(Voted):
+    """Sample ``n`` whole solutions and score each, step by step.
+
+    Where it may stop early, an answer's weight is the sum of its solutions' last scores.
+    """
 
     uses_prm: ClassVar[bool] = True
 
-    n: int = 16
-
     async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        return await prm.score(await policy.extend(root, self.n, self.sampling))
+        return await draw(
+            self, root, policy, prm, lambda leaf: max(0.0, value(leaf.scores, "last"))
+        )

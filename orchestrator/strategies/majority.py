@@ -5,16 +5,15 @@ from typing import ClassVar
 
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.tree import Node
-from orchestrator.strategies.settings import WholeSolutions
+from orchestrator.strategies.draw import draw
+from orchestrator.strategies.settings import Voted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Majority(WholeSolutions):
+class Majority(Voted):
     """Sample ``n`` whole solutions; their answers vote, unscored."""
 
     uses_prm: ClassVar[bool] = False
 
-    n: int = 16
-
     async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        return await policy.extend(root, self.n, self.sampling)
+        return await draw(self, root, policy, None, lambda leaf: 1.0)

@@ -1,10 +1,31 @@
 """What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.rewards import Reward
+from orchestrator.core.stopping import VoteRule
 from orchestrator.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Sampling goes on by ``batch`` until ``rule`` says that the vote is settled, with this
+    ``confidence`` where the rule is a posterior (see ``core.stopping``).
+
+    Raises ``ConfigError`` where ``confidence`` is no probability above one half.
+    """
+
+    rule: VoteRule
+    confidence: float = 0.95
+    batch: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0.5 < self.confidence < 1:
+            raise ConfigError(f"confidence = {self.confidence} must lie between 0.5 and 1")
+        if self.batch < 1:
+            raise ConfigError(f"batch = {self.batch} must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +35,10 @@ class WholeSolutions:
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 8192
+
+    @property
+    def reads_answers(self) -> bool:
+        return False
 
     @property
     def sampling(self) -> Sampling:
@@ -26,8 +51,22 @@ class WholeSolutions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voted(WholeSolutions):
+    """``n`` whole solutions whose answers vote; at most, where ``stop`` says when it is enough."""
+
+    n: int = 16
+    stop: Stop | None = None
+
+    @property
+    def reads_answers(self) -> bool:
+        return self.stop is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stepwise:
     """Samples run to the end of a step; ``width`` is the paper's M, ``reward`` the node's value.
+
+    ``stop: dominated`` ends a search when no open path is worth more than the best finished one.
 
     Raises ``ConfigError`` where ``width`` does not divide ``n``.
     """
@@ -39,6 +78,11 @@ class Stepwise:
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 2048
+    stop: Literal["dominated"] | None = None
+
+    @property
+    def reads_answers(self) -> bool:
+        return False
 
     def __post_init__(self) -> None:
         if self.width < 1:

@@ -1,0 +1,66 @@
+"""What a few pilot samples show of a problem, without its answer being known."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One whole solution: the class of its answer (None where it states none), its PRM scores, one
+    a step and none without a PRM, and the tokens it took."""
+
+    answer: int | None
+    scores: tuple[float, ...]
+    tokens: int
+
+
+FEATURES = ("agreement", "entropy", "answered", "length")
+"""What the samples alone show."""
+
+SCORED_FEATURES = (*FEATURES, "score", "best", "spread", "weight", "doubt")
+"""What they show with a PRM's scores."""
+
+
+def features(samples: Sequence[Sample]) -> dict[str, float]:
+    """What describes a problem to a predictor, by name.
+
+    ``agreement`` is the share of samples with the commonest answer, ``entropy`` that of the answers
+    in 0..1, ``answered`` the share that state one, ``length`` the logarithm of their tokens.
+    With scores: the mean, highest and spread of PRM-Last over the samples, the ``weight`` in 0..1
+    of the answer that PRM-Vote would elect, and ``doubt``, the mean over the samples of their
+    lowest step's logit.
+    """
+    answers = Counter(sample.answer for sample in samples if sample.answer is not None)
+    unanswered = len(samples) - answers.total()
+    shares = [count / len(samples) for count in answers.values()]
+    shares += [1 / len(samples)] * unanswered
+    found = {
+        "agreement": max(answers.values(), default=0) / len(samples),
+        "entropy": -sum(share * math.log(share) for share in shares)
+        / math.log(max(2, len(samples))),
+        "answered": answers.total() / len(samples),
+        "length": math.log1p(fmean(sample.tokens for sample in samples)),
+    }
+    if not all(sample.scores for sample in samples):
+        return found
+    last = [sample.scores[-1] for sample in samples]
+    weights: Counter[int] = Counter()
+    for sample, score in zip(samples, last, strict=True):
+        if sample.answer is not None:
+            weights[sample.answer] += score  # type: ignore[assignment]
+    return found | {
+        "score": fmean(last),
+        "best": max(last),
+        "spread": pstdev(last),
+        "weight": max(weights.values(), default=0.0) / max(sum(last), 1e-9),
+        "doubt": fmean(logit(min(sample.scores)) for sample in samples),
+    }
+
+
+def logit(probability: float) -> float:
+    """Log-odds, within those of 0.001 and 0.999."""
+    within = min(0.999, max(0.001, probability))
+    return math.log(within / (1 - within))
