@@ -1,7 +1,7 @@
 """Beam search under a process reward model."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
@@ -17,10 +17,13 @@ class BeamSearch(Stepwise):
     """Keep the best ``n / width`` paths of each level and grow each ``width`` ways (paper §3.1).
 
     The root grows ``n`` ways. A path that finishes keeps its slot, so ``n / width`` answers come
-    back.
+    back; fewer with ``stop: dominated``, which ends the search when no open path is worth more than
+    the best finished one.
     """
 
     uses_prm: ClassVar[bool] = True
+
+    stop: Literal["dominated"] | None = None
 
     async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
         answers: list[Node] = []

@@ -1,7 +1,6 @@
 """What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.rewards import Reward
@@ -66,8 +65,6 @@ class Voted(WholeSolutions):
 class Stepwise:
     """Samples run to the end of a step; ``width`` is the paper's M, ``reward`` the node's value.
 
-    ``stop: dominated`` ends a search when no open path is worth more than the best finished one.
-
     Raises ``ConfigError`` where ``width`` does not divide ``n``.
     """
 
@@ -78,7 +75,6 @@ class Stepwise:
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 2048
-    stop: Literal["dominated"] | None = None
 
     @property
     def reads_answers(self) -> bool:

@@ -6,7 +6,7 @@ from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM
 from orchestrator.errors import ConfigError
 from orchestrator.runs.answers import AnsweringPolicy
-from orchestrator.strategies import DVTS, BeamSearch, BestOfN, Majority
+from orchestrator.strategies import BeamSearch, BestOfN, Majority
 from orchestrator.strategies.settings import Stop
 from tests.unit.orchestrator.runs.conftest import BoxGrader
 
@@ -62,24 +62,29 @@ async def test_without_a_rule_all_are_drawn_at_once_and_no_answer_is_read() -> N
     assert all(leaf.answer is None for leaf in leaves)
 
 
-@pytest.mark.parametrize("strategy", [BeamSearch, DVTS])
-async def test_a_tree_search_ends_when_the_best_finished_path_dominates(
-    strategy: type[BeamSearch] | type[DVTS],
-) -> None:
+async def test_a_beam_search_ends_when_the_best_finished_path_dominates() -> None:
     def script(node: Node, index: int) -> str:
         return f"good {index}" if index == 0 else f"worse {index}{SEPARATOR}"
 
     def judge(question: str, steps: tuple[str, ...]) -> float:
         return 0.9 if steps[-1].startswith("good") else 0.5
 
-    to_the_end, stopping = FakePolicy(script=script), FakePolicy(script=script)
-    await strategy(n=8, width=4, max_depth=5)(ROOT, to_the_end, FakePRM(judge=judge))
-    leaves = await strategy(n=8, width=4, max_depth=5, stop="dominated")(
-        ROOT, stopping, FakePRM(judge=judge)
-    )
-    assert len(stopping.requests) < len(to_the_end.requests)
-    assert all(leaf.is_finished for leaf in leaves)
-    assert max(leaf.scores[-1] for leaf in leaves) == 0.9
+    policy = FakePolicy(script=script)
+    search = BeamSearch(n=8, width=4, max_depth=5, stop="dominated")
+    (leaf,) = await search(ROOT, policy, FakePRM(judge=judge))
+    assert (leaf.text, len(policy.requests)) == ("good 0", 1)
+
+
+async def test_a_beam_search_goes_on_while_an_open_path_is_worth_more() -> None:
+    def script(node: Node, index: int) -> str:
+        return f"done {index}" if index == 0 or node.steps else f"promising {index}{SEPARATOR}"
+
+    def judge(question: str, steps: tuple[str, ...]) -> float:
+        return 0.6 if steps == ("done 0",) else 0.9
+
+    search = BeamSearch(n=8, width=4, max_depth=5, stop="dominated")
+    leaves = await search(ROOT, FakePolicy(script=script), FakePRM(judge=judge))
+    assert {len(leaf.steps) for leaf in leaves} == {2}
 
 
 @pytest.mark.parametrize("confidence", [0.5, 1.0, 0.0])
