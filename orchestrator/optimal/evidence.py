@@ -17,28 +17,24 @@ class Sample:
     tokens: int
 
 
-FEATURES = ("agreement", "entropy", "answered", "length")
-"""What the samples alone show."""
-
-SCORED_FEATURES = (*FEATURES, "score", "best", "spread", "weight", "doubt")
-"""What they show with a PRM's scores."""
-
-
 def features(samples: Sequence[Sample]) -> dict[str, float]:
-    """What describes a problem to a predictor, by name.
+    """What describes a problem to a predictor, by name; the first sample is the greedy one.
 
-    ``agreement`` is the share of samples with the commonest answer, ``entropy`` that of the answers
-    in 0..1, ``answered`` the share that state one, ``length`` the logarithm of their tokens.
-    With scores: the mean, highest and spread of PRM-Last over the samples, the ``weight`` in 0..1
-    of the answer that PRM-Vote would elect, and ``doubt``, the mean over the samples of their
-    lowest step's logit.
+    ``agreement`` is the share of samples with the commonest answer, ``backing`` that of the others
+    which answer as the first, ``entropy`` that of the answers in 0..1, ``answered`` the share that
+    state one, ``length`` the logarithm of their tokens. With scores: the ``first`` one's PRM-Last;
+    the mean, highest and spread of it over the samples; the ``weight`` in 0..1 of the answer that
+    PRM-Vote would elect; and ``doubt``, the mean over the samples of their lowest step's logit.
     """
     answers = Counter(sample.answer for sample in samples if sample.answer is not None)
     unanswered = len(samples) - answers.total()
     shares = [count / len(samples) for count in answers.values()]
     shares += [1 / len(samples)] * unanswered
+    first, *others = samples
     found = {
         "agreement": max(answers.values(), default=0) / len(samples),
+        "backing": sum(first.answer is not None and each.answer == first.answer for each in others)
+        / max(1, len(others)),
         "entropy": -sum(share * math.log(share) for share in shares)
         / math.log(max(2, len(samples))),
         "answered": answers.total() / len(samples),
@@ -52,6 +48,7 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
         if sample.answer is not None:
             weights[sample.answer] += score  # type: ignore[assignment]
     return found | {
+        "first": last[0],
         "score": fmean(last),
         "best": max(last),
         "spread": pstdev(last),

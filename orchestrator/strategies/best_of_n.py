@@ -1,5 +1,6 @@
 """Best-of-N with a process reward model (paper §3.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +20,9 @@ class BestOfN(Voted):
 
     uses_prm: ClassVar[bool] = True
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+    async def go_on(
+        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
+    ) -> list[Node]:
         return await draw(
-            self, root, policy, prm, lambda leaf: max(0.0, value(leaf.scores, "last"))
+            self, root, policy, prm, lambda leaf: max(0.0, value(leaf.scores, "last")), drawn
         )

@@ -1,5 +1,6 @@
 """Majority voting, also known as self-consistency (Wang et al. 2022)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,5 +16,7 @@ class Majority(Voted):
 
     uses_prm: ClassVar[bool] = False
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        return await draw(self, root, policy, None, lambda leaf: 1.0)
+    async def go_on(
+        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
+    ) -> list[Node]:
+        return await draw(self, root, policy, None, lambda leaf: 1.0, drawn)

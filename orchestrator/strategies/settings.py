@@ -1,10 +1,12 @@
 """What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.rewards import Reward
 from orchestrator.core.stopping import VoteRule
+from orchestrator.core.tree import Node
 from orchestrator.errors import ConfigError
 
 
@@ -55,6 +57,15 @@ class Voted(WholeSolutions):
 
     n: int = 16
     stop: Stop | None = None
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+        return await self.go_on(root, policy, prm, [])
+
+    async def go_on(
+        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
+    ) -> list[Node]:
+        """``n`` solutions, those ``drawn`` from ``root`` before among them."""
+        raise NotImplementedError
 
     @property
     def reads_answers(self) -> bool:

@@ -1,0 +1,65 @@
+"""What a router can choose among: a strategy with its settings, and the vote that elects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.voting import Vote, needs_prm
+
+SAMPLING = ("cot", "majority", "best_of_n")
+"""Strategies that draw whole solutions, independent of each other."""
+
+SCORED_VOTES: tuple[Vote, ...] = ("majority", "weighted_last", "max_last")
+
+CONFIDENCES = (0.75, 0.9, 0.97, 0.99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """A way to go on from the pilots, which are part of what votes in the end.
+
+    ``settings`` are the strategy's, ``n`` among them; pilots count towards the ``n`` of whole
+    solutions, and come on top of a tree search's. Under ``cot`` the greedy pilot answers alone.
+    """
+
+    strategy: str
+    settings: Mapping[str, Any]
+    vote: Vote
+
+    @property
+    def n(self) -> int:
+        return int(self.settings.get("n", 1))
+
+    @property
+    def is_sampling(self) -> bool:
+        return self.strategy in SAMPLING
+
+    @property
+    def stop(self) -> Mapping[str, Any] | None:
+        """When sampling stops, where it may before ``n``."""
+        return self.settings.get("stop") if self.is_sampling else None
+
+
+def sampling_arms(
+    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
+) -> list[Arm]:
+    """All that a run of ``settings["n"]`` whole solutions can tell of: the greedy one, and each
+    doubling of the pilots, in full or until the vote is settled."""
+    cot = {key: each for key, each in settings.items() if key not in ("n", "stop")}
+    most, sizes = int(settings["n"]), [pilots]
+    while sizes[-1] * 2 <= most:
+        sizes.append(sizes[-1] * 2)
+    stops: list[dict[str, Any]] = [
+        {"stop": {"rule": "beta", "confidence": confidence, "batch": pilots}}
+        for confidence in CONFIDENCES
+    ]
+    return [Arm(strategy="cot", settings={**cot, "temperature": 0.0}, vote="majority")] + [
+        Arm(
+            strategy="best_of_n" if needs_prm(vote) else "majority",
+            settings={**settings, "n": n, **stop},
+            vote=vote,
+        )
+        for vote in votes
+        for n in sizes
+        for stop in [{}, *(stops if n > 2 * pilots else [])]
+    ]

@@ -1,0 +1,124 @@
+"""Routing judged on problems it was not fitted to: predictor and table on all folds but one, the
+outcome on that one, in turn.
+
+The paper chooses and evaluates on the same problems with the true difficulty in hand; that is here
+too, and called the oracle.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.optimal.choice import Choice, best_for_each, best_on_average
+from orchestrator.optimal.predictor import Predictor, fit
+from orchestrator.optimal.table import predicted_bins, tabulate, true_bins
+from orchestrator.optimal.trials import Trials
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FOLDS = 5
+
+Spread = Literal["average", "each"]
+"""Whether a budget holds on average over problems, or for each of them."""
+
+SPREADS: dict[Spread, Callable[..., Choice]] = {
+    "average": best_on_average,
+    "each": best_for_each,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What routing came to, by problem: how often right, in 0..1, and the tokens it used."""
+
+    right: "NDArray[np.float64]"
+    tokens: "NDArray[np.float64]"
+
+
+def folds(problems: int, seed: int = 0, count: int = FOLDS) -> list[list[int]]:
+    """The positions of all problems in ``count`` parts of equal size."""
+    order = list(range(problems))
+    random.Random(seed).shuffle(order)
+    return [sorted(order[part::count]) for part in range(count)]
+
+
+def without(trials: Trials, held_out: Sequence[int]) -> Trials:
+    """All but some problems, by their positions."""
+    out = set(held_out)
+    return trials.of([i for i in range(len(trials.problems)) if i not in out])
+
+
+def fit_predictor(trials: Trials, pilots: int) -> Predictor:
+    return fit([each for row in trials.labelled for each in row], pilots)
+
+
+def cross_fitted(
+    trials: Trials,
+    budgets: Sequence[float],
+    *,
+    pilots: int,
+    spread: Spread = "average",
+    seed: int = 0,
+) -> list[Routed]:
+    """Label-free routing at each budget (tokens a problem), every problem off its fold."""
+    parts = []
+    for held_out in folds(len(trials.problems), seed):
+        rest, test = without(trials, held_out), trials.of(held_out)
+        predictor = fit_predictor(rest, pilots)
+        chosen = _choices(rest, predicted_bins(rest, predictor), budgets, spread)
+        bins = predicted_bins(test, predictor)
+        parts.append((held_out, [_outcome(test, bins, choice) for choice in chosen]))
+    return _joined(len(trials.problems), parts, len(budgets))
+
+
+def oracle(
+    trials: Trials, budgets: Sequence[float], *, off_fold: bool = False, seed: int = 0
+) -> list[Routed]:
+    """Routing by the true difficulty; chosen and evaluated on the same problems as the paper does,
+    unless ``off_fold``."""
+    bins = true_bins(trials)
+    if not off_fold:
+        chosen = _choices(trials, bins, budgets, "average")
+        return [_outcome(trials, bins, choice) for choice in chosen]
+    parts = []
+    for held_out in folds(len(trials.problems), seed):
+        rest, test = without(trials, held_out), trials.of(held_out)
+        chosen = _choices(rest, true_bins(rest), budgets, "average")
+        parts.append((held_out, [_outcome(test, true_bins(test), choice) for choice in chosen]))
+    return _joined(len(trials.problems), parts, len(budgets))
+
+
+def _choices(
+    trials: Trials, bins: "NDArray[np.int64]", budgets: Sequence[float], spread: Spread
+) -> list[Choice]:
+    table = tabulate(trials, bins)
+    known = table.shares.tolist(), table.right.tolist(), table.tokens.tolist()
+    return [SPREADS[spread](*known, budget) for budget in budgets]
+
+
+def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> Routed:
+    import numpy as np
+
+    arms = np.array(choice.arms)[bins][:, :, None]
+    return Routed(
+        right=np.take_along_axis(trials.right, arms, 2)[:, :, 0].mean(axis=1),
+        tokens=np.take_along_axis(trials.tokens, arms, 2)[:, :, 0].mean(axis=1),
+    )
+
+
+def _joined(
+    problems: int, parts: Sequence[tuple[list[int], list[Routed]]], budgets: int
+) -> list[Routed]:
+    import numpy as np
+
+    found = []
+    for budget in range(budgets):
+        right, tokens = np.empty(problems), np.empty(problems)
+        for held_out, outcomes in parts:
+            right[held_out] = outcomes[budget].right
+            tokens[held_out] = outcomes[budget].tokens
+        found.append(Routed(right=right, tokens=tokens))
+    return found

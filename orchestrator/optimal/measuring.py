@@ -1,0 +1,117 @@
+"""From the records of a run to what profiles are fitted to."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.equivalence import Classes
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import Grader
+from orchestrator.core.records import Record
+from orchestrator.core.voting import Vote
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.arms import SAMPLING, SCORED_VOTES, Arm, sampling_arms
+from orchestrator.optimal.trials import USED, Leaf, Measured, Searched
+
+TREES = ("beam_search", "dvts")
+
+TREE_VOTES: tuple[Vote, ...] = ("weighted_last", "max_last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """What the cells of one policy and PRM are measurements of: by the cell's name, the greedy
+    solution, the independent ones, and the tree searches, each with one of its records."""
+
+    greedy: str
+    samples: str
+    trees: Mapping[str, Record]
+    settings: Mapping[str, Any]
+    """The samples'."""
+    is_scored: bool
+
+    def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
+        """Every arm they tell of, with the cell of those that search a tree."""
+        votes = SCORED_VOTES if self.is_scored else ("majority",)
+        found: list[tuple[Arm, str | None]] = [
+            (arm, None) for arm in sampling_arms(self.settings, pilots, votes=votes)
+        ]
+        return found + [
+            (Arm(strategy=tree.strategy, settings=tree.settings, vote=vote), cell)
+            for cell, tree in self.trees.items()
+            for vote in TREE_VOTES
+        ]
+
+
+def sort_out(records: Iterable[Record]) -> Cells:
+    """What the cells of one policy and PRM are.
+
+    Raises ``ProfileError`` where the greedy or the independent solutions are missing.
+    """
+    cells = {record.cell: record for record in records}
+    whole = [record for record in cells.values() if record.strategy in SAMPLING]
+    greedy = next((each for each in whole if _is_greedy(each)), None)
+    drawn = [each for each in whole if not _is_greedy(each) and "stop" not in each.settings]
+    samples = max(drawn, key=lambda each: each.n, default=None)
+    if greedy is None or samples is None:
+        raise ProfileError(
+            "a profile needs cells of the greedy solution and of many samples, scored by the PRM "
+            "where there is one: best_of_n with n: 1 and temperature: 0, and best_of_n with n: 64 "
+            "for example (cot and majority without a PRM)"
+        )
+    return Cells(
+        greedy=greedy.cell,
+        samples=samples.cell,
+        trees={cell: each for cell, each in cells.items() if each.strategy in TREES},
+        settings=samples.settings,
+        is_scored=samples.prm is not None,
+    )
+
+
+def _is_greedy(record: Record) -> bool:
+    return record.n == 1 and not record.settings.get("temperature")
+
+
+async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> list[Measured]:
+    """Every problem that all of the cells finished."""
+    wanted = {cells.greedy, cells.samples, *cells.trees}
+    found: dict[str, dict[str, Record]] = defaultdict(dict)
+    for record in records:
+        if record.error is None and record.cell in wanted:
+            found[record.problem][record.cell] = record
+    return await fan_out(
+        _measured(problem, found[problem], cells, grader)
+        for problem in sorted(found)
+        if found[problem].keys() == wanted
+    )
+
+
+async def _measured(
+    problem: str, records: Mapping[str, Record], cells: Cells, grader: Grader
+) -> Measured:
+    answers = Classes(grader)
+    return Measured(
+        problem=problem,
+        greedy=await _searched(records[cells.greedy], answers),
+        samples=await _searched(records[cells.samples], answers),
+        trees={cell: await _searched(records[cell], answers) for cell in cells.trees},
+    )
+
+
+async def _searched(record: Record, answers: Classes) -> Searched:
+    return Searched(
+        leaves=tuple(
+            [
+                Leaf(
+                    answer=await answers.of(leaf.answer),
+                    right=leaf.correct,
+                    scores=leaf.scores,
+                    tokens=leaf.tokens,
+                    text="".join(leaf.steps),
+                )
+                for leaf in record.leaves
+            ]
+        ),
+        used=tuple(float(getattr(record, each)) for each in USED),
+    )

@@ -1,0 +1,100 @@
+"""What each arm is worth in each difficulty bin: the numbers a profile holds."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.difficulty import BINS, difficulty
+from orchestrator.optimal.pooling import pooled
+from orchestrator.optimal.predictor import Predictor
+from orchestrator.optimal.trials import Trials, tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """For bins ``b`` and arms ``a``: ``shares[b]`` of the problems are in a bin; there an arm was
+    ``measured[b, a]`` right with a standard error of ``errors[b, a]``, is expected to be
+    ``right[b, a]``, and used ``used[b, a]`` on average, in the order of ``trials.USED``;
+    ``problems[b]`` have trials in the bin."""
+
+    shares: "NDArray[np.float64]"
+    measured: "NDArray[np.float64]"
+    errors: "NDArray[np.float64]"
+    right: "NDArray[np.float64]"
+    used: "NDArray[np.float64]"
+    problems: tuple[int, ...]
+
+    @property
+    def tokens(self) -> "NDArray[np.float64]":
+        """Of policy and PRM together, ``[b, a]``."""
+        return tokens(self.used)
+
+
+def predicted_bins(trials: Trials, predictor: Predictor) -> "NDArray[np.int64]":
+    """Each trial's bin by what its pilots showed, as an index of ``BINS``: ``[p, t]``."""
+    import numpy as np
+
+    return np.array(
+        [[BINS.index(difficulty(predictor(each.shown))) for each in row] for row in trials.labelled]
+    )
+
+
+def true_bins(trials: Trials) -> "NDArray[np.int64]":
+    """Each problem's bin by the share of all its labelled samples that are right: an oracle's."""
+    import numpy as np
+
+    rates = [
+        sum(each.right for each in row) / sum(each.samples for each in row)
+        for row in trials.labelled
+    ]
+    draws = len(trials.labelled[0])
+    return np.array([[BINS.index(difficulty(rate))] * draws for rate in rates])
+
+
+def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
+    """The table of these trials, ``bins[p, t]`` being each one's. A bin without any is as all."""
+    import numpy as np
+
+    overall = trials.right.mean(axis=(0, 1))
+    shares, measured, errors, used, problems = [], [], [], [], []
+    for b in range(len(BINS)):
+        inside = bins == b
+        if not inside.any():
+            inside = np.ones_like(inside)
+            shares.append(0.0)
+        else:
+            shares.append(float(inside.mean()))
+        right = trials.right[inside].mean(axis=0)
+        with_any = inside.any(axis=1)
+        measured.append(right)
+        errors.append(_errors(trials.right, inside, right))
+        used.append(trials.used[inside].mean(axis=0))
+        problems.append(int(with_any.sum()) if shares[-1] else 0)
+    by_bin, spread = np.array(measured), np.array(errors)
+    return Table(
+        shares=np.array(shares),
+        measured=by_bin,
+        errors=spread,
+        right=pooled(by_bin, spread, overall),
+        used=np.array(used),
+        problems=tuple(problems),
+    )
+
+
+def _errors(
+    right: "NDArray[np.float64]", inside: "NDArray[np.bool_]", mean: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """Of a mean over trials that come in problems; no smaller than a problem right or wrong more
+    would make it."""
+    import numpy as np
+
+    off = np.where(inside[:, :, None], right - mean, 0.0).sum(axis=1)
+    clustered = (off**2).sum(axis=0) / inside.sum() ** 2
+    problems = int(inside.any(axis=1).sum())
+    smoothed = (mean * problems + 1) / (problems + 2)
+    floor = smoothed * (1 - smoothed) / (problems + 2)
+    errors: NDArray[np.float64] = np.sqrt(np.maximum(clustered, floor))
+    return errors
