@@ -1,6 +1,7 @@
 """Accuracies with their uncertainty. Pure functions."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,23 +41,29 @@ def wilson(correct: int, total: int) -> Interval:
 
 
 def paired_bootstrap(
-    ours: Sequence[bool], theirs: Sequence[bool], *, resamples: int = RESAMPLES, seed: int = 0
+    ours: Sequence[float], theirs: Sequence[float], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Difference:
     """Accuracy of ``ours`` less that of ``theirs``, with a 95 % percentile bootstrap interval.
 
-    Position i of both is the same problem, and problems are resampled with replacement (Efron &
-    Tibshirani 1993, §13.3), so what makes a problem hard for both sides cancels. A problem is won,
-    tied or lost, so a resample is a draw of these three counts: no index needs to be drawn.
+    Position i of both is the same problem: right or wrong, or how often right. Problems are
+    resampled with replacement (Efron & Tibshirani 1993, §13.3), so what makes a problem hard for
+    both sides cancels. A resample is a draw of how often each difference that occurs is drawn: no
+    index needs to be.
     """
     # numpy alone would double the start-up of a command line that only prints its help.
     import numpy as np
 
-    total = len(ours)
-    if total == 0:
+    if not len(ours):
         raise ValueError("a paired comparison needs at least one problem")
-    gains = [int(our) - int(their) for our, their in zip(ours, theirs, strict=True)]
-    wins, losses = gains.count(1), gains.count(-1)
-    shares = [wins / total, losses / total, (total - wins - losses) / total]
-    counts = np.random.default_rng(seed).multinomial(total, shares, size=resamples)
-    low, high = np.quantile((counts[:, 0] - counts[:, 1]) / total, [0.025, 0.975])
-    return Difference((wins - losses) / total, float(low), float(high))
+    gains = Counter(float(our) - float(their) for our, their in zip(ours, theirs, strict=True))
+    sizes, counts = np.array(sorted(gains.items())).T
+    total = counts.sum()
+    drawn = np.random.default_rng(seed).multinomial(total, counts / total, size=resamples)
+    low, high = np.quantile(drawn @ sizes / total, [0.025, 0.975])
+    return Difference(float(counts @ sizes / total), float(low), float(high))
+
+
+def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
+    """The 95 % percentile bootstrap interval of a mean over problems."""
+    _, low, high = paired_bootstrap(values, [0.0] * len(values), seed=seed)
+    return Interval(low, high)

@@ -55,6 +55,18 @@ def fit_predictor(trials: Trials, pilots: int) -> Predictor:
     return fit([each for row in trials.labelled for each in row], pilots)
 
 
+def off_fold_predictions(trials: Trials, pilots: int, seed: int = 0) -> "NDArray[np.float64]":
+    """The predicted pass@1 of each trial, ``[p, t]``."""
+    import numpy as np
+
+    found = np.empty((len(trials.problems), len(trials.labelled[0])))
+    for held_out in folds(len(trials.problems), seed):
+        predictor = fit_predictor(without(trials, held_out), pilots)
+        for i in held_out:
+            found[i] = [predictor(each.shown) for each in trials.labelled[i]]
+    return found
+
+
 def cross_fitted(
     trials: Trials,
     budgets: Sequence[float],

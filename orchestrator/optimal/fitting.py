@@ -1,0 +1,180 @@
+"""From the records of a run to the profile of each policy and PRM in it."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from orchestrator import __version__
+from orchestrator.core.difficulty import BINS, difficulty
+from orchestrator.core.ports import Grader
+from orchestrator.core.records import Record
+from orchestrator.optimal.choice import best_on_average, front
+from orchestrator.optimal.crossfit import (
+    cross_fitted,
+    fit_predictor,
+    off_fold_predictions,
+)
+from orchestrator.optimal.measuring import measure, sort_out
+from orchestrator.optimal.profile import (
+    AtBudget,
+    Calibration,
+    InBin,
+    Model,
+    Origin,
+    Profile,
+    ProfiledArm,
+    Share,
+    Use,
+    problem_digest,
+)
+from orchestrator.optimal.table import Table, predicted_bins, tabulate, true_bins
+from orchestrator.optimal.trials import USED, Trials, trials
+from orchestrator.optimal.wording import in_words
+from orchestrator.statistics import mean_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PILOTS = 4
+
+STEPS = 12
+"""Budgets shown, from that of the pilots alone to that of the best arms."""
+
+
+async def fit_profile(
+    records: Sequence[Record], grader: Grader, *, pilots: int = PILOTS, seed: int = 0
+) -> Profile:
+    """The profile of one policy and PRM, from their records on one task.
+
+    Raises ``ProfileError`` where these do not hold what a profile takes.
+    """
+    cells = sort_out(records)
+    measured = await measure(records, cells, grader)
+    found = trials(measured, cells.arms(pilots), pilots, seed=seed)
+    return profile_of(found, records[0], pilots, digest(records), seed)
+
+
+def profile_of(found: Trials, sample: Record, pilots: int, results: str, seed: int = 0) -> Profile:
+    """The profile that these trials come to; ``sample`` is any record of theirs."""
+    predictor = fit_predictor(found, pilots)
+    bins = predicted_bins(found, predictor)
+    table = tabulate(found, bins)
+    policy = Model(sample.policy, sample.policy_params)
+    prm = Model(sample.prm, sample.prm_params) if sample.prm else None
+    kept = _worth_keeping(table)
+    arms = [_arm(found, table, i) for i in kept]
+    return Profile(
+        task=sample.task,
+        policy=policy,
+        prm=prm,
+        pilots=pilots,
+        sampling={key: sample.settings[key] for key in ("temperature", "top_p", "max_tokens")},
+        predictor=predictor,
+        calibration=_calibration(found, pilots, seed),
+        shares={
+            bin: Share(float(table.shares[b]), table.problems[b]) for b, bin in enumerate(BINS)
+        },
+        budgets=_at_budgets(found, table, policy, prm, pilots, seed),
+        arms=arms,
+        origin=Origin(
+            orchard=__version__,
+            results=results,
+            problems=[problem_digest(sample.task, each) for each in found.problems],
+        ),
+    )
+
+
+def digest(records: Sequence[Record]) -> str:
+    """Names a run's results, in whatever order they came."""
+    lines = sorted(blake2b(msgspec.json.encode(each)).digest() for each in records)
+    return blake2b(b"".join(lines), digest_size=8).hexdigest()
+
+
+def _worth_keeping(table: Table) -> list[int]:
+    """Arms that no cheaper one is as good as, in some bin."""
+    right, tokens = table.right.tolist(), table.tokens.tolist()
+    kept = {arm for b in range(len(BINS)) for arm in front(right[b], tokens[b])}
+    return sorted(kept, key=lambda arm: float(table.tokens[:, arm].mean()))
+
+
+def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
+    arm = found.arms[i]
+    return ProfiledArm(
+        strategy=arm.strategy,
+        vote=arm.vote,
+        settings=dict(arm.settings),
+        bins={
+            bin: InBin(
+                expected=float(table.right[b, i]),
+                measured=float(table.measured[b, i]),
+                error=float(table.errors[b, i]),
+                use=_use(table.used[b, i]),
+            )
+            for b, bin in enumerate(BINS)
+        },
+    )
+
+
+def _use(used: "NDArray[np.float64]") -> Use:
+    return Use(**dict(zip(USED, map(float, used), strict=True)))
+
+
+def _at_budgets(
+    found: Trials, table: Table, policy: Model, prm: Model | None, pilots: int, seed: int
+) -> list[AtBudget]:
+    shares, right, tokens = (each.tolist() for each in (table.shares, table.right, table.tokens))
+    least = best_on_average(shares, right, tokens, 0.0).used
+    most = best_on_average(shares, right, tokens, float("inf")).used
+    ladder = [least * 1.02 * (most / least) ** (step / (STEPS - 1)) for step in range(STEPS)]
+    shown = []
+    for budget, routed in zip(
+        ladder, cross_fitted(found, ladder, pilots=pilots, seed=seed), strict=True
+    ):
+        choice = best_on_average(shares, right, tokens, budget)
+        use = _use(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
+        low, high = mean_interval(routed.right.tolist())
+        known = policy.parameters is not None and (prm is None or prm.parameters is not None)
+        shown.append(
+            AtBudget(
+                budget=budget,
+                accuracy=float(routed.right.mean()),
+                low=low,
+                high=high,
+                tokens=float(routed.tokens.mean()),
+                flops=use.flops(policy, prm) if known else None,
+                seconds=use.seconds,
+                cost=use.cost,
+                strategies={
+                    bin: in_words(found.arms[choice.arms[b]]) for b, bin in enumerate(BINS)
+                },
+            )
+        )
+    return shown
+
+
+def _calibration(found: Trials, pilots: int, seed: int) -> Calibration:
+    import numpy as np
+
+    predicted = off_fold_predictions(found, pilots, seed)
+    rates = np.array([[each.rate for each in row] for row in found.labelled])
+    truth = true_bins(found)
+    tenths = np.minimum(9, (predicted * 10).astype(int))
+    guessed = np.vectorize(lambda rate: BINS.index(difficulty(rate)))(predicted)
+    return Calibration(
+        brier=float(((predicted - rates) ** 2).mean()),
+        curve=[
+            (float(predicted[inside].mean()), float(rates[inside].mean()), int(inside.sum()))
+            for tenth in range(10)
+            if (inside := tenths == tenth).any()
+        ],
+        confusion={
+            bin: {
+                true: float((truth[guessed == b] == t).mean()) if (guessed == b).any() else 0.0
+                for t, true in enumerate(BINS)
+            }
+            for b, bin in enumerate(BINS)
+        },
+    )

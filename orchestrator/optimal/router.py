@@ -1,0 +1,138 @@
+"""Which arm a problem gets: from what its pilots show, by a profile and a budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.core.difficulty import BINS, Bin, difficulty
+from orchestrator.core.tree import Node
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.choice import Choice
+from orchestrator.optimal.crossfit import SPREADS, Spread
+from orchestrator.optimal.evidence import Sample, features
+from orchestrator.optimal.profile import Profile, Unit
+from orchestrator.optimal.published import LABEL, published_rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The arm for one problem, and why: its predicted pass@1, the bin of that, and by which
+    ``rule``. ``expected`` is what it is expected to use of the budget."""
+
+    arm: Arm
+    predicted: float
+    bin: Bin
+    rule: str
+    expected: float = 0.0
+
+
+class Router(Protocol):
+    """Decides for one problem after the other."""
+
+    pilots: int
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        """By a problem's scored pilots, the greedy one first."""
+        ...
+
+    def settle(self, decision: Decision, used: float) -> None:
+        """What a problem used in the end."""
+        ...
+
+
+def evidence(pilots: Sequence[Node]) -> dict[str, float]:
+    """What pilots show, as a predictor reads it."""
+    return features(
+        [Sample(answer=each.answer, scores=each.scores, tokens=each.tokens) for each in pilots]
+    )
+
+
+class ProfileRouter:
+    """Routes by a profile, each problem within ``budget`` of ``unit`` as ``spread`` says."""
+
+    def __init__(
+        self, profile: Profile, budget: float, *, unit: Unit = "tokens", spread: Spread = "average"
+    ) -> None:
+        self.profile = profile
+        self.pilots = profile.pilots
+        self._spread = spread
+        self._shares = [profile.shares[bin].share for bin in BINS]
+        self._right = [[arm.bins[bin].expected for arm in profile.arms] for bin in BINS]
+        self._used = profile.used(unit)
+        self.least = self.choose(0.0).used
+        if budget < self.least:
+            raise ProfileError(
+                f"a budget of {budget:g} {unit} a problem is less than the pilots take: "
+                f"{self.least:.4g} is the least"
+            )
+        self.choice = self.choose(budget)
+
+    def choose(self, budget: float) -> Choice:
+        """The arms of all bins under a budget, and what is expected of them."""
+        return SPREADS[self._spread](self._shares, self._right, self._used, budget)
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        shown = evidence(pilots)
+        missing = self.profile.predictor.weights.keys() - shown.keys()
+        if missing:
+            raise ProfileError(
+                "the pilots were not scored, and the profile's predictor goes by their scores"
+            )
+        predicted = self.profile.predictor(shown)
+        bin = difficulty(predicted)
+        b = BINS.index(bin)
+        arm = self.choice.arms[b]
+        return Decision(
+            arm=self.profile.arms[arm].arm,
+            predicted=predicted,
+            bin=bin,
+            rule="profile",
+            expected=self._used[b][arm],
+        )
+
+    def settle(self, decision: Decision, used: float) -> None:
+        """Budgets of single problems know nothing of each other."""
+
+
+class PooledRouter:
+    """Routes by a profile within one budget for all problems.
+
+    Each problem is decided for by the mean that is left for it and those to come, so that the
+    expected gain of the last token is the same everywhere (a Lagrangian relaxation), and what one
+    problem leaves goes to where it helps.
+    """
+
+    def __init__(self, router: ProfileRouter, total: float, problems: int) -> None:
+        self._router = router
+        self._left = total
+        self._to_come = problems
+        self.pilots = router.pilots
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        self._router.choice = self._router.choose(self._left / max(1, self._to_come))
+        decision = self._router.decide(pilots)
+        self._left -= decision.expected
+        self._to_come -= 1
+        return decision
+
+    def settle(self, decision: Decision, used: float) -> None:
+        self._left += decision.expected - used
+
+
+class PublishedRouter:
+    """Routes by the authors' rule. The bin comes of the pilots' agreement alone, which is no
+    measured pass@1."""
+
+    def __init__(self, task: str, policy_parameters: int | None, n: int, pilots: int) -> None:
+        self._task, self._parameters, self._n = task, policy_parameters, n
+        self.pilots = pilots
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        agreement = evidence(pilots)["agreement"]
+        bin = difficulty(agreement)
+        arm = published_rule(self._task, self._parameters, bin, self._n)
+        return Decision(arm=arm, predicted=agreement, bin=bin, rule=LABEL)
+
+    def settle(self, decision: Decision, used: float) -> None:
+        """It knows no budget."""

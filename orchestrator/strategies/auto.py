@@ -1,0 +1,48 @@
+"""The strategy that is chosen for each problem: what a config says of it.
+
+Carried out by ``orchestrator.optimal``: pilots, a difficulty predicted from them, and the best arm of
+the measured profile for the budget at hand (paper §3.2).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from orchestrator.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auto:
+    """A problem uses ``budget`` of ``unit`` on average, or at most where ``spread`` is ``each``;
+    ``tokens`` are those of policy and PRM, pilots included.
+
+    ``pool`` makes the run's problems share one such budget between them: what the first ones leave
+    goes to the later ones. Without a ``profile`` the rule of the paper's authors holds, with
+    ``n`` samples.
+    """
+
+    uses_prm: ClassVar[bool] = True
+    reads_answers: ClassVar[bool] = True
+
+    profile: Path | None = None
+    budget: float | None = None
+    unit: Literal["tokens", "flops", "cost", "seconds"] = "tokens"
+    spread: Literal["average", "each"] = "average"
+    pool: bool = False
+    pilots: int = 4
+    n: int = 16
+
+    def __post_init__(self) -> None:
+        if self.profile is not None and self.budget is None:
+            raise ConfigError("auto needs a `budget`, such as `budget: 2000` (tokens a problem)")
+        if self.budget is not None and self.budget <= 0:
+            raise ConfigError(f"budget = {self.budget} must be above 0")
+        if self.profile is None and (self.budget is not None or self.pool):
+            raise ConfigError(
+                "a budget can only be routed by a measured `profile` (`orchard profile CONFIG`); "
+                "without one leave `budget` and `pool` out"
+            )
+        if self.pool and self.spread == "each":
+            raise ConfigError("a pool is spread over all problems: leave `spread: each` out")
+        if self.pilots < 2:
+            raise ConfigError(f"pilots = {self.pilots} must be at least 2")
