@@ -37,6 +37,7 @@ from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
 from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.report.headline import HeadlineSpec
+from orchestrator.routing import routed
 from orchestrator.runs.plan import Cell, Plan, Ports, Substitutes
 from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
 from orchestrator.sections import nearest
@@ -135,9 +136,10 @@ def unpriced(config: RunConfig, found: Mapping[str, Price]) -> list[str]:
 
 def plan(config: RunConfig) -> Plan:
     """What is to be run. Raises ``ConfigError`` or ``TaskError``."""
+    found = problems(config)
     return Plan(
-        problems=problems(config),
-        cells=config.build_cells(prices(config)),
+        problems=found,
+        cells=routed(config.build_cells(prices(config)), found),
         seed=config.seed,
         trees=config.trees,
         limits=config.budget.limits(),

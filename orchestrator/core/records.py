@@ -36,6 +36,19 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What was decided for a problem under ``strategy: auto``: its ``predicted`` pass@1, the
+    ``bin`` of that, and the strategy with its settings and vote, by which ``rule``."""
+
+    bin: str
+    predicted: float
+    strategy: str
+    settings: dict[str, object] = field(hash=False)
+    vote: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One problem in one cell.
 
@@ -49,7 +62,8 @@ class Record:
 
     ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
     "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters that
-    the policy's does not take and was asked without.
+    the policy's does not take and was asked without. ``route`` is what ``auto`` decided, whose
+    verdict is under that name.
     """
 
     cell: str
@@ -77,4 +91,5 @@ class Record:
     failed_branches: int = 0
     emulated: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    route: Route | None = None
     leaves: tuple[LeafRecord, ...]

@@ -143,9 +143,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def used(self, unit: Unit) -> list[list[float]]:
         """What each arm uses in each bin, ``[b][a]``, in a budget's unit."""
-        return [[self._amount(arm.bins[b].use, unit) for arm in self.arms] for b in BINS]
+        return [[self.amount(arm.bins[b].use, unit) for arm in self.arms] for b in BINS]
 
-    def _amount(self, use: Use, unit: Unit) -> float:
+    def amount(self, use: Use, unit: Unit) -> float:
+        """A use in a budget's unit."""
         if unit == "flops":
             return use.flops(self.policy, self.prm)
         return float(getattr(use, unit))

@@ -1,4 +1,4 @@
-"""One problem under ``strategy: auto``: pilots, a decision, and the strategy that was decided for."""
+"""One problem under ``strategy: auto``: pilots, a decision, and the strategy it came to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,20 +33,25 @@ class Routed:
         return [*self.pilots, *await strategy(root.fork(len(self.pilots)), policy, prm)]
 
 
-async def route(router: Router, sampling: Sampling, root: Node, policy: Policy, prm: PRM) -> Routed:
-    """Draw and score the pilots, the greedy solution and ``router.pilots - 1`` others, and decide.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """How the problems of a cell are routed; ``sampling`` is how whole solutions are drawn."""
 
-    Raises ``ProfileError`` where the router cannot read them.
-    """
-    greedy = Sampling(temperature=0.0, max_tokens=sampling.max_tokens, until="end")
-    first, others = await fan_out(
-        [
-            policy.extend(root, 1, greedy),
-            policy.extend(root.fork(1), router.pilots - 1, sampling),
-        ]
-    )
-    pilots = await prm.score([*first, *others])
-    return Routed(decision=router.decide(pilots), pilots=pilots)
+    router: Router
+    sampling: Sampling
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> Routed:
+        """Draw and score the pilots, the greedy solution and ``router.pilots - 1`` others, and
+        decide. Raises ``ProfileError`` where the router cannot read them."""
+        greedy = Sampling(temperature=0.0, max_tokens=self.sampling.max_tokens, until="end")
+        first, others = await fan_out(
+            [
+                policy.extend(root, 1, greedy),
+                policy.extend(root.fork(1), self.router.pilots - 1, self.sampling),
+            ]
+        )
+        pilots = await prm.score([*first, *others])
+        return Routed(decision=self.router.decide(pilots), pilots=pilots)
 
 
 def built(arm: Arm) -> Strategy:

@@ -11,7 +11,7 @@ from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.choice import Choice
 from orchestrator.optimal.crossfit import SPREADS, Spread
 from orchestrator.optimal.evidence import Sample, features
-from orchestrator.optimal.profile import Profile, Unit
+from orchestrator.optimal.profile import Profile, Unit, Use
 from orchestrator.optimal.published import LABEL, published_rule
 
 
@@ -36,7 +36,7 @@ class Router(Protocol):
         """By a problem's scored pilots, the greedy one first."""
         ...
 
-    def settle(self, decision: Decision, used: float) -> None:
+    def settle(self, decision: Decision, use: Use) -> None:
         """What a problem used in the end."""
         ...
 
@@ -56,6 +56,7 @@ class ProfileRouter:
     ) -> None:
         self.profile = profile
         self.pilots = profile.pilots
+        self._unit = unit
         self._spread = spread
         self._shares = [profile.shares[bin].share for bin in BINS]
         self._right = [[arm.bins[bin].expected for arm in profile.arms] for bin in BINS]
@@ -67,6 +68,10 @@ class ProfileRouter:
                 f"{self.least:.4g} is the least"
             )
         self.choice = self.choose(budget)
+
+    def amount(self, use: Use) -> float:
+        """What was used, in the budget's unit."""
+        return self.profile.amount(use, self._unit)
 
     def choose(self, budget: float) -> Choice:
         """The arms of all bins under a budget, and what is expected of them."""
@@ -91,7 +96,7 @@ class ProfileRouter:
             expected=self._used[b][arm],
         )
 
-    def settle(self, decision: Decision, used: float) -> None:
+    def settle(self, decision: Decision, use: Use) -> None:
         """Budgets of single problems know nothing of each other."""
 
 
@@ -116,8 +121,8 @@ class PooledRouter:
         self._to_come -= 1
         return decision
 
-    def settle(self, decision: Decision, used: float) -> None:
-        self._left += decision.expected - used
+    def settle(self, decision: Decision, use: Use) -> None:
+        self._left += decision.expected - self._router.amount(use)
 
 
 class PublishedRouter:
@@ -134,5 +139,5 @@ class PublishedRouter:
         arm = published_rule(self._task, self._parameters, bin, self._n)
         return Decision(arm=arm, predicted=agreement, bin=bin, rule=LABEL)
 
-    def settle(self, decision: Decision, used: float) -> None:
+    def settle(self, decision: Decision, use: Use) -> None:
         """It knows no budget."""

@@ -9,7 +9,12 @@ from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, Vote
+from orchestrator.optimal.routed import Routing
 from orchestrator.runs.branches import OnFailedBranch
+from orchestrator.strategies import Auto
+
+AUTO: Vote = "auto"
+"""The name that the verdict of a routed problem goes by, whichever vote its route took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +28,30 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One strategy under one policy and PRM, over the first ``problems`` ones (None: all)."""
+    """One strategy under one policy and PRM, over the first ``problems`` ones (None: all).
+
+    With a ``routing`` each problem's strategy is decided by it.
+    """
 
     task: str
     policy: Model
     prm: Model | None
     strategy_name: str
-    strategy: Strategy
+    strategy: Strategy | Auto
     problems: int | None = None
+    routing: Routing | None = None
 
     @property
     def votes(self) -> tuple[Vote, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
+        if isinstance(self.strategy, Auto):
+            return (AUTO,)
         return VOTES if self.strategy.uses_prm else ("majority",)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What its strategy is set to, without what is left off."""
-        fields = asdict(self.strategy)  # type: ignore[call-overload]
+        fields = asdict(self.strategy)  # type: ignore[arg-type]
         return {key: setting for key, setting in fields.items() if setting is not None}
 
     @property

@@ -10,19 +10,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.budget import Ledger, Limits, Spend
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import LeafRecord, Record, Verdict
+from orchestrator.core.records import LeafRecord, Record, Route, Verdict
 from orchestrator.core.tree import Node, Tree, root
-from orchestrator.core.voting import elect
+from orchestrator.core.voting import Vote, elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
+from orchestrator.optimal.profile import Use
+from orchestrator.optimal.routed import Routed
 from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.branches import Branches, OnFailedBranch
-from orchestrator.runs.plan import Cell, Ports, Substitutes
+from orchestrator.runs.plan import AUTO, Cell, Ports, Substitutes
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
+from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import Stepwise
 
 
@@ -67,10 +70,14 @@ async def solve(
     start = root(
         problem.question, seed=seed, problem_id=problem.id, tree=replace(tree, deadline=deadline)
     )
-    ran_out = error = None
+    ran_out = error = routed = None
     try:
         async with asyncio.timeout_at(None if math.isinf(deadline) else deadline) as clock:
-            leaves = await cell.strategy(start, asked, branches)
+            if cell.routing is not None:
+                routed = await cell.routing(start, asked, branches)
+            search = routed or cell.strategy
+            assert not isinstance(search, Auto)
+            leaves = await search(start, asked, branches)
         if not leaves and branches.last_failure is not None:
             raise branches.last_failure
     except TimeoutError:
@@ -87,6 +94,9 @@ async def solve(
         raise
     except EndpointError as failure:
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
+    seconds = time.monotonic() - started
+    if cell.routing is not None and routed is not None:
+        cell.routing.router.settle(routed.decision, _use(scope.spent, seconds))
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
     electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
     substitutes = ports.substitutes.get(cell.id, Substitutes())
@@ -102,7 +112,10 @@ async def solve(
         settings=cell.settings,
         problem=problem.id,
         level=problem.level,
-        verdicts={vote: _verdict(elect(vote, leaves, electorate), graded) for vote in cell.votes},
+        verdicts={
+            vote: _verdict(elect(_taken(vote, routed), leaves, electorate), graded)
+            for vote in cell.votes
+        },
         policy_tokens=scope.spent.policy_tokens,
         prompt_tokens=scope.spent.prompt_tokens,
         cached_tokens=scope.spent.cached_tokens,
@@ -116,7 +129,41 @@ async def solve(
         failed_branches=branches.failed,
         emulated=substitutes.emulated,
         refused=substitutes.refused,
+        route=_route(routed),
         leaves=tuple(graded),
+    )
+
+
+def _taken(vote: Vote, routed: Routed | None) -> Vote:
+    """The vote that elects; a problem that ran out before it was routed takes the majority's."""
+    if vote != AUTO:
+        return vote
+    return routed.decision.arm.vote if routed else "majority"
+
+
+def _route(routed: Routed | None) -> Route | None:
+    if routed is None:
+        return None
+    decision = routed.decision
+    return Route(
+        bin=decision.bin,
+        predicted=round(decision.predicted, 6),
+        strategy=decision.arm.strategy,
+        settings=dict(decision.arm.settings),
+        vote=decision.arm.vote,
+        rule=decision.rule,
+    )
+
+
+def _use(spent: Spend, seconds: float) -> Use:
+    return Use(
+        policy_tokens=spent.policy_tokens,
+        prompt_tokens=spent.prompt_tokens,
+        cached_tokens=spent.cached_tokens,
+        prm_tokens=spent.prm_tokens,
+        prm_cached_tokens=spent.prm_cached_tokens,
+        cost=spent.cost,
+        seconds=seconds,
     )
 
 

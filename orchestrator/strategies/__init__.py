@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.strategies.auto import Auto
 from orchestrator.strategies.beam_search import BeamSearch
 from orchestrator.strategies.best_of_n import BestOfN
 from orchestrator.strategies.cot import CoT
@@ -14,6 +15,7 @@ STRATEGIES: dict[str, Any] = {
     "best_of_n": BestOfN,
     "beam_search": BeamSearch,
     "dvts": DVTS,
+    "auto": Auto,
 }
 
-__all__ = ["DVTS", "STRATEGIES", "BeamSearch", "BestOfN", "CoT", "Majority"]
+__all__ = ["DVTS", "STRATEGIES", "Auto", "BeamSearch", "BestOfN", "CoT", "Majority"]

@@ -1,11 +1,10 @@
 """The strategy that is chosen for each problem: what a config says of it.
 
-Carried out by ``orchestrator.optimal``: pilots, a difficulty predicted from them, and the best arm of
-the measured profile for the budget at hand (paper §3.2).
+Carried out by ``orchestrator.optimal``: pilots, a difficulty predicted from them, and the best arm
+of the measured profile for the budget at hand (paper §3.2).
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from orchestrator.errors import ConfigError
@@ -17,20 +16,20 @@ class Auto:
     ``tokens`` are those of policy and PRM, pilots included.
 
     ``pool`` makes the run's problems share one such budget between them: what the first ones leave
-    goes to the later ones. Without a ``profile`` the rule of the paper's authors holds, with
-    ``n`` samples.
+    goes to the later ones. ``profile`` is the file, and once it is read its digest, which names the
+    cell. Without one the rule of the paper's authors holds, at ``fallback_n``.
     """
 
     uses_prm: ClassVar[bool] = True
     reads_answers: ClassVar[bool] = True
 
-    profile: Path | None = None
+    profile: str | None = None
     budget: float | None = None
     unit: Literal["tokens", "flops", "cost", "seconds"] = "tokens"
     spread: Literal["average", "each"] = "average"
     pool: bool = False
     pilots: int = 4
-    n: int = 16
+    fallback_n: int = 16
 
     def __post_init__(self) -> None:
         if self.profile is not None and self.budget is None:
@@ -46,3 +45,8 @@ class Auto:
             raise ConfigError("a pool is spread over all problems: leave `spread: each` out")
         if self.pilots < 2:
             raise ConfigError(f"pilots = {self.pilots} must be at least 2")
+
+    @property
+    def n(self) -> int:
+        """None that holds for every problem."""
+        return 0

@@ -56,7 +56,7 @@ async def test_a_box_in_the_middle_does_not_end_a_whole_solution() -> None:
     assert leaf.steps == ("So \\boxed{2}?\n\n", "Indeed.")
 
 
-def test_the_names_of_the_strategies_are_the_papers() -> None:
-    assert list(STRATEGIES) == ["cot", "majority", "best_of_n", "beam_search", "dvts"]
+def test_the_names_of_the_strategies_are_the_papers_and_auto() -> None:
+    assert list(STRATEGIES) == ["cot", "majority", "best_of_n", "beam_search", "dvts", "auto"]
     scored = [name for name, strategy in STRATEGIES.items() if strategy.uses_prm]
-    assert scored == ["best_of_n", "beam_search", "dvts"]
+    assert scored == ["best_of_n", "beam_search", "dvts", "auto"]
