@@ -1,5 +1,6 @@
 """Which arm a problem gets: from what its pilots show, by a profile and a budget."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -105,13 +106,17 @@ class PooledRouter:
 
     Each problem is decided for by the mean that is left for it and those to come, so that the
     expected gain of the last token is the same everywhere (a Lagrangian relaxation), and what one
-    problem leaves goes to where it helps.
+    problem leaves goes to where it helps. Problems count as what they were expected to use until
+    they and all that were decided before them are done: those that are done first are the cheap
+    ones.
     """
 
     def __init__(self, router: ProfileRouter, total: float, problems: int) -> None:
         self._router = router
         self._left = total
         self._to_come = problems
+        self._decided: deque[Decision] = deque()
+        self._used: dict[int, float] = {}
         self.pilots = router.pilots
 
     def decide(self, pilots: Sequence[Node]) -> Decision:
@@ -119,10 +124,14 @@ class PooledRouter:
         decision = self._router.decide(pilots)
         self._left -= decision.expected
         self._to_come -= 1
+        self._decided.append(decision)
         return decision
 
     def settle(self, decision: Decision, use: Use) -> None:
-        self._left += decision.expected - self._router.amount(use)
+        self._used[id(decision)] = self._router.amount(use)
+        while self._decided and id(self._decided[0]) in self._used:
+            first = self._decided.popleft()
+            self._left += first.expected - self._used.pop(id(first))
 
 
 class PublishedRouter:
