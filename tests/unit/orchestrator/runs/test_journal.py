@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,20 @@ def test_a_damaged_journal_is_explained_and_left_alone(path: Path, damage: str) 
     with pytest.raises(RunError, match=r"journal\.sqlite is damaged .*move it away.*goes on"):
         recalled(path)
     assert path.read_bytes() == content
+
+
+async def test_a_torn_write_ahead_log_loses_its_last_batches_alone(path: Path) -> None:
+    torn = path.with_name("torn.sqlite")
+    with Journal(path) as journal:
+        for i in range(3 * BATCH_ROWS):
+            journal.append("tree", [KEYS[i % 200]], b"[%d]" % i)
+        await journal.caught_up()
+        for end in ("", "-wal"):
+            shutil.copy(f"{path}{end}", f"{torn}{end}")
+    log = Path(f"{torn}-wal").read_bytes()  # noqa: ASYNC240
+    Path(f"{torn}-wal").write_bytes(log[: 3 * len(log) // 4])  # noqa: ASYNC240
+    assert len(await rows_of(torn)) == 200
+    assert (kept_by(torn) or (0, 0))[1] in (BATCH_ROWS, 2 * BATCH_ROWS)
 
 
 def test_a_response_that_was_changed_is_never_used(path: Path) -> None:
