@@ -13,17 +13,13 @@ class Choice(NamedTuple):
     used: float
 
 
-def front(right: Sequence[float], used: Sequence[float]) -> list[int]:
-    """The arms that no cheaper one is as good as, from the cheapest on."""
-    found: list[int] = []
-    for arm in sorted(range(len(right)), key=lambda arm: (used[arm], -right[arm])):
-        if not found or right[arm] > right[found[-1]]:
-            found.append(arm)
-    return found
+Fronts = Sequence[Sequence[int]]
+"""For each bin the arms worth choosing among, from the cheapest on."""
 
 
 def best_on_average(
     shares: Sequence[float],
+    fronts: Fronts,
     right: Sequence[Sequence[float]],
     used: Sequence[Sequence[float]],
     budget: float,
@@ -34,16 +30,7 @@ def best_on_average(
     ``used[b][a]`` what it uses. What one bin leaves goes to where it helps. Where not even the
     cheapest fit, it is those.
     """
-    fronts = [front(right[b], used[b]) for b in range(len(shares))]
-
-    def expected(arms: tuple[int, ...]) -> Choice:
-        return Choice(
-            arms,
-            sum(share * right[b][arms[b]] for b, share in enumerate(shares)),
-            sum(share * used[b][arms[b]] for b, share in enumerate(shares)),
-        )
-
-    choices = [expected(arms) for arms in itertools.product(*fronts)]
+    choices = [_expected(shares, right, used, arms) for arms in itertools.product(*fronts)]
     fitting = [choice for choice in choices if choice.used <= budget]
     if not fitting:
         return min(choices, key=lambda choice: choice.used)
@@ -52,18 +39,28 @@ def best_on_average(
 
 def best_for_each(
     shares: Sequence[float],
+    fronts: Fronts,
     right: Sequence[Sequence[float]],
     used: Sequence[Sequence[float]],
     budget: float,
 ) -> Choice:
     """The same where no problem may be expected to use more than ``budget``."""
-    arms = []
-    for b in range(len(shares)):
-        ahead = front(right[b], used[b])
-        fitting = [arm for arm in ahead if used[b][arm] <= budget]
-        arms.append((fitting or ahead[:1])[-1])
+
+    def best(b: int) -> int:
+        fitting = [arm for arm in fronts[b] if used[b][arm] <= budget]
+        return max(fitting, key=lambda arm: right[b][arm], default=fronts[b][0])
+
+    return _expected(shares, right, used, tuple(best(b) for b in range(len(shares))))
+
+
+def _expected(
+    shares: Sequence[float],
+    right: Sequence[Sequence[float]],
+    used: Sequence[Sequence[float]],
+    arms: tuple[int, ...],
+) -> Choice:
     return Choice(
-        tuple(arms),
-        sum(share * right[b][arm] for (b, share), arm in zip(enumerate(shares), arms, strict=True)),
-        sum(share * used[b][arm] for (b, share), arm in zip(enumerate(shares), arms, strict=True)),
+        arms,
+        sum(share * right[b][arms[b]] for b, share in enumerate(shares)),
+        sum(share * used[b][arms[b]] for b, share in enumerate(shares)),
     )

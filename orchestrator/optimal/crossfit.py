@@ -107,7 +107,7 @@ def _choices(
     trials: Trials, bins: "NDArray[np.int64]", budgets: Sequence[float], spread: Spread
 ) -> list[Choice]:
     table = tabulate(trials, bins)
-    known = table.shares.tolist(), table.right.tolist(), table.tokens.tolist()
+    known = table.shares.tolist(), table.fronts, table.right.tolist(), table.tokens.tolist()
     return [SPREADS[spread](*known, budget) for budget in budgets]
 
 

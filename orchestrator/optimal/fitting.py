@@ -10,7 +10,7 @@ from orchestrator import __version__
 from orchestrator.core.difficulty import BINS, difficulty
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
-from orchestrator.optimal.choice import best_on_average, front
+from orchestrator.optimal.choice import best_on_average
 from orchestrator.optimal.crossfit import (
     cross_fitted,
     fit_predictor,
@@ -94,9 +94,8 @@ def digest(records: Sequence[Record]) -> str:
 
 
 def _worth_keeping(table: Table) -> list[int]:
-    """Arms that no cheaper one is as good as, in some bin."""
-    right, tokens = table.right.tolist(), table.tokens.tolist()
-    kept = {arm for b in range(len(BINS)) for arm in front(right[b], tokens[b])}
+    """Arms worth choosing in some bin, from the cheapest on."""
+    kept = {arm for front in table.fronts for arm in front}
     return sorted(kept, key=lambda arm: float(table.tokens[:, arm].mean()))
 
 
@@ -114,6 +113,7 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
                 use=_use(table.used[b, i]),
             )
             for b, bin in enumerate(BINS)
+            if i in table.fronts[b]
         },
     )
 
@@ -126,17 +126,18 @@ def _at_budgets(
     found: Trials, table: Table, policy: Model, prm: Model | None, pilots: int, seed: int
 ) -> list[AtBudget]:
     shares, right, tokens = (each.tolist() for each in (table.shares, table.right, table.tokens))
-    least = best_on_average(shares, right, tokens, 0.0).used
-    most = best_on_average(shares, right, tokens, float("inf")).used
+    known = shares, table.fronts, right, tokens
+    least = best_on_average(*known, 0.0).used
+    most = best_on_average(*known, float("inf")).used
     ladder = [least * 1.02 * (most / least) ** (step / (STEPS - 1)) for step in range(STEPS)]
     shown = []
     for budget, routed in zip(
         ladder, cross_fitted(found, ladder, pilots=pilots, seed=seed), strict=True
     ):
-        choice = best_on_average(shares, right, tokens, budget)
+        choice = best_on_average(*known, budget)
         use = _use(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
         low, high = mean_interval(routed.right.tolist())
-        known = policy.parameters is not None and (prm is None or prm.parameters is not None)
+        sizes_known = policy.parameters is not None and (prm is None or prm.parameters is not None)
         shown.append(
             AtBudget(
                 budget=budget,
@@ -144,7 +145,7 @@ def _at_budgets(
                 low=low,
                 high=high,
                 tokens=float(routed.tokens.mean()),
-                flops=use.flops(policy, prm) if known else None,
+                flops=use.flops(policy, prm) if sizes_known else None,
                 seconds=use.seconds,
                 cost=use.cost,
                 strategies={

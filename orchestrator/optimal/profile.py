@@ -7,6 +7,7 @@ the accuracy that routing under it reached on problems it was not fitted to.
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +72,8 @@ class InBin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ProfiledArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An arm, in the bins where it is worth choosing."""
+
     strategy: str
     vote: str
     settings: dict[str, Any]
@@ -142,8 +145,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
 
     def used(self, unit: Unit) -> list[list[float]]:
-        """What each arm uses in each bin, ``[b][a]``, in a budget's unit."""
-        return [[self.amount(arm.bins[b].use, unit) for arm in self.arms] for b in BINS]
+        """What each arm uses in each bin, ``[b][a]``, in a budget's unit; infinite where it is not
+        worth choosing."""
+        return [
+            [self.amount(arm.bins[b].use, unit) if b in arm.bins else inf for arm in self.arms]
+            for b in BINS
+        ]
+
+    def fronts(self) -> list[list[int]]:
+        """The arms worth choosing in each bin, from the cheapest on."""
+        return [[i for i, arm in enumerate(self.arms) if b in arm.bins] for b in BINS]
 
     def amount(self, use: Use, unit: Unit) -> float:
         """A use in a budget's unit."""

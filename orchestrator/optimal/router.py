@@ -60,7 +60,11 @@ class ProfileRouter:
         self._unit = unit
         self._spread = spread
         self._shares = [profile.shares[bin].share for bin in BINS]
-        self._right = [[arm.bins[bin].expected for arm in profile.arms] for bin in BINS]
+        self._fronts = profile.fronts()
+        self._right = [
+            [arm.bins[bin].expected if bin in arm.bins else 0.0 for arm in profile.arms]
+            for bin in BINS
+        ]
         self._used = profile.used(unit)
         self.least = self.choose(0.0).used
         if budget < self.least:
@@ -76,7 +80,7 @@ class ProfileRouter:
 
     def choose(self, budget: float) -> Choice:
         """The arms of all bins under a budget, and what is expected of them."""
-        return SPREADS[self._spread](self._shares, self._right, self._used, budget)
+        return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
 
     def decide(self, pilots: Sequence[Node]) -> Decision:
         shown = evidence(pilots)

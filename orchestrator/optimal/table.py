@@ -18,7 +18,9 @@ class Table:
     """For bins ``b`` and arms ``a``: ``shares[b]`` of the problems are in a bin; there an arm was
     ``measured[b, a]`` right with a standard error of ``errors[b, a]``, is expected to be
     ``right[b, a]``, and used ``used[b, a]`` on average, in the order of ``trials.USED``;
-    ``problems[b]`` have trials in the bin."""
+    ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms worth choosing among there,
+    from the cheapest on: each is better than every cheaper one by more than the standard error of
+    the difference (the one-standard-error rule; Breiman et al. 1984, §3.4.3)."""
 
     shares: "NDArray[np.float64]"
     measured: "NDArray[np.float64]"
@@ -26,6 +28,7 @@ class Table:
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
     problems: tuple[int, ...]
+    fronts: tuple[tuple[int, ...], ...]
 
     @property
     def tokens(self) -> "NDArray[np.float64]":
@@ -54,34 +57,65 @@ def true_bins(trials: Trials) -> "NDArray[np.int64]":
     return np.array([[BINS.index(difficulty(rate))] * draws for rate in rates])
 
 
+RARE = 1e-6
+"""The share of a bin that no trial was in: what it gets may cost anything and weighs nothing."""
+
+
 def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
-    """The table of these trials, ``bins[p, t]`` being each one's. A bin without any is as all."""
+    """The table of these trials, ``bins[p, t]`` being each one's. A bin without any is as the next
+    one that has some."""
     import numpy as np
 
     overall = trials.right.mean(axis=(0, 1))
-    shares, measured, errors, used, problems = [], [], [], [], []
+    shares, measured, errors, used, problems, insides = [], [], [], [], [], []
     for b in range(len(BINS)):
-        inside = bins == b
-        if not inside.any():
-            inside = np.ones_like(inside)
-            shares.append(0.0)
-        else:
-            shares.append(float(inside.mean()))
+        like = min(np.unique(bins).tolist(), key=lambda other, b=b: (abs(other - b), -other))
+        inside = bins == like
+        shares.append(float(inside.mean()) if like == b else RARE)
         right = trials.right[inside].mean(axis=0)
         with_any = inside.any(axis=1)
         measured.append(right)
         errors.append(_errors(trials.right, inside, right))
         used.append(trials.used[inside].mean(axis=0))
-        problems.append(int(with_any.sum()) if shares[-1] else 0)
+        problems.append(int(with_any.sum()) if like == b else 0)
+        insides.append(inside)
     by_bin, spread = np.array(measured), np.array(errors)
+    believed = pooled(by_bin, spread, overall)
+    costs = tokens(np.array(used))
     return Table(
         shares=np.array(shares),
         measured=by_bin,
         errors=spread,
-        right=pooled(by_bin, spread, overall),
+        right=believed,
         used=np.array(used),
         problems=tuple(problems),
+        fronts=tuple(
+            _front(trials.right, insides[b], believed[b], costs[b]) for b in range(len(BINS))
+        ),
     )
+
+
+def _front(
+    right: "NDArray[np.float64]",
+    inside: "NDArray[np.bool_]",
+    believed: "NDArray[np.float64]",
+    costs: "NDArray[np.float64]",
+) -> tuple[int, ...]:
+    import numpy as np
+
+    by_problem = np.where(inside[:, :, None], right, 0.0).sum(axis=1)
+    trials = inside.sum(axis=1)
+    found: list[int] = []
+    for arm in np.lexsort((-believed, costs)).tolist():
+        if found:
+            off = by_problem[:, arm] - by_problem[:, found[-1]]
+            error = np.sqrt(((off - trials * off.sum() / trials.sum()) ** 2).sum()) / trials.sum()
+            # no smaller than half a problem's worth: of few, none may have told them apart
+            least = 0.5 / ((trials > 0).sum() + 2)
+            if believed[arm] - believed[found[-1]] <= max(error, least):
+                continue
+        found.append(arm)
+    return tuple(found)
 
 
 def _errors(

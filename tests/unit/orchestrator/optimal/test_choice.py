@@ -3,29 +3,26 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.optimal.choice import best_for_each, best_on_average, front
+from orchestrator.optimal.choice import best_for_each, best_on_average
 
 RIGHT = [[0.90, 0.95, 0.96], [0.20, 0.50, 0.80]]
 USED = [[100.0, 400.0, 1600.0], [100.0, 400.0, 1600.0]]
 SHARES = [0.75, 0.25]
-
-
-def test_the_front_holds_what_no_cheaper_arm_is_as_good_as() -> None:
-    assert front([0.5, 0.4, 0.9, 0.9], [10, 20, 40, 30]) == [0, 3]
+FRONTS = [[0, 1, 2], [0, 1, 2]]
 
 
 def test_what_an_easy_bin_leaves_goes_to_the_hard_one() -> None:
-    average = best_on_average(SHARES, RIGHT, USED, 475.0)
+    average = best_on_average(SHARES, FRONTS, RIGHT, USED, 475.0)
     assert average.arms == (0, 2)
     assert average.used == 475.0
-    each = best_for_each(SHARES, RIGHT, USED, 475.0)
+    each = best_for_each(SHARES, FRONTS, RIGHT, USED, 475.0)
     assert each.arms == (1, 1)
     assert average.right > each.right
 
 
 def test_where_nothing_fits_the_cheapest_is_taken() -> None:
-    assert best_on_average(SHARES, RIGHT, USED, 1.0).arms == (0, 0)
-    assert best_for_each(SHARES, RIGHT, USED, 1.0).arms == (0, 0)
+    assert best_on_average(SHARES, FRONTS, RIGHT, USED, 1.0).arms == (0, 0)
+    assert best_for_each(SHARES, FRONTS, RIGHT, USED, 1.0).arms == (0, 0)
 
 
 TABLES = st.integers(1, 5).flatmap(
@@ -45,7 +42,8 @@ def test_more_budget_is_never_worse_and_no_budget_is_passed(
     right, used = tables
     shares = [0.5, 0.3, 0.2]
     less, more = sorted((one, other))
-    cheap, dear = (best_on_average(shares, right, used, budget) for budget in (less, more))
-    least = best_on_average(shares, right, used, 0.0).used
+    fronts = [list(range(len(right[0])))] * 3
+    cheap, dear = (best_on_average(shares, fronts, right, used, budget) for budget in (less, more))
+    least = best_on_average(shares, fronts, right, used, 0.0).used
     assert cheap.used <= max(less, least) * (1 + 1e-12)
     assert dear.right >= cheap.right - 1e-12 or dear.used < cheap.used
