@@ -69,7 +69,7 @@ def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
     overall = trials.right.mean(axis=(0, 1))
     shares, measured, errors, used, problems, insides = [], [], [], [], [], []
     for b in range(len(BINS)):
-        like = min(np.unique(bins).tolist(), key=lambda other, b=b: (abs(other - b), -other))
+        like = _nearest(b, np.unique(bins).tolist())
         inside = bins == like
         shares.append(float(inside.mean()) if like == b else RARE)
         right = trials.right[inside].mean(axis=0)
@@ -93,6 +93,10 @@ def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
             _front(trials.right, insides[b], believed[b], costs[b]) for b in range(len(BINS))
         ),
     )
+
+
+def _nearest(bin: int, known: list[int]) -> int:
+    return min(known, key=lambda other: (abs(other - bin), -other))
 
 
 def _front(
