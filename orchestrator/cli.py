@@ -195,6 +195,10 @@ def plan_run(
 @app.command()
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
+    as_ledger: Annotated[
+        bool,
+        typer.Option("--ledger", help="What it used: tokens, wasted ones, FLOPs, money, time."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print a run's results, as far as it has come."""
@@ -204,6 +208,11 @@ def show(
 
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
     summary = _summary(run, headline(config))
+    if as_ledger and not as_json:
+        from orchestrator.report.ledger import ledger
+
+        Terminal().print(ledger(summary, config.trained_on))
+        return
     _print(summary, as_json)
     if as_json:
         return

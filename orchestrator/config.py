@@ -37,6 +37,7 @@ NO_PRICES: Mapping[str, Price] = MappingProxyType({})
 HOW_AND_WHERE = (
     "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
     "urls_from", "requests_per_minute", "tokens_per_minute", "hedge",
+    "training_tokens",
 )  # fmt: skip
 """Keys of an endpoint that no result depends on."""
 
@@ -231,6 +232,12 @@ class RunConfig(Section):
     def task_name(self) -> str:
         return self.task.name or str(self.task.path and self.task.path.stem)
 
+    @property
+    def trained_on(self) -> dict[str, float]:
+        """The tokens that policies were pre-trained on, by name, where they are known."""
+        known = {name: policy.training_tokens for name, policy in self.policies.items()}
+        return {name: tokens for name, tokens in known.items() if tokens is not None}
+
     def build_cells(self, prices: Mapping[str, Price] = NO_PRICES) -> list[Cell]:
         """All cells, at the ``prices`` of the policies and PRMs they name.
 
@@ -312,7 +319,7 @@ def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:
     if model.role != role:
         raise ValueError(f"{name}: {known} is a {model.role} in `models`, not a {role}")
     fields = ["prompt"] if role == "policy" else ["family", "options", "running_minimum"]
-    told = model.model_dump(include={*fields, "parameters"}, exclude_none=True)
+    told = model.model_dump(include={*fields, "parameters", "training_tokens"}, exclude_none=True)
     return told | entry | {"model": model.served_name(known)}
 
 

@@ -38,7 +38,8 @@ class EndpointConfig(Section):
     How many requests are in flight is found out; ``concurrency`` caps it. ``hedge`` sends a request
     that takes longer than that percentile of the others a second time; true stands for 95.
     ``api`` "auto" tells hosted APIs by their URL; Azure's classic one needs its ``api_version``.
-    ``price`` is that of the model, or the name under which the table of prices has it.
+    ``price`` is that of the model, or the name under which the table of prices has it;
+    ``training_tokens`` are those it was pre-trained on, for comparisons of all the computing.
     """
 
     url: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
@@ -49,6 +50,7 @@ class EndpointConfig(Section):
     api_key_env: KeyVariable | None = None
     price: PriceConfig | str | None = None
     parameters: int | None = Field(None, ge=1)
+    training_tokens: float | None = Field(None, gt=0, allow_inf_nan=False)
     timeout: float = Field(600.0, gt=0)
     concurrency: Annotated[int, Field(ge=1)] | None = None
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None

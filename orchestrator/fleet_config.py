@@ -29,7 +29,8 @@ class ModelConfig(Section):
     """A model: where its checkpoint is, how it is asked, and the flags vLLM needs for it.
 
     ``source`` is a Hugging Face id or a folder. Policies have a ``prompt`` family, PRMs a
-    ``family`` with its ``options``; the rest is what serving and planning need.
+    ``family`` with its ``options``; ``training_tokens`` are those of its pre-training; the rest is
+    what serving and planning need.
     """
 
     source: str
@@ -40,6 +41,7 @@ class ModelConfig(Section):
     options: dict[str, Any] = Field(default_factory=dict)
     running_minimum: bool = False
     parameters: Count | None = None
+    training_tokens: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     shape: ShapeConfig | None = None
     convert: Literal["value_head"] | None = None
     flags: Flags = Field(default_factory=dict)

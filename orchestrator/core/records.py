@@ -57,8 +57,12 @@ class Record:
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
     tree early, ``error`` what made it fail; ``failed_branches`` were lost, and the search went on
     without. ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were
-    in a prefix cache. ``cost`` is in USD, of models that have a price and as if the problem's cell
-    had run alone.
+    in a prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
+    ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,
+    duplicates, steps that could not be used, branches that failed later, pilots that had no vote.
+    None in records from before they were counted. ``cost`` is in USD, of models that have a price
+    and as if the problem's cell had run alone. ``seconds`` is the problem's own time, ``ended`` the
+    moment of its end (Unix time; 0 where it was not kept).
 
     ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
     "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters that
@@ -83,9 +87,12 @@ class Record:
     cached_tokens: int
     prm_tokens: int
     prm_cached_tokens: int = 0
+    wasted_tokens: int | None = None
+    prm_wasted_tokens: int | None = None
     requests: int
     cost: float = 0.0
     seconds: float
+    ended: float = field(default=0.0, compare=False)
     ran_out: str | None
     error: str | None = None
     failed_branches: int = 0

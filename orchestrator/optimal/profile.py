@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from orchestrator.core.compute import inference_flops
+from orchestrator.core.compute import search_flops
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
@@ -50,15 +50,15 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Of policy and PRM. Raises ``ProfileError`` where their parameters are not known."""
         if policy.parameters is None or (prm is not None and prm.parameters is None):
             raise ProfileError("a budget in FLOPs needs the `parameters` of the policy and the PRM")
-        found = inference_flops(
+        return search_flops(
             policy.parameters,
-            prefill_tokens=self.prompt_tokens - self.cached_tokens,
-            decode_tokens=self.policy_tokens,
-        )
-        if prm is None or prm.parameters is None:
-            return found
-        read = self.prm_tokens - self.prm_cached_tokens
-        return found + inference_flops(prm.parameters, prefill_tokens=read, decode_tokens=0)
+            prm.parameters if prm else None,
+            policy_tokens=self.policy_tokens,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            prm_tokens=self.prm_tokens,
+            prm_cached_tokens=self.prm_cached_tokens,
+        ).total
 
 
 class InBin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

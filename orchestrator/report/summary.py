@@ -1,13 +1,14 @@
 """A run in numbers: one row for every cell and vote, and the headline."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
 import msgspec
 
-from orchestrator.core.difficulty import BINS
+from orchestrator.core.compute import Flops, search_flops
+from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.records import Record
 from orchestrator.report.cells import Cell, gather
 from orchestrator.report.difficulty import Bins, bins_by_policy
@@ -17,10 +18,18 @@ from orchestrator.statistics import wilson
 DIGITS = 4
 """Decimals of the numbers in ``summary.json``."""
 
+TOKENS = ("policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens")
+"""The kinds of tokens that computing is counted by."""
+
 
 class BinAccuracy(TypedDict):
+    """``accuracy`` with its 95 % Wilson interval; ``tokens`` are policy's and PRM's a problem."""
+
     problems: int
     accuracy: float
+    ci_low: float
+    ci_high: float
+    tokens: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +38,16 @@ class Row:
 
     ``accuracy`` is over ``problems``, failed ones counted as wrong, with its 95 % Wilson interval.
     Tokens, requests and ``cost`` (USD, of models that have a price) are totals over the problems,
-    and do not depend on the vote. ``seconds`` is the sum of the problems' own times; they ran side
-    by side, so the wall clock showed less. ``by_difficulty`` holds the bins that have problems, as
-    made by the pass@1 of ``difficulty_of``. ``sound_accuracy`` counts whole chains, None where they
-    cannot be judged. ``emulated`` and ``refused`` are those of any of its records.
+    and do not depend on the vote; ``Record`` says what each kind counts. ``flops`` is None where
+    the parameters of policy or PRM are not known. ``seconds`` is the sum of the problems' own
+    times; they ran side by side, so the wall clock showed less. ``by_difficulty`` holds the bins
+    that have problems, as made by the pass@1 of ``difficulty_of``. ``sound_accuracy`` counts whole
+    chains, None where they cannot be judged. ``emulated`` and ``refused`` are those of any of its
+    records.
     """
 
     task: str
+    cell: str
     policy: str
     policy_params: int | None
     prm: str | None
@@ -47,7 +59,13 @@ class Row:
     ci_low: float
     ci_high: float
     policy_tokens: int
+    prompt_tokens: int
+    cached_tokens: int
+    wasted_tokens: int | None
     prm_tokens: int
+    prm_cached_tokens: int
+    prm_wasted_tokens: int | None
+    flops: Flops | None
     requests: int
     cost: float
     seconds: float
@@ -61,13 +79,15 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
-    ``failed_branches`` what their trees lost."""
+    ``failed_branches`` what their trees lost. ``wall_seconds`` is how long some problem was under
+    way, None where records do not say when they ended."""
 
     rows: tuple[Row, ...]
     headline: Headline | None
     failed: int
     ran_out: int
     failed_branches: int
+    wall_seconds: float | None = None
 
 
 def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -> Summary:
@@ -92,6 +112,7 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
         failed=sum(record.error is not None for record in kept),
         ran_out=sum(record.ran_out is not None for record in kept),
         failed_branches=sum(record.failed_branches for record in kept),
+        wall_seconds=_wall_seconds(kept),
     )
 
 
@@ -103,11 +124,13 @@ def to_json(summary: Summary) -> bytes:
 def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
     first = cell.sample
     records = cell.records.values()
+    use = _use(records)
     correct, sound = cell.correct(vote), cell.sound(vote)
     hits, total = sum(correct.values()), len(correct)
     interval = wilson(hits, total)
     return Row(
         task=first.task,
+        cell=cell.id,
         policy=first.policy,
         policy_params=first.policy_params,
         prm=first.prm,
@@ -118,12 +141,14 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
         accuracy=hits / total,
         ci_low=interval.low,
         ci_high=interval.high,
-        policy_tokens=sum(record.policy_tokens for record in records),
-        prm_tokens=sum(record.prm_tokens for record in records),
+        **use,
+        wasted_tokens=_known_sum(record.wasted_tokens for record in records),
+        prm_wasted_tokens=_known_sum(record.prm_wasted_tokens for record in records),
+        flops=_flops(first, use),
         requests=sum(record.requests for record in records),
         cost=sum(record.cost for record in records),
         seconds=sum(record.seconds for record in records),
-        by_difficulty=_by_difficulty(correct, bins),
+        by_difficulty=_by_difficulty(cell, correct, bins),
         sound_accuracy=None if sound is None else sum(sound.values()) / total,
         difficulty_of=difficulty_of,
         emulated=tuple(dict.fromkeys(each for record in records for each in record.emulated)),
@@ -131,13 +156,55 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
     )
 
 
-def _by_difficulty(correct: Mapping[str, bool], bins: Bins) -> dict[str, BinAccuracy]:
-    total = Counter(bins[problem] for problem in correct if problem in bins)
-    hits = Counter(bins[problem] for problem in correct if problem in bins and correct[problem])
+def _use(records: Collection[Record]) -> dict[str, int]:
+    return {kind: sum(getattr(record, kind) for record in records) for kind in TOKENS}
+
+
+def _flops(sample: Record, use: Mapping[str, int]) -> Flops | None:
+    if sample.policy_params is None or (sample.prm and sample.prm_params is None):
+        return None
+    return search_flops(sample.policy_params, sample.prm_params, **use)
+
+
+def _known_sum(counts: Iterable[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+def _wall_seconds(records: Iterable[Record]) -> float | None:
+    """The time in which at least one problem was under way: pauses between starts do not count."""
+    spans = sorted((record.ended - record.seconds, record.ended) for record in records)
+    if not spans or any(not end for _, end in spans):
+        return None
+    total, until = 0.0, 0.0
+    for begin, end in spans:
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total
+
+
+def _by_difficulty(cell: Cell, correct: Mapping[str, bool], bins: Bins) -> dict[str, BinAccuracy]:
+    problems: dict[Bin, list[str]] = defaultdict(list)
+    for problem in correct:
+        if problem in bins:
+            problems[bins[problem]].append(problem)
+    return {bin: _in_bin(cell, correct, problems[bin]) for bin in BINS if problems[bin]}
+
+
+def _in_bin(cell: Cell, correct: Mapping[str, bool], problems: Sequence[str]) -> BinAccuracy:
+    hits, total = sum(correct[problem] for problem in problems), len(problems)
+    records = [cell.records[problem] for problem in problems]
+    low, high = wilson(hits, total)
     return {
-        bin: {"problems": total[bin], "accuracy": hits[bin] / total[bin]}
-        for bin in BINS
-        if total[bin]
+        "problems": total,
+        "accuracy": hits / total,
+        "ci_low": low,
+        "ci_high": high,
+        "tokens": sum(record.policy_tokens + record.prm_tokens for record in records) / total,
     }
 
 

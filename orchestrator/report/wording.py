@@ -66,3 +66,9 @@ def amount(count: float) -> str:
     if count < 99_999.5:
         return f"{count:,.0f}"
     return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.1f}M"
+
+
+def scientific(count: float, decimals: int = 2) -> str:
+    """A count by its magnitude, as the paper writes FLOPs: 3.07e17."""
+    mantissa, _, exponent = f"{count:.{decimals}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if count else "0"

@@ -100,6 +100,7 @@ async def solve(
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
     electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
     substitutes = ports.substitutes.get(cell.id, Substitutes())
+    kept, prm_kept = recorder.kept(leaves)
     return Record(
         cell=cell.id,
         task=cell.task,
@@ -121,9 +122,12 @@ async def solve(
         cached_tokens=scope.spent.cached_tokens,
         prm_tokens=scope.spent.prm_tokens,
         prm_cached_tokens=scope.spent.prm_cached_tokens,
+        wasted_tokens=scope.spent.policy_tokens - kept,
+        prm_wasted_tokens=scope.spent.prm_tokens - prm_kept,
         requests=scope.spent.requests,
         cost=round(scope.spent.cost, 9),
         seconds=round(time.monotonic() - started, 3),
+        ended=round(time.time(), 3),
         ran_out=ran_out,
         error=error,
         failed_branches=branches.failed,

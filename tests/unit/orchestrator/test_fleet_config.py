@@ -10,7 +10,7 @@ from orchestrator.fleet_config import load_fleet
 
 MODELS = {
     "tiny-policy": {"source": "acme/tiny", "role": "policy", "prompt": "llama3", "context": 512,
-                    "parameters": 7},
+                    "parameters": 7, "training_tokens": 2e12},
     "tiny-prm": {"source": "./prm", "role": "prm", "family": "qwen_math", "context": 256,
                  "options": {"system": None}, "running_minimum": True},
 }  # fmt: skip
@@ -37,6 +37,7 @@ def test_an_endpoint_takes_what_it_leaves_out_from_the_model_table() -> None:
     policy = config.policies["tiny-policy"]
     assert (policy.model, policy.prompt, policy.parameters) == ("acme/tiny", "llama3", 7)
     assert config.policies["other"].prompt == "qwen"
+    assert config.trained_on == {"tiny-policy": 2e12, "other": 2e12}
     prm = config.prms["prm"]
     assert (prm.family, prm.options, prm.running_minimum) == ("qwen_math", {"system": None}, True)
 

@@ -3,6 +3,7 @@ from dataclasses import asdict, fields
 
 import pytest
 
+from orchestrator.core.compute import Flops
 from orchestrator.core.records import Verdict
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.report.summary import Row, summarise, to_json
@@ -27,9 +28,11 @@ def test_a_cell_has_one_row_for_every_vote(make_record):
 
 def test_a_row_has_exactly_the_promised_fields():
     assert [field.name for field in fields(Row)] == [
-        "task", "policy", "policy_params", "prm", "strategy", "n", "vote", "problems", "accuracy",
-        "ci_low", "ci_high", "policy_tokens", "prm_tokens", "requests", "cost", "seconds",
-        "by_difficulty", "sound_accuracy", "difficulty_of", "emulated", "refused",
+        "task", "cell", "policy", "policy_params", "prm", "strategy", "n", "vote", "problems",
+        "accuracy", "ci_low", "ci_high", "policy_tokens", "prompt_tokens", "cached_tokens",
+        "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens", "flops",
+        "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "difficulty_of",
+        "emulated", "refused",
     ]  # fmt: skip
 
 
@@ -39,6 +42,50 @@ def test_costs_are_totals_and_accuracy_comes_with_its_interval(make_record):
     assert (row.problems, row.accuracy) == (4, 0.75)
     assert (row.ci_low, row.ci_high) == wilson(3, 4)
     assert (row.policy_tokens, row.prm_tokens, row.requests, row.seconds) == (40, 80, 4, 2.0)
+
+
+def test_flops_are_two_a_parameter_and_token_that_no_cache_held(make_record):
+    use = {"policy_tokens": 100, "prompt_tokens": 50, "cached_tokens": 30, "prm_tokens": 200,
+           "prm_cached_tokens": 150}  # fmt: skip
+    models = {"policy_params": 1000, "prm": "prm-qwen", "prm_params": 10}
+    (row,) = summarise([make_record(**models, **use)]).rows
+    assert row.flops == Flops(policy_prefill=40_000, policy_decode=200_000, prm=1000)
+    assert json.loads(to_json(summarise([make_record(**models, **use)])))["rows"][0]["flops"] == {
+        "policy_prefill": 40_000, "policy_decode": 200_000, "prm": 1000,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("unknown", [{"policy_params": None}, {"prm_params": None}])
+def test_flops_need_the_parameters_of_policy_and_prm(make_record, unknown):
+    assert summarise([make_record(prm="prm-qwen", **unknown)]).rows[0].flops is None
+
+
+def test_waste_is_known_where_every_record_counted_it(make_record):
+    counted = [make_record(problem=f"p{i}", wasted_tokens=i, prm_wasted_tokens=2) for i in range(4)]
+    (row,) = summarise(counted).rows
+    assert (row.wasted_tokens, row.prm_wasted_tokens) == (6, 8)
+    assert summarise([*counted, make_record(problem="old")]).rows[0].wasted_tokens is None
+
+
+def test_the_wall_clock_runs_while_some_problem_is_under_way(make_record):
+    ends = [(2.0, 1002.0), (3.0, 1004.0), (1.0, 1003.5), (5.0, 2005.0)]  # seconds, ended
+    records = [
+        make_record(problem=str(i), seconds=took, ended=end) for i, (took, end) in enumerate(ends)
+    ]
+    assert summarise(records).wall_seconds == 9.0
+    assert summarise([*records, make_record(problem="old")]).wall_seconds is None
+
+
+def test_a_bins_accuracy_comes_with_its_interval_and_its_tokens(make_record, make_leaf):
+    leaves = tuple(make_leaf(i == 0, i) for i in range(4))
+    records = [
+        make_record(problem=str(i), strategy="majority", n=4, leaves=leaves, policy_tokens=10 * i,
+                    correct=i < 3)
+        for i in range(4)
+    ]  # fmt: skip
+    (share,) = summarise(records).rows[0].by_difficulty.values()
+    assert (share["accuracy"], share["tokens"]) == (0.75, 15)
+    assert (share["ci_low"], share["ci_high"]) == wilson(3, 4)
 
 
 def test_rows_go_from_small_to_large_and_from_plain_to_guided(make_run):
@@ -88,7 +135,8 @@ def test_without_majority_best_of_n_makes_the_bins(make_record, make_leaf):
     leaves = tuple(make_leaf(i == 0, i) for i in range(4))
     records = [make_record(strategy="best_of_n", n=4, prm="prm-qwen", leaves=leaves)]
     (row,) = summarise(records).rows
-    assert row.by_difficulty == {"medium": {"problems": 1, "accuracy": 1.0}}
+    assert row.by_difficulty.keys() == {"medium"}
+    assert row.by_difficulty["medium"]["problems"] == 1
 
 
 def test_fewer_than_four_samples_make_no_bins(make_record, make_leaf):

@@ -215,3 +215,28 @@ async def test_a_lost_branch_is_in_the_record(run: Any) -> None:
     record = await run(FakePolicy(script=one_finishes, failures={3: GONE}), n=8)
     assert (record.ran_out, record.error, record.failed_branches) == (None, None, 1)
     assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
+
+
+async def test_what_no_answer_is_built_on_was_wasted(run: Any) -> None:
+    def script(node: Node, index: int) -> str:
+        return rf"So it is \boxed{{{index}}}." if node.steps else f"Way {index} on{SEPARATOR}"
+
+    record = await run(FakePolicy(script=script), strategy="dvts", n=8)
+    assert len(record.leaves) == 2  # of 8 first steps of three words and 8 last ones of four
+    assert (record.policy_tokens, record.wasted_tokens) == (56, 42)
+    assert 0 < record.prm_wasted_tokens < record.prm_tokens
+
+
+async def test_samples_that_all_vote_are_not_wasted(run: Any) -> None:
+    policy = FakePolicy(script=lambda node, index: rf"It is \boxed{{{index}}}.")
+    record = await run(policy, strategy="best_of_n", n=8)
+    assert record.policy_tokens > 0 < record.prm_tokens
+    assert (record.wasted_tokens, record.prm_wasted_tokens) == (0, 0)
+
+
+async def test_a_branch_that_is_lost_later_was_wasted(run: Any) -> None:
+    policy = FakePolicy(script=one_finishes, failures={2: GONE})
+    record = await run(policy, strategy="dvts", n=8, max_depth=3)
+    assert record.failed_branches == 1
+    (leaf,) = record.leaves
+    assert record.wasted_tokens == record.policy_tokens - leaf.tokens > 0

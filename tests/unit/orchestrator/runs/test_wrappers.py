@@ -108,6 +108,17 @@ async def test_what_was_grown_from_is_not_kept() -> None:
     assert recorder.seen[(1,)].scores
 
 
+async def test_what_the_paths_of_leaves_took_is_kept_and_shared_nodes_count_once() -> None:
+    recorder = Recorder(FakePolicy(), FakePRM())
+    first = await recorder.score(await recorder.extend(ROOT, 3, STEP))
+    grown = await recorder.score(await recorder.extend(first[1], 2, STEP))
+    nodes = (first[1], *grown)
+    assert recorder.kept(grown) == (
+        sum(node.step_tokens for node in nodes), sum(node.prm_tokens for node in nodes)
+    )  # fmt: skip
+    assert recorder.kept([]) == (0, 0)
+
+
 PRICE = Price(input=2.5, cached_input=1.25, output=10.0)
 
 
