@@ -32,7 +32,8 @@ SPREADS: dict[Spread, Callable[..., Choice]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """What routing came to, by problem: how often right, in 0..1, and the tokens it used."""
+    """What routing came to, by problem: how often right, in 0..1, and the tokens it used; NaN for
+    the problems on which some arm that routing chose from was not tried."""
 
     right: "NDArray[np.float64]"
     tokens: "NDArray[np.float64]"
@@ -115,10 +116,14 @@ def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> Route
     import numpy as np
 
     arms = np.array(choice.arms)[bins][:, :, None]
-    return Routed(
-        right=np.take_along_axis(trials.right, arms, 2)[:, :, 0].mean(axis=1),
-        tokens=np.take_along_axis(trials.tokens, arms, 2)[:, :, 0].mean(axis=1),
+    # where an arm is for the hard ones and was tried on few problems, the others of these few
+    # count: all hard ones have a fair share of them
+    missing = np.isnan(trials.right[:, :, list(choice.arms)]).any(axis=(1, 2))
+    right, tokens = (
+        np.take_along_axis(each, arms, 2)[:, :, 0].mean(axis=1)
+        for each in (trials.right, trials.tokens)
     )
+    return Routed(right=np.where(missing, np.nan, right), tokens=np.where(missing, np.nan, tokens))
 
 
 def _joined(

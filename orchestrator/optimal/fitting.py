@@ -1,5 +1,6 @@
 """From the records of a run to the profile of each policy and PRM in it."""
 
+import math
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from orchestrator.optimal.crossfit import (
     fit_predictor,
     off_fold_predictions,
 )
+from orchestrator.optimal.measured import USED
 from orchestrator.optimal.measuring import measure, sort_out
 from orchestrator.optimal.profile import (
     AtBudget,
@@ -30,7 +32,7 @@ from orchestrator.optimal.profile import (
     problem_digest,
 )
 from orchestrator.optimal.table import Table, predicted_bins, tabulate, true_bins
-from orchestrator.optimal.trials import USED, Trials, trials
+from orchestrator.optimal.trials import Trials, trials
 from orchestrator.optimal.wording import in_words
 from orchestrator.statistics import mean_interval
 
@@ -108,14 +110,18 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
         bins={
             bin: InBin(
                 expected=float(table.right[b, i]),
-                measured=float(table.measured[b, i]),
-                error=float(table.errors[b, i]),
+                measured=_known(table.measured[b, i]),
+                error=_known(table.errors[b, i]),
                 use=_use(table.used[b, i]),
             )
             for b, bin in enumerate(BINS)
             if i in table.fronts[b]
         },
     )
+
+
+def _known(number: "np.float64") -> float | None:
+    return None if math.isnan(number) else float(number)
 
 
 def _use(used: "NDArray[np.float64]") -> Use:
@@ -125,27 +131,30 @@ def _use(used: "NDArray[np.float64]") -> Use:
 def _at_budgets(
     found: Trials, table: Table, policy: Model, prm: Model | None, pilots: int, seed: int
 ) -> list[AtBudget]:
+    import numpy as np
+
     shares, right, tokens = (each.tolist() for each in (table.shares, table.right, table.tokens))
     known = shares, table.fronts, right, tokens
     least = best_on_average(*known, 0.0).used
     most = best_on_average(*known, float("inf")).used
     ladder = [least * 1.02 * (most / least) ** (step / (STEPS - 1)) for step in range(STEPS)]
+    sized = policy.parameters is not None and (prm is None or prm.parameters is not None)
     shown = []
     for budget, routed in zip(
         ladder, cross_fitted(found, ladder, pilots=pilots, seed=seed), strict=True
     ):
         choice = best_on_average(*known, budget)
         use = _use(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
-        low, high = mean_interval(routed.right.tolist())
-        sizes_known = policy.parameters is not None and (prm is None or prm.parameters is not None)
+        tried = ~np.isnan(routed.right)
+        low, high = mean_interval(routed.right[tried].tolist())
         shown.append(
             AtBudget(
                 budget=budget,
-                accuracy=float(routed.right.mean()),
+                accuracy=float(routed.right[tried].mean()),
                 low=low,
                 high=high,
-                tokens=float(routed.tokens.mean()),
-                flops=use.flops(policy, prm) if sizes_known else None,
+                tokens=float(routed.tokens[tried].mean()),
+                flops=use.flops(policy, prm) if sized else None,
                 seconds=use.seconds,
                 cost=use.cost,
                 strategies={

@@ -12,7 +12,7 @@ from orchestrator.core.records import Record
 from orchestrator.core.voting import Vote
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SAMPLING, SCORED_VOTES, Arm, sampling_arms
-from orchestrator.optimal.trials import USED, Leaf, Measured, Searched
+from orchestrator.optimal.measured import USED, Leaf, Measured, Searched
 
 TREES = ("beam_search", "dvts")
 
@@ -74,8 +74,10 @@ def _is_greedy(record: Record) -> bool:
 
 
 async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> list[Measured]:
-    """Every problem that all of the cells finished."""
-    wanted = {cells.greedy, cells.samples, *cells.trees}
+    """Every problem with a greedy solution and samples, and what came of the trees it was tried
+    in."""
+    needed = {cells.greedy, cells.samples}
+    wanted = needed | cells.trees.keys()
     found: dict[str, dict[str, Record]] = defaultdict(dict)
     for record in records:
         if record.error is None and record.cell in wanted:
@@ -83,7 +85,7 @@ async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> li
     return await fan_out(
         _measured(problem, found[problem], cells, grader)
         for problem in sorted(found)
-        if found[problem].keys() == wanted
+        if found[problem].keys() >= needed
     )
 
 
@@ -95,7 +97,9 @@ async def _measured(
         problem=problem,
         greedy=await _searched(records[cells.greedy], answers),
         samples=await _searched(records[cells.samples], answers),
-        trees={cell: await _searched(records[cell], answers) for cell in cells.trees},
+        trees={
+            cell: await _searched(records[cell], answers) for cell in cells.trees if cell in records
+        },
     )
 
 

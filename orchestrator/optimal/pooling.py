@@ -16,16 +16,19 @@ def pooled(
     right: "NDArray[np.float64]", errors: "NDArray[np.float64]", overall: "NDArray[np.float64]"
 ) -> "NDArray[np.float64]":
     """The accuracies to go by, as ``right[b, a]``, each with its standard error in ``errors``;
-    ``overall[a]`` is the arm's over all problems."""
+    ``overall[a]`` is the arm's over all problems. An arm of which a bin knows nothing, NaN, has
+    there what is to be expected."""
     import numpy as np
 
     found = right.copy()
-    centred = overall - overall.mean()
     for b in range(len(right)):
-        scale = (right[b] - right[b].mean()) @ centred / max(1e-12, centred @ centred)
-        expected = right[b].mean() + scale * centred
+        known = ~np.isnan(right[b])
+        mean, centred = right[b, known].mean(), overall - overall[known].mean()
+        seen = centred[known]
+        scale = (right[b, known] - mean) @ seen / max(1e-12, seen @ seen)
+        expected = mean + scale * centred
         off = right[b] - expected
         noise = errors[b] ** 2 + 1e-9
-        real = max(0.0, float(np.mean(off**2 - noise)))
-        found[b] = expected + off * real / (real + noise)
+        real = max(0.0, float(np.mean((off**2 - noise)[known])))
+        found[b] = np.where(known, expected + off * real / (real + noise), expected)
     return np.clip(found, 0.0, 1.0)

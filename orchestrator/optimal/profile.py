@@ -63,11 +63,11 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 class InBin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An arm in one bin: the accuracy it is ``expected`` to have, the one ``measured`` with its
-    standard ``error``, and what it uses."""
+    standard ``error``, None where it was tried on no problem of the bin, and what it uses."""
 
     expected: float
-    measured: float
-    error: float
+    measured: float | None
+    error: float | None
     use: Use
 
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """For bins ``b`` and arms ``a``: ``shares[b]`` of the problems are in a bin; there an arm was
-    ``measured[b, a]`` right with a standard error of ``errors[b, a]``, is expected to be
-    ``right[b, a]``, and used ``used[b, a]`` on average, in the order of ``trials.USED``;
-    ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms worth choosing among there,
-    from the cheapest on: each is better than every cheaper one by more than the standard error of
-    the difference (the one-standard-error rule; Breiman et al. 1984, §3.4.3)."""
+    ``measured[b, a]`` right with a standard error of ``errors[b, a]``, both NaN where it was tried
+    on none of them, is expected to be ``right[b, a]``, and used ``used[b, a]`` on average, in the
+    order of ``measured.USED``; ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms
+    worth choosing among there, from the cheapest on: each is better than every cheaper one by more
+    than the standard error of the difference (the one-standard-error rule; Breiman et al. 1984,
+    §3.4.3)."""
 
     shares: "NDArray[np.float64]"
     measured: "NDArray[np.float64]"
@@ -63,21 +64,22 @@ RARE = 1e-6
 
 def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
     """The table of these trials, ``bins[p, t]`` being each one's. A bin without any is as the next
-    one that has some."""
+    one that has some. Every arm has to have been tried on some problem."""
     import numpy as np
 
-    overall = trials.right.mean(axis=(0, 1))
+    overall, usual = np.nanmean(trials.right, axis=(0, 1)), np.nanmean(trials.used, axis=(0, 1))
     shares, measured, errors, used, problems, insides = [], [], [], [], [], []
     for b in range(len(BINS)):
         like = _nearest(b, np.unique(bins).tolist())
         inside = bins == like
         shares.append(float(inside.mean()) if like == b else RARE)
-        right = trials.right[inside].mean(axis=0)
-        with_any = inside.any(axis=1)
+        tried = inside[:, :, None] & ~np.isnan(trials.right)
+        right = _mean(trials.right, tried)
         measured.append(right)
-        errors.append(_errors(trials.right, inside, right))
-        used.append(trials.used[inside].mean(axis=0))
-        problems.append(int(with_any.sum()) if like == b else 0)
+        errors.append(_errors(trials.right, tried, right))
+        mine = _mean(trials.used, tried[..., None])
+        used.append(np.where(np.isnan(mine), usual, mine))
+        problems.append(int(inside.any(axis=1).sum()) if like == b else 0)
         insides.append(inside)
     by_bin, spread = np.array(measured), np.array(errors)
     believed = pooled(by_bin, spread, overall)
@@ -107,31 +109,46 @@ def _front(
 ) -> tuple[int, ...]:
     import numpy as np
 
-    by_problem = np.where(inside[:, :, None], right, 0.0).sum(axis=1)
-    trials = inside.sum(axis=1)
     found: list[int] = []
     for arm in np.lexsort((-believed, costs)).tolist():
         if found:
-            off = by_problem[:, arm] - by_problem[:, found[-1]]
+            gains = right[..., arm] - right[..., found[-1]]
+            both = inside & ~np.isnan(gains)
+            trials = both.sum(axis=1)
+            if not trials.any():
+                continue
+            off = np.where(both, gains, 0.0).sum(axis=1)
             error = np.sqrt(((off - trials * off.sum() / trials.sum()) ** 2).sum()) / trials.sum()
             # no smaller than half a problem's worth: of few, none may have told them apart
             least = 0.5 / ((trials > 0).sum() + 2)
-            if believed[arm] - believed[found[-1]] <= max(error, least):
+            gain = believed[arm] - believed[found[-1]]
+            if trials.sum() < inside.sum():  # one may have been tried on the easier problems
+                gain = min(gain, off.sum() / trials.sum())
+            if gain <= max(error, least):
                 continue
         found.append(arm)
     return tuple(found)
 
 
-def _errors(
-    right: "NDArray[np.float64]", inside: "NDArray[np.bool_]", mean: "NDArray[np.float64]"
-) -> "NDArray[np.float64]":
-    """Of a mean over trials that come in problems; no smaller than a problem right or wrong more
-    would make it."""
+def _mean(values: "NDArray[np.float64]", tried: "NDArray[np.bool_]") -> "NDArray[np.float64]":
+    """Over the trials that count, NaN where there are none."""
     import numpy as np
 
-    off = np.where(inside[:, :, None], right - mean, 0.0).sum(axis=1)
-    clustered = (off**2).sum(axis=0) / inside.sum() ** 2
-    problems = int(inside.any(axis=1).sum())
+    counted = np.where(tried, values, 0.0).sum(axis=(0, 1))
+    trials = tried.sum(axis=(0, 1))
+    return np.where(trials > 0, counted / np.maximum(1, trials), np.nan)
+
+
+def _errors(
+    right: "NDArray[np.float64]", tried: "NDArray[np.bool_]", mean: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """Of a mean over the trials that count, which come in problems; no smaller than a problem right
+    or wrong more would make it, and NaN where there are none."""
+    import numpy as np
+
+    off = np.where(tried, right - mean, 0.0).sum(axis=1)
+    clustered = (off**2).sum(axis=0) / np.maximum(1, tried.sum(axis=(0, 1))) ** 2
+    problems = tried.any(axis=1).sum(axis=0)
     smoothed = (mean * problems + 1) / (problems + 2)
     floor = smoothed * (1 - smoothed) / (problems + 2)
     errors: NDArray[np.float64] = np.sqrt(np.maximum(clustered, floor))

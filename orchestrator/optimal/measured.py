@@ -1,0 +1,40 @@
+"""What was measured of one problem: the solutions it was given, and what they used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+USED = (
+    "policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens", "cost",
+    "seconds",
+)  # fmt: skip
+"""What the use of an arm is counted in, as records have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One solution, as far as votes and predictors go by it."""
+
+    answer: int | None
+    right: bool
+    scores: tuple[float, ...]
+    tokens: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What came of one strategy on one problem; ``used`` is in the order of ``USED``."""
+
+    leaves: tuple[Leaf, ...]
+    used: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One problem: its greedy solution, its independent samples, and what came of the tree searches
+    it went through, by their cells."""
+
+    problem: str
+    greedy: Searched
+    samples: Searched
+    trees: Mapping[str, Searched]
