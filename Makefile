@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 VLLM := .venv-vllm
 
-.PHONY: demo test test-vllm install vllm bench bench-vllm train clean
+.PHONY: demo test test-vllm install vllm bench bench-optimal bench-vllm train clean
 
 demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
 	@$(BIN)/orchard demo
@@ -33,6 +33,9 @@ bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/simulated_cost.py
 	$(BIN)/python tests/benchmarks/tiny_server.py
 	$(BIN)/python tests/benchmarks/soak.py
+
+bench-optimal: $(VENV)/.installed-dev  ## … of strategy: auto on the embedded models (an hour)
+	$(BIN)/python tests/benchmarks/compute_optimal.py
 
 bench-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## … of what takes real vLLM
 	$(BIN)/python tests/benchmarks/prm_routes.py --python $(or $(ORCHARD_VLLM_PYTHON),$(VLLM)/bin/python)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.optimal.choice import Choice, best_for_each, best_on_average
+from orchestrator.optimal.measured import USED
 from orchestrator.optimal.predictor import Predictor, fit
 from orchestrator.optimal.table import predicted_bins, tabulate, true_bins
-from orchestrator.optimal.trials import Trials
+from orchestrator.optimal.trials import Trials, tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +33,17 @@ SPREADS: dict[Spread, Callable[..., Choice]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """What routing came to, by problem: how often right, in 0..1, and the tokens it used; NaN for
-    the problems on which some arm that routing chose from was not tried."""
+    """What routing came to, by problem: how often right, in 0..1, and what was ``used``, in the
+    order of ``trials.USED``; NaN for the problems on which some arm that routing chose from was not
+    tried."""
 
     right: "NDArray[np.float64]"
-    tokens: "NDArray[np.float64]"
+    used: "NDArray[np.float64]"
+
+    @property
+    def tokens(self) -> "NDArray[np.float64]":
+        """Of policy and PRM together."""
+        return tokens(self.used)
 
 
 def folds(problems: int, seed: int = 0, count: int = FOLDS) -> list[list[int]]:
@@ -119,11 +126,10 @@ def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> Route
     # where an arm is for the hard ones and was tried on few problems, the others of these few
     # count: all hard ones have a fair share of them
     missing = np.isnan(trials.right[:, :, list(choice.arms)]).any(axis=(1, 2))
-    right, tokens = (
-        np.take_along_axis(each, arms, 2)[:, :, 0].mean(axis=1)
-        for each in (trials.right, trials.tokens)
-    )
-    return Routed(right=np.where(missing, np.nan, right), tokens=np.where(missing, np.nan, tokens))
+    right = np.take_along_axis(trials.right, arms, 2)[:, :, 0].mean(axis=1)
+    used = np.take_along_axis(trials.used, arms[..., None], 2)[:, :, 0].mean(axis=1)
+    right[missing] = used[missing] = np.nan
+    return Routed(right=right, used=used)
 
 
 def _joined(
@@ -133,9 +139,9 @@ def _joined(
 
     found = []
     for budget in range(budgets):
-        right, tokens = np.empty(problems), np.empty(problems)
+        right, used = np.empty(problems), np.empty((problems, len(USED)))
         for held_out, outcomes in parts:
             right[held_out] = outcomes[budget].right
-            tokens[held_out] = outcomes[budget].tokens
-        found.append(Routed(right=right, tokens=tokens))
+            used[held_out] = outcomes[budget].used
+        found.append(Routed(right=right, used=used))
     return found

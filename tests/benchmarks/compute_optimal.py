@@ -1,0 +1,430 @@
+"""Does choosing pay? `strategy: auto` against every single fixed strategy, at equal total tokens.
+
+On the embedded models and ``configs/compute-optimal.yaml``: three policies, a good and a poor PRM,
+420 held-out problems. One run measures all strategies; predictor and profile are fitted on four
+fifths of the problems and routed on the rest, in turn (cross-fitting), label-free. Tokens are those
+of policy and PRM together, pilots included.
+
+- ``auto_minus_best_fixed``: by pair, at the tokens of best-of-N for N = 4, 8, 16 and 32, the mean
+  over these budgets, with its 95 % paired bootstrap interval. The best fixed strategy is chosen on
+  the other folds, as auto is; ``in_hindsight`` has it chosen on the very problems. ``by_budget``
+  lists each.
+- ``token_ratio_at_best_fixed``: tokens that auto takes to be as accurate as the best fixed strategy
+  at N = 64, over that one's.
+- ``oracle_gap_closed``: (auto - fixed) / (oracle - fixed), summed over pairs and budgets; the oracle
+  knows each problem's true bin and chooses on the very problems, as the paper does.
+- ``pool_gain``: a budget that holds on average over problems against one that each must keep, at
+  equal tokens.
+- ``resampling_inside``: of 20 cells, how many of the accuracies resampled for n = 4 and 16 lie in
+  the 95 % interval of a direct run with another seed.
+- ``small_vs_large``: the smallest policy with auto against the largest policy's CoT: at the smallest
+  budget that puts it above outside the interval, if any does, and at that of best-of-32, with the
+  ratio of their inference FLOPs, policy and PRM.
+- ``live``: auto run for real on every fold with the profile of the others, at the tokens of
+  best-of-16, beside what the cross-fitted trials foretold.
+
+Prints a table and one JSON line. ``--run`` and ``--direct`` take what was measured before.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from orchestrator.compose import plan, shipped_config
+from orchestrator.config import RunConfig, load
+from orchestrator.core.compute import inference_flops
+from orchestrator.core.ports import Sampling
+from orchestrator.core.records import Record
+from orchestrator.optimal.crossfit import cross_fitted, folds, oracle, without
+from orchestrator.optimal.fitting import PILOTS, profile_of
+from orchestrator.optimal.measured import USED, Measured
+from orchestrator.optimal.measuring import Cells, measure, sort_out
+from orchestrator.optimal.profile import Model, Use
+from orchestrator.optimal.resampling import chance
+from orchestrator.optimal.routed import Routing
+from orchestrator.optimal.router import ProfileRouter
+from orchestrator.optimal.trials import Trials, trials
+from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.runs.plan import Cell
+from orchestrator.runs.store import Store, read_records
+from orchestrator.session import carry_out
+from orchestrator.statistics import paired_bootstrap, wilson
+from orchestrator.strategies import Auto
+from orchestrator.tasks.grader import MathGrader
+from tests.benchmarks.fixed_strategies import (
+    Fixed,
+    all_fixed,
+    best_in_hindsight,
+    best_off_fold,
+    drawn,
+)
+
+LADDER = (4, 8, 16, 32)
+"""Budgets are what best-of-N takes at these N."""
+
+CONFIG = "compute-optimal.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One policy under one PRM."""
+
+    policy: Model
+    prm: Model
+    measured: list[Measured]
+    trials: Trials
+    fixed: list[Fixed]
+    sample: Record
+
+    @property
+    def name(self) -> str:
+        return f"{self.policy.name}+{self.prm.name}"
+
+    def budget(self, n: int) -> float:
+        """Tokens a problem that best-of-``n`` takes."""
+        (found,) = [each for each in self.fixed if each.name == f"max_last of {n}"]
+        return float(found.tokens.mean())
+
+
+async def pairs(records: Sequence[Record]) -> list[Pair]:
+    found = []
+    keys = dict.fromkeys((each.policy, each.prm) for each in records if each.prm)
+    cot = {
+        (each.policy, each.problem): (each.verdicts["majority"].correct, each.policy_tokens)
+        for each in records
+        if each.strategy == "cot"
+    }
+    async with MathGrader() as grader:
+        for policy, prm in keys:
+            mine = [each for each in records if (each.policy, each.prm) == (policy, prm)]
+            cells: Cells = sort_out(mine)
+            measured = await measure(mine, cells, grader)
+            sample = next(each for each in mine if each.cell == cells.samples)
+            greedy = {problem: told for (name, problem), told in cot.items() if name == policy}
+            found.append(
+                Pair(
+                    policy=Model(policy, sample.policy_params),
+                    prm=Model(str(prm), sample.prm_params),
+                    measured=measured,
+                    trials=trials(measured, cells.arms(PILOTS), PILOTS),
+                    fixed=all_fixed(measured, cells, greedy),
+                    sample=sample,
+                )
+            )
+    return found
+
+
+def against_fixed(pair: Pair) -> dict[str, Any]:
+    """Auto less the best fixed strategy, at each budget and over all of them; the oracle's gap."""
+    budgets = [pair.budget(n) for n in LADDER]
+    routed = cross_fitted(pair.trials, budgets, pilots=PILOTS)
+    ideal = oracle(pair.trials, budgets)
+    ours, theirs, hindsight, best = [], [], [], []
+    by_budget = {}
+    for n, budget, auto, knowing in zip(LADDER, budgets, routed, ideal, strict=True):
+        allowed = max(budget, float(auto.tokens.mean()))  # never less than auto used
+        fixed, picked = best_off_fold(pair.fixed, allowed), best_in_hindsight(pair.fixed, allowed)
+        ours.append(auto.right)
+        theirs.append(fixed)
+        hindsight.append(picked.right)
+        best.append(knowing.right)
+        by_budget[str(n)] = {
+            "budget": round(budget),
+            "auto_tokens": round(float(auto.tokens.mean())),
+            "auto": rounded(auto.right.mean()),
+            "fixed": rounded(fixed.mean()),
+            "fixed_in_hindsight": [picked.name, rounded(picked.right.mean())],
+            "difference": interval(auto.right, fixed),
+            "in_hindsight": interval(auto.right, picked.right),
+            "oracle": rounded(knowing.right.mean()),
+        }
+    auto_, fixed_, seen, ideal_ = (
+        np.mean(each, axis=0) for each in (ours, theirs, hindsight, best)
+    )
+    gap = float(ideal_.mean() - fixed_.mean())
+    return {
+        "difference": interval(auto_, fixed_),
+        "in_hindsight": interval(auto_, seen),
+        "oracle_gap": rounded(gap),
+        "gap_closed": rounded(float(auto_.mean() - fixed_.mean()) / gap) if gap > 0 else None,
+        "by_budget": by_budget,
+    }
+
+
+def tokens_for_the_best_fixed(pair: Pair) -> dict[str, Any]:
+    """What auto takes to be as accurate as the best fixed strategy at N = 64."""
+    best = max((each for each in pair.fixed if each.n == 64), key=lambda each: each.right.mean())
+    most = float(best.tokens.mean())
+    budgets = np.geomspace(pair.budget(4), most, 24).tolist()
+    routed = cross_fitted(pair.trials, budgets, pilots=PILOTS)
+    enough = [each for each in routed if each.right.mean() >= best.right.mean()]
+    level = [
+        each
+        for each in routed
+        if paired_bootstrap(each.right.tolist(), best.right.tolist()).high >= 0
+    ]
+    cheapest = min((float(each.tokens.mean()) for each in enough), default=None)
+    alike = min((float(each.tokens.mean()) for each in level), default=None)
+    return {
+        "best_fixed": [best.name, rounded(best.right.mean()), round(most)],
+        "ratio": None if cheapest is None else rounded(cheapest / most),
+        "ratio_inside_interval": None if alike is None else rounded(alike / most),
+    }
+
+
+def pool_gain(pair: Pair) -> dict[str, Any]:
+    """A budget on average against one for each problem, at equal tokens."""
+    budgets = np.geomspace(pair.budget(4), pair.budget(64), 24).tolist()
+    pooled = cross_fitted(pair.trials, budgets, pilots=PILOTS)
+    each = cross_fitted(pair.trials, budgets, pilots=PILOTS, spread="each")
+    gains, rivals = [], []
+    for budget in (pair.budget(n) for n in LADDER):
+        ours = max(
+            (one for one in pooled if one.tokens.mean() <= budget),
+            key=lambda one: one.tokens.mean(),
+        )
+        tokens = ours.tokens.mean()
+        affordable = [one for one in each if one.tokens.mean() <= tokens] or [
+            min(each, key=lambda one: one.tokens.mean())
+        ]
+        gains.append(ours.right)
+        rivals.append(max(affordable, key=lambda one: one.right.mean()).right)
+    return {"difference": interval(np.mean(gains, axis=0), np.mean(rivals, axis=0))}
+
+
+def resampling(pairs: Sequence[Pair], direct: Sequence[Record]) -> dict[str, Any]:
+    """Accuracies at n = 4 and 16 from many samples, against runs that drew so many."""
+    cells, seen = [], set()
+    for pair in pairs:
+        samples = {each.problem: drawn(each.samples) for each in pair.measured}
+        for n in (4, 16):
+            found = [
+                each
+                for each in direct
+                if (each.policy, each.prm, each.n) == (pair.policy.name, pair.prm.name, n)
+                and each.problem in samples
+            ]
+            for vote in ("majority", "weighted_last", "max_last"):
+                key = (pair.policy.name, pair.prm.name if vote != "majority" else None, n, vote)
+                if not found or key in seen:
+                    continue
+                seen.add(key)
+                foretold = np.array([chance(samples[each.problem], vote, n) for each in found])
+                right = [each.verdicts[vote].correct for each in found]
+                low, high = wilson(sum(right), len(right))
+                apart = paired_bootstrap(right, foretold.tolist())
+                cells.append(
+                    {
+                        "cell": [str(each) for each in key],
+                        "resampled": rounded(foretold.mean()),
+                        "direct": rounded(np.mean(right)),
+                        "inside": bool(low <= foretold.mean() <= high),
+                        "inside_paired": bool(apart.low <= 0 <= apart.high),
+                    }
+                )
+    return {
+        "cells": len(cells),
+        "inside": sum(cell["inside"] for cell in cells),
+        "inside_paired": sum(cell["inside_paired"] for cell in cells),
+        "outside": [cell for cell in cells if not cell["inside_paired"]],
+    }
+
+
+def small_against_large(pairs: Sequence[Pair], records: Sequence[Record]) -> dict[str, Any]:
+    """The smallest policy with auto against the largest one's greedy answer: at the budget from
+    which on it is above outside the interval, and at that of best-of-32."""
+    smallest = min(pairs, key=lambda pair: pair.policy.parameters or 0).policy.name
+    large = [each for each in records if each.strategy == "cot"]
+    size = max(each.policy_params or 0 for each in large)
+    greedy = {each.problem: each for each in large if each.policy_params == size}
+    flops = np.mean(
+        [
+            inference_flops(
+                size,
+                prefill_tokens=each.prompt_tokens - each.cached_tokens,
+                decode_tokens=each.policy_tokens,
+            )
+            for each in greedy.values()
+        ]
+    )
+    told = {}
+    for pair in (each for each in pairs if each.policy.name == smallest):
+        theirs = np.array(
+            [float(greedy[each.problem].verdicts["majority"].correct) for each in pair.measured]
+        )
+        budgets = np.geomspace(pair.budget(4), pair.budget(32), 16).tolist()
+        shown = []
+        for budget, routed in zip(
+            budgets, cross_fitted(pair.trials, budgets, pilots=PILOTS), strict=True
+        ):
+            use = Use(**dict(zip(USED, routed.used.mean(axis=0).tolist(), strict=True)))
+            shown.append(
+                {
+                    "budget": round(budget),
+                    "auto": rounded(routed.right.mean()),
+                    "large_cot": rounded(theirs.mean()),
+                    "difference": interval(routed.right, theirs),
+                    "flops_ratio": rounded(use.flops(pair.policy, pair.prm) / float(flops)),
+                }
+            )
+        above = next((each for each in shown if each["difference"][1] > 0), None)  # type: ignore[index]
+        told[pair.name] = {"above_from": above, "at_most": shown[-1]}
+    return told
+
+
+def run_live(
+    config: RunConfig, pairs: Sequence[Pair], folder: Path, console: Console
+) -> list[Record]:
+    """Auto for real: every fold routed by the profile of the others, at best-of-16's tokens."""
+    planned = plan(config)
+    models = {
+        model.name: model for cell in planned.cells for model in (cell.policy, cell.prm) if model
+    }
+    with Store(folder) as store, Journal(folder / JOURNAL) as journal:
+        for held_out in folds(len(pairs[0].trials.problems)):
+            ids = {pairs[0].trials.problems[i] for i in held_out}
+            cells = []
+            for pair in pairs:
+                rest = without(pair.trials, held_out)
+                profile = profile_of(rest, pair.sample, PILOTS, "live")
+                budget = pair.budget(16)
+                cells.append(
+                    Cell(
+                        task=planned.cells[0].task,
+                        policy=models[pair.policy.name],
+                        prm=models[pair.prm.name],
+                        strategy_name="auto",
+                        strategy=Auto(profile=profile.digest, budget=round(budget, 1)),
+                        routing=Routing(
+                            router=ProfileRouter(profile, budget),
+                            sampling=Sampling(**profile.sampling, until="end"),
+                        ),
+                    )
+                )
+            problems = [problem for problem in planned.problems if problem.id in ids]
+            part = replace(planned, problems=problems, cells=cells)
+            carry_out(config, part, store, journal, console, "Stopped.")
+    return read_records(folder)
+
+
+def live_outcome(pair: Pair, records: Sequence[Record]) -> dict[str, Any]:
+    found = {
+        each.problem: each
+        for each in records
+        if (each.policy, each.prm) == (pair.policy.name, pair.prm.name)
+    }
+    right = np.array([float(found[each].verdicts["auto"].correct) for each in pair.trials.problems])
+    tokens = np.mean([each.policy_tokens + each.prm_tokens for each in found.values()])
+    budget = pair.budget(16)
+    (foretold,) = cross_fitted(pair.trials, [budget], pilots=PILOTS)
+    fixed = best_off_fold(pair.fixed, max(budget, float(tokens)))
+    return {
+        "accuracy": rounded(right.mean()),
+        "tokens": round(float(tokens)),
+        "foretold": rounded(foretold.right.mean()),
+        "foretold_tokens": round(float(foretold.tokens.mean())),
+        "minus_best_fixed": interval(right, fixed),
+    }
+
+
+def interval(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> list[float]:
+    """A paired difference with its 95 % interval."""
+    return [rounded(each) for each in paired_bootstrap(ours.tolist(), theirs.tolist())]
+
+
+def rounded(number: Any) -> float:
+    return round(float(number), 4)
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in (
+        "pair",
+        "tokens",
+        "auto %",
+        "best fixed %",
+        "difference",
+        "95 % interval",
+        "oracle %",
+    ):
+        table.add_column(title, justify="left" if title == "pair" else "right")
+    for pair, told in found["auto_minus_best_fixed"].items():
+        for cell in told["by_budget"].values():
+            difference, low, high = cell["difference"]
+            table.add_row(
+                pair,
+                f"{cell['auto_tokens']:,}",
+                f"{100 * cell['auto']:.1f}",
+                f"{100 * cell['fixed']:.1f}",
+                f"{100 * difference:+.1f}",
+                f"[{100 * low:+.1f}, {100 * high:+.1f}]",
+                f"{100 * cell['oracle']:.1f}",
+            )
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/compute-optimal"))
+    parser.add_argument("--no-live", action="store_true", help="without running auto for real")
+    options = parser.parse_args()
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    config = load(shipped_config(CONFIG))
+    measure_all(config, options.out, console)
+    again = load(shipped_config(CONFIG), ["seed=1", f"cells={json.dumps(DIRECT)}"])
+    measure_all(again, options.out / "direct", console)
+    records = read_records(options.out)
+    found = asyncio.run(pairs(records))
+    compared = {pair.name: against_fixed(pair) for pair in found}
+    told: dict[str, Any] = {
+        "problems": len(found[0].trials.problems),
+        "auto_minus_best_fixed": compared,
+        "oracle_gap_closed": rounded(
+            sum(each["difference"][0] for each in compared.values())
+            / sum(each["oracle_gap"] for each in compared.values())
+        ),
+        "token_ratio_at_best_fixed": {pair.name: tokens_for_the_best_fixed(pair) for pair in found},
+        "pool_gain": {pair.name: pool_gain(pair) for pair in found},
+        "resampling_inside": resampling(found, read_records(options.out / "direct")),
+        "small_vs_large": small_against_large(found, records),
+    }
+    if not options.no_live:
+        live = run_live(config, found, options.out / "live", console)
+        told["live"] = {pair.name: live_outcome(pair, live) for pair in found}
+    show(told, console)
+    print(json.dumps(told))
+
+
+DIRECT = [
+    {
+        "policy": ["policy-160k", "policy-430k"],
+        "prm": ["prm-qwen", "prm-shepherd"],
+        "strategy": "best_of_n",
+        "n": [4, 16],
+    }
+]
+"""Samples drawn anew, by another seed, in the numbers that are resampled."""
+
+
+def measure_all(config: RunConfig, folder: Path, console: Console) -> None:
+    """Run what is not in the folder yet."""
+    with Store(folder) as store, Journal(folder / JOURNAL) as journal:
+        carry_out(config, plan(config), store, journal, console, "Stopped.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What auto is compared with: every single fixed strategy, by problem, at any number of samples."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.core.tree import Node
+from orchestrator.core.voting import elect
+from orchestrator.optimal.arms import SCORED_VOTES
+from orchestrator.optimal.crossfit import folds
+from orchestrator.optimal.measured import USED, Measured, Searched
+from orchestrator.optimal.measuring import TREE_VOTES, Cells
+from orchestrator.optimal.resampling import Drawn, chance
+
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Numbers of samples; 64 is the most that the comparison allows a fixed strategy."""
+
+POLICY, PRM = USED.index("policy_tokens"), USED.index("prm_tokens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """A strategy with its N and vote: how often ``right`` on each problem, in 0..1, at how many
+    ``tokens`` of policy and PRM."""
+
+    name: str
+    n: int
+    right: NDArray[np.float64]
+    tokens: NDArray[np.float64]
+
+
+def drawn(samples: Searched) -> Drawn:
+    return Drawn(
+        answers=tuple(leaf.answer for leaf in samples.leaves),
+        right=tuple(leaf.right for leaf in samples.leaves),
+        scores=tuple(leaf.scores for leaf in samples.leaves),
+    )
+
+
+def all_fixed(
+    measured: Sequence[Measured], cells: Cells, cot: Mapping[str, tuple[bool, int]]
+) -> list[Fixed]:
+    """CoT, each vote over each number of samples, and each tree search under each vote."""
+    found = [
+        Fixed(
+            name="cot",
+            n=1,
+            right=np.array([float(cot[each.problem][0]) for each in measured]),
+            tokens=np.array([float(cot[each.problem][1]) for each in measured]),
+        )
+    ]
+    samples = [drawn(each.samples) for each in measured]
+    for vote in SCORED_VOTES:
+        for n in SIZES:
+            found.append(
+                Fixed(
+                    name=f"{vote} of {n}",
+                    n=n,
+                    right=np.array([chance(each, vote, n, subsets=64) for each in samples]),
+                    tokens=np.array(
+                        [_tokens(each.samples, n, scored=vote != "majority") for each in measured]
+                    ),
+                )
+            )
+    for cell, record in cells.trees.items():
+        for vote in TREE_VOTES:
+            searched = [each.trees[cell] for each in measured]
+            found.append(
+                Fixed(
+                    name=f"{record.strategy} {record.n}, {vote}",
+                    n=record.n,
+                    right=np.array([float(_right(each, vote)) for each in searched]),
+                    tokens=np.array([each.used[POLICY] + each.used[PRM] for each in searched]),
+                )
+            )
+    return found
+
+
+def _tokens(samples: Searched, n: int, *, scored: bool) -> float:
+    """Of ``n`` of the samples, on average; equal texts are scored once."""
+    total, share = len(samples.leaves), n / len(samples.leaves)
+    generated = samples.used[POLICY] * share
+    if not scored:
+        return generated
+    texts = Counter(leaf.text for leaf in samples.leaves)
+    distinct = sum(1 - comb(total - count, n) / comb(total, n) for count in texts.values())
+    return generated + samples.used[PRM] * distinct / len(texts)
+
+
+def _right(searched: Searched, vote: str) -> bool:
+    nodes = [Node(question="", seed=0, scores=leaf.scores) for leaf in searched.leaves]
+    elected = elect(vote, nodes, [leaf.answer for leaf in searched.leaves])
+    return elected is not None and searched.leaves[elected].right
+
+
+def best_in_hindsight(fixed: Sequence[Fixed], tokens: float) -> Fixed:
+    """The one that did best on these very problems within so many tokens a problem."""
+    return max(
+        (each for each in fixed if each.tokens.mean() <= tokens), key=lambda each: each.right.mean()
+    )
+
+
+def best_off_fold(fixed: Sequence[Fixed], tokens: float, seed: int = 0) -> NDArray[np.float64]:
+    """How often the best strategy was right, chosen for each fold on the others as auto is."""
+    found = np.empty(len(fixed[0].right))
+    for held_out in folds(len(found), seed):
+        rest = np.setdiff1d(np.arange(len(found)), held_out)
+        within = [each for each in fixed if each.tokens[rest].mean() <= tokens]
+        found[held_out] = max(within, key=lambda each: each.right[rest].mean()).right[held_out]
+    return found
