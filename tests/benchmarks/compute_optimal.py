@@ -11,15 +11,16 @@ of policy and PRM together, pilots included.
   lists each.
 - ``token_ratio_at_best_fixed``: tokens that auto takes to be as accurate as the best fixed strategy
   at N = 64, over that one's.
-- ``oracle_gap_closed``: (auto - fixed) / (oracle - fixed), summed over pairs and budgets; the oracle
-  knows each problem's true bin and chooses on the very problems, as the paper does.
+- ``oracle_gap_closed``: (auto - fixed) / (oracle - fixed), summed over pairs and budgets; the
+  oracle knows each problem's true bin and chooses on the very problems, as the paper does.
 - ``pool_gain``: a budget that holds on average over problems against one that each must keep, at
   equal tokens.
 - ``resampling_inside``: of 20 cells, how many of the accuracies resampled for n = 4 and 16 lie in
   the 95 % interval of a direct run with another seed.
-- ``small_vs_large``: the smallest policy with auto against the largest policy's CoT: at the smallest
+- ``small_vs_large``: the smallest policy with auto against the largest one's CoT, at the smallest
   budget that puts it above outside the interval, if any does, and at that of best-of-32, with the
-  ratio of their inference FLOPs, policy and PRM.
+  ratio of their inference FLOPs, policy and PRM, as if nothing had been in a prefix cache: in a run
+  of many strategies one fills it for the other.
 - ``live``: auto run for real on every fold with the profile of the others, at the tokens of
   best-of-16, beside what the cross-fitted trials foretold.
 
@@ -252,9 +253,7 @@ def small_against_large(pairs: Sequence[Pair], records: Sequence[Record]) -> dic
     flops = np.mean(
         [
             inference_flops(
-                size,
-                prefill_tokens=each.prompt_tokens - each.cached_tokens,
-                decode_tokens=each.policy_tokens,
+                size, prefill_tokens=each.prompt_tokens, decode_tokens=each.policy_tokens
             )
             for each in greedy.values()
         ]
@@ -269,7 +268,8 @@ def small_against_large(pairs: Sequence[Pair], records: Sequence[Record]) -> dic
         for budget, routed in zip(
             budgets, cross_fitted(pair.trials, budgets, pilots=PILOTS), strict=True
         ):
-            use = Use(**dict(zip(USED, routed.used.mean(axis=0).tolist(), strict=True)))
+            mean = dict(zip(USED, routed.used.mean(axis=0).tolist(), strict=True))
+            use = Use(**mean | {"cached_tokens": 0.0, "prm_cached_tokens": 0.0})
             shown.append(
                 {
                     "budget": round(budget),
