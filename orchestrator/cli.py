@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from orchestrator import __version__
+from orchestrator.compare import compare
 from orchestrator.errors import BudgetExhausted, EndpointError, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
@@ -19,7 +20,6 @@ from orchestrator.terminal import Terminal, TerminalLog
 
 if TYPE_CHECKING:
     from orchestrator.config import RunConfig
-    from orchestrator.report.headline import HeadlineSpec
     from orchestrator.report.summary import Summary
 
 app = typer.Typer(
@@ -204,10 +204,11 @@ def show(
     """Print a run's results, as far as it has come."""
     from orchestrator.compose import headline
     from orchestrator.config import validate
+    from orchestrator.results import read_results
     from orchestrator.runs.store import CONFIG, is_in_use, read_yaml
 
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
-    summary = _summary(run, headline(config))
+    _, summary = read_results(run, headline(config))
     if as_ledger and not as_json:
         from orchestrator.report.ledger import ledger
 
@@ -307,6 +308,7 @@ def check(
         raise typer.Exit(1)
 
 
+app.command()(compare)
 app.command()(prm_eval)
 
 
@@ -316,6 +318,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.config import load
     from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
+    from orchestrator.results import read_results
     from orchestrator.runs.journal import JOURNAL, Journal, kept_by
     from orchestrator.runs.store import SUMMARY, Store
     from orchestrator.session import Stopped, carry_out, claim, stoppable
@@ -346,7 +349,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
                 f"Stopped early: {exhausted}; with a larger one this goes on:\n"
                 f"  {_resumes(out)} --set budget.{exhausted.limit}=…"
             )
-        summary = _summary(out, headline(config))
+        _, summary = read_results(out, headline(config))
         store.write(SUMMARY, to_json(summary))
         figures = draw(summary, out / "figures")
     _print(summary, as_json)
@@ -357,19 +360,6 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     for figure in figures:
         if figure.suffix == ".png":
             console.print(f"Figure   {figure}")
-
-
-def _summary(run: Path, headline: "HeadlineSpec | None") -> "Summary":
-    from orchestrator.report.summary import summarise
-    from orchestrator.runs.store import read_records
-
-    records = read_records(run)
-    if not records:
-        raise RunError(f"{run} holds no finished problem yet")
-    try:
-        return summarise(records, headline)
-    except RunError:  # a run under way has not come to the headline's cells yet
-        return summarise(records)
 
 
 def _print(summary: "Summary", as_json: bool) -> None:

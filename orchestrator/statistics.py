@@ -49,21 +49,49 @@ def paired_bootstrap(
     resampled with replacement (Efron & Tibshirani 1993, §13.3), so what makes a problem hard for
     both sides cancels. A resample is a draw of how often each difference that occurs is drawn: no
     index needs to be.
+
+    Where all differences are alike every resample is, too, and would claim to know for certain. The
+    interval is then what ``unseen`` problems could make of it.
     """
+    gains = Counter(float(our) - float(their) for our, their in zip(ours, theirs, strict=True))
+    return _bootstrap(gains, -1.0, 1.0, resamples, seed)
+
+
+def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
+    """The 95 % percentile bootstrap interval of a mean over problems of values in 0..1."""
+    _, low, high = _bootstrap(Counter(map(float, values)), 0.0, 1.0, RESAMPLES, seed)
+    return Interval(low, high)
+
+
+def unseen(total: int) -> float:
+    """The largest share of problems, at 97.5 % confidence, that are unlike all of ``total`` alike
+    ones: 1 - 0.025^(1 / total) (Clopper & Pearson 1934)."""
+    return 1 - math.pow(0.025, 1 / total)
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """How likely two equally good sides would differ so unevenly or more: the exact two-sided test
+    on the problems that one side alone solves (McNemar 1947)."""
+    total, fewer = wins + losses, min(wins, losses)
+    tail = sum(math.comb(total, count) for count in range(fewer + 1))
+    return min(1.0, float(2 * tail / 2**total))
+
+
+def _bootstrap(
+    values: Counter[float], least: float, most: float, resamples: int, seed: int
+) -> Difference:
+    """The mean of ``values``, which lie in ``least``..``most``, with its interval."""
     # numpy alone would double the start-up of a command line that only prints its help.
     import numpy as np
 
-    if not len(ours):
+    if not values:
         raise ValueError("a paired comparison needs at least one problem")
-    gains = Counter(float(our) - float(their) for our, their in zip(ours, theirs, strict=True))
-    sizes, counts = np.array(sorted(gains.items())).T
+    if len(values) == 1:
+        (alike,) = values
+        share = unseen(values.total())
+        return Difference(alike, alike + share * (least - alike), alike + share * (most - alike))
+    sizes, counts = np.array(sorted(values.items())).T
     total = counts.sum()
     drawn = np.random.default_rng(seed).multinomial(total, counts / total, size=resamples)
     low, high = np.quantile(drawn @ sizes / total, [0.025, 0.975])
     return Difference(float(counts @ sizes / total), float(low), float(high))
-
-
-def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
-    """The 95 % percentile bootstrap interval of a mean over problems."""
-    _, low, high = paired_bootstrap(values, [0.0] * len(values), seed=seed)
-    return Interval(low, high)

@@ -1,11 +1,11 @@
 """The one comparison a run is about, named before anybody has seen its numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import RunError
 from orchestrator.report.cells import Cell
-from orchestrator.statistics import paired_bootstrap
+from orchestrator.report.paired import Paired, paired
 
 BASELINE = "cot"
 
@@ -58,16 +58,6 @@ class Headline:
     sound_ci_high: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Comparison:
-    problems: int
-    ours: float
-    theirs: float
-    difference: float
-    low: float
-    high: float
-
-
 def compare(cells: Sequence[Cell], spec: HeadlineSpec) -> Headline:
     """The headline of a run.
 
@@ -98,11 +88,11 @@ def compare(cells: Sequence[Cell], spec: HeadlineSpec) -> Headline:
         )
     # CoT has a single leaf, which every vote elects.
     baseline_vote = next(iter(large.votes), spec.vote)
-    answers = _paired(small.correct(spec.vote), large.correct(baseline_vote))
+    answers = paired(small.correct(spec.vote), large.correct(baseline_vote))
     if answers is None:
         raise RunError(f"no problem was attempted by both {small} and {large}")
     ours, theirs = small.sound(spec.vote), large.sound(baseline_vote)
-    chains = None if ours is None or theirs is None else _paired(ours, theirs)
+    chains = None if ours is None or theirs is None else paired(ours, theirs)
     return Headline(
         task=task,
         small=spec.small,
@@ -117,39 +107,22 @@ def compare(cells: Sequence[Cell], spec: HeadlineSpec) -> Headline:
         large_params=large.sample.policy_params,
         large_accuracy=answers.theirs,
         difference=answers.difference,
-        ci_low=answers.low,
-        ci_high=answers.high,
+        ci_low=answers.ci_low,
+        ci_high=answers.ci_high,
         problems=answers.problems,
         **_sound_fields(chains),
     )
 
 
-def _paired(ours: Mapping[str, bool], theirs: Mapping[str, bool]) -> _Comparison | None:
-    """By problem, never by position: records come in the order in which trees finished."""
-    common = sorted(ours.keys() & theirs.keys())
-    if not common:
-        return None
-    mine, yours = [ours[problem] for problem in common], [theirs[problem] for problem in common]
-    difference, low, high = paired_bootstrap(mine, yours)
-    return _Comparison(
-        problems=len(common),
-        ours=sum(mine) / len(common),
-        theirs=sum(yours) / len(common),
-        difference=difference,
-        low=low,
-        high=high,
-    )
-
-
-def _sound_fields(chains: _Comparison | None) -> dict[str, float]:
+def _sound_fields(chains: Paired | None) -> dict[str, float]:
     if chains is None:
         return {}
     return {
         "small_sound_accuracy": chains.ours,
         "large_sound_accuracy": chains.theirs,
         "sound_difference": chains.difference,
-        "sound_ci_low": chains.low,
-        "sound_ci_high": chains.high,
+        "sound_ci_low": chains.ci_low,
+        "sound_ci_high": chains.ci_high,
     }
 
 

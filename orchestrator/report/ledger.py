@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.compute import TotalFlops, training_flops
+from orchestrator.report.shown import groups, row_name
 from orchestrator.report.summary import Row, Summary
 from orchestrator.report.wording import amount, dollars, model_name, parameters, scientific
-from orchestrator.report.wording import strategy_name as named
 
 COLUMNS = (
     "policy\ntokens", "waste\n%", "prompt\ntokens", "hit\n%", "PRM\ntokens", "waste\n%", "hit\n%",
@@ -31,13 +31,12 @@ def ledger(summary: Summary, trained: Mapping[str, float]) -> RenderableType:
     rows = list({(row.task, row.cell): row for row in summary.rows}.values())
     if not rows:
         return Text("No records yet.")
-    groups: dict[tuple[str, str, str | None], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.task, row.policy, row.prm), []).append(row)
     parts: list[RenderableType] = []
-    for (task, policy, prm), group in groups.items():
-        name = model_name(policy, group[0].policy_params)
-        parts.append(Text(f"{task}: {name} {f'under {prm}' if prm else 'without a PRM'}", "bold"))
+    for group in groups(rows):
+        first = group[0]
+        name = model_name(first.policy, first.policy_params)
+        under = f"under {first.prm}" if first.prm else "without a PRM"
+        parts.append(Text(f"{first.task}: {name} {under}", "bold"))
         parts.append(Padding(_table(group), (0, 0, 1, 0)))
     parts += [Text(line) for line in (*_totals(summary, rows), *_pretraining(rows, trained))]
     return Group(*parts, Text("\n".join(NOTES), style="dim"))
@@ -51,7 +50,7 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         cost = [dollars(row.cost / row.problems).removeprefix("$")] if paid else []
-        table.add_row(named(row.strategy), str(row.n or "–"), *_cells(row), *cost)
+        table.add_row(row_name(row), str(row.n or "–"), *_cells(row), *cost)
     return table
 
 
@@ -100,7 +99,7 @@ def _pretraining(rows: Sequence[Row], trained: Mapping[str, float]) -> Iterator[
         if total is None or row.policy_params is None:
             continue
         yield (
-            f"{model_name(row.policy, row.policy_params)} {named(row.strategy)} {row.n or ''}: "
+            f"{model_name(row.policy, row.policy_params)} {row_name(row)} {row.n or ''}: "
             f"pre-training {scientific(total.pretraining)} FLOPs ({parameters(row.policy_params)} "
             f"on {trained[row.policy]:.3g} tokens), inference {scientific(total.inference)}."
         )

@@ -53,6 +53,7 @@ class Row:
     prm: str | None
     strategy: str
     n: int
+    settings: dict[str, object]
     vote: str
     problems: int
     accuracy: float
@@ -118,7 +119,7 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
 
 def to_json(summary: Summary) -> bytes:
     """``summary.json``: indented by two, keys in the order of the fields, four decimals."""
-    return msgspec.json.format(msgspec.json.encode(_rounded(asdict(summary))), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(rounded(asdict(summary))), indent=2) + b"\n"
 
 
 def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
@@ -136,6 +137,7 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
         prm=first.prm,
         strategy=first.strategy,
         n=first.n,
+        settings=first.settings,
         vote=vote,
         problems=total,
         accuracy=hits / total,
@@ -208,11 +210,12 @@ def _in_bin(cell: Cell, correct: Mapping[str, bool], problems: Sequence[str]) ->
     }
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """A value with all its numbers rounded, for JSON."""
     if isinstance(value, float):
         return round(value, DIGITS)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.difficulty import BINS
-from orchestrator.report.curves import BASELINE, curves_of, panels
+from orchestrator.report.curves import BASELINE, panels
 from orchestrator.report.sentences import headline_sentences
+from orchestrator.report.shown import groups, row_name, shown_rows
 from orchestrator.report.summary import Row, Summary
 from orchestrator.report.wording import (
     EMULATED,
@@ -20,7 +21,6 @@ from orchestrator.report.wording import (
     dollars,
     model_name,
     percent,
-    strategy_name,
 )
 
 NUMBERS = (
@@ -62,16 +62,16 @@ def headline(summary: Summary) -> list[RenderableType]:
 
 def tables(summary: Summary, *, every_vote: bool = False) -> Iterator[RenderableType]:
     """One table for each policy and PRM, their columns aligned from table to table."""
-    shown = _shown(summary, every_vote)
+    shown = shown_rows(summary, every_vote)
     best = _best(shown)
     widths = (
-        max(len("strategy"), *(len(strategy_name(row.strategy)) for row in shown)),
+        max(len("strategy"), *(len(row_name(row)) for row in shown)),
         max(3, *(len(str(row.n)) for row in shown)),
         max(len("vote"), *(len(row.vote) for row in shown)),
     )
     paid = any(row.cost for row in summary.rows)
     several_tasks = len({row.task for row in shown}) > 1
-    for group in _groups(shown):
+    for group in groups(shown):
         yield Text(_title(group[0], several_tasks), style="bold")
         yield Padding(_Columns(group, best, widths, paid), (0, 0, 1, 0))
 
@@ -145,8 +145,8 @@ class _Columns:
 
 def _cells(row: Row, is_best: bool) -> list[str]:
     return [
-        strategy_name(row.strategy),
-        str(row.n),
+        row_name(row),
+        str(row.n or "–"),
         row.vote if row.strategy != BASELINE else "–",
         percent(row.accuracy) + (BEST if is_best else " "),
         f"[{percent(row.ci_low)}, {percent(row.ci_high)}]",
@@ -162,32 +162,12 @@ def _bins(row: Row, compact: bool) -> list[str]:
     return ["/".join(f"{100 * bin['accuracy']:.0f}" if bin else "–" for bin in bins)]
 
 
-def _shown(summary: Summary, every_vote: bool) -> list[Row]:
-    shown = []
-    for group in _groups(summary.rows):
-        if every_vote:
-            shown += group
-            continue
-        wanted = {(curve.strategy, curve.vote) for curve in curves_of(group, summary)}
-        cot = [row for row in group if row.strategy == BASELINE]
-        wanted |= {(BASELINE, row.vote) for row in cot[:1]}
-        shown += [row for row in group if (row.strategy, row.vote) in wanted]
-    return shown
-
-
-def _groups(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows by task, policy and PRM, in the order of the summary."""
-    groups: dict[tuple[str, str, str | None], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.task, row.policy, row.prm), []).append(row)
-    return list(groups.values())
-
-
 def _best(rows: Iterable[Row]) -> frozenset[int]:
     """The ids of the rows that no other of their task, policy and N surpasses."""
     rivals: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
-        rivals.setdefault((row.task, row.policy, row.n), []).append(row)
+        if row.n:  # a routed cell has none
+            rivals.setdefault((row.task, row.policy, row.n), []).append(row)
     return frozenset(
         id(row)
         for group in rivals.values()
@@ -220,7 +200,7 @@ def _winner(bin: str, rows: Sequence[tuple[str, Row]]) -> str | None:
 
 
 def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
-    shown = _shown(summary, every_vote)
+    shown = shown_rows(summary, every_vote)
     notes = [
         f"{BEST} best of its policy and N on these very problems, so a flattering pick.",
         "easy, medium, hard: % right where pass@1 is from 50 %, from 10 %, below 10 %.",

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from orchestrator.statistics import paired_bootstrap, wilson
+from orchestrator.statistics import mean_interval, paired_bootstrap, sign_test, unseen, wilson
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,40 @@ def test_drawing_counts_is_the_same_as_drawing_problems() -> None:
     assert (result.low, result.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.01)
 
 
-def test_the_bootstrap_of_equal_vectors_has_no_width() -> None:
-    assert paired_bootstrap([True, False] * 9, [True, False] * 9) == (0, 0, 0)
+@pytest.mark.parametrize("total", [1, 2, 30, 500])
+def test_problems_that_are_all_alike_leave_room_for_others(total: int) -> None:
+    """Clopper & Pearson's upper bound of no event in 30 is 11.57 %."""
+    same = paired_bootstrap([True] * total, [True] * total)
+    assert (same.difference, -same.low, same.high) == (0, unseen(total), unseen(total))
+    better = paired_bootstrap([True] * total, [False] * total)
+    assert (better.difference, better.high) == (1, 1)
+    assert better.low == pytest.approx(1 - 2 * unseen(total))
+    assert unseen(30) == pytest.approx(0.1157, abs=1e-4)
+
+
+def test_a_single_problem_decides_nothing() -> None:
+    low, high = paired_bootstrap([1.0], [0.0])[1:]
+    assert low < 0 < high
+    assert mean_interval([0.5]) == pytest.approx((0.0125, 0.9875))
+
+
+def test_the_interval_of_a_mean_stays_within_what_a_mean_can_be() -> None:
+    assert mean_interval([0.0] * 30) == pytest.approx((0, 0.1157), abs=1e-4)
+    assert mean_interval([1.0] * 30) == pytest.approx((0.8843, 1), abs=1e-4)
+    low, high = mean_interval([0.25, 0.5, 0.75, 1.0] * 25)
+    half = 1.96 * math.sqrt(0.078125 / 100)
+    assert (low, high) == pytest.approx((0.625 - half, 0.625 + half), abs=0.003)
+    with pytest.raises(ValueError, match="at least one problem"):
+        mean_interval([])
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "chance"),
+    [(0, 0, 1), (1, 1, 1), (5, 0, 0.0625), (6, 0, 0.03125), (9, 2, 0.065430), (10, 2, 0.038574)],
+)
+def test_the_sign_test_is_the_exact_one(wins: int, losses: int, chance: float) -> None:
+    assert sign_test(wins, losses) == pytest.approx(chance, abs=1e-6)
+    assert sign_test(losses, wins) == sign_test(wins, losses)
 
 
 def test_the_bootstrap_is_seeded() -> None:

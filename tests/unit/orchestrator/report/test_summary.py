@@ -28,10 +28,10 @@ def test_a_cell_has_one_row_for_every_vote(make_record):
 
 def test_a_row_has_exactly_the_promised_fields():
     assert [field.name for field in fields(Row)] == [
-        "task", "cell", "policy", "policy_params", "prm", "strategy", "n", "vote", "problems",
-        "accuracy", "ci_low", "ci_high", "policy_tokens", "prompt_tokens", "cached_tokens",
-        "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens", "flops",
-        "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "difficulty_of",
+        "task", "cell", "policy", "policy_params", "prm", "strategy", "n", "settings", "vote",
+        "problems", "accuracy", "ci_low", "ci_high", "policy_tokens", "prompt_tokens",
+        "cached_tokens", "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens",
+        "flops", "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "difficulty_of",
         "emulated", "refused",
     ]  # fmt: skip
 

@@ -1,0 +1,41 @@
+"""Two sides over the problems that both attempted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.statistics import paired_bootstrap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Shares of ``problems`` that each side solves, the difference of them with its 95 % paired
+    bootstrap interval, and how many problems one side alone solves."""
+
+    problems: int
+    ours: float
+    theirs: float
+    difference: float
+    ci_low: float
+    ci_high: float
+    wins: int
+    losses: int
+
+
+def paired(ours: Mapping[str, bool], theirs: Mapping[str, bool]) -> Paired | None:
+    """By problem, never by position: records come in the order in which trees finished. None where
+    no problem is in both."""
+    common = sorted(ours.keys() & theirs.keys())
+    if not common:
+        return None
+    mine, yours = [ours[problem] for problem in common], [theirs[problem] for problem in common]
+    difference, low, high = paired_bootstrap(mine, yours)
+    return Paired(
+        problems=len(common),
+        ours=sum(mine) / len(common),
+        theirs=sum(yours) / len(common),
+        difference=difference,
+        ci_low=low,
+        ci_high=high,
+        wins=sum(our > their for our, their in zip(mine, yours, strict=True)),
+        losses=sum(our < their for our, their in zip(mine, yours, strict=True)),
+    )
