@@ -88,7 +88,7 @@ def demo(
 
     Starts the servers, runs every strategy, prints the table and draws the figures.
     """
-    from orchestrator.compose import shipped_config
+    from orchestrator.reading import shipped_config
 
     name = "demo-quick" if quick else "demo"
     _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, as_json)

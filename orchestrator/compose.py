@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
@@ -36,6 +35,7 @@ from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
 from orchestrator.prices import PriceConfig, read_prices
+from orchestrator.reading import shipped_config
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.routing import routed
 from orchestrator.runs.plan import Cell, Plan, Ports, Substitutes
@@ -400,12 +400,3 @@ def versions() -> dict[str, object]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "packages": found,
     }
-
-
-def shipped_config(name: str) -> Path:
-    """A config that comes with Orchard, from a checkout or an installed package."""
-    here = Path(__file__).parent
-    for folder in (here / "configs", here.parent / "configs"):
-        if (folder / name).exists():
-            return folder / name
-    raise ConfigError(f"the config {name} that ships with Orchard is missing: reinstall it")

@@ -83,3 +83,12 @@ def _index(place: Any, text: str, override: str) -> str | int:
     if not text.isdecimal() or int(text) >= len(place):
         raise ConfigError(f"--set {override}: {text!r} is not one of its {len(place)} items")
     return int(text)
+
+
+def shipped_config(name: str) -> Path:
+    """A config that comes with Orchard, from a checkout or an installed package."""
+    here = Path(__file__).parent
+    for folder in (here / "configs", here.parent / "configs"):
+        if (folder / name).exists():
+            return folder / name
+    raise ConfigError(f"the config {name} that ships with Orchard is missing: reinstall it")

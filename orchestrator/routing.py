@@ -10,6 +10,7 @@ from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.optimal.profile import Profile, check_fits, read
 from orchestrator.optimal.routed import Routing
 from orchestrator.optimal.router import PooledRouter, ProfileRouter, PublishedRouter, Router
+from orchestrator.reading import shipped_config
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import WholeSolutions
@@ -45,7 +46,7 @@ def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
 
 
 def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
-    profile = read(Path(source))
+    profile = read(_where(source))
     check_fits(
         profile,
         source=source,
@@ -61,6 +62,14 @@ def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
             "part of the set), or measure another profile"
         )
     return profile
+
+
+def _where(source: str) -> Path:
+    """A profile's file: where the config says, or among those that come with Orchard, by name."""
+    try:
+        return Path(source) if Path(source).exists() else shipped_config(f"profiles/{source}.yaml")
+    except ConfigError:
+        return Path(source)
 
 
 def _router(auto: Auto, profile: Profile, cell: Cell, problems: Sequence[Problem]) -> Router:

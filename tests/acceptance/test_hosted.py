@@ -9,9 +9,9 @@ import pytest
 import yaml
 from aiohttp import web
 
-from orchestrator.compose import shipped_config
 from orchestrator.core.budget import Price
 from orchestrator.prices import read_prices
+from orchestrator.reading import shipped_config
 from tests.acceptance.conftest import SEARCH, Outcome, Person
 from tests.integration.misbehaving import running_beside
 from tests.integration.standin_openai import OpenAI

@@ -44,7 +44,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from orchestrator.compose import plan, shipped_config
+from orchestrator.compose import plan
 from orchestrator.config import RunConfig, load
 from orchestrator.core.compute import inference_flops
 from orchestrator.core.ports import Sampling
@@ -58,6 +58,7 @@ from orchestrator.optimal.resampling import chance
 from orchestrator.optimal.routed import Routing
 from orchestrator.optimal.router import ProfileRouter
 from orchestrator.optimal.trials import Trials, trials
+from orchestrator.reading import shipped_config
 from orchestrator.runs.journal import JOURNAL, Journal
 from orchestrator.runs.plan import Cell
 from orchestrator.runs.store import Store, read_records

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.compose import prices, shipped_config, unpriced
+from orchestrator.compose import prices, unpriced
 from orchestrator.config import RunConfig, validate
 from orchestrator.core.budget import Price
 from orchestrator.errors import ConfigError
 from orchestrator.prices import Prices, read_prices
+from orchestrator.reading import shipped_config
 
 GPT_4O = Price(input=2.5, cached_input=1.25, output=10.0)
 
