@@ -1,6 +1,5 @@
 """The command line. Heavy imports wait inside the commands, so that ``--help`` answers at once."""
 
-import gc
 import json
 import logging
 import shlex
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.compare import compare
-from orchestrator.errors import BudgetExhausted, EndpointError, OrchardError, OtherConfig, RunError
+from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.servers_cli import servers
 from orchestrator.terminal import Terminal, TerminalLog
@@ -319,31 +318,24 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
     from orchestrator.results import read_results
-    from orchestrator.runs.journal import JOURNAL, Journal, kept_by
+    from orchestrator.runs.journal import JOURNAL, Journal
     from orchestrator.runs.store import SUMMARY, Store
-    from orchestrator.session import Stopped, carry_out, claim, stoppable
+    from orchestrator.session import carry_out, claim, farewell, resumable, stoppable
 
     config = load(path, overrides)
     planned = plan(config)
     console = Terminal(stderr=as_json, soft_wrap=True)
-    farewell = f"Stopped. All that is paid for is kept; go on with:\n  {_resumes(out)}"
-    farewell += " --json" if as_json else ""
+    goes_on = _resumes(out) + (" --json" if as_json else "")
+    said = farewell(goes_on)
     with Store(out) as store:
         try:
-            with stoppable(farewell), Journal(out / JOURNAL) as journal:
+            with (
+                resumable(out, console, goes_on),
+                stoppable(said),
+                Journal(out / JOURNAL) as journal,
+            ):
                 claim(store, journal, config)
-                carry_out(config, planned, store, journal, console, farewell)
-        except EndpointError as error:
-            kept = kept_by(out / JOURNAL)
-            if kept is None or not kept[1]:
-                raise
-            raise RunError(
-                f"{error}; what is paid for is kept, go on with: {_resumes(out)}"
-            ) from error
-        except Stopped:
-            console.print(farewell)
-            gc.freeze()  # Python would look through all that the trees leave: 0.6 s of 3,000
-            sys.exit(130)
+                carry_out(config, planned, store, journal, console, said)
         except BudgetExhausted as exhausted:
             console.print(
                 f"Stopped early: {exhausted}; with a larger one this goes on:\n"

@@ -81,8 +81,12 @@ class ServersConfig(Section):
 
 
 class LimitsConfig(Section):
-    """The most a run, or each of its trees, may use. ``seconds`` of a run count from each start."""
+    """The most a run, or each of its trees, may use; ``tokens`` are those of policy and PRM.
 
+    ``seconds`` of a run count from each start.
+    """
+
+    tokens: Annotated[int, Field(ge=1)] | None = None
     policy_tokens: Annotated[int, Field(ge=1)] | None = None
     prm_tokens: Annotated[int, Field(ge=1)] | None = None
     requests: Annotated[int, Field(ge=1)] | None = None

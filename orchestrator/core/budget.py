@@ -49,6 +49,11 @@ class Spend:
     requests: int = 0
     cost: float = 0.0
 
+    @property
+    def tokens(self) -> int:
+        """Of policy and PRM together."""
+        return self.policy_tokens + self.prm_tokens
+
     def add(self, other: "Spend") -> None:
         """Add in place: a ledger does so several times a step."""
         self.policy_tokens += other.policy_tokens
@@ -78,11 +83,13 @@ class Spend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most a scope may spend of each kind; None is no limit. ``cost`` is in USD.
+    """The most a scope may spend of each kind; None is no limit. ``tokens`` are those of policy and
+    PRM together, ``cost`` is in USD.
 
     ``seconds`` are kept by whoever runs the scope: a ledger has no clock.
     """
 
+    tokens: int | None = None
     policy_tokens: int | None = None
     prm_tokens: int | None = None
     requests: int | None = None
@@ -91,7 +98,7 @@ class Limits:
 
     def first_exceeded(self, *totals: Spend) -> tuple[str, float] | None:
         """The name and size of a limit that ``totals`` pass between them, if any."""
-        for name in ("policy_tokens", "prm_tokens", "requests", "cost"):
+        for name in ("tokens", "policy_tokens", "prm_tokens", "requests", "cost"):
             allowed = getattr(self, name)
             if allowed is not None and sum(getattr(total, name) for total in totals) > allowed:
                 return name, allowed

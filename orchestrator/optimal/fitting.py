@@ -1,6 +1,7 @@
 """From the records of a run to the profile of each policy and PRM in it."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -11,22 +12,29 @@ from orchestrator import __version__
 from orchestrator.core.difficulty import BINS, difficulty
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.arms import SCORED_VOTES, Arm
 from orchestrator.optimal.choice import best_on_average
 from orchestrator.optimal.crossfit import (
+    FOLDS,
     cross_fitted,
     fit_predictor,
     off_fold_predictions,
 )
+from orchestrator.optimal.doublings import resampled
 from orchestrator.optimal.measured import USED
 from orchestrator.optimal.measuring import measure, sort_out
+from orchestrator.optimal.predictor import FEWEST_PROBLEMS
 from orchestrator.optimal.profile import (
     AtBudget,
     Calibration,
+    Expected,
     InBin,
     Model,
     Origin,
     Profile,
     ProfiledArm,
+    Resampled,
     Share,
     Use,
     problem_digest,
@@ -34,13 +42,19 @@ from orchestrator.optimal.profile import (
 from orchestrator.optimal.table import Table, predicted_bins, tabulate, true_bins
 from orchestrator.optimal.trials import Trials, trials
 from orchestrator.optimal.wording import in_words
-from orchestrator.statistics import mean_interval
+from orchestrator.statistics import Z95, mean_interval
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 PILOTS = 4
+
+FEWEST = math.ceil(FEWEST_PROBLEMS * FOLDS / (FOLDS - 1))
+"""Problems of which each fold leaves enough to fit a predictor to."""
+
+FEWEST_TRIED = 8
+"""What a search did on fewer problems tells nothing of it."""
 
 STEPS = 12
 """Budgets shown, from that of the pilots alone to that of the best arms."""
@@ -49,18 +63,41 @@ STEPS = 12
 async def fit_profile(
     records: Sequence[Record], grader: Grader, *, pilots: int = PILOTS, seed: int = 0
 ) -> Profile:
-    """The profile of one policy and PRM, from their records on one task.
+    """The profile of one policy and PRM, from their records on one task. A search that was tried on
+    fewer than ``FEWEST_TRIED`` problems is left out.
 
     Raises ``ProfileError`` where these do not hold what a profile takes.
     """
     cells = sort_out(records)
     measured = await measure(records, cells, grader)
-    found = trials(measured, cells.arms(pilots), pilots, seed=seed)
-    return profile_of(found, records[0], pilots, digest(records), seed)
+    if len(measured) < FEWEST:
+        raise ProfileError(
+            f"{len(measured)} problems with a greedy solution and samples are too few for a "
+            f"profile that holds for others: {FEWEST} are the least, some hundreds are better"
+        )
+    tried = Counter(cell for each in measured for cell in each.trees)
+    arms = [
+        (arm, cell)
+        for arm, cell in cells.arms(pilots)
+        if cell is None or tried[cell] >= FEWEST_TRIED
+    ]
+    found = trials(measured, arms, pilots, seed=seed)
+    sample = next(record for record in records if record.cell == cells.samples)
+    votes = SCORED_VOTES if cells.is_scored else ("majority",)
+    by_n = resampled([each.samples.leaves for each in measured], votes)
+    return profile_of(found, sample, by_n, pilots, digest(records), seed)
 
 
-def profile_of(found: Trials, sample: Record, pilots: int, results: str, seed: int = 0) -> Profile:
-    """The profile that these trials come to; ``sample`` is any record of theirs."""
+def profile_of(
+    found: Trials,
+    sample: Record,
+    samples: Sequence[Resampled],
+    pilots: int,
+    results: str,
+    seed: int = 0,
+) -> Profile:
+    """The profile that these trials come to; ``sample`` is any record of the independent samples,
+    ``samples`` what fewer of them come to."""
     predictor = fit_predictor(found, pilots)
     bins = predicted_bins(found, predictor)
     table = tabulate(found, bins)
@@ -81,6 +118,7 @@ def profile_of(found: Trials, sample: Record, pilots: int, results: str, seed: i
         },
         budgets=_at_budgets(found, table, policy, prm, pilots, seed),
         arms=arms,
+        samples=list(samples),
         origin=Origin(
             orchard=__version__,
             results=results,
@@ -110,18 +148,14 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
         bins={
             bin: InBin(
                 expected=float(table.right[b, i]),
-                measured=_known(table.measured[b, i]),
-                error=_known(table.errors[b, i]),
+                measured=float(table.measured[b, i]),
+                error=float(table.errors[b, i]),
                 use=_use(table.used[b, i]),
             )
             for b, bin in enumerate(BINS)
             if i in table.fronts[b]
         },
     )
-
-
-def _known(number: "np.float64") -> float | None:
-    return None if math.isnan(number) else float(number)
 
 
 def _use(used: "NDArray[np.float64]") -> Use:
@@ -138,7 +172,6 @@ def _at_budgets(
     least = best_on_average(*known, 0.0).used
     most = best_on_average(*known, float("inf")).used
     ladder = [least * 1.02 * (most / least) ** (step / (STEPS - 1)) for step in range(STEPS)]
-    sized = policy.parameters is not None and (prm is None or prm.parameters is not None)
     shown = []
     for budget, routed in zip(
         ladder, cross_fitted(found, ladder, pilots=pilots, seed=seed), strict=True
@@ -154,15 +187,36 @@ def _at_budgets(
                 low=low,
                 high=high,
                 tokens=float(routed.tokens[tried].mean()),
-                flops=use.flops(policy, prm) if sized else None,
+                flops=_flops(use, policy, prm),
                 seconds=use.seconds,
                 cost=use.cost,
-                strategies={
-                    bin: in_words(found.arms[choice.arms[b]]) for b, bin in enumerate(BINS)
+                bins={
+                    bin: _expected(found.arms[arm], table, b, arm, policy, prm)
+                    for (b, bin), arm in zip(enumerate(BINS), choice.arms, strict=True)
                 },
             )
         )
     return shown
+
+
+def _expected(arm: Arm, table: Table, b: int, a: int, policy: Model, prm: Model | None) -> Expected:
+    right, error = float(table.right[b, a]), float(table.errors[b, a])
+    use = _use(table.used[b, a])
+    return Expected(
+        strategy=in_words(arm),
+        accuracy=right,
+        low=max(0.0, right - Z95 * error),
+        high=min(1.0, right + Z95 * error),
+        tokens=use.tokens,
+        flops=_flops(use, policy, prm),
+        seconds=use.seconds,
+        cost=use.cost,
+    )
+
+
+def _flops(use: Use, policy: Model, prm: Model | None) -> float | None:
+    is_known = policy.parameters is not None and (prm is None or prm.parameters is not None)
+    return use.flops(policy, prm) if is_known else None
 
 
 def _calibration(found: Trials, pilots: int, seed: int) -> Calibration:

@@ -63,11 +63,11 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 class InBin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An arm in one bin: the accuracy it is ``expected`` to have, the one ``measured`` with its
-    standard ``error``, None where it was tried on no problem of the bin, and what it uses."""
+    standard ``error``, and what it uses."""
 
     expected: float
-    measured: float | None
-    error: float | None
+    measured: float
+    error: float
     use: Use
 
 
@@ -91,6 +91,20 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     problems: int
 
 
+class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``strategy`` of one bin under a budget, in words, and what it is expected to come to and
+    to use a problem; ``low`` and ``high`` are within 1.96 standard errors."""
+
+    strategy: str
+    accuracy: float
+    low: float
+    high: float
+    tokens: float
+    flops: float | None
+    seconds: float
+    cost: float
+
+
 class AtBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Routing under a budget of so many tokens a problem, off the folds it was fitted to."""
 
@@ -102,7 +116,7 @@ class AtBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     flops: float | None
     seconds: float
     cost: float
-    strategies: dict[Bin, str]
+    bins: dict[Bin, Expected]
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +127,20 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     brier: float
     curve: list[tuple[float, float, int]]
     confusion: dict[Bin, dict[Bin, float]]
+
+
+PASS = "pass"
+"""What one of n samples being right goes by, among the votes."""
+
+
+class Resampled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a ``vote`` over ``n`` independent samples comes to, from a run of more of them."""
+
+    vote: str
+    n: int
+    accuracy: float
+    low: float
+    high: float
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,6 +165,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     shares: dict[Bin, Share]
     budgets: list[AtBudget]
     arms: list[ProfiledArm]
+    samples: list[Resampled]
+    """Each vote, and ``pass``, at every doubling of n."""
     origin: Origin
 
     @property
