@@ -14,6 +14,7 @@ from orchestrator import __version__
 from orchestrator.compare import compare
 from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
 from orchestrator.prm_eval import prm_eval
+from orchestrator.profile_cli import profile
 from orchestrator.servers_cli import servers
 from orchestrator.terminal import Terminal, TerminalLog
 
@@ -308,6 +309,7 @@ def check(
 
 
 app.command()(compare)
+app.command()(profile)
 app.command()(prm_eval)
 
 

@@ -56,6 +56,9 @@ FEWEST = math.ceil(FEWEST_PROBLEMS * FOLDS / (FOLDS - 1))
 FEWEST_TRIED = 8
 """What a search did on fewer problems tells nothing of it."""
 
+GREEDY = 0
+"""The arm that is tried on every problem: the greedy answer, the first of ``sampling_arms``."""
+
 STEPS = 12
 """Budgets shown, from that of the pilots alone to that of the best arms."""
 
@@ -165,8 +168,6 @@ def _use(used: "NDArray[np.float64]") -> Use:
 def _at_budgets(
     found: Trials, table: Table, policy: Model, prm: Model | None, pilots: int, seed: int
 ) -> list[AtBudget]:
-    import numpy as np
-
     shares, right, tokens = (each.tolist() for each in (table.shares, table.right, table.tokens))
     known = shares, table.fronts, right, tokens
     least = best_on_average(*known, 0.0).used
@@ -178,15 +179,15 @@ def _at_budgets(
     ):
         choice = best_on_average(*known, budget)
         use = _use(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
-        tried = ~np.isnan(routed.right)
-        low, high = mean_interval(routed.right[tried].tolist())
+        rates = _for_all(routed.right, found.right[:, :, GREEDY].mean(axis=1))
+        low, high = mean_interval(rates.tolist())
         shown.append(
             AtBudget(
                 budget=budget,
-                accuracy=float(routed.right[tried].mean()),
+                accuracy=float(rates.mean()),
                 low=low,
                 high=high,
-                tokens=float(routed.tokens[tried].mean()),
+                tokens=float(_for_all(routed.tokens, found.tokens[:, :, GREEDY].mean(1)).mean()),
                 flops=_flops(use, policy, prm),
                 seconds=use.seconds,
                 cost=use.cost,
@@ -197,6 +198,21 @@ def _at_budgets(
             )
         )
     return shown
+
+
+def _for_all(
+    outcomes: "NDArray[np.float64]", greedy: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """Values by problem with the mean and the noise that ``outcomes``, NaN where one was not tried,
+    would have on all of them: what is gained over the greedy answer is estimated on those that were
+    tried, and the greedy answer is known of all (the difference estimator; Särndal et al. 1992,
+    §6.3)."""
+    import numpy as np
+
+    tried = ~np.isnan(outcomes)
+    gain = np.where(tried, outcomes - greedy, 0.0)
+    found: NDArray[np.float64] = greedy + gain * (len(tried) / max(1, tried.sum()))
+    return found
 
 
 def _expected(arm: Arm, table: Table, b: int, a: int, policy: Model, prm: Model | None) -> Expected:

@@ -5,9 +5,6 @@
 import math
 from collections.abc import Mapping, Sequence
 
-NEAR = 1.0
-"""Standard errors below a front within which a cell may as well be on it."""
-
 
 def shortfalls(
     right: Sequence[Sequence[float]],
@@ -34,10 +31,10 @@ def _reached(right: Sequence[float], used: Sequence[float], tokens: float) -> fl
 
 
 def survivors(shortfall: Mapping[str, float]) -> list[str]:
-    """The nearer half of the cells, and whatever else is near a front of some bin."""
+    """The nearer half of the cells, and whatever else is on a front of some bin."""
     nearest = sorted(shortfall, key=lambda cell: shortfall[cell])
     half = math.ceil(len(nearest) / 2)
-    return nearest[:half] + [cell for cell in nearest[half:] if shortfall[cell] <= NEAR]
+    return nearest[:half] + [cell for cell in nearest[half:] if not shortfall[cell]]
 
 
 def reach(reached: int, problems: int, tokens: float, per_problem: float, rounds: int) -> int:

@@ -1,0 +1,82 @@
+"""``orchard profile``: which strategy is best for a policy and a PRM, by difficulty and budget?"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.errors import ConfigError
+from orchestrator.terminal import Terminal
+
+
+def profile(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CONFIG|RUN…",
+            help="A YAML config, whose cells name what is compared; or run directories that hold "
+            "the measurements already.",
+        ),
+    ],
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--tokens",
+            min=1,
+            help="What the measurements may take, of policies and PRMs together: searches that "
+            "are far from being the best are dropped early.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. task.problems=300."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder of the profiles, RUN/profiles else.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Measure which strategy is best by difficulty and budget, for `strategy: auto`.
+
+    A config's problems are run through the tree searches its cells name and through
+    as many samples as the largest of them, in the directory runs/CONFIG-profile. What
+    smaller numbers of samples come to is told by resampling. A profile that was
+    stopped goes on with the same command.
+    """
+    from orchestrator.config import load
+    from orchestrator.profile_view import profile_report
+    from orchestrator.profiling import PROFILES, fit_profiles, measure_profiles, written
+    from orchestrator.runs.store import read_records
+
+    console = Terminal(stderr=as_json, soft_wrap=True)
+    if all(source.is_dir() for source in sources):
+        runs = sources
+        if tokens is not None or overrides:
+            raise ConfigError("--tokens and --set are for a config: a run is measured already")
+    elif len(sources) == 1:
+        runs = [Path("runs") / f"{sources[0].stem}-profile"]
+        goes_on = shlex.join(["orchard", *sys.argv[1:]])
+        measure_profiles(load(sources[0], overrides or []), runs[0], tokens, console, goes_on)
+    else:
+        raise ConfigError("name one config, or run directories: not both, and not several configs")
+    found = fit_profiles([record for run in runs for record in read_records(run)], console)
+    paths = written(found, out or runs[0] / PROFILES)
+    if as_json:
+        Terminal().print_json_text(json.dumps(_json(found, paths), indent=2))
+        return
+    for each, path in zip(found, paths, strict=True):
+        Terminal().print(profile_report(each, path))
+    for path in paths:
+        console.print(f"Profile  {path}")
+
+
+def _json(profiles: list[Any], paths: list[Path]) -> list[dict[str, Any]]:
+    import msgspec
+
+    return [
+        {"path": str(path), **msgspec.to_builtins(each)}
+        for each, path in zip(profiles, paths, strict=True)
+    ]

@@ -1,0 +1,143 @@
+"""Profiles, from a config or from records: the run that measures them, and the fit."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from orchestrator.compose import plan as plan_of
+from orchestrator.config import RunConfig
+from orchestrator.core.ports import Grader
+from orchestrator.core.records import Record
+from orchestrator.errors import BudgetExhausted, ProfileError, RunError
+from orchestrator.optimal.fitting import fit_profile
+from orchestrator.optimal.profile import Profile, dumped
+from orchestrator.report.wording import counted
+from orchestrator.rounds import Rounds, finished, tokens
+from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.runs.plan import Plan
+from orchestrator.runs.store import Store, read_records
+from orchestrator.session import carry_out, claim, farewell, resumable, stoppable
+from orchestrator.sweeps import Sweep, sweeps, swept
+from orchestrator.tasks.grader import MathGrader
+from orchestrator.terminal import Terminal
+
+PROFILES = "profiles"
+"""The folder of a run directory that holds its profiles."""
+
+
+def measure_profiles(
+    config: RunConfig, out: Path, cap: int | None, console: Terminal, goes_on: str
+) -> None:
+    """Run what the profiles of a config take, in the directory ``out``, within ``cap`` tokens;
+    ``goes_on`` is the command that goes on where it was stopped.
+
+    Raises ``ProfileError`` where problems or cap are too few, and ``OrchardError``.
+    """
+    found = sweeps(config)
+    config = swept(config, found, cap)
+    rounds = Rounds(plan_of(config), found, cap)
+    console.print(_beforehand(rounds, found))
+    said = farewell(goes_on)
+
+    async def following(grader: Grader) -> Plan | None:
+        return await rounds.next(finished(read_records(out)), grader)
+
+    async def beginning() -> Plan | None:
+        async with MathGrader() as grader:
+            return await following(grader)
+
+    with (
+        Store(out) as store,
+        resumable(out, console, goes_on),
+        stoppable(said),
+        Journal(out / JOURNAL) as journal,
+    ):
+        claim(store, journal, config)
+        planned = asyncio.run(beginning())
+        try:
+            if planned is not None:
+                carry_out(config, planned, store, journal, console, said, following)
+        except BudgetExhausted as exhausted:
+            console.print(f"Stopped early: {exhausted}; the profile is of what is there")
+    console.print(_afterwards(rounds, found, read_records(out)))
+
+
+def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:
+    """A profile of each task, policy and PRM that these records hold enough of.
+
+    Raises ``ProfileError`` where that is none.
+    """
+    groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record.prm is not None:
+            groups[record.task, record.policy, record.prm].append(record)
+    if not groups:
+        raise ProfileError("a profile is of a policy and a PRM, and no cell of this run has a PRM")
+
+    async def fit() -> list[Profile]:
+        found, failures = [], []
+        async with MathGrader() as grader:
+            for (_, policy, prm), own in groups.items():
+                try:
+                    found.append(await fit_profile(own, grader))
+                except ProfileError as error:
+                    failures.append(f"{policy} under {prm}: {error}")
+        if not found:
+            raise ProfileError(failures[0])
+        for failure in failures:
+            console.print(f"No profile of {failure}")
+        return found
+
+    return asyncio.run(fit())
+
+
+def written(profiles: Iterable[Profile], folder: Path) -> list[Path]:
+    """The profiles as files of a folder. Raises ``RunError``."""
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for profile in profiles:
+            path = folder / f"{_name(profile)}.yaml"
+            path.write_text(dumped(profile))
+            paths.append(path)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror}") from error
+    return paths
+
+
+def _name(profile: Profile) -> str:
+    return "-".join(
+        [profile.task, profile.policy.name, *([profile.prm.name] if profile.prm else [])]
+    )
+
+
+def _beforehand(rounds: Rounds, found: Sequence[Sweep]) -> str:
+    problems = len(rounds.whole.problems)
+    trees = sum(len(each.trees) for each in found)
+    paths = problems * sum(cell.strategy.n for each in found for cell in each.cells)
+    size = (
+        f"{counted(len(found), 'profiles')} on {counted(problems, 'problems')}: "
+        f"{found[0].samples.strategy.n} samples and the greedy solution of each, "
+        f"{counted(trees, 'tree searches')}"
+    )
+    if rounds.cap is not None:
+        return f"{size}; at most {rounds.cap:,} tokens of policies and PRMs"
+    return f"{size}; {paths:,} paths, without a cap: --tokens sets one"
+
+
+def _afterwards(rounds: Rounds, found: Sequence[Sweep], records: Iterable[Record]) -> str:
+    done = finished(records)
+    cost = sum(record.cost for record in done.values())
+    took = f"It took {sum(map(tokens, done.values())):,} tokens of policies and PRMs"
+    took += f" and ${cost:,.2f}" if cost else ""
+    if rounds.cap is None:
+        return took
+    tried = [
+        f"{tree.strategy_name} {tree.strategy.n} of {sweep.samples.policy.name} under "
+        f"{sweep.samples.prm and sweep.samples.prm.name}: "
+        + counted(sum(cell == tree.id for cell, _ in done), "problems")
+        for sweep in found
+        for tree in sweep.trees
+    ]
+    return "\n".join([f"{took}; tree searches were tried on:", *(f"  {each}" for each in tried)])
