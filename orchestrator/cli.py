@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.compare import compare
-from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, RunError
+from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig
 from orchestrator.prm_eval import prm_eval
 from orchestrator.profile_cli import profile
 from orchestrator.servers_cli import servers

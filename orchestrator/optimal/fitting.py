@@ -88,16 +88,16 @@ async def fit_profile(
     sample = next(record for record in records if record.cell == cells.samples)
     votes = SCORED_VOTES if cells.is_scored else ("majority",)
     by_n = resampled([each.samples.leaves for each in measured], votes)
-    return profile_of(found, sample, by_n, pilots, digest(records), seed)
+    return profile_of(found, sample, pilots, digest(records), seed, by_n)
 
 
 def profile_of(
     found: Trials,
     sample: Record,
-    samples: Sequence[Resampled],
     pilots: int,
     results: str,
     seed: int = 0,
+    samples: Sequence[Resampled] = (),
 ) -> Profile:
     """The profile that these trials come to; ``sample`` is any record of the independent samples,
     ``samples`` what fewer of them come to."""

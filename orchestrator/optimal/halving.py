@@ -41,5 +41,5 @@ def reach(reached: int, problems: int, tokens: float, per_problem: float, rounds
     """How many problems the cells of the next round are run on, that come to ``reached`` so far and
     together take so many tokens ``per_problem``; it may use its share of the ``tokens`` left to
     this and the other of the last ``rounds``."""
-    more = int(tokens / rounds / max(1.0, per_problem))
+    more = max(0, int(tokens / rounds / max(1.0, per_problem)))
     return min(problems, reached + more)
