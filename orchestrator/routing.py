@@ -7,9 +7,12 @@ from pathlib import Path
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, ProfileError
+from orchestrator.optimal.caps import Amount, Seconds
+from orchestrator.optimal.climb import PooledRouting
+from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Profile, check_fits, read
-from orchestrator.optimal.routed import Routing
-from orchestrator.optimal.router import PooledRouter, ProfileRouter, PublishedRouter, Router
+from orchestrator.optimal.routed import Routing, SeparateRouting
+from orchestrator.optimal.router import ProfileRouter, PublishedRouter
 from orchestrator.reading import shipped_config
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies import Auto
@@ -31,18 +34,12 @@ def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
 def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
     if auto.profile is None:
         whole = WholeSolutions()
-        router: Router = PublishedRouter(
-            cell.task, cell.policy.parameters, auto.fallback_n, auto.pilots
-        )
-        return replace(cell, routing=Routing(router=router, sampling=whole.sampling))
+        rule = PublishedRouter(cell.task, cell.policy.parameters, auto.fallback_n, auto.pilots)
+        return replace(cell, routing=SeparateRouting(router=rule, sampling=whole.sampling))
     profile = _checked(auto.profile, cell, problems[: cell.problems])
     named = replace(auto, profile=profile.digest, pilots=profile.pilots)
-    sampling = Sampling(**profile.sampling, until="end")
-    return replace(
-        cell,
-        strategy=named,
-        routing=Routing(router=_router(auto, profile, cell, problems), sampling=sampling),
-    )
+    count = len(problems[: cell.problems])
+    return replace(cell, strategy=named, routing=_routing(auto, profile, auto.profile, count))
 
 
 def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
@@ -72,17 +69,26 @@ def _where(source: str) -> Path:
         return Path(source)
 
 
-def _router(auto: Auto, profile: Profile, cell: Cell, problems: Sequence[Problem]) -> Router:
+def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routing:
     assert auto.budget is not None
     if auto.unit == "cost" and not any(
-        arm.bins[bin].use.cost for arm in profile.arms for bin in arm.bins
+        each.use.cost for arm in profile.arms for each in arm.bins.values()
     ):
         raise ConfigError(
-            "auto has a budget of cost, and its profile was measured on models without a price: "
+            f"auto has a budget of cost, and {source} was measured on models without a price: "
             "name `unit: tokens`, or measure it with prices"
         )
-    router = ProfileRouter(profile, auto.budget, unit=auto.unit, spread=auto.spread)
+    sampling = Sampling(**profile.sampling, until="end")
     if not auto.pool:
-        return router
-    count = len(problems[: cell.problems])
-    return PooledRouter(router, auto.budget * count, count)
+        router = ProfileRouter(profile, auto.budget, unit=auto.unit, spread=auto.spread)
+        return SeparateRouting(router=router, sampling=sampling)
+    cap = Seconds(auto.budget) if auto.unit == "seconds" else Amount(auto.budget)
+    pooled = PooledRouting(profile, Pool(cap), auto.unit, sampling)
+    least = problems * pooled.least
+    if auto.unit != "seconds" and auto.budget < least:
+        raise ConfigError(
+            f"a pool of {auto.budget:,.6g} {auto.unit} is less than the pilots of its "
+            f"{problems:,} problems take, about {least:,.4g}: raise `budget`, which is one for all "
+            "of them, or take fewer `problems`"
+        )
+    return pooled

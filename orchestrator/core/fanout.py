@@ -1,10 +1,11 @@
 """Structured concurrency: run coroutines side by side, leave nothing behind."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 async def fan_out(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -22,6 +23,29 @@ async def fan_out(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as failures:
         raise first_cause(failures) from None
     return [task.result() for task in tasks]
+
+
+async def feed(
+    items: Iterable[Item],
+    work: Callable[[Item], Coroutine[Any, Any, None]],
+    slots: asyncio.Semaphore,
+) -> None:
+    """Begin the ``work`` on each item as soon as one of the ``slots`` is free, and let it go at its
+    end; work that waits may let go of its slot meanwhile. Items are taken one by one.
+
+    Fails as ``fan_out`` does.
+    """
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            await slots.acquire()
+            for item in items:
+                task = group.create_task(work(item))
+                task.add_done_callback(lambda _: slots.release())
+                await slots.acquire()
+            slots.release()
+    except BaseExceptionGroup as failures:
+        raise first_cause(failures) from None
 
 
 def first_cause(failures: BaseExceptionGroup[BaseException]) -> BaseException:

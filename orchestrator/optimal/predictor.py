@@ -28,10 +28,12 @@ class Predictor:
     weights: Mapping[str, Weight]
 
     def __call__(self, shown: Mapping[str, float]) -> float:
-        """The predicted pass@1, in 0..1."""
+        """The predicted pass@1, in 0..1. What is not shown, such as scores that a PRM failed to
+        give, counts as it is on average."""
         odds = self.intercept + sum(
             each.weight * (shown[name] - each.mean) / each.deviation
             for name, each in self.weights.items()
+            if name in shown
         )
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, odds))))
 

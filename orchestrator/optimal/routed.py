@@ -1,8 +1,10 @@
 """One problem under ``strategy: auto``: pilots, a decision, and the strategy it came to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
@@ -10,48 +12,97 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy, Sampling, Strategy
 from orchestrator.core.tree import Node
 from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.profile import Use
 from orchestrator.optimal.router import Decision, Router
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.settings import Voted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
-    """The rest of a search, its pilots drawn: a strategy for one problem."""
+class Attempt:
+    """What a search may know of the tree it grows: what it ``used`` so far; and in ``aside`` it
+    waits for its turn, while its clock stands still and others take its place."""
 
-    decision: Decision
-    pilots: list[Node]
+    used: Callable[[], Use]
+    aside: Callable[[], AbstractAsyncContextManager[None]]
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        """The leaves that vote: the pilots and what the decided strategy adds."""
-        if self.decision.arm.strategy == "cot":
-            return self.pilots[:1]
-        strategy = built(self.decision.arm)
-        if isinstance(strategy, Voted):
-            return await strategy.go_on(root, policy, prm, self.pilots)
-        # a root of its own, which none of the pilots is named by
-        return [*self.pilots, *await strategy(root.fork(len(self.pilots)), policy, prm)]
+
+class Search(Protocol):
+    """One problem's search; ``decision`` is None until its pilots are there."""
+
+    decision: Decision | None
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]: ...
+
+
+class Routing(Protocol):
+    """How the problems of a cell are routed, by a ``deadline`` of the event loop's clock."""
+
+    @property
+    def deadline(self) -> float: ...
+
+    def open(self, problems: int, width: int, used: Use) -> None:
+        """So many problems are to be run, ``width`` at a time; those before ``used`` so much."""
+        ...
+
+    def none_to_come(self) -> None:
+        """No more of them will be begun."""
+        ...
+
+    def begin(self, attempt: Attempt) -> Search: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
-    """How the problems of a cell are routed; ``sampling`` is how whole solutions are drawn."""
+class SeparateRouting:
+    """Each problem by itself; ``sampling`` is how whole solutions are drawn."""
 
     router: Router
     sampling: Sampling
+    deadline: float = math.inf
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> Routed:
-        """Draw and score the pilots, the greedy solution and ``router.pilots - 1`` others, and
-        decide. Raises ``ProfileError`` where the router cannot read them."""
-        greedy = Sampling(temperature=0.0, max_tokens=self.sampling.max_tokens, until="end")
-        first, others = await fan_out(
-            [
-                policy.extend(root, 1, greedy),
-                policy.extend(root.fork(1), self.router.pilots - 1, self.sampling),
-            ]
-        )
-        pilots = await prm.score([*first, *others])
-        return Routed(decision=self.router.decide(pilots), pilots=pilots)
+    def open(self, problems: int, width: int, used: Use) -> None:
+        """They share nothing."""
+
+    def none_to_come(self) -> None:
+        """None waits for another."""
+
+    def begin(self, attempt: Attempt) -> "Routed":
+        return Routed(router=self.router, sampling=self.sampling)
+
+
+@dataclass(slots=True, kw_only=True)
+class Routed:
+    """Pilots, the decision that they lead to, and the rest of the search."""
+
+    router: Router
+    sampling: Sampling
+    decision: Decision | None = None
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+        """The leaves that vote: the pilots and what the decided strategy adds."""
+        drawn = await pilots(root, policy, prm, self.router.pilots, self.sampling)
+        if not drawn:
+            return []
+        self.decision = self.router.decide(drawn)
+        if self.decision.arm.strategy == "cot":
+            return drawn[:1]
+        strategy = built(self.decision.arm)
+        if isinstance(strategy, Voted):
+            return await strategy.go_on(root, policy, prm, drawn)
+        # a root of its own, which none of the pilots is named by
+        return [*drawn, *await strategy(root.fork(len(drawn)), policy, prm)]
+
+
+async def pilots(
+    root: Node, policy: Policy, prm: PRM, count: int, sampling: Sampling
+) -> list[Node]:
+    """The greedy solution and ``count - 1`` others, scored; those of them that did not fail."""
+    greedy = replace(sampling, temperature=0.0, top_p=1.0)
+    first, others = await fan_out(
+        [policy.extend(root, 1, greedy), policy.extend(root.fork(1), count - 1, sampling)]
+    )
+    drawn = [*first, *others]
+    return await prm.score(drawn) or drawn
 
 
 def built(arm: Arm) -> Strategy:

@@ -49,6 +49,11 @@ class Cell:
         return VOTES if self.strategy.uses_prm else ("majority",)
 
     @property
+    def weight(self) -> int:
+        """How much work one of its problems is, in solutions: what is left of a run goes by it."""
+        return self.strategy.fallback_n if isinstance(self.strategy, Auto) else self.strategy.n
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What its strategy is set to, without what is left off."""
         fields = asdict(self.strategy)  # type: ignore[arg-type]

@@ -20,13 +20,18 @@ from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import Vote, elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
 from orchestrator.optimal.profile import Use
-from orchestrator.optimal.routed import Routed
+from orchestrator.optimal.routed import Attempt
+from orchestrator.optimal.router import Decision
 from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.branches import Branches, OnFailedBranch
+from orchestrator.runs.clock import TreeClock
 from orchestrator.runs.plan import AUTO, Cell, Ports, Substitutes
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
 from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import Stepwise
+
+STOPPED = "the run was stopped"
+"""The error of a tree that waited for its turn then; its next start finishes it."""
 
 
 class Unscored:
@@ -48,13 +53,15 @@ async def solve(
     seed: int,
     tree: Tree,
     on_failed_branch: OnFailedBranch = "drop",
+    slots: asyncio.Semaphore | None = None,
 ) -> Record:
     """Run one cell's strategy on one problem and grade what came of it.
 
     The tree answers by ``tree.deadline``, the run's own, or when it has taken ``limits.seconds``.
-    ``EndpointRefused`` passes through, since it concerns the whole run.
+    It holds one of the run's ``slots``, except while it waits for its turn in a pool; a run that is
+    stopped has an answer of a tree that has waited. ``EndpointRefused`` passes through, since it
+    concerns the whole run.
     """
-    started = time.monotonic()
     scope = ledger.scope("problem", limits)
     recorder = Recorder(
         MeteredPolicy(policy, scope, cell.policy.price),
@@ -65,40 +72,48 @@ async def solve(
     asked: Policy = branches
     if cell.strategy.reads_answers:
         asked = AnsweringPolicy(branches, ports.grader)
-    allowed = math.inf if limits.seconds is None else limits.seconds
-    deadline = min(tree.deadline, asyncio.get_running_loop().time() + allowed)
+    until = math.inf if cell.routing is None else cell.routing.deadline
+    clock = TreeClock(tree.deadline, limits.seconds, until=until, slots=slots)
     start = root(
-        problem.question, seed=seed, problem_id=problem.id, tree=replace(tree, deadline=deadline)
+        problem.question,
+        seed=seed,
+        problem_id=problem.id,
+        tree=replace(tree, deadline=clock.deadline),
     )
-    ran_out = error = routed = None
+    routed = None
+    if cell.routing is not None:
+        attempt = Attempt(used=lambda: use(scope.spent, clock.worked), aside=clock.aside)
+        routed = cell.routing.begin(attempt)
+    search = routed or cell.strategy
+    assert not isinstance(search, Auto)
+    ran_out = error = None
     try:
-        async with asyncio.timeout_at(None if math.isinf(deadline) else deadline) as clock:
-            if cell.routing is not None:
-                routed = await cell.routing(start, asked, branches)
-            search = routed or cell.strategy
-            assert not isinstance(search, Auto)
+        async with clock.running():
             leaves = await search(start, asked, branches)
         if not leaves and branches.last_failure is not None:
             raise branches.last_failure
     except TimeoutError:
-        if not clock.expired():
+        if not clock.has_expired:
             raise
         leaves, ran_out = recorder.leaves(), "seconds"
-        if deadline == tree.deadline:  # the run's time is up; its next start finishes this tree
+        if clock.is_the_runs:  # the run's time is up; its next start finishes this tree
             error = "the run's time was up"
     except BudgetExhausted as exhausted:
         leaves, ran_out = recorder.leaves(), exhausted.limit
         if exhausted.scope == ledger.name:  # a larger budget for the run may finish this tree
             error = str(exhausted)
+    except asyncio.CancelledError:
+        if not clock.has_waited:
+            raise
+        leaves, error = recorder.leaves(), STOPPED
     except EndpointRefused:
         raise
     except EndpointError as failure:
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
-    seconds = time.monotonic() - started
-    if cell.routing is not None and routed is not None:
-        cell.routing.router.settle(routed.decision, _use(scope.spent, seconds))
+    seconds = clock.worked
     graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
     electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
+    decision = routed.decision if routed else None
     substitutes = ports.substitutes.get(cell.id, Substitutes())
     kept, prm_kept = recorder.kept(leaves)
     return Record(
@@ -114,7 +129,7 @@ async def solve(
         problem=problem.id,
         level=problem.level,
         verdicts={
-            vote: _verdict(elect(_taken(vote, routed), leaves, electorate), graded)
+            vote: _verdict(elect(_taken(vote, decision), leaves, electorate), graded)
             for vote in cell.votes
         },
         policy_tokens=scope.spent.policy_tokens,
@@ -126,29 +141,28 @@ async def solve(
         prm_wasted_tokens=scope.spent.prm_tokens - prm_kept,
         requests=scope.spent.requests,
         cost=round(scope.spent.cost, 9),
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(seconds, 3),
         ended=round(time.time(), 3),
         ran_out=ran_out,
         error=error,
         failed_branches=branches.failed,
         emulated=substitutes.emulated,
         refused=substitutes.refused,
-        route=_route(routed),
+        route=_route(decision),
         leaves=tuple(graded),
     )
 
 
-def _taken(vote: Vote, routed: Routed | None) -> Vote:
+def _taken(vote: Vote, decision: Decision | None) -> Vote:
     """The vote that elects; a problem that ran out before it was routed takes the majority's."""
     if vote != AUTO:
         return vote
-    return routed.decision.arm.vote if routed else "majority"
+    return decision.arm.vote if decision else "majority"
 
 
-def _route(routed: Routed | None) -> Route | None:
-    if routed is None:
+def _route(decision: Decision | None) -> Route | None:
+    if decision is None:
         return None
-    decision = routed.decision
     return Route(
         bin=decision.bin,
         predicted=round(decision.predicted, 6),
@@ -159,7 +173,8 @@ def _route(routed: Routed | None) -> Route | None:
     )
 
 
-def _use(spent: Spend, seconds: float) -> Use:
+def use(spent: Spend, seconds: float = 0.0) -> Use:
+    """What was spent, as profiles count it."""
     return Use(
         policy_tokens=spent.policy_tokens,
         prompt_tokens=spent.prompt_tokens,

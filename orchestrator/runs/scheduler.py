@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
-from orchestrator.core.fanout import fan_out
+from orchestrator.core.fanout import feed
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
@@ -18,7 +18,7 @@ from orchestrator.runs.collection import rare_collections
 from orchestrator.runs.journal import Journal
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering
-from orchestrator.runs.runner import solve
+from orchestrator.runs.runner import STOPPED, solve, use
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.sharing import SharedPolicy, SharedPRM
 from orchestrator.runs.store import Store
@@ -46,7 +46,7 @@ class Progress:
     """How far a run is; the command line shows it while it changes.
 
     ``already`` of ``total`` problems were finished before. ``work`` weighs each problem to be run
-    by its strategy's n, ``work_done`` those that are done. ``before`` was spent on the former,
+    by its cell's weight, ``work_done`` those that are done. ``before`` was spent on the former,
     ``replayed`` on the latter: the journal remembered it.
     """
 
@@ -89,7 +89,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         total = sum(len(self.plan.problems[: cell.problems]) for cell in self.plan.cells)
-        weights = [cell.strategy.n for cell, _ in unfinished(self.plan, self.store)]
+        weights = [cell.weight for cell, _ in unfinished(self.plan, self.store)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))
         self.progress.before = replace(self.store.spent)
         self.progress.ledger.spent = replace(self.store.spent)
@@ -114,28 +114,43 @@ class Scheduler:
             for name in self.ports.policies
         }
         prms = {name: SharedPRM(self._judging(name)) for name in self.ports.prms}
-        work = unfinished(self.plan, self.store)
+        slots = asyncio.Semaphore(self.plan.trees)
+        self._open_pools()
 
-        async def worker() -> None:
-            for cell, problem in work:
-                if self._budget_used_up:
-                    return
-                policy = policies[cell.policy.name]
-                prm = prms[cell.prm.name] if cell.prm else None
-                await self._one(cell, problem, policy, prm)
-                self._left[cell.policy.name, problem.id] -= 1
-                if not self._left[cell.policy.name, problem.id]:
-                    policy.forget(problem.question)
-                    for shared in prms.values():
-                        shared.forget(problem.question)
-                    if self.journal is not None:
-                        start = root(problem.question, seed=self.plan.seed, problem_id=problem.id)
-                        self.journal.forget(policy.tree_key(start.seed))
+        async def one(item: tuple[Cell, Problem]) -> None:
+            cell, problem = item
+            policy = policies[cell.policy.name]
+            prm = prms[cell.prm.name] if cell.prm else None
+            await self._one(cell, problem, policy, prm, slots)
+            self._left[cell.policy.name, problem.id] -= 1
+            if not self._left[cell.policy.name, problem.id]:
+                policy.forget(problem.question)
+                for shared in prms.values():
+                    shared.forget(problem.question)
+                if self.journal is not None:
+                    start = root(problem.question, seed=self.plan.seed, problem_id=problem.id)
+                    self.journal.forget(policy.tree_key(start.seed))
 
         with rare_collections():
-            await fan_out(worker() for _ in range(self.plan.trees))
+            await feed(self._within_budget(), one, slots)
         if self._budget_used_up:
             raise BudgetExhausted(*self._budget_used_up, self.progress.ledger.name)
+
+    def _open_pools(self) -> None:
+        to_run = Counter(cell.id for cell, _ in unfinished(self.plan, self.store))
+        for cell in self.plan.cells:
+            if cell.routing is not None:
+                before = use(self.store.spent_in[cell.id])
+                cell.routing.open(to_run[cell.id], self.plan.trees, before)
+
+    def _within_budget(self) -> Iterator[tuple[Cell, Problem]]:
+        for item in unfinished(self.plan, self.store):
+            if self._budget_used_up:
+                for cell in self.plan.cells:
+                    if cell.routing is not None:
+                        cell.routing.none_to_come()
+                return
+            yield item
 
     def _asked(self, name: str) -> Policy:
         """A policy, remembering, and asked for as many samples a request as its server gives."""
@@ -173,7 +188,14 @@ class Scheduler:
             default=1,
         )
 
-    async def _one(self, cell: Cell, problem: Problem, policy: Policy, prm: PRM | None) -> None:
+    async def _one(
+        self,
+        cell: Cell,
+        problem: Problem,
+        policy: Policy,
+        prm: PRM | None,
+        slots: asyncio.Semaphore,
+    ) -> None:
         progress = self.progress
         progress.in_flight += 1
         progress.cell = cell.id
@@ -196,14 +218,17 @@ class Scheduler:
                 seed=self.plan.seed,
                 tree=tree,
                 on_failed_branch=self.plan.on_failed_branch,
+                slots=slots,
             )
         finally:
             progress.in_flight -= 1
         if self.journal is not None:
             self.journal.forget(tree.key)
         self.store.add(record)
+        if record.error == STOPPED:
+            raise asyncio.CancelledError
         progress.finished += 1
-        progress.work_done += cell.strategy.n
+        progress.work_done += cell.weight
         if record.error and record.ran_out != "endpoint":
             self._budget_used_up = (
                 str(record.ran_out),

@@ -39,6 +39,8 @@ class Store:
         self._finished: dict[str, set[str]] = defaultdict(set)
         self.spent = Spend()
         """What finished problems cost."""
+        self.spent_in: dict[str, Spend] = defaultdict(Spend)
+        """The same by cell."""
         self._records = JsonLines(folder / RECORDS, Record)
 
     def __enter__(self) -> Self:
@@ -61,17 +63,17 @@ class Store:
     def _note(self, record: Record) -> None:
         if record.error is not None:  # what it spent is in the journal, and charged from there
             return
-        self.spent.add(
-            Spend(
-                policy_tokens=record.policy_tokens,
-                prompt_tokens=record.prompt_tokens,
-                cached_tokens=record.cached_tokens,
-                prm_tokens=record.prm_tokens,
-                prm_cached_tokens=record.prm_cached_tokens,
-                requests=record.requests,
-                cost=record.cost,
-            )
+        spent = Spend(
+            policy_tokens=record.policy_tokens,
+            prompt_tokens=record.prompt_tokens,
+            cached_tokens=record.cached_tokens,
+            prm_tokens=record.prm_tokens,
+            prm_cached_tokens=record.prm_cached_tokens,
+            requests=record.requests,
+            cost=record.cost,
         )
+        self.spent.add(spent)
+        self.spent_in[record.cell].add(spent)
         self._finished[record.cell].add(record.problem)
 
     def finished(self, cell: str) -> set[str]:

@@ -15,9 +15,10 @@ class Auto:
     """A problem uses ``budget`` of ``unit`` on average, or at most where ``spread`` is ``each``;
     ``tokens`` are those of policy and PRM, pilots included.
 
-    ``pool`` makes the run's problems share one such budget between them: what the first ones leave
-    goes to the later ones. ``profile`` is the file, and once it is read its digest, which names the
-    cell. Without one the rule of the paper's authors holds, at ``fallback_n``.
+    With ``pool`` it is one ``budget`` for all of the cell's problems together, and the next batch
+    goes to where it helps most; in seconds it is their wall-clock. ``profile`` is the file, and
+    once it is read its digest, which names the cell. Without one the rule of the paper's authors
+    holds, at ``fallback_n``.
     """
 
     uses_prm: ClassVar[bool] = True

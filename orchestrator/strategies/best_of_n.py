@@ -23,6 +23,7 @@ class BestOfN(Voted):
     async def go_on(
         self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
     ) -> list[Node]:
-        return await draw(
-            self, root, policy, prm, lambda leaf: max(0.0, value(leaf.scores, "last")), drawn
-        )
+        return await draw(self, root, policy, prm, drawn)
+
+    def weight(self, leaf: Node) -> float:
+        return max(0.0, value(leaf.scores, "last"))

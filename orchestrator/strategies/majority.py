@@ -19,4 +19,4 @@ class Majority(Voted):
     async def go_on(
         self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
     ) -> list[Node]:
-        return await draw(self, root, policy, None, lambda leaf: 1.0, drawn)
+        return await draw(self, root, policy, None, drawn)

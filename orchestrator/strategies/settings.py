@@ -67,6 +67,10 @@ class Voted(WholeSolutions):
         """``n`` solutions, those ``drawn`` from ``root`` before among them."""
         raise NotImplementedError
 
+    def weight(self, leaf: Node) -> float:
+        """What a solution gives its answer, in 0..1, where a vote may be settled early."""
+        return 1.0
+
     @property
     def reads_answers(self) -> bool:
         return self.stop is not None

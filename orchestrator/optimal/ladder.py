@@ -1,0 +1,45 @@
+"""What a problem of one difficulty bin is given, and what after that: arms by what they add."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from orchestrator.optimal.arms import Arm
+
+
+class Rung(NamedTuple):
+    """An arm, with what it gains in accuracy and uses of a budget beyond the rung before: means
+    over the bin's problems."""
+
+    arm: Arm
+    gain: float
+    extra: float
+
+    @property
+    def rate(self) -> float:
+        """Gain a unit."""
+        return self.gain / self.extra
+
+
+LEAST = 1e-9
+"""What an arm uses at least, so that there is a rate."""
+
+
+def ladder(arms: Sequence[Arm], right: Sequence[float], used: Sequence[float]) -> list[Rung]:
+    """From the cheapest arm on always the one that adds the most for what it uses, while any does.
+
+    ``right[a]`` is an arm's accuracy in the bin and ``used[a]`` what it uses there. Samples go on
+    where samples ended, so larger arms cost the difference. A tree search joins what is there and
+    costs all of its own; none goes back from it to samples. Rates never rise.
+    """
+    first = now = min(range(len(arms)), key=lambda a: (used[a], -right[a]))
+    rungs = [Rung(arms[first], 0.0, max(LEAST, used[first]))]
+    while True:
+        steps = {}
+        for a, arm in enumerate(arms):
+            if right[a] > right[now] and (arms[now].is_sampling or not arm.is_sampling):
+                before = used[now] if arm.is_sampling else used[first]
+                steps[a] = Rung(arm, right[a] - right[now], max(LEAST, used[a] - before))
+        if not steps:
+            return rungs
+        now = max(steps, key=lambda a: (steps[a].rate, steps[a].gain))
+        rungs.append(steps[now])
