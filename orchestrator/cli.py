@@ -12,14 +12,17 @@ from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.compare import compare
-from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig
+from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, ProfileError
 from orchestrator.prm_eval import prm_eval
 from orchestrator.profile_cli import profile
 from orchestrator.servers_cli import servers
 from orchestrator.terminal import Terminal, TerminalLog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.config import RunConfig
+    from orchestrator.core.records import Record
     from orchestrator.report.summary import Summary
 
 app = typer.Typer(
@@ -204,11 +207,12 @@ def show(
     """Print a run's results, as far as it has come."""
     from orchestrator.compose import headline
     from orchestrator.config import validate
+    from orchestrator.profiling import PROFILES
     from orchestrator.results import read_results
     from orchestrator.runs.store import CONFIG, is_in_use, read_yaml
 
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
-    _, summary = read_results(run, headline(config))
+    records, summary = read_results(run, headline(config))
     if as_ledger and not as_json:
         from orchestrator.report.ledger import ledger
 
@@ -218,11 +222,30 @@ def show(
     if as_json:
         return
     say = Terminal(soft_wrap=True).print
+    _say_routing(records, run)
     say(_kept(run, config, summary))
     if is_in_use(run):
         say(f"The run is under way: {_problems(_left(run, config))} to go.")
+    elif (run / PROFILES).is_dir():
+        if not any((run / PROFILES).iterdir()):
+            say("Its profiles are not fitted yet: `orchard profile`, as it was begun, goes on.")
     elif unfinished := _unfinished(run, config):
         say(unfinished)
+
+
+def _say_routing(records: "Sequence[Record]", run: Path) -> None:
+    """Where routed problems went, and the routing tables of a run that measured profiles."""
+    from orchestrator.profile_view import routing_table
+    from orchestrator.profiling import profiles_in
+    from orchestrator.report.routes import routing
+
+    for line in routing(records):
+        Terminal(soft_wrap=True).print(line)
+    try:
+        for measured in profiles_in(run):
+            Terminal().print(routing_table(measured))
+    except ProfileError as error:  # of another version, for example: the results are as they were
+        Terminal(soft_wrap=True).print(str(error))
 
 
 def _unfinished(run: Path, config: "RunConfig") -> str | None:
@@ -343,10 +366,12 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
                 f"Stopped early: {exhausted}; with a larger one this goes on:\n"
                 f"  {_resumes(out)} --set budget.{exhausted.limit}=…"
             )
-        _, summary = read_results(out, headline(config))
+        records, summary = read_results(out, headline(config))
         store.write(SUMMARY, to_json(summary))
         figures = draw(summary, out / "figures")
     _print(summary, as_json)
+    if not as_json:
+        _say_routing(records, out)
     console.print(_kept(out, config, summary))
     if summary.failed and (unfinished := _unfinished(out, config)):
         console.print(unfinished)

@@ -33,7 +33,7 @@ from orchestrator.endpoints.probe import (
 )
 from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.errors import ConfigError, EndpointError
+from orchestrator.errors import ConfigError, EndpointError, TaskError
 from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.reading import shipped_config
 from orchestrator.report.headline import HeadlineSpec
@@ -91,8 +91,12 @@ def problems(config: RunConfig) -> list[Problem]:
         ]
 
     fields = Fields(question=task.question, answer=task.answer, id=task.id, level=task.level)
-    source = TaskSource(name=task.name, path=task.path, fields=fields, limit=task.problems)
-    return load(source, {**NAMED, CHAINS: generated, SUMS: generated_sums})
+    limit = None if task.problems is None else task.skip + task.problems
+    source = TaskSource(name=task.name, path=task.path, fields=fields, limit=limit)
+    found = load(source, {**NAMED, CHAINS: generated, SUMS: generated_sums})
+    if len(found) <= task.skip:
+        raise TaskError(f"task.skip = {task.skip} leaves none of the task's {len(found)} problems")
+    return found[task.skip :]
 
 
 def prices(config: RunConfig) -> dict[str, Price]:

@@ -43,7 +43,10 @@ HOW_AND_WHERE = (
 
 
 class TaskConfig(Section):
-    """The problems: a task by ``name``, or a JSONL file by ``path`` with the fields it names."""
+    """The problems: a task by ``name``, or a JSONL file by ``path`` with the fields it names.
+
+    ``skip`` leaves the first so many out: those a profile was measured on, for example.
+    """
 
     name: str | None = None
     path: Path | None = None
@@ -52,6 +55,7 @@ class TaskConfig(Section):
     id: str | None = None
     level: str | None = None
     problems: int | None = Field(None, ge=1)
+    skip: Annotated[int, Field(ge=0)] = 0
     seed: int = 2026
 
     @model_validator(mode="after")

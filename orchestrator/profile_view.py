@@ -16,7 +16,7 @@ from orchestrator.report.wording import amount, counted, dollars, model_name, pe
 def profile_report(profile: Profile, path: Path) -> RenderableType:
     """All that a person reads of a profile that lies at ``path``."""
     return Group(
-        routing(profile),
+        routing_table(profile),
         _titled("Independent samples by their number, resampled, % right", samples(profile)),
         _titled("Pass@1 as the pilots let expect, on problems it was not fitted to",
                 calibration(profile)),
@@ -24,7 +24,7 @@ def profile_report(profile: Profile, path: Path) -> RenderableType:
     )  # fmt: skip
 
 
-def routing(profile: Profile) -> RenderableType:
+def routing_table(profile: Profile) -> RenderableType:
     """The routing table in words, at each budget that changes something."""
     under = f" under {profile.prm.name}" if profile.prm else ""
     title = f"{model_name(profile.policy.name, profile.policy.parameters)}{under} on {profile.task}"

@@ -11,7 +11,7 @@ from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
 from orchestrator.errors import BudgetExhausted, ProfileError, RunError
 from orchestrator.optimal.fitting import fit_profile
-from orchestrator.optimal.profile import Profile, dumped
+from orchestrator.optimal.profile import Profile, dumped, read
 from orchestrator.report.wording import counted
 from orchestrator.rounds import Rounds, finished, tokens
 from orchestrator.runs.journal import JOURNAL, Journal
@@ -54,6 +54,7 @@ def measure_profiles(
         Journal(out / JOURNAL) as journal,
     ):
         claim(store, journal, config)
+        written([], out / PROFILES)  # so that the run is known for one that profiles are made of
         planned = asyncio.run(beginning())
         try:
             if planned is not None:
@@ -90,6 +91,11 @@ def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:
         return found
 
     return asyncio.run(fit())
+
+
+def profiles_in(run: Path) -> list[Profile]:
+    """Those a run directory holds. Raises ``ProfileError``."""
+    return [read(path) for path in sorted((run / PROFILES).glob("*.yaml"))]
 
 
 def written(profiles: Iterable[Profile], folder: Path) -> list[Path]:

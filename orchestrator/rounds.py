@@ -21,9 +21,10 @@ from orchestrator.runs.plan import Cell, Plan
 from orchestrator.sweeps import Sweep
 
 ROUNDS = 3
+"""Of halving, after the searches' first problems have told what they take."""
 
 FIRST = 16
-"""Problems that tell what all of them would take."""
+"""Problems whose samples tell what all of them would take."""
 
 GUESS = 1.5
 """What a tree search takes, as a multiple of as many scored solutions: until it is measured."""
@@ -96,7 +97,7 @@ class Rounds:
             alive = [cell for cell in trees if cell.id in self.alive]
             if unfinished := self._open(alive, self._reached[self.alive[0]], done):
                 return unfinished
-            if self._round == ROUNDS or not await self._begin_round(done, grader):
+            if self._round > ROUNDS or not await self._begin_round(done, grader):
                 return None
         return None
 
@@ -123,19 +124,21 @@ class Rounds:
     async def _begin_round(self, done: Done, grader: Grader) -> bool:
         """Decide which searches go on, and on how many problems; False where on none more."""
         known = self._known(done)
-        if self._round:
+        if self._round > 1:
             left = [await self._survivors(each, known, grader) for each in self.sweeps]
             self.alive = [cell for cells in left for cell in cells]
         reached, everyone = self._reached[self.alive[0]], len(self.whole.problems)
         assert self.cap is not None
         affordable = MARGIN * (self.cap - sum(map(tokens, known.values())))
         each_problem = self._tokens_a_problem(known)
-        goes_to = reach(reached, everyone, affordable, each_problem, ROUNDS - self._round)
-        if goes_to < FEWEST_TRIED:  # which would tell nothing
-            goes_to = reach(reached, everyone, affordable, each_problem, 1)
-        if goes_to < FEWEST_TRIED:
-            self.alive = []
-            return False
+        if not self._round:
+            goes_to = FEWEST_TRIED
+            if goes_to * each_problem > affordable:
+                self.alive = []
+                return False
+        else:
+            rounds = ROUNDS + 1 - self._round
+            goes_to = reach(reached, everyone, affordable, each_problem, rounds)
         self._round += 1
         self._reached |= dict.fromkeys(self.alive, goes_to)
         return goes_to > reached

@@ -55,8 +55,8 @@ def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
     if overlap:
         raise ProfileError(
             f"{overlap} of the {len(problems)} problems of {cell.task} are those that {source} was "
-            "measured on, where it looks better than it is: take others (another `task.seed` or "
-            "part of the set), or measure another profile"
+            "measured on, where it looks better than it is: take others (`task.skip`, or another "
+            "`task.seed`), or measure another profile"
         )
     return profile
 
