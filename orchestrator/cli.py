@@ -368,7 +368,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
             )
         records, summary = read_results(out, headline(config))
         store.write(SUMMARY, to_json(summary))
-        figures = draw(summary, out / "figures")
+        figures = draw(summary, records, out / "figures")
     _print(summary, as_json)
     if not as_json:
         _say_routing(records, out)

@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.comparison import Comparison, Difference, Side
+from orchestrator.report.curves import AUTO
 from orchestrator.report.derived import EfficiencyGain, times_fewer
 from orchestrator.report.gains import Gain
-from orchestrator.report.shown import AUTO, row_name
+from orchestrator.report.shown import row_name
 from orchestrator.report.summary import Row, rounded
 from orchestrator.report.wording import (
     amount,

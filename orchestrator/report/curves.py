@@ -16,6 +16,9 @@ from orchestrator.report.wording import strategy_name
 
 BASELINE = "cot"
 
+AUTO = "auto"
+"""The strategy that is chosen for each problem: it has one vote of its own, and no N."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
@@ -32,7 +35,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A policy under a PRM: its searches, its own CoT, and the CoT of every larger policy.
+    """A policy under a PRM: its searches, its routed cells, its own CoT, and the CoT of every
+    larger policy.
 
     ``prm`` is None only for a policy that ran under none.
     """
@@ -42,6 +46,7 @@ class Panel:
     policy_params: int | None
     prm: str | None
     curves: tuple[Curve, ...]
+    routed: tuple[Row, ...]
     cot: Row | None
     larger: tuple[Row, ...]
 
@@ -63,7 +68,8 @@ def panels(summary: Summary) -> list[Panel]:
             # Majority voting needs no PRM, and belongs beside the searches of every one.
             beside = [row for row in own if row.prm in (None, prm)]
             curves = curves_of(beside, summary)
-            if curves:
+            routed = tuple(row for row in beside if row.strategy == AUTO)
+            if curves or routed:
                 found.append(
                     Panel(
                         task=task,
@@ -71,6 +77,7 @@ def panels(summary: Summary) -> list[Panel]:
                         policy_params=params,
                         prm=prm,
                         curves=tuple(curves),
+                        routed=routed,
                         cot=next((b for b in baselines if _is(b, task, policy)), None),
                         larger=tuple(b for b in baselines if _is_larger(b, task, policy, params)),
                     )

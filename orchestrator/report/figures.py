@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.core.records import Record
 from orchestrator.plain_text import plain
-from orchestrator.report import plots
+from orchestrator.report import bin_plots, plots
 from orchestrator.report.curves import Panel, panels
+from orchestrator.report.pareto import pareto
+from orchestrator.report.spending import spending
 from orchestrator.report.style import RC
 from orchestrator.report.summary import Summary
 
@@ -18,13 +21,17 @@ FIGURES: dict[str, Callable[[Sequence[Panel]], "Figure | None"]] = {
     "accuracy_vs_n": plots.accuracy_vs_n,
     "accuracy_vs_tokens": plots.accuracy_vs_tokens,
     "by_difficulty": plots.by_difficulty,
+    "accuracy_vs_n_by_bin": bin_plots.accuracy_vs_n_by_bin,
+    "accuracy_vs_tokens_by_bin": bin_plots.accuracy_vs_tokens_by_bin,
+    "winners": bin_plots.winners,
+    "pareto": pareto,
 }
 
 _DPI = 150
 
 
-def draw(summary: Summary, folder: Path) -> list[Path]:
-    """Draw every figure the summary has data for; return the files written.
+def draw(summary: Summary, records: Sequence[Record], folder: Path) -> list[Path]:
+    """Draw every figure there is data for; return the files written.
 
     A run of several tasks gets a set of figures for each, the task's name appended to the files'.
     """
@@ -37,9 +44,10 @@ def draw(summary: Summary, folder: Path) -> list[Path]:
     written = []
     for task, task_panels in by_task.items():
         suffix = "" if len(by_task) == 1 else "-" + re.sub(r"[^\w.-]+", "-", task)
-        for name, plot in FIGURES.items():
-            with matplotlib.rc_context(RC):
-                figure = plot(task_panels)
+        own = [record for record in records if record.task == task]
+        with matplotlib.rc_context(RC):
+            drawn = {name: plot(task_panels) for name, plot in FIGURES.items()}
+            for name, figure in {**drawn, "spending": spending(own)}.items():
                 if figure is not None:
                     written += save(figure, folder, name + suffix)
     return written

@@ -1,16 +1,19 @@
-"""Panels side by side, one for each policy and PRM, with a legend of their own above."""
+"""Panels side by side, with one legend above."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from orchestrator.report.curves import Panel
 from orchestrator.report.style import (
     FAINT,
+    FRONT,
+    LABEL_SIZE,
     LEGEND_HEIGHT,
     LOOKS,
     PANEL_HEIGHT,
     PANEL_WIDTH,
     REFERENCE,
+    ROUTED,
 )
 from orchestrator.report.wording import model_name
 
@@ -18,34 +21,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABEL_SIZE = 6.5
+T = TypeVar("T")
 
 
-class Grid:
-    """A figure of one panel each; a policy's PRMs stand in one row where that is possible.
-
-    ``note`` adds something to a panel's title.
-    """
+class Grid(Generic[T]):
+    """A figure of a panel for each of ``panels``, so many in a row, each under its title."""
 
     def __init__(
-        self, panels: Sequence[Panel], note: Callable[[Panel], str] = lambda panel: ""
+        self,
+        panels: Sequence[T],
+        title: Callable[[T], str],
+        columns: int,
+        width: float = PANEL_WIDTH,
     ) -> None:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-        prms = len({panel.prm for panel in panels})
-        self.columns = prms if prms in (2, 3) else min(2, len(panels))
+        self.columns = columns
         self.rows = -(-len(panels) // self.columns)
-        size = PANEL_WIDTH * self.columns, PANEL_HEIGHT * self.rows + LEGEND_HEIGHT
+        size = width * self.columns, PANEL_HEIGHT * self.rows + LEGEND_HEIGHT
         self.figure: Figure = Figure(
             figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, hspace=0.04)
         )
         self._cells = list(zip(panels, self._axes(len(panels)), strict=True))
         for panel, axes in self._cells:
-            axes.set_title(_title(panel, note(panel)), loc="left", pad=6)
+            axes.set_title(title(panel), loc="left", pad=6)
             axes.grid(axis="y", color=FAINT, linewidth=0.5)
 
-    def cells(self) -> Iterator[tuple[Panel, "Axes"]]:
+    def cells(self) -> Iterator[tuple[T, "Axes"]]:
         return iter(self._cells)
 
     def limit(self, low: float, high: float) -> None:
@@ -54,18 +57,18 @@ class Grid:
         for _, axes in self._cells:
             axes.set_ylim(low - (room if low > 0 else 0), high + room)
 
-    def finish(self, xlabel: str | None) -> "Figure":
+    def finish(self, xlabel: str | None, ylabel: str = "right answers, %") -> "Figure":
         """Label the outer axes and put one legend on top."""
         for place, (_, axes) in enumerate(self._cells):
             if place % self.columns == 0:
-                axes.set_ylabel("right answers, %")
+                axes.set_ylabel(ylabel)
             if xlabel and place + self.columns >= len(self._cells):
                 axes.set_xlabel(xlabel)
         found: dict[str, Any] = {}
         for _, axes in self._cells:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                found.setdefault(label, handle)
-        labels = [label for label in ("CoT", *LOOKS) if label in found]
+                found.setdefault(label, _opaque(handle))
+        labels = [label for label in ("CoT", *LOOKS, *ROUTED, FRONT) if label in found]
         self.figure.legend(
             handles=[found[label] for label in labels], labels=labels, loc="outside upper center",
             ncols=min(len(labels), 3 * self.columns), frameon=False,
@@ -75,6 +78,19 @@ class Grid:
 
     def _axes(self, count: int) -> list["Axes"]:
         return [self.figure.add_subplot(self.rows, self.columns, i + 1) for i in range(count)]
+
+
+def _opaque(handle: Any) -> Any:
+    """A legend's handle as it looks where it is not faded."""
+    from matplotlib.lines import Line2D
+
+    if not isinstance(handle, Line2D) or handle.get_alpha() is None:
+        return handle
+    plain = Line2D([], [])
+    plain.update_from(handle)
+    plain.set_alpha(1.0)
+    plain.set_markersize(max(4.0, handle.get_markersize()))
+    return plain
 
 
 def reference_labels(axes: "Axes", labels: Sequence[tuple[float, str]]) -> None:
@@ -108,7 +124,14 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     return moved
 
 
-def _title(panel: Panel, note: str) -> str:
+def side_by_side(panels: Sequence[Panel]) -> int:
+    """So many in a row that a policy's PRMs share one, where that is possible."""
+    prms = len({panel.prm for panel in panels})
+    return prms if prms in (2, 3) else min(2, len(panels))
+
+
+def panel_title(panel: Panel, note: str = "") -> str:
+    """The policy with its size, and its PRM below."""
     name = model_name(panel.policy, panel.policy_params)
     under = [f"under {panel.prm}"] if panel.prm else []
     return name + "\n" + ", ".join([*under, note] if note else under)

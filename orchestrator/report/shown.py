@@ -1,13 +1,10 @@
 """The rows that readers are shown: each strategy under one vote (see ``curves``), or under all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from orchestrator.report.curves import BASELINE, curves_of
+from orchestrator.report.curves import AUTO, BASELINE, curves_of
 from orchestrator.report.summary import Row, Summary
 from orchestrator.report.wording import strategy_name
-
-AUTO = "auto"
-"""The strategy that is chosen for each problem; it has one vote of its own, and no N."""
 
 
 def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
@@ -26,9 +23,15 @@ def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
 
 
 def row_name(row: Row) -> str:
-    """``beam search``; of routed cells whether problems share a budget: ``auto, pool``."""
-    pooled = row.strategy == AUTO and row.settings.get("pool")
-    return strategy_name(row.strategy) + (", pool" if pooled else "")
+    """``beam search``; of routed cells how: ``auto, pool``, or ``auto, published rule``."""
+    return routed_name(row.settings) if row.strategy == AUTO else strategy_name(row.strategy)
+
+
+def routed_name(settings: Mapping[str, object]) -> str:
+    """``auto``, and whether problems share a budget, or no profile was measured."""
+    if settings.get("profile") is None:
+        return "auto, published rule"
+    return "auto, pool" if settings.get("pool") else "auto"
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:

@@ -55,6 +55,22 @@ LOOKS = {
 }
 """The curves a figure draws, in the order of its legend."""
 
+ROUTED = {
+    "auto": Look("#CC79A7", "*"),
+    "auto, pool": Look("#E69F00", "P"),
+    "auto, published rule": Look("#F0E442", "p"),
+}
+"""Cells whose strategy is chosen for each problem; they follow in the legend."""
+
+FRONT = "best fixed"
+"""The line of what no cheaper cell reaches, last in the legend."""
+
+LABEL_SIZE = 7
+"""Of the smallest text, in points."""
+
 COT_COLOUR = "#BBBBBB"
+
+COT = Look(COT_COLOUR, "X")
+"""Where CoT is a point among others."""
 
 INTERVAL_ON_BLACK = "#999999"

@@ -10,11 +10,12 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.core.difficulty import BINS
+from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.report.curves import BASELINE, panels
 from orchestrator.report.sentences import headline_sentences
 from orchestrator.report.shown import groups, row_name, shown_rows
 from orchestrator.report.summary import Row, Summary
+from orchestrator.report.winners import Contender, contenders, winner
 from orchestrator.report.wording import (
     EMULATED,
     amount,
@@ -81,7 +82,7 @@ def best_by_difficulty(summary: Summary) -> list[RenderableType]:
     lines = []
     for panel in panels(summary):
         n = panel.largest_common_n
-        rows = [(curve.label, row) for curve in panel.curves if n and (row := curve.at(n))]
+        rows = contenders(panel)
         winners = [f"{bin}: {winner}" for bin in BINS if (winner := _winner(bin, rows))]
         if len(rows) > 1 and winners:
             under = f" under {panel.prm}" if panel.prm else ""
@@ -182,16 +183,12 @@ def _title(row: Row, several_tasks: bool) -> str:
     return f"{row.task}: {title}" if several_tasks else title
 
 
-def _winner(bin: str, rows: Sequence[tuple[str, Row]]) -> str | None:
-    """Who answers most problems of a bin; of equals, the one that took the fewest tokens."""
-    having = [
-        (label, row, row.by_difficulty[bin]) for label, row in rows if bin in row.by_difficulty
-    ]
-    if not having:
+def _winner(bin: Bin, rows: Sequence[Contender]) -> str | None:
+    best = winner(bin, rows)
+    if best is None:
         return None
-    label, row, reached = max(
-        having, key=lambda one: (one[2]["accuracy"], -(one[1].policy_tokens + one[1].prm_tokens))
-    )
+    label, row = best
+    reached = row.by_difficulty[bin]
     of = f"of {reached['problems']} problems"
     if reached["accuracy"] == 0:
         return f"no strategy solves any {of}"
