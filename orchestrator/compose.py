@@ -42,6 +42,7 @@ from orchestrator.runs.plan import Cell, Plan, Ports, Substitutes
 from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
 from orchestrator.sections import nearest
 from orchestrator.serving import NOWHERE, Addresses
+from orchestrator.strategies import STRATEGIES, Auto
 from orchestrator.strategies.settings import Stepwise
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
 from orchestrator.tasks.grader import MathGrader
@@ -58,6 +59,8 @@ CHAINS = "chains"
 
 SUMS = "sums"
 """The generated task the simulated models are made for."""
+
+NAMES_OF = {strategy: name for name, strategy in STRATEGIES.items()}
 
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
 RUNNING = RetryPolicy(patience=120.0)
@@ -299,8 +302,12 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
                 f"the server of {cell.policy.name} does not return token ids: leave its "
                 "`continuation` out, or set `continuation: chat`"
             )
-        if not isinstance(cell.strategy, Stepwise) or settings.continuation == INSTRUCTED:
+        stepwise = [each for each in cell.searches if isinstance(each, Stepwise)]
+        if not stepwise or settings.continuation == INSTRUCTED:
             continue
+        name = cell.strategy_name
+        if isinstance(cell.strategy, Auto):
+            name += f" (which may choose {NAMES_OF[type(stepwise[0])]})"
         lacks = (
             "cannot go on with a solution (neither by token ids nor by an open chat message)"
             if can.continuation is None and settings.continuation == "auto"
@@ -310,13 +317,13 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
         )
         if lacks and settings.hosted:
             raise ConfigError(
-                f"{cell.policy.name} is hosted and {lacks}, as {cell.strategy_name} needs: use "
+                f"{cell.policy.name} is hosted and {lacks}, as {name} needs: use "
                 "cot, majority or best_of_n, or have it emulated with `continuation: instructed`, "
                 "which the results then say"
             )
         if lacks:
             raise ConfigError(
-                f"the server of {cell.policy.name} {lacks}, as {cell.strategy_name} needs: use "
+                f"the server of {cell.policy.name} {lacks}, as {name} needs: use "
                 "cot, majority or best_of_n, or serve it with vLLM"
             )
 
@@ -329,11 +336,11 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
     """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
     can, settings = found[cell.policy.name], config.policies[cell.policy.name]
     assert isinstance(can, PolicyAbilities)
-    stepwise = isinstance(cell.strategy, Stepwise)
+    stepwise = any(isinstance(each, Stepwise) for each in cell.searches)
     asked = [can, found.get(cell.prm.name) if cell.prm else None]
     emulated = {
         "model": any(each is not None and each.simulated for each in asked),
-        "n": not can.n and cell.strategy.n > 1,
+        "n": not can.n and cell.weight > 1,
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }
     needed = [each for each in IN_VAIN if stepwise or each != "stop"]
@@ -345,9 +352,17 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
 
 @asynccontextmanager
 async def open_ports(
-    config: RunConfig, addresses: Addresses, found: Found, *, paid: float = 0.0
+    config: RunConfig,
+    addresses: Addresses,
+    found: Found,
+    cells: Sequence[Cell],
+    *,
+    paid: float = 0.0,
 ) -> AsyncIterator[Ports]:
-    """The ports of a run, over HTTP; it has ``paid`` so many USD before. Raises ``ConfigError``."""
+    """The ports of a run of ``cells``, over HTTP; it has ``paid`` so many USD before.
+
+    Raises ``ConfigError``.
+    """
     charged, bill = prices(config), Bill(config.budget.cost, paid)
     async with connections(config, addresses, found) as opened, MathGrader() as grader:
         yield Ports(
@@ -370,9 +385,7 @@ async def open_ports(
                 for name, can in found.items()
                 if isinstance(can, PolicyAbilities) and not can.n
             ),
-            substitutes={
-                cell.id: substitutes(cell, config, found) for cell in config.build_cells()
-            },
+            substitutes={cell.id: substitutes(cell, config, found) for cell in cells},
             bill=bill,
             statuses=lambda: {c.name: c.transport.status() for c in opened},
         )

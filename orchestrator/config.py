@@ -159,7 +159,8 @@ class CellsConfig(Section):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"{name}: {place}: {first['msg']}") from None
+            said = "write it as {rule: …}" if first["type"] == "dataclass_type" else first["msg"]
+            raise ConfigError(f"{name}: {place}: {said}") from None
 
 
 class HeadlineConfig(Section):

@@ -32,6 +32,7 @@ from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.store import Store
 from orchestrator.sections import nearest
 from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.strategies import Auto
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from orchestrator.terminal import Terminal
@@ -278,6 +279,11 @@ def _hosted(config: RunConfig, cells: Sequence[Cell]) -> dict[str, Machines]:
 
 
 def _check(config: RunConfig, cells: Sequence[Cell], fleet: Mapping[str, Machines]) -> None:
+    if any(isinstance(cell.strategy, Auto) for cell in cells):
+        raise ConfigError(
+            "auto cannot be planned for, as what it does depends on the problems: leave its cells "
+            "out, and plan the strategies that it chooses among"
+        )
     hosted = _hosted(config, cells)
     wanted = [name for name in _used(cells) if name not in hosted]
     for name in fleet:

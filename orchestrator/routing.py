@@ -9,6 +9,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.optimal.caps import Amount, Seconds
 from orchestrator.optimal.climb import PooledRouting
+from orchestrator.optimal.fitting import PILOTS
 from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Profile, check_fits, read
 from orchestrator.optimal.routed import Routing, SeparateRouting
@@ -34,9 +35,18 @@ def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
 def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
     if auto.profile is None:
         whole = WholeSolutions()
-        rule = PublishedRouter(cell.task, cell.policy.parameters, auto.fallback_n, auto.pilots)
-        return replace(cell, routing=SeparateRouting(router=rule, sampling=whole.sampling))
+        named = replace(auto, pilots=auto.pilots or PILOTS)
+        rule = PublishedRouter(
+            cell.task, cell.policy.parameters, auto.fallback_n, named.pilots or PILOTS
+        )
+        routing = SeparateRouting(router=rule, sampling=whole.sampling)
+        return replace(cell, strategy=named, routing=routing)
     profile = _checked(auto.profile, cell, problems[: cell.problems])
+    if auto.pilots not in (None, profile.pilots):
+        raise ConfigError(
+            f"auto: pilots = {auto.pilots}, and {auto.profile} goes by {profile.pilots}: leave "
+            "`pilots` out"
+        )
     named = replace(auto, profile=profile.digest, pilots=profile.pilots)
     count = len(problems[: cell.problems])
     return replace(cell, strategy=named, routing=_routing(auto, profile, auto.profile, count))

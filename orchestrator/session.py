@@ -20,12 +20,14 @@ from orchestrator.config import RunConfig, validate
 from orchestrator.core.ports import Grader
 from orchestrator.errors import EndpointError, OtherConfig, RunError
 from orchestrator.fleet_view import LiveFleet
+from orchestrator.optimal.published import LABEL
 from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.journal import JOURNAL, Journal, kept_by
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
 from orchestrator.serving import Addresses, started_servers, while_served
+from orchestrator.strategies import Auto
 from orchestrator.terminal import Terminal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -161,10 +163,13 @@ async def _search(
 ) -> None:
     for name in unpriced(config, prices(config)):
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
+    if any(isinstance(c.strategy, Auto) and c.strategy.profile is None for c in planned.cells):
+        console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
     found = await probe_all(config, addresses)
-    check_able(config.build_cells(), config, found)
+    cells = [*config.build_cells(), *planned.cells]  # those of later rounds, and routed ones
+    check_able(cells, config, found)
     paid = store.spent.cost if journal.is_empty else journal.paid
-    async with open_ports(config, addresses, found, paid=paid) as ports:
+    async with open_ports(config, addresses, found, cells, paid=paid) as ports:
         following: Plan | None = planned
         while following is not None:
             await _schedule(Scheduler(following, ports, store, journal), console)

@@ -9,6 +9,7 @@ from orchestrator.core.rewards import value
 from orchestrator.core.stopping import lead
 from orchestrator.core.tree import Node
 from orchestrator.core.voting import Vote, needs_prm
+from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.ladder import LEAST, Rung, ladder
 from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Profile, Unit, Use
@@ -30,6 +31,10 @@ class PooledRouting:
 
     def open(self, problems: int, width: int, used: Use) -> None:
         self.pool.open(problems, width, self.amount(used))
+
+    @property
+    def arms(self) -> list[Arm]:
+        return [rung.arm for rungs in self.ladders.values() for rung in rungs]
 
     @property
     def deadline(self) -> float:

@@ -1,7 +1,7 @@
 """One problem under ``strategy: auto``: pilots, a decision, and the strategy it came to."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -41,6 +41,11 @@ class Routing(Protocol):
     @property
     def deadline(self) -> float: ...
 
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """What they may come to."""
+        ...
+
     def open(self, problems: int, width: int, used: Use) -> None:
         """So many problems are to be run, ``width`` at a time; those before ``used`` so much."""
         ...
@@ -59,6 +64,10 @@ class SeparateRouting:
     router: Router
     sampling: Sampling
     deadline: float = math.inf
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        return self.router.arms
 
     def open(self, problems: int, width: int, used: Use) -> None:
         """They share nothing."""

@@ -32,6 +32,11 @@ class Router(Protocol):
 
     pilots: int
 
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """What it may decide for."""
+        ...
+
     def decide(self, pilots: Sequence[Node]) -> Decision:
         """By a problem's scored pilots, the greedy one first."""
         ...
@@ -78,6 +83,10 @@ class ProfileRouter:
         """The arms of all bins under a budget, and what is expected of them."""
         return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
 
+    @property
+    def arms(self) -> list[Arm]:
+        return [self.profile.arms[arm].arm for arm in self.choice.arms]
+
     def decide(self, pilots: Sequence[Node]) -> Decision:
         predicted, bin = read_pilots(self.profile.predictor, pilots)
         arm = self.profile.arms[self.choice.arms[BINS.index(bin)]].arm
@@ -92,8 +101,14 @@ class PublishedRouter:
         self._task, self._parameters, self._n = task, policy_parameters, n
         self.pilots = pilots
 
+    @property
+    def arms(self) -> list[Arm]:
+        return [self._arm(bin) for bin in BINS]
+
+    def _arm(self, bin: Bin) -> Arm:
+        return published_rule(self._task, self._parameters, bin, self._n)
+
     def decide(self, pilots: Sequence[Node]) -> Decision:
         agreement = evidence(pilots)["agreement"]
         bin = difficulty(agreement)
-        arm = published_rule(self._task, self._parameters, bin, self._n)
-        return Decision(arm=arm, predicted=agreement, bin=bin, rule=LABEL)
+        return Decision(arm=self._arm(bin), predicted=agreement, bin=bin, rule=LABEL)

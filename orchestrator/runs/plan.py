@@ -9,7 +9,7 @@ from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, Vote
-from orchestrator.optimal.routed import Routing
+from orchestrator.optimal.routed import Routing, built
 from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.strategies import Auto
 
@@ -49,6 +49,13 @@ class Cell:
         return VOTES if self.strategy.uses_prm else ("majority",)
 
     @property
+    def searches(self) -> "list[Strategy | Auto]":
+        """What its problems may come to: its strategy, or those that its routing chooses among."""
+        if self.routing is None:
+            return [self.strategy]
+        return [built(arm) for arm in self.routing.arms]
+
+    @property
     def weight(self) -> int:
         """How much work one of its problems is, in solutions: what is left of a run goes by it."""
         return self.strategy.fallback_n if isinstance(self.strategy, Auto) else self.strategy.n
@@ -64,8 +71,14 @@ class Cell:
         """Names the cell by everything that makes its results, for example
         ``policy-160k+prm-qwen/beam_search-n16-width4-…``."""
         models = self.policy.name + (f"+{self.prm.name}" if self.prm else "")
-        settings = "-".join(f"{key}{value}" for key, value in self.settings.items())
+        settings = "-".join(f"{key}{_flat(value)}" for key, value in self.settings.items())
         return f"{models}/{self.strategy_name}-{re.sub(r'[^A-Za-z0-9._=-]', '_', settings)}"
+
+
+def _flat(setting: Any) -> str:
+    if not isinstance(setting, Mapping):
+        return str(setting)
+    return "".join(f".{key}{value}" for key, value in setting.items())
 
 
 Soundness = Callable[[Problem, str], bool]

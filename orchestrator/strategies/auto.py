@@ -18,7 +18,8 @@ class Auto:
     With ``pool`` it is one ``budget`` for all of the cell's problems together, and the next batch
     goes to where it helps most; in seconds it is their wall-clock. ``profile`` is the file, and
     once it is read its digest, which names the cell. Without one the rule of the paper's authors
-    holds, at ``fallback_n``.
+    holds, at ``fallback_n`` and with four ``pilots`` unless it says
+    otherwise.
     """
 
     uses_prm: ClassVar[bool] = True
@@ -29,7 +30,7 @@ class Auto:
     unit: Literal["tokens", "flops", "cost", "seconds"] = "tokens"
     spread: Literal["average", "each"] = "average"
     pool: bool = False
-    pilots: int = 4
+    pilots: int | None = None
     fallback_n: int = 16
 
     def __post_init__(self) -> None:
@@ -44,7 +45,7 @@ class Auto:
             )
         if self.pool and self.spread == "each":
             raise ConfigError("a pool is spread over all problems: leave `spread: each` out")
-        if self.pilots < 2:
+        if self.pilots is not None and self.pilots < 2:
             raise ConfigError(f"pilots = {self.pilots} must be at least 2")
 
     @property

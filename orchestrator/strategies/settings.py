@@ -1,7 +1,8 @@
 """What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.rewards import Reward
@@ -17,6 +18,8 @@ class Stop:
 
     Raises ``ConfigError`` where ``confidence`` is no probability above one half.
     """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     rule: VoteRule
     confidence: float = 0.95

@@ -110,8 +110,9 @@ def run(folder: Path, faults: Faults | None = None, *, problems: int = 24) -> Ou
         # virtual time does not wait for the journal's thread: trees that do would let it run on
         patient = mock.patch.object(journal_module, "MOST_WAITING", 10**9)
         with patient, sender(fleet), Store(folder) as store, Journal(folder / JOURNAL) as journal:
-            async with open_ports(config, {}, found) as ports:
-                await Scheduler(plan(config), ports, store, journal).run()
+            planned = plan(config)
+            async with open_ports(config, {}, found, planned.cells) as ports:
+                await Scheduler(planned, ports, store, journal).run()
         return asyncio.get_running_loop().time() - began
 
     random.seed(0)  # the jitter of the retries
