@@ -9,6 +9,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.optimal.caps import Amount, Seconds
 from orchestrator.optimal.climb import PooledRouting
+from orchestrator.optimal.evidence import CONFIDENCE
 from orchestrator.optimal.fitting import PILOTS
 from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Profile, check_fits, read
@@ -88,7 +89,9 @@ def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routin
             f"auto has a budget of cost, and {source} was measured on models without a price: "
             "name `unit: tokens`, or measure it with prices"
         )
-    sampling = Sampling(**profile.sampling, until="end")
+    sampling = Sampling(
+        **profile.sampling, until="end", logprobs=CONFIDENCE in profile.predictor.weights
+    )
     if not auto.pool:
         router = ProfileRouter(profile, auto.budget, unit=auto.unit, spread=auto.spread)
         return SeparateRouting(router=router, sampling=sampling)

@@ -50,10 +50,13 @@ def sweeps(config: RunConfig) -> list[Sweep]:
             "{policy: …, prm: …, strategy: [best_of_n, beam_search, dvts], n: [4, 16, 64]}"
         )
     most = max((cell.strategy.n for cell in config.build_cells()), default=1)
-    return [_sweep(cells, most if most > 1 else SAMPLES) for cells in by_pair.values()]
+    return [
+        _sweep(cells, most if most > 1 else SAMPLES, not config.policies[policy].hosted)
+        for (policy, _), cells in by_pair.items()
+    ]
 
 
-def _sweep(cells: Sequence[Cell], n: int) -> Sweep:
+def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
     drawn = [each.strategy for each in cells if isinstance(each.strategy, BestOfN)]
     drawn = [each for each in drawn if each.n > 1] or [BestOfN(n=max(n, 2 * PILOTS))]
     found = replace(max(drawn, key=lambda each: each.n), stop=None)
@@ -62,9 +65,11 @@ def _sweep(cells: Sequence[Cell], n: int) -> Sweep:
             f"a profile needs at least {2 * PILOTS} samples of a problem: set best_of_n's n to 64, "
             "for example"
         )
+    # the greedy solution is the first pilot, and how likely it was says something of a problem
+    logprobs = True if asks_logprobs and found.logprobs is None else found.logprobs
     samples = replace(cells[0], strategy_name="best_of_n", strategy=found, problems=None)
     return Sweep(
-        greedy=replace(samples, strategy=replace(found, n=1, temperature=0.0)),
+        greedy=replace(samples, strategy=replace(found, n=1, temperature=0.0, logprobs=logprobs)),
         samples=samples,
         trees=tuple(replace(each, problems=None) for each in cells if each.strategy_name in TREES),
     )

@@ -15,13 +15,15 @@ from orchestrator.core.tree import Node
 class Sampling:
     """How to sample. ``until`` a step ends, or to the end of the solution.
 
-    ``max_tokens`` bounds one such sample.
+    ``max_tokens`` bounds one such sample. With ``logprobs`` samples tell how likely they were
+    (``Node.logprob``), where the server says so.
     """
 
     temperature: float
     top_p: float = 1.0
     max_tokens: int = 2048
     until: Literal["step", "end"] = "step"
+    logprobs: bool = False
 
 
 class Policy(Protocol):

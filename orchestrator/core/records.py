@@ -12,7 +12,8 @@ class LeafRecord:
     """One solution a tree ended with.
 
     ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
-    what the policy generated along the path. ``sound`` says whether every step is right and not
+    what the policy generated along the path, ``logprob`` is their mean log-probability where it was
+    asked for. ``sound`` says whether every step is right and not
     only the answer, None where the task cannot tell.
     """
 
@@ -24,6 +25,7 @@ class LeafRecord:
     tokens: int
     steps: tuple[str, ...]
     sound: bool | None = None
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

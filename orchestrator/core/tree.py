@@ -41,6 +41,8 @@ class Node:
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
     ``prm_written_tokens`` were written.
+    ``logprob`` is the mean log-probability of the tokens of this node's own sample, where it was
+    asked for and is known.
     ``answer`` numbers the answer of a finished path among those of its tree, equal ones alike, for
     strategies that ask (``runs.answers``); None where there is none.
     ``tree`` says whose node it is, and is no part of the state.
@@ -60,6 +62,7 @@ class Node:
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
+    logprob: float | None = field(default=None, compare=False)
     answer: int | None = field(default=None, compare=False)
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
@@ -81,6 +84,7 @@ class Node:
         step_tokens: int = 0,
         prompt_tokens: int = 0,
         cached_tokens: int = 0,
+        logprob: float | None = None,
     ) -> "Node":
         """The node one sample on, by one step or by all that remain.
 
@@ -98,6 +102,7 @@ class Node:
             step_tokens=step_tokens,
             prompt_tokens=prompt_tokens,
             cached_tokens=cached_tokens,
+            logprob=logprob,
             tree=self.tree,
         )
 
@@ -128,6 +133,7 @@ class Node:
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
             prm_written_tokens=prm_written_tokens,
+            logprob=self.logprob,
             answer=self.answer,
             tree=self.tree,
         )

@@ -9,6 +9,7 @@ token ids: it continues an open assistant message, for servers that know ``conti
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import msgspec
 
@@ -73,6 +74,7 @@ class HttpPolicy(ABC):
             add_generation_prompt=not node.steps,
             continue_final_message=bool(node.steps),
             return_token_ids=token_ids,
+            logprobs=True if sampling.logprobs else None,
             **self._common(node, n, sampling, most),  # type: ignore[arg-type]
         )
 
@@ -131,6 +133,7 @@ class HttpPolicy(ABC):
                     ),
                     prompt_tokens=usage.prompt_tokens,
                     cached_tokens=usage.cached_tokens,
+                    logprob=_mean_logprob(choice) if sampling.logprobs else None,
                 )
             )
         return children
@@ -203,6 +206,15 @@ class ChatPolicy(HttpPolicy):
             ),
             node=node,
         )
+
+
+def _mean_logprob(choice: ChatChoice | CompletionChoice) -> float | None:
+    """Of a sample's tokens; None where the server does not tell, as for a text that goes on."""
+    told = choice.logprobs if isinstance(choice, ChatChoice) else None
+    tokens = (told.get("content") or []) if isinstance(told, dict) else []
+    found = [each.get("logprob") for each in tokens if isinstance(each, dict)]
+    numbers = [each for each in found if isinstance(each, int | float)]
+    return fmean(numbers) if numbers and len(numbers) == len(tokens) else None
 
 
 def _part(listed: msgspec.Raw, url: str) -> bytes | None:

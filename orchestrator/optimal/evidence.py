@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
+CONFIDENCE = "confidence"
+"""The feature that takes log-probabilities: servers need not tell them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One whole solution: the class of its answer (None where it states none), its PRM scores, one
-    a step and none without a PRM, and the tokens it took."""
+    a step and none without a PRM, the tokens it took and their mean log-probability, where that is
+    known."""
 
     answer: int | None
     scores: tuple[float, ...]
     tokens: int
+    logprob: float | None = None
 
 
 def features(samples: Sequence[Sample]) -> dict[str, float]:
@@ -22,7 +27,8 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
 
     ``agreement`` is the share of samples with the commonest answer, ``backing`` that of the others
     which answer as the first, ``entropy`` that of the answers in 0..1, ``answered`` the share that
-    state one, ``length`` the logarithm of their tokens. With scores: the ``first`` one's PRM-Last;
+    state one, ``length`` the logarithm of their tokens; ``confidence`` the first one's mean
+    log-probability a token, where it is known. With scores: the ``first`` one's PRM-Last;
     the mean, highest and spread of it over the samples; the ``weight`` in 0..1 of the answer that
     PRM-Vote would elect; and ``doubt``, the mean over the samples of their lowest step's logit.
     """
@@ -40,6 +46,8 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
         "answered": answers.total() / len(samples),
         "length": math.log1p(fmean(sample.tokens for sample in samples)),
     }
+    if first.logprob is not None:
+        found[CONFIDENCE] = first.logprob
     if not all(sample.scores for sample in samples):
         return found
     last = [sample.scores[-1] for sample in samples]

@@ -19,6 +19,7 @@ class Leaf:
     scores: tuple[float, ...]
     tokens: int
     text: str
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,7 @@ async def _searched(record: Record, answers: Classes) -> Searched:
                     scores=leaf.scores,
                     tokens=leaf.tokens,
                     text="".join(leaf.steps),
+                    logprob=leaf.logprob,
                 )
                 for leaf in record.leaves
             ]

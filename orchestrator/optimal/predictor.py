@@ -53,7 +53,8 @@ class Labelled:
 
 
 def fit(labelled: Sequence[Labelled], pilots: int) -> Predictor:
-    """Fit to labelled problems, each counted once however often its pilots were drawn.
+    """Fit to labelled problems, each counted once however often its pilots were drawn. It goes by
+    what the pilots of all of them show.
 
     Raises ``ProfileError`` where there are too few problems, or nothing to tell apart.
     """
@@ -72,7 +73,7 @@ def fit(labelled: Sequence[Labelled], pilots: int) -> Predictor:
             f"{'every' if right else 'no'} sample of these problems is right: there is nothing to "
             f"tell easy from hard by; take {'harder' if right else 'easier'} ones"
         )
-    names = list(labelled[0].shown)
+    names = [name for name in labelled[0].shown if all(name in each.shown for each in labelled)]
     shown = np.array([[each.shown[name] for name in names] for each in labelled])
     means, deviations = shown.mean(axis=0), shown.std(axis=0)
     deviations[deviations < 1e-9] = 1.0

@@ -105,10 +105,14 @@ class Routed:
 async def pilots(
     root: Node, policy: Policy, prm: PRM, count: int, sampling: Sampling
 ) -> list[Node]:
-    """The greedy solution and ``count - 1`` others, scored; those of them that did not fail."""
+    """The greedy solution and ``count - 1`` others, scored; those of them that did not fail. Only
+    the greedy one is asked how likely it was."""
     greedy = replace(sampling, temperature=0.0, top_p=1.0)
     first, others = await fan_out(
-        [policy.extend(root, 1, greedy), policy.extend(root.fork(1), count - 1, sampling)]
+        [
+            policy.extend(root, 1, greedy),
+            policy.extend(root.fork(1), count - 1, replace(sampling, logprobs=False)),
+        ]
     )
     drawn = [*first, *others]
     return await prm.score(drawn) or drawn

@@ -45,7 +45,10 @@ class Router(Protocol):
 def evidence(pilots: Sequence[Node]) -> dict[str, float]:
     """What pilots show, as a predictor reads it."""
     return features(
-        [Sample(answer=each.answer, scores=each.scores, tokens=each.tokens) for each in pilots]
+        [
+            Sample(answer=each.answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
+            for each in pilots
+        ]
     )
 
 

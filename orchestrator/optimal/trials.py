@@ -146,7 +146,7 @@ def _problem(
 
 
 def _shown(leaf: Leaf) -> Sample:
-    return Sample(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens)
+    return Sample(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens, logprob=leaf.logprob)
 
 
 def _elects_right(vote: Vote, leaves: Sequence[Leaf]) -> bool:

@@ -25,6 +25,7 @@ class Sample(msgspec.Struct, array_like=True):
     finish: Finish | None
     token_ids: tuple[str, ...] | None
     step_tokens: int
+    logprob: float | None = None
 
 
 class Samples(msgspec.Struct, array_like=True):
@@ -54,7 +55,10 @@ _scores = msgspec.json.Decoder(tuple[Scores, ...]).decode
 
 def policy_key(model: str, node: Node, n: int, sampling: Sampling) -> bytes:
     """What names a policy's response within its tree."""
-    how = (n, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.until)
+    how: tuple[object, ...] = (
+        n, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.until,
+        *(["logprobs"] if sampling.logprobs else []),
+    )  # fmt: skip
     asked = ("extend", model, how, node.path, node.seed, node.question, node.steps)
     return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
 
@@ -77,6 +81,7 @@ def packed_samples(node: Node, children: Sequence[Node]) -> bytes:
             if child.token_ids is None
             else tuple([part.decode("latin-1") for part in child.token_ids[parts:]]),
             child.step_tokens,
+            child.logprob,
         )
         for child in children
     ]
@@ -98,6 +103,7 @@ def unpacked_samples(node: Node, body: bytes) -> list[Node]:
             step_tokens=sample.step_tokens,
             prompt_tokens=found.prompt_tokens,
             cached_tokens=found.cached_tokens,
+            logprob=sample.logprob,
         )
         for sample in found.children
     ]

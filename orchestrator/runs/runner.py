@@ -197,6 +197,7 @@ async def _grade(leaf: Node, problem: Problem, ports: Ports) -> LeafRecord:
         tokens=leaf.tokens,
         steps=leaf.steps,
         sound=ports.soundness(problem, leaf.text) if ports.soundness else None,
+        logprob=None if leaf.logprob is None else round(leaf.logprob, 6),
     )
 
 

@@ -122,7 +122,10 @@ class SharedPRM:
             return []
         scored = await self._scored[nodes[0].question].get(nodes, self.prm.score)
         # whoever asked first may not have read the answers
-        return [replace(one, answer=node.answer) for node, one in zip(nodes, scored, strict=True)]
+        return [
+            replace(one, answer=node.answer, logprob=node.logprob)
+            for node, one in zip(nodes, scored, strict=True)
+        ]
 
     def forget(self, question: str) -> None:
         """Drop the scores of a problem's solutions."""

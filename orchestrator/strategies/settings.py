@@ -34,11 +34,12 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeSolutions:
-    """Samples run to the end of the solution."""
+    """Samples run to the end of the solution; with ``logprobs`` they tell how likely they were."""
 
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 8192
+    logprobs: bool | None = None
 
     @property
     def reads_answers(self) -> bool:
@@ -51,6 +52,7 @@ class WholeSolutions:
             top_p=self.top_p,
             max_tokens=self.max_tokens,
             until="end",
+            logprobs=bool(self.logprobs),
         )
 
 

@@ -4,11 +4,12 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM
@@ -106,3 +107,22 @@ async def test_the_same_seed_grows_the_same_trees_at_any_concurrency(tiny_url: s
         assert first.token_ids == second.token_ids
         assert first.scores == pytest.approx(second.scores, abs=1e-5)
     assert any(len(first.steps) == 3 for first, _ in pairs)
+
+
+@pytest.mark.parametrize(("kind", "family"), FAMILIES)
+async def test_a_sample_tells_how_likely_it_was_where_it_is_asked(
+    tiny_url: str,
+    kind: type[HttpPolicy],
+    family: type[QwenMathPRM] | type[MathShepherdPRM],
+) -> None:
+    greedy = Sampling(temperature=0.0, max_tokens=12, until="end")
+    asked = replace(greedy, logprobs=True)
+    async with tiny_ports(tiny_url, kind, family) as (policy, _):
+        (silent,) = await policy.extend(problem(), 1, greedy)
+        (told,) = await policy.extend(problem(), 1, asked)
+        drawn = await policy.extend(problem(), 8, replace(asked, temperature=1.0))
+    assert silent.logprob is None
+    assert told.logprob is not None and told.logprob < 0
+    assert told.steps == silent.steps
+    assert len({each.logprob for each in drawn}) > 1
+    assert told.logprob > fmean(each.logprob or 0.0 for each in drawn)

@@ -1,6 +1,7 @@
 """Difficulty predicted from what pilots show."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,18 @@ def test_without_scores_only_the_samples_speak() -> None:
     assert set(features([sample(1), sample(2)])) == {
         "agreement", "backing", "entropy", "answered", "length",
     }  # fmt: skip
+
+
+def test_how_likely_the_greedy_solution_was_is_shown_where_it_is_known() -> None:
+    known = Sample(answer=1, scores=(), tokens=80, logprob=-0.25)
+    assert features([known, sample(1)])["confidence"] == -0.25
+    assert "confidence" not in features([sample(1), known])
+
+
+def test_what_some_pilots_do_not_show_is_no_ground_to_go_by() -> None:
+    some = problems(60)
+    some[7] = replace(some[7], shown={"agreement": some[7].shown["agreement"]})
+    assert set(fit(some, pilots=4).weights) == {"agreement"}
 
 
 def problems(count: int, seed: int = 0) -> list[Labelled]:

@@ -81,10 +81,13 @@ def test_a_policys_response_comes_back_as_it_was(
             step_tokens=tokens,
             prompt_tokens=prompt,
             cached_tokens=prompt // 2,
+            logprob=-tokens / 7 if finish else None,
         )
         for i, (steps, finish, added, tokens) in enumerate(samples)
     ]
-    assert unpacked_samples(node, packed_samples(node, children)) == children
+    again = unpacked_samples(node, packed_samples(node, children))
+    assert again == children
+    assert [each.logprob for each in again] == [each.logprob for each in children]
 
 
 @given(st.lists(st.tuples(nodes, st.lists(floats, max_size=6), finishes, counts), max_size=4))

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -170,3 +171,13 @@ async def test_overlapping_askers_each_compute_what_is_missing() -> None:
         [1, 4], [4, 9], [9, 9, 1],
     ]  # fmt: skip
     assert computed == [[1, 2], [3]]
+
+
+async def test_shared_scores_keep_what_each_asker_knows_of_its_solution() -> None:
+    prm = FakePRM()
+    shared = SharedPRM(prm)
+    solution = ROOT.child(0, ("so",), finish="stop")
+    await shared.score([solution])
+    (scored,) = await shared.score([replace(solution, logprob=-0.5, answer=2)])
+    assert (scored.logprob, scored.answer) == (-0.5, 2)
+    assert scored.scores
