@@ -14,7 +14,7 @@ from orchestrator.report.comparison import Comparison, Difference, Side
 from orchestrator.report.curves import AUTO
 from orchestrator.report.derived import EfficiencyGain, times_fewer
 from orchestrator.report.gains import Gain
-from orchestrator.report.shown import row_name
+from orchestrator.report.shown import budget_in_words, row_name
 from orchestrator.report.summary import Row, rounded
 from orchestrator.report.wording import (
     amount,
@@ -126,8 +126,7 @@ def _described(side: Side, several: bool) -> str:
 
 def _method(row: Row) -> str:
     if row.strategy == AUTO:
-        budget = row.settings.get("budget")
-        size = f" {budget:g} {row.settings.get('unit', '')}".rstrip() if budget else ""
+        size = f", {budget_in_words(row.settings)}" if row.settings.get("budget") else ""
     else:
         size = f" {row.n}" if row.n > 1 else ""
     vote = "" if row.vote == row.strategy or row.n <= 1 else f" {row.vote}"

@@ -10,7 +10,7 @@ from rich.text import Text
 from orchestrator.core.compute import TotalFlops, training_flops
 from orchestrator.report.shown import groups, row_name
 from orchestrator.report.summary import Row, Summary
-from orchestrator.report.wording import amount, dollars, model_name, parameters, scientific
+from orchestrator.report.wording import amount, dollars, model_name, scientific
 
 COLUMNS = (
     "policy\ntokens", "waste\n%", "prompt\ntokens", "hit\n%", "PRM\ntokens", "waste\n%", "hit\n%",
@@ -93,16 +93,18 @@ def _totals(summary: Summary, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _pretraining(rows: Sequence[Row], trained: Mapping[str, float]) -> Iterator[str]:
-    """Each cell's pre-training and inference together, as the paper's Table 4 has them."""
-    for row in rows:
-        total = total_flops(row, trained)
-        if total is None or row.policy_params is None:
-            continue
-        yield (
-            f"{model_name(row.policy, row.policy_params)} {row_name(row)} {row.n or ''}: "
-            f"pre-training {scientific(total.pretraining)} FLOPs ({parameters(row.policy_params)} "
-            f"on {trained[row.policy]:.3g} tokens), inference {scientific(total.inference)}."
-        )
+    """Each policy's pre-training beside what its cells took, as the paper's Table 4 has them."""
+    for policy in dict.fromkeys(row.policy for row in rows):
+        own = [row for row in rows if row.policy == policy]
+        totals = [total for row in own if (total := total_flops(row, trained)) is not None]
+        if totals:
+            used = [total.inference for total in totals]
+            name, trained_with = model_name(policy, own[0].policy_params), totals[0].pretraining
+            yield (
+                f"{name} took {scientific(trained_with)} FLOPs to pre-train, on "
+                f"{scientific(trained[policy], 1)} tokens; its cells "
+                f"{scientific(min(used))} to {scientific(max(used))} each."
+            )
 
 
 def total_flops(row: Row, trained: Mapping[str, float]) -> TotalFlops | None:

@@ -10,6 +10,7 @@ from orchestrator.core.records import Record, Route
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.wording import in_words
 from orchestrator.report.cells import Cell, gather
+from orchestrator.report.shown import budget_in_words
 from orchestrator.report.wording import counted, model_name
 
 COMMONEST = 3
@@ -32,8 +33,7 @@ def _title(cell: Cell, routes: Sequence[Route]) -> str:
     title = f"Routing of {model_name(first.policy, first.policy_params)}{under}"
     settings = first.settings
     if settings.get("budget") is not None:
-        title += f", {settings['budget']:,g} {settings['unit']} a problem"
-        title += " from one pool" if settings.get("pool") else ""
+        title += f", {budget_in_words(settings)}"
     rules = dict.fromkeys(route.rule for route in routes if route.rule != "profile")
     return "; ".join([title, *rules])
 

@@ -23,15 +23,22 @@ def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
 
 
 def row_name(row: Row) -> str:
-    """``beam search``; of routed cells how: ``auto, pool``, or ``auto, published rule``."""
+    """``beam search``; of routed cells how: ``auto, pool``, or ``auto by rule``."""
     return routed_name(row.settings) if row.strategy == AUTO else strategy_name(row.strategy)
 
 
 def routed_name(settings: Mapping[str, object]) -> str:
-    """``auto``, and whether problems share a budget, or no profile was measured."""
+    """``auto``, and whether problems share a budget, or for want of a profile go by the published
+    rule."""
     if settings.get("profile") is None:
-        return "auto, published rule"
+        return "auto by rule"
     return "auto, pool" if settings.get("pool") else "auto"
+
+
+def budget_in_words(settings: Mapping[str, object]) -> str:
+    """``1,200 tokens a problem``, or in one pool for all of them; of routed cells that have one."""
+    whose = "for all problems" if settings.get("pool") else "a problem"
+    return f"{settings['budget']:,.10g} {settings['unit']} {whose}"
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:

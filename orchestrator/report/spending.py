@@ -1,15 +1,15 @@
 """Where routed cells spent their tokens, by how hard each problem looked."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS, EASY_FROM, MEDIUM_FROM
 from orchestrator.core.records import Record, Route
+from orchestrator.report.cells import Cell, gather
 from orchestrator.report.grid import Grid
 from orchestrator.report.plots import thousands
-from orchestrator.report.shown import routed_name
+from orchestrator.report.shown import budget_in_words, routed_name
 from orchestrator.report.style import COT, LABEL_SIZE, LOOKS, REFERENCE
 from orchestrator.report.wording import model_name, strategy_name
 
@@ -21,23 +21,21 @@ TOKENS_SPENT = "policy + PRM tokens"
 BORDERS = (0.0, MEDIUM_FROM, EASY_FROM, 1.0)
 """Of the bins, from hard to easy, in predicted pass@1."""
 
-Cell = Sequence[tuple[Record, Route]]
-"""The problems of a routed cell with what was decided for each."""
+Routed = Sequence[tuple[Record, Route]]
+"""The problems of a cell with what was decided for each, of those that were routed."""
 
 
 def spending(records: Iterable[Record]) -> "Figure | None":
     """Tokens of policy and PRM by predicted pass@1, a point for each problem, in the colour of the
     strategy it was given; a panel for each routed cell."""
-    cells: dict[str, list[tuple[Record, Route]]] = defaultdict(list)
-    for record in records:
-        if record.route is not None:
-            cells[record.cell].append((record, record.route))
+    routed = [_routed(cell) for cell in gather(records)]
+    cells = [cell for cell in routed if cell]
     if not cells:
         return None
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    grid = Grid(list(cells.values()), _title, min(2, len(cells)))
-    spent = [_tokens(record) for cell in cells.values() for record, _ in cell]
+    grid = Grid(cells, _title, min(2, len(cells)))
+    spent = [_tokens(record) for cell in cells for record, _ in cell]
     for cell, axes in grid.cells():
         axes.set_yscale("log")
         axes.set_ylim(max(1, min(spent)) / 1.4, max(spent) * 2.5)  # room for the bins' names
@@ -75,13 +73,19 @@ def _tokens(record: Record) -> int:
     return record.policy_tokens + record.prm_tokens
 
 
-def _title(cell: Cell) -> str:
+def _routed(cell: Cell) -> Routed:
+    return [(each, each.route) for each in cell.records.values() if each.route is not None]
+
+
+def _title(cell: Routed) -> str:
     first = cell[0][0]
-    name = f"{routed_name(first.settings)}: {model_name(first.policy, first.policy_params)}"
-    return name + (f"\nunder {first.prm}" if first.prm else "")
+    budget = f", {budget_in_words(first.settings)}" if first.settings.get("budget") else ""
+    under = f" under {first.prm}" if first.prm else ""
+    name = model_name(first.policy, first.policy_params)
+    return f"{routed_name(first.settings)}{budget}\n{name}{under}"
 
 
-def _shares(cell: Cell) -> str:
+def _shares(cell: Routed) -> str:
     """Which shares of the problems and of the tokens each bin had."""
     problems = {bin: [record for record, route in cell if route.bin == bin] for bin in BINS}
     spent = {bin: sum(map(_tokens, problems[bin])) for bin in BINS}

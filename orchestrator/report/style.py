@@ -58,7 +58,7 @@ LOOKS = {
 ROUTED = {
     "auto": Look("#CC79A7", "*"),
     "auto, pool": Look("#E69F00", "P"),
-    "auto, published rule": Look("#F0E442", "p"),
+    "auto by rule": Look("#F0E442", "p"),
 }
 """Cells whose strategy is chosen for each problem; they follow in the legend."""
 

@@ -132,7 +132,7 @@ def test_routed_cells_stand_among_the_others_by_tokens_and_have_no_n(make_run, m
     records = [r for r in make_run(5) if r.policy == "policy-160k" and r.prm != "prm-shepherd"]
     records += [*make_routed(profile="p"), *make_routed(profile="p", pool=True), *make_routed()]
     found = panels(summarise(records))
-    names = {"auto", "auto, pool", "auto, published rule"}
+    names = {"auto", "auto, pool", "auto by rule"}
     assert names <= texts(accuracy_vs_tokens(found)) & texts(pareto(found))
     assert not names & texts(accuracy_vs_n(found))
 
@@ -145,9 +145,15 @@ def test_a_run_of_routed_cells_alone_draws_what_it_can(make_record, make_routed,
 
 
 def test_spending_says_where_the_tokens_went_and_by_which_strategy(make_routed):
-    figure = spending([*make_routed(10, profile="p"), *make_routed(10, profile="p", pool=True)])
+    figure = spending(
+        [
+            *make_routed(10, profile="p"),
+            *make_routed(10, profile="p", pool=True, budget=5000, unit="tokens"),
+        ]
+    )
     said = "\n".join(texts(figure))
     assert {"DVTS", "weighted vote", "CoT", "hard", "medium", "easy"} <= texts(figure)
+    assert "auto, pool, 5,000 tokens for all problems\npolicy-160k (0.16M) under prm-qwen" in said
     assert "problems: 10 % hard, 40 % medium, 50 % easy" in said
     spent = [2000 // (i + 1) + 100 for i in range(10)]
     shares = [sum(spent[a:b]) / sum(spent) for a, b in ((0, 1), (1, 5), (5, 10))]

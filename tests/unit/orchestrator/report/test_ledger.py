@@ -45,8 +45,9 @@ def test_flops_that_cannot_be_told_are_said_to_be_unknown(make_record):
 def test_pre_training_stands_beside_inference_where_it_is_known(make_record):
     summary = summarise([make_record(policy_params=3_000_000_000)])
     text = printed(summary, {"policy-160k": 9e12}, width=120)
-    assert "pre-training 1.62e23 FLOPs (3B on 9e+12 tokens), inference 9.00e10" in text
-    assert "pre-training" not in printed(summary)
+    assert "policy-160k (3B) took 1.62e23 FLOPs to pre-train, on 9.0e12 tokens" in text
+    assert "its cells 9.00e10 to 9.00e10 each" in text
+    assert "pre-train" not in printed(summary)
 
 
 def test_nothing_was_used_without_records():

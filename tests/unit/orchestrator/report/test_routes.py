@@ -50,7 +50,7 @@ def test_each_bin_says_its_strategy_and_how_many_problems_had_it() -> None:
 def test_where_a_bin_went_several_ways_the_commonest_come_first_with_their_counts() -> None:
     ways = [MAJORITY, DVTS, DVTS, BEAM, BEAM, BEAM, ("cot", {}, "majority")]
     text = said([routed(i, "easy", way, budget=50.0, pool=True) for i, way in enumerate(ways)])
-    assert "50 tokens a problem from one pool" in text
+    assert "50 tokens for all problems" in text
     assert "beam search 64 with PRM-Last (3); DVTS 16 with PRM-Last (2); " in text
     assert text.rstrip().endswith("others (1)")
 
