@@ -1,0 +1,76 @@
+"""Runs whose problems are routed one by one."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.ports import Sampling
+from orchestrator.core.problem import Problem
+from orchestrator.core.records import Record
+from orchestrator.endpoints.fake import FakePolicy, FakePRM
+from orchestrator.errors import EndpointUnavailable
+from orchestrator.optimal.routed import SeparateRouting
+from orchestrator.optimal.router import ProfileRouter
+from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.runs.scheduler import Scheduler
+from orchestrator.runs.store import Store, read_records
+from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
+
+GONE = EndpointUnavailable("gone", url="")
+
+Run = Callable[..., Awaitable[list[Record]]]
+
+
+@pytest.fixture
+def run(
+    make_problems: Callable[[int], list[Problem]],
+    make_cell: Callable[..., Cell],
+    make_ports: Callable[..., Ports],
+    tmp_path: Path,
+) -> Run:
+    async def run(
+        *,
+        trees: int = 1,
+        problems: int = 20,
+        policy_fails: Mapping[int, Exception] | None = None,
+        prm_fails: Mapping[int, Exception] | None = None,
+    ) -> list[Record]:
+        whole = Sampling(temperature=0.7, max_tokens=100, until="end")
+        routing = SeparateRouting(router=ProfileRouter(small_profile(), 200.0), sampling=whole)
+        cell = replace(make_cell("auto"), routing=routing)
+        ports = make_ports(
+            FakePolicy(failures=policy_fails or {}), FakePRM(failures=prm_fails or {})
+        )
+        folder = tmp_path / f"{trees}-{problems}"
+        with Store(folder) as store:
+            plan = Plan(problems=make_problems(problems), cells=[cell], trees=trees)
+            await Scheduler(plan, ports, store).run()
+        found = sorted(read_records(folder), key=lambda record: record.problem)
+        return [replace(record, seconds=0.0, ended=0.0) for record in found]
+
+    return run
+
+
+async def test_the_same_trees_and_decisions_come_of_any_concurrency(run: Run) -> None:
+    one, many = [await run(trees=trees) for trees in (1, 20)]
+    assert one == many
+    assert len({record.route.bin for record in one}) > 1
+
+
+async def test_pilots_that_are_lost_leave_the_decision_to_the_others(run: Run) -> None:
+    (record,) = await run(problems=1, policy_fails={1: GONE})
+    assert (record.failed_branches, record.error) == (1, None)
+    assert record.route is not None and len(record.leaves) >= PILOTS - 1
+
+
+async def test_pilots_that_could_not_be_scored_answer_all_the_same(run: Run) -> None:
+    (record,) = await run(problems=1, prm_fails={1: GONE})
+    assert record.error is None
+    assert record.route is not None and len(record.leaves) >= PILOTS
+
+
+async def test_without_one_pilot_the_failure_is_told(run: Run) -> None:
+    (record,) = await run(problems=1, policy_fails={1: GONE, 2: GONE})
+    assert (record.ran_out, record.error, record.route) == ("endpoint", "gone", None)
