@@ -55,7 +55,7 @@ from orchestrator.optimal.measured import USED, Measured
 from orchestrator.optimal.measuring import Cells, measure, sort_out
 from orchestrator.optimal.profile import Model, Use
 from orchestrator.optimal.resampling import chance
-from orchestrator.optimal.routed import Routing
+from orchestrator.optimal.routed import SeparateRouting
 from orchestrator.optimal.router import ProfileRouter
 from orchestrator.optimal.trials import Trials, trials
 from orchestrator.reading import shipped_config
@@ -314,7 +314,7 @@ def run_live(
                         prm=models[pair.prm.name],
                         strategy_name="auto",
                         strategy=Auto(profile=profile.digest, budget=round(budget, 1)),
-                        routing=Routing(
+                        routing=SeparateRouting(
                             router=ProfileRouter(profile, budget),
                             sampling=Sampling(**profile.sampling, until="end"),
                         ),
