@@ -41,6 +41,14 @@ def test_every_strategy_has_rows_under_both_prms(summary: dict[str, Any]) -> Non
     assert {(s, prm) for s in searches for prm in ("prm-qwen", "prm-shepherd")} <= found
 
 
+def test_auto_stands_beside_the_fixed_strategies_and_says_where_problems_went(
+    quick: tuple[Path, str], summary: dict[str, Any]
+) -> None:
+    auto = accuracy(summary, policy="policy-430k", prm="prm-qwen", strategy="auto")
+    assert auto > accuracy(summary, policy="policy-430k", strategy="majority", n=4)
+    assert "Routing of policy-430k" in quick[1]
+
+
 def test_the_headline_is_the_one_the_config_named(summary: dict[str, Any]) -> None:
     named = load(shipped_config("demo-quick.yaml")).headline
     assert named is not None
@@ -78,3 +86,4 @@ def test_the_full_demo_holds_what_it_promises() -> None:
         assert {(p, None, "majority", n) for p in small} <= cells
         for strategy in ("best_of_n", "beam_search", "dvts"):
             assert {(p, prm, strategy, n) for p in small for prm in prms} <= cells
+    assert {(p, prm, "auto", 0) for p in small for prm in prms} <= cells
