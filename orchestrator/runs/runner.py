@@ -26,6 +26,7 @@ from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.clock import TreeClock
 from orchestrator.runs.plan import AUTO, Cell, Ports, Substitutes
+from orchestrator.runs.repeats import OncePRM
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
 from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import Stepwise
@@ -70,8 +71,9 @@ async def solve(
     reward = cell.strategy.reward if isinstance(cell.strategy, Stepwise) else "last"
     branches = Branches(recorder, recorder, on_failed_branch, reward)
     asked: Policy = branches
+    judge: PRM = branches
     if cell.strategy.reads_answers:
-        asked = AnsweringPolicy(branches, ports.grader)
+        asked, judge = AnsweringPolicy(branches, ports.grader), OncePRM(branches)
     until = math.inf if cell.routing is None else cell.routing.deadline
     clock = TreeClock(tree.deadline, limits.seconds, until=until, slots=slots)
     start = root(
@@ -89,7 +91,7 @@ async def solve(
     ran_out = error = None
     try:
         async with clock.running():
-            leaves = await search(start, asked, branches)
+            leaves = await search(start, asked, judge)
         if not leaves and branches.last_failure is not None:
             raise branches.last_failure
     except TimeoutError:
