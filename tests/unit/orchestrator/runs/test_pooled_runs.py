@@ -105,7 +105,7 @@ async def test_the_cap_is_kept_in_every_unit_at_any_concurrency_and_used(
 async def test_easy_problems_end_with_their_pilots_and_leave_the_rest_to_the_others(
     plan: Callable[..., Plan], tmp_path: Path, make_ports: MakePorts
 ) -> None:
-    records = await run(plan(Amount(4 * COUNT * BATCH["tokens"])), tmp_path, make_ports)
+    records = await run(plan(Amount(3 * COUNT * BATCH["tokens"])), tmp_path, make_ports)
     easy = [len(r.leaves) for i, r in enumerate(in_order(records)) if i % 2 == 0]
     others = [len(r.leaves) for i, r in enumerate(in_order(records)) if i % 2]
     assert set(easy) == {PILOTS}
