@@ -28,9 +28,9 @@ def compare(
 ) -> None:
     """Compare cells, of one run or of several, on the problems they have in common.
 
-    Says what is shown and what is not, by paired 95 % intervals. A cell of a later
-    run stands against the same one of the first; within a run, against its
-    policy's CoT.
+    Says what is shown and what is not, by paired 95 % intervals. A cell of a
+    later run stands against the same one of the first; within a run, against
+    its policy's CoT.
     """
     from orchestrator.report.comparison import compare_runs
     from orchestrator.report.comparison_table import comparison_json, comparison_table

@@ -41,10 +41,10 @@ def profile(
 ) -> None:
     """Measure which strategy is best by difficulty and budget, for `strategy: auto`.
 
-    A config's problems are run through the tree searches its cells name and through
-    as many samples as the largest of them, in the directory runs/CONFIG-profile. What
-    smaller numbers of samples come to is told by resampling. A profile that was
-    stopped goes on with the same command.
+    A config's problems are run through the tree searches its cells name and
+    through as many samples as the largest of them, in runs/CONFIG-profile.
+    What smaller numbers of samples come to is told by resampling. A profile
+    that was stopped goes on with the same command.
     """
     from orchestrator.config import load
     from orchestrator.profile_view import profile_report

@@ -16,7 +16,7 @@ from orchestrator.optimal.measured import USED, Measured, Searched
 from orchestrator.optimal.measuring import TREE_VOTES, Cells
 from orchestrator.optimal.resampling import Drawn, chance
 
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 """Numbers of samples; 64 is the most that the comparison allows a fixed strategy."""
 
 POLICY, PRM = USED.index("policy_tokens"), USED.index("prm_tokens")
