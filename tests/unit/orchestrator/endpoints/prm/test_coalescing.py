@@ -109,7 +109,10 @@ async def test_a_call_waits_no_longer_than_the_window(monkeypatch: pytest.Monkey
     monkeypatch.setattr(coalescing, "WINDOW", 0.0)
     server, coalescer, _ = await occupied()
     call = asyncio.create_task(ask(coalescer, ["7"], NODE))
-    await asyncio.sleep(0.01)
+    for _ in range(500):  # a loaded machine may take its time
+        if len(server.sent) > BUSY:
+            break
+        await asyncio.sleep(0.01)
     assert len(server.sent) > BUSY  # and nothing came back
     server.gate.set()
     assert (await call)[0].rows == [7.0]
