@@ -15,8 +15,7 @@ from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Profile, Unit, Use
 from orchestrator.optimal.routed import Attempt, built, pilots
 from orchestrator.optimal.router import Decision, read_pilots
-from orchestrator.strategies.draw import is_enough, tally
-from orchestrator.strategies.settings import Voted
+from orchestrator.strategies.voted import Voted, is_enough, tally
 
 LABEL = "pool"
 

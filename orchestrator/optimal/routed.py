@@ -15,7 +15,7 @@ from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.router import Decision, Router
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.settings import Voted
+from orchestrator.strategies.voted import Voted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

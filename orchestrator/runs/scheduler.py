@@ -22,7 +22,7 @@ from orchestrator.runs.runner import STOPPED, solve, use
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.sharing import SharedPolicy, SharedPRM
 from orchestrator.runs.store import Store
-from orchestrator.strategies.settings import Voted
+from orchestrator.strategies.voted import Voted
 
 FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""

@@ -1,13 +1,12 @@
 """What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.ports import Sampling
 from orchestrator.core.rewards import Reward
 from orchestrator.core.stopping import VoteRule
-from orchestrator.core.tree import Node
 from orchestrator.errors import ConfigError
 
 
@@ -54,31 +53,6 @@ class WholeSolutions:
             until="end",
             logprobs=bool(self.logprobs),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voted(WholeSolutions):
-    """``n`` whole solutions whose answers vote; at most, where ``stop`` says when it is enough."""
-
-    n: int = 16
-    stop: Stop | None = None
-
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        return await self.go_on(root, policy, prm, [])
-
-    async def go_on(
-        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
-    ) -> list[Node]:
-        """``n`` solutions, those ``drawn`` from ``root`` before among them."""
-        raise NotImplementedError
-
-    def weight(self, leaf: Node) -> float:
-        """What a solution gives its answer, in 0..1, where a vote may be settled early."""
-        return 1.0
-
-    @property
-    def reads_answers(self) -> bool:
-        return self.stop is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,69 @@
+"""What the voting strategies share: solutions drawn at once, or until the vote is settled."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.stopping import is_settled
+from orchestrator.core.tree import Node
+from orchestrator.strategies.settings import Stop, WholeSolutions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voted(WholeSolutions):
+    """``n`` whole solutions whose answers vote; at most, where ``stop`` says when it is enough."""
+
+    uses_prm: ClassVar[bool]
+
+    n: int = 16
+    stop: Stop | None = None
+
+    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+        return await self.go_on(root, policy, prm, [])
+
+    async def go_on(
+        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
+    ) -> list[Node]:
+        """``n`` solutions, those ``drawn`` from ``root`` before among them."""
+        leaves = list(drawn)
+        while not (leaves and is_enough(self, leaves)):
+            to_come = self.n - len(leaves)
+            # a root of its own for each batch, named by none of the solutions' numbers
+            origin = root.fork(len(leaves)) if leaves else root
+            few = min(self.stop.batch, to_come) if self.stop else to_come
+            batch = await policy.extend(origin, few, self.sampling)
+            if self.uses_prm:
+                batch = await prm.score(batch)
+            if not batch:
+                break
+            leaves += batch
+        return leaves
+
+    def weight(self, leaf: Node) -> float:
+        """What a solution gives its answer, in 0..1, where a vote may be settled early."""
+        return 1.0
+
+    @property
+    def reads_answers(self) -> bool:
+        return self.stop is not None
+
+
+def is_enough(voted: Voted, leaves: Sequence[Node]) -> bool:
+    """Whether there are as many solutions as the strategy draws, or the vote of these is settled
+    by its own rule."""
+    to_come, stop = voted.n - len(leaves), voted.stop
+    if to_come <= 0 or stop is None:
+        return to_come <= 0
+    totals = tally(leaves, voted.weight)
+    return is_settled(totals, to_come, stop.rule, stop.confidence)
+
+
+def tally(leaves: Sequence[Node], weight: Callable[[Node], float]) -> list[float]:
+    """What each answer was given, by its solutions' weights."""
+    totals: defaultdict[int, float] = defaultdict(float)
+    for leaf in leaves:
+        if leaf.answer is not None:
+            totals[leaf.answer] += weight(leaf)
+    return list(totals.values())
