@@ -18,7 +18,6 @@ from orchestrator.config import RunConfig
 from orchestrator.core.budget import Bill, Price
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy
-from orchestrator.core.problem import Problem
 from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
@@ -33,8 +32,9 @@ from orchestrator.endpoints.probe import (
 )
 from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.errors import ConfigError, EndpointError, TaskError
+from orchestrator.errors import ConfigError, EndpointError
 from orchestrator.prices import PriceConfig, read_prices
+from orchestrator.problem_sets import CHAINS, chain_is_sound, problems
 from orchestrator.reading import shipped_config
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.routing import routed
@@ -44,62 +44,17 @@ from orchestrator.sections import nearest
 from orchestrator.serving import NOWHERE, Addresses
 from orchestrator.strategies import STRATEGIES, Auto
 from orchestrator.strategies.settings import Stepwise
-from orchestrator.tasks.datasets import NAMED, TaskSource, load
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
-from orchestrator.tasks.records import Fields
-from servers.simulated import problems as sums
-from servers.tiny import problems as chains
 
 if TYPE_CHECKING:
     from orchestrator.endpoints.hosted.sender import HostedSender
-
-CHAINS = "chains"
-"""The generated task the embedded models are made for."""
-
-SUMS = "sums"
-"""The generated task the simulated models are made for."""
 
 NAMES_OF = {strategy: name for name, strategy in STRATEGIES.items()}
 
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
 RUNNING = RetryPolicy(patience=120.0)
 AWAITING_RESTART = RetryPolicy(patience=900.0)
-
-
-def problems(config: RunConfig) -> list[Problem]:
-    """The problems of a run. Raises ``TaskError``."""
-    task = config.task
-
-    def generated(limit: int | None) -> list[Problem]:
-        return [
-            Problem(
-                id=f"{CHAINS}-{task.seed}-{i}",
-                question=chain.question,
-                answer=chain.answer,
-                level=f"depth {chain.depth}",
-            )
-            for i, chain in enumerate(chains.held_out(limit or 100, task.seed))
-        ]
-
-    def generated_sums(limit: int | None) -> list[Problem]:
-        return [
-            Problem(
-                id=f"{SUMS}-{task.seed}-{i}",
-                question=each.question,
-                answer=each.answer,
-                level=f"depth {each.depth}",
-            )
-            for i, each in enumerate(sums.generate(limit or 100, task.seed))
-        ]
-
-    fields = Fields(question=task.question, answer=task.answer, id=task.id, level=task.level)
-    limit = None if task.problems is None else task.skip + task.problems
-    source = TaskSource(name=task.name, path=task.path, fields=fields, limit=limit)
-    found = load(source, {**NAMED, CHAINS: generated, SUMS: generated_sums})
-    if len(found) <= task.skip:
-        raise TaskError(f"task.skip = {task.skip} leaves none of the task's {len(found)} problems")
-    return found[task.skip :]
 
 
 def prices(config: RunConfig) -> dict[str, Price]:
@@ -157,10 +112,6 @@ def plan(config: RunConfig) -> Plan:
 
 def headline(config: RunConfig) -> HeadlineSpec | None:
     return HeadlineSpec(**config.headline.model_dump()) if config.headline else None
-
-
-def _chain_is_sound(problem: Problem, solution: str) -> bool:
-    return chains.whole_chain_right(chains.parse(problem.question), solution)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -379,7 +330,7 @@ async def open_ports(
                 if c.prm is not None
             },
             grader=grader,
-            soundness=_chain_is_sound if config.task.name == CHAINS else None,
+            soundness=chain_is_sound if config.task.name == CHAINS else None,
             one_a_request=frozenset(
                 name
                 for name, can in found.items()

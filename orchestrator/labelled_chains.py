@@ -7,13 +7,13 @@ on the value stated before it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.compose import CHAINS, problems
 from orchestrator.config import RunConfig, TaskConfig
 from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node
 from orchestrator.errors import TaskError
 from orchestrator.evaluation.drawing import SAMPLING, Drawn
 from orchestrator.evaluation.samples import ALL_RIGHT, DataSet, Sample
+from orchestrator.problem_sets import CHAINS, problems
 from servers.tiny import problems as rules
 
 

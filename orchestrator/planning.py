@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.compose import prices as prices_of
-from orchestrator.compose import problems as problems_of
 from orchestrator.config import RunConfig
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.problem import Problem
@@ -25,6 +24,7 @@ from orchestrator.endpoints.policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError
+from orchestrator.problem_sets import problems as problems_of
 from orchestrator.progress import Counting
 from orchestrator.reading import read
 from orchestrator.runs.plan import Cell, Plan, Ports

@@ -20,7 +20,7 @@ from typing import Any
 
 import uvloop
 
-from orchestrator.compose import CHAINS, connections, probe_all
+from orchestrator.compose import connections, probe_all
 from orchestrator.config import RunConfig, validate
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError
@@ -32,6 +32,7 @@ from orchestrator.evaluation.scoring import Judge, Scorer, Scores
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.jsonlines import JsonLines
 from orchestrator.labelled_chains import ChainSet
+from orchestrator.problem_sets import CHAINS
 from orchestrator.progress import Counting
 from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms

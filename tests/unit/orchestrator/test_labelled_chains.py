@@ -1,6 +1,5 @@
 import pytest
 
-from orchestrator.compose import CHAINS
 from orchestrator.config import RunConfig, validate
 from orchestrator.core.problem import Problem
 from orchestrator.core.tree import root
@@ -8,6 +7,7 @@ from orchestrator.errors import TaskError
 from orchestrator.evaluation.drawing import Drawn
 from orchestrator.evaluation.samples import Sample
 from orchestrator.labelled_chains import ChainSet
+from orchestrator.problem_sets import CHAINS
 from servers.tiny.problems import Chain
 
 CHAIN = Chain(10, (("+", 5), ("*", 2), ("/", 4)))  # 15, 30, 7
