@@ -94,21 +94,11 @@ def cross_fitted(
     return _joined(len(trials.problems), parts, len(budgets))
 
 
-def oracle(
-    trials: Trials, budgets: Sequence[float], *, off_fold: bool = False, seed: int = 0
-) -> list[Routed]:
-    """Routing by the true difficulty; chosen and evaluated on the same problems as the paper does,
-    unless ``off_fold``."""
-    bins = true_bins(trials)
-    if not off_fold:
-        chosen = _choices(trials, bins, budgets, "average")
-        return [_outcome(trials, bins, choice) for choice in chosen]
-    parts = []
-    for held_out in folds(len(trials.problems), seed):
-        rest, test = without(trials, held_out), trials.of(held_out)
-        chosen = _choices(rest, true_bins(rest), budgets, "average")
-        parts.append((held_out, [_outcome(test, true_bins(test), choice) for choice in chosen]))
-    return _joined(len(trials.problems), parts, len(budgets))
+def oracle(trials: Trials, budgets: Sequence[float], *, quantiles: bool = False) -> list[Routed]:
+    """Routing by the true difficulty, chosen and evaluated on the same problems as the paper does;
+    with ``quantiles`` by thirds of the problems instead of its absolute bins."""
+    bins = true_bins(trials, quantiles=quantiles)
+    return [_outcome(trials, bins, each) for each in _choices(trials, bins, budgets, "average")]
 
 
 def _choices(

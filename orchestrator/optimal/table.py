@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.difficulty import BINS, difficulty
+from orchestrator.core.difficulty import BINS, by_quantiles, difficulty
 from orchestrator.optimal.pooling import pooled
 from orchestrator.optimal.predictor import Predictor
 from orchestrator.optimal.trials import Trials, tokens
@@ -46,16 +46,18 @@ def predicted_bins(trials: Trials, predictor: Predictor) -> "NDArray[np.int64]":
     )
 
 
-def true_bins(trials: Trials) -> "NDArray[np.int64]":
-    """Each problem's bin by the share of all its labelled samples that are right: an oracle's."""
+def true_bins(trials: Trials, *, quantiles: bool = False) -> "NDArray[np.int64]":
+    """Each problem's bin by the share of all its labelled samples that are right: an oracle's. With
+    ``quantiles`` the bins are thirds of these problems."""
     import numpy as np
 
     rates = [
         sum(each.right for each in row) / sum(each.samples for each in row)
         for row in trials.labelled
     ]
+    bins = by_quantiles(rates) if quantiles else [difficulty(rate) for rate in rates]
     draws = len(trials.labelled[0])
-    return np.array([[BINS.index(difficulty(rate))] * draws for rate in rates])
+    return np.array([[BINS.index(bin)] * draws for bin in bins])
 
 
 RARE = 1e-6

@@ -138,6 +138,7 @@ def against_fixed(pair: Pair) -> dict[str, Any]:
     budgets = [pair.budget(n) for n in LADDER]
     routed = cross_fitted(pair.trials, budgets, pilots=PILOTS)
     ideal = oracle(pair.trials, budgets)
+    thirds = oracle(pair.trials, budgets, quantiles=True)
     ours, theirs, hindsight, best = [], [], [], []
     least = min(float(each.tokens.mean()) for each in pair.fixed)
     by_budget = {}
@@ -166,6 +167,9 @@ def against_fixed(pair: Pair) -> dict[str, Any]:
         "difference": interval(auto_, fixed_),
         "in_hindsight": interval(auto_, seen),
         "oracle_gap": rounded(gap),
+        "oracle_by_thirds_minus_absolute": interval(
+            np.mean([each.right for each in thirds], axis=0), ideal_
+        ),
         "gap_closed": rounded(float(auto_.mean() - fixed_.mean()) / gap) if gap > 0 else None,
         "by_budget": by_budget,
     }
