@@ -19,10 +19,7 @@ from orchestrator.servers_cli import servers
 from orchestrator.terminal import Terminal, TerminalLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from orchestrator.config import RunConfig
-    from orchestrator.core.records import Record
     from orchestrator.report.summary import Summary
 
 app = typer.Typer(
@@ -212,7 +209,7 @@ def show(
     from orchestrator.runs.store import CONFIG, is_in_use, read_yaml
 
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
-    records, summary = read_results(run, headline(config))
+    _, summary = read_results(run, headline(config))
     if as_ledger and not as_json:
         from orchestrator.report.ledger import ledger
 
@@ -222,7 +219,7 @@ def show(
     if as_json:
         return
     say = Terminal(soft_wrap=True).print
-    _say_routing(records, run)
+    _say_routing(summary, run)
     say(_kept(run, config, summary))
     if is_in_use(run):
         say(f"The run is under way: {_problems(_left(run, config))} to go.")
@@ -233,13 +230,13 @@ def show(
         say(unfinished)
 
 
-def _say_routing(records: "Sequence[Record]", run: Path) -> None:
+def _say_routing(summary: "Summary", run: Path) -> None:
     """Where routed problems went, and the routing tables of a run that measured profiles."""
     from orchestrator.profile_view import routing_table
     from orchestrator.profiling import profiles_in
-    from orchestrator.report.routes import routing
+    from orchestrator.report.routing_words import routing
 
-    for line in routing(records):
+    for line in routing(summary.routes):
         Terminal(soft_wrap=True).print(line)
     try:
         for measured in profiles_in(run):
@@ -371,7 +368,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
         figures = draw(summary, records, out / "figures")
     _print(summary, as_json)
     if not as_json:
-        _say_routing(records, out)
+        _say_routing(summary, out)
     console.print(_kept(out, config, summary))
     if summary.failed and (unfinished := _unfinished(out, config)):
         console.print(unfinished)

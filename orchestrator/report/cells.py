@@ -9,6 +9,9 @@ from orchestrator.core.voting import VOTES
 STRATEGY_ORDER = ("cot", "majority", "best_of_n", "beam_search", "dvts")
 """From the simplest on; strategies not named here follow by name."""
 
+AUTO = "auto"
+"""The strategy chosen for each problem: it has no N, and one vote of its own, of that name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:

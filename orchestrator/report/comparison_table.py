@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.report.cells import AUTO
 from orchestrator.report.comparison import Comparison, Difference, Side
-from orchestrator.report.curves import AUTO
 from orchestrator.report.derived import EfficiencyGain, times_fewer
 from orchestrator.report.gains import Gain
 from orchestrator.report.shown import budget_in_words, row_name

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 
 from orchestrator.core.rewards import REWARDS
 from orchestrator.core.voting import split_vote
-from orchestrator.report.cells import size_order, strategy_order
+from orchestrator.report.cells import AUTO, size_order, strategy_order
 from orchestrator.report.summary import Row, Summary
 from orchestrator.report.wording import strategy_name
 
 BASELINE = "cot"
-
-AUTO = "auto"
-"""The strategy that is chosen for each problem: it has one vote of its own, and no N."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ less of a budget it needs than majority voting."""
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.curves import AUTO, BASELINE
+from orchestrator.report.cells import AUTO
+from orchestrator.report.curves import BASELINE
 from orchestrator.report.derived import EfficiencyGain, Point, efficiency_gain, performance_gain
 from orchestrator.report.shown import row_name, shown_rows
 from orchestrator.report.summary import Row, Summary

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.difficulty import BINS
 from orchestrator.report.curves import Panel
 from orchestrator.report.grid import Grid, panel_title, reference_labels, side_by_side
+from orchestrator.report.outcomes import Outcome
 from orchestrator.report.shown import row_name
 from orchestrator.report.style import (
     BLACK,
@@ -18,7 +19,7 @@ from orchestrator.report.style import (
     REFERENCE,
     ROUTED,
 )
-from orchestrator.report.summary import BinAccuracy, Row
+from orchestrator.report.summary import Row
 from orchestrator.report.wording import percent
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def row_share(row: Row) -> Share:
     return row.accuracy, row.ci_low, row.ci_high
 
 
-def bin_share(found: BinAccuracy) -> Share:
+def bin_share(found: Outcome) -> Share:
     return found["accuracy"], found["ci_low"], found["ci_high"]
 
 
@@ -210,7 +211,7 @@ def _spending_rows(panel: Panel) -> list[Row]:
 
 def _series(
     axes: "Axes",
-    shares: Sequence[tuple[float, BinAccuracy]],
+    shares: Sequence[tuple[float, Outcome]],
     width: float,
     colour: str,
     label: str,

@@ -1,56 +1,98 @@
-"""Where ``strategy: auto`` sent the problems, in words, by what their pilots let expect."""
+"""Where ``strategy: auto`` sent the problems, by what their pilots let expect."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-
-from rich.text import Text
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 from orchestrator.core.difficulty import BINS
-from orchestrator.core.records import Record, Route
-from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.wording import in_words
-from orchestrator.report.cells import Cell, gather
-from orchestrator.report.shown import budget_in_words
-from orchestrator.report.wording import counted, model_name
-
-COMMONEST = 3
-"""Strategies of a bin that are named; a pool may choose many."""
+from orchestrator.core.records import Route
+from orchestrator.report.cells import AUTO, Cell
+from orchestrator.report.outcomes import Outcome, outcome
 
 
-def routing(records: Iterable[Record]) -> list[Text]:
-    """For each cell that routes, each bin's strategies with how many problems went each way."""
-    lines: list[Text] = []
-    for cell in gather(records):
-        routes = [each.route for each in cell.records.values() if each.route is not None]
+class Way(Outcome):
+    """The problems of a bin that got one strategy, with its settings and the vote that elected, by
+    which ``rule``; ``predicted`` is the mean of their predicted pass@1."""
+
+    predicted: float
+    strategy: str
+    settings: dict[str, object]
+    vote: str
+    rule: str
+
+
+class RoutedBin(Outcome):
+    """The problems of a predicted bin, and the ``ways`` that they went, the commonest first;
+    ``predicted`` is the mean of their predicted pass@1."""
+
+    predicted: float
+    ways: list[Way]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRoutes:
+    """A cell that routes, by the predicted bins that have problems."""
+
+    task: str
+    cell: str
+    policy: str
+    policy_params: int | None
+    prm: str | None
+    settings: dict[str, object]
+    bins: dict[str, RoutedBin]
+
+
+def routes_of(cells: Iterable[Cell]) -> tuple[CellRoutes, ...]:
+    """Of each of ``cells`` that has routed problems."""
+    found = []
+    for cell in cells:
+        routes = {each.problem: each.route for each in cell.records.values() if each.route}
         if routes:
-            lines += [Text(_title(cell, routes), style="bold"), *map(Text, _bins(routes))]
-    return [*lines, Text()] if lines else []
+            first = cell.sample
+            found.append(
+                CellRoutes(
+                    task=first.task,
+                    cell=cell.id,
+                    policy=first.policy,
+                    policy_params=first.policy_params,
+                    prm=first.prm,
+                    settings=first.settings,
+                    bins=_bins(cell, routes),
+                )
+            )
+    return tuple(found)
 
 
-def _title(cell: Cell, routes: Sequence[Route]) -> str:
-    first = cell.sample
-    under = f" under {first.prm}" if first.prm else ""
-    title = f"Routing of {model_name(first.policy, first.policy_params)}{under}"
-    settings = first.settings
-    if settings.get("budget") is not None:
-        title += f", {budget_in_words(settings)}"
-    rules = dict.fromkeys(route.rule for route in routes if route.rule != "profile")
-    return "; ".join([title, *rules])
-
-
-def _bins(routes: Sequence[Route]) -> Iterator[str]:
+def _bins(cell: Cell, routes: dict[str, Route]) -> dict[str, RoutedBin]:
+    correct = cell.correct(AUTO)
+    found: dict[str, RoutedBin] = {}
     for bin in BINS:
-        ways = Counter(_words(route) for route in routes if route.bin == bin)
-        if not ways:
-            continue
-        named = [
-            f"{way} ({count})" if len(ways) > 1 else way
-            for way, count in ways.most_common(COMMONEST)
-        ]
-        if more := ways.total() - sum(count for _, count in ways.most_common(COMMONEST)):
-            named.append(f"others ({more})")
-        yield f"  {bin}, {counted(ways.total(), 'problems')}: {'; '.join(named)}"
+        own = [problem for problem, route in routes.items() if route.bin == bin]
+        if own:
+            ways = [
+                Way(
+                    **outcome(cell, correct, problems),
+                    predicted=fmean(routes[problem].predicted for problem in problems),
+                    strategy=(route := routes[problems[0]]).strategy,
+                    settings=route.settings,
+                    vote=route.vote,
+                    rule=route.rule,
+                )
+                for problems in _by_way(own, routes)
+            ]
+            found[bin] = RoutedBin(
+                **outcome(cell, correct, own),
+                predicted=fmean(routes[problem].predicted for problem in own),
+                ways=ways,
+            )
+    return found
 
 
-def _words(route: Route) -> str:
-    return in_words(Arm(strategy=route.strategy, settings=route.settings, vote=route.vote))
+def _by_way(problems: Sequence[str], routes: dict[str, Route]) -> list[list[str]]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for problem in problems:
+        route = routes[problem]
+        settings = json.dumps(route.settings, sort_keys=True)
+        groups.setdefault((route.strategy, settings, route.vote, route.rule), []).append(problem)
+    return sorted(groups.values(), key=len, reverse=True)

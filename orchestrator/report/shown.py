@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from orchestrator.report.curves import AUTO, BASELINE, curves_of
+from orchestrator.report.cells import AUTO
+from orchestrator.report.curves import BASELINE, curves_of
 from orchestrator.report.summary import Row, Summary
 from orchestrator.report.wording import strategy_name
 

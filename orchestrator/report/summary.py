@@ -1,9 +1,9 @@
 """A run in numbers: one row for every cell and vote, and the headline."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
 
@@ -13,6 +13,8 @@ from orchestrator.core.records import Record
 from orchestrator.report.cells import Cell, gather
 from orchestrator.report.difficulty import Bins, bins_by_policy
 from orchestrator.report.headline import Headline, HeadlineSpec, compare
+from orchestrator.report.outcomes import Outcome, outcome
+from orchestrator.report.routes import CellRoutes, routes_of
 from orchestrator.statistics import wilson
 
 DIGITS = 4
@@ -20,16 +22,6 @@ DIGITS = 4
 
 TOKENS = ("policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens")
 """The kinds of tokens that computing is counted by."""
-
-
-class BinAccuracy(TypedDict):
-    """``accuracy`` with its 95 % Wilson interval; ``tokens`` are policy's and PRM's a problem."""
-
-    problems: int
-    accuracy: float
-    ci_low: float
-    ci_high: float
-    tokens: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +62,7 @@ class Row:
     requests: int
     cost: float
     seconds: float
-    by_difficulty: dict[str, BinAccuracy]
+    by_difficulty: dict[str, Outcome]
     sound_accuracy: float | None
     difficulty_of: str | None
     emulated: tuple[str, ...]
@@ -81,7 +73,7 @@ class Row:
 class Summary:
     """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
     ``failed_branches`` what their trees lost. ``wall_seconds`` is how long some problem was under
-    way, None where records do not say when they ended."""
+    way, None where records do not say when they ended. ``routes`` are of the cells that route."""
 
     rows: tuple[Row, ...]
     headline: Headline | None
@@ -89,6 +81,7 @@ class Summary:
     ran_out: int
     failed_branches: int
     wall_seconds: float | None = None
+    routes: tuple[CellRoutes, ...] = ()
 
 
 def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -> Summary:
@@ -114,6 +107,7 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
         ran_out=sum(record.ran_out is not None for record in kept),
         failed_branches=sum(record.failed_branches for record in kept),
         wall_seconds=_wall_seconds(kept),
+        routes=routes_of(cells),
     )
 
 
@@ -189,25 +183,12 @@ def _wall_seconds(records: Iterable[Record]) -> float | None:
     return total
 
 
-def _by_difficulty(cell: Cell, correct: Mapping[str, bool], bins: Bins) -> dict[str, BinAccuracy]:
+def _by_difficulty(cell: Cell, correct: Mapping[str, bool], bins: Bins) -> dict[str, Outcome]:
     problems: dict[Bin, list[str]] = defaultdict(list)
     for problem in correct:
         if problem in bins:
             problems[bins[problem]].append(problem)
-    return {bin: _in_bin(cell, correct, problems[bin]) for bin in BINS if problems[bin]}
-
-
-def _in_bin(cell: Cell, correct: Mapping[str, bool], problems: Sequence[str]) -> BinAccuracy:
-    hits, total = sum(correct[problem] for problem in problems), len(problems)
-    records = [cell.records[problem] for problem in problems]
-    low, high = wilson(hits, total)
-    return {
-        "problems": total,
-        "accuracy": hits / total,
-        "ci_low": low,
-        "ci_high": high,
-        "tokens": sum(record.policy_tokens + record.prm_tokens for record in records) / total,
-    }
+    return {bin: outcome(cell, correct, problems[bin]) for bin in BINS if problems[bin]}
 
 
 def rounded(value: Any) -> Any:

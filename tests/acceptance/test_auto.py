@@ -1,5 +1,6 @@
 """``strategy: auto`` as a person meets it: with and without a profile, killed, stopped, pooled."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ def test_without_a_profile_the_authors_rule_holds_and_is_labelled_so(person: Per
     assert {route["rule"] for route in routes} == {LABEL}
     assert {route["strategy"] for route in routes} == {"beam_search"}
     assert LABEL in " ".join(shown.out.split())
+    (cell,) = json.loads(person.orchard("show", "runs/run", "--json").out)["routes"]
+    bins = cell["bins"].values()
+    assert sum(found["problems"] for found in bins) == PROBLEMS
+    assert {way["strategy"] for found in bins for way in found["ways"]} == {"beam_search"}
+    assert json.loads((person.home / "runs/run/summary.json").read_text())["routes"] == [cell]
 
 
 def test_a_killed_run_of_auto_grows_the_same_trees_and_decides_alike(person: Person) -> None:

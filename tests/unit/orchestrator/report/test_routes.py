@@ -1,7 +1,11 @@
-"""Where routed problems went, in words."""
+"""Where routed problems went, in JSON and in words."""
 
-from orchestrator.core.records import Record, Route
-from orchestrator.report.routes import routing
+import json
+from dataclasses import replace
+
+from orchestrator.core.records import Record, Route, Verdict
+from orchestrator.report.routing_words import routing
+from orchestrator.report.summary import summarise, to_json
 from tests.unit.orchestrator.report.conftest import record
 
 MAJORITY = ("majority", {"n": 4}, "majority")
@@ -14,21 +18,24 @@ def routed(
     bin: str,
     way: tuple[str, dict[str, object], str],
     rule: str = "profile",
+    *,
+    predicted: float = 0.5,
+    correct: bool = True,
     **budget: object,
 ) -> Record:
     strategy, settings, vote = way
     route = Route(
-        bin=bin, predicted=0.5, strategy=strategy, settings=settings, vote=vote, rule=rule
+        bin=bin, predicted=predicted, strategy=strategy, settings=settings, vote=vote, rule=rule
     )
     settings_of_auto = {"unit": "tokens", **budget}
     return record(
         problem=f"p{number}", strategy="auto", n=0, prm="prm-qwen", route=route,
-        settings=settings_of_auto,
+        settings=settings_of_auto, verdicts={"auto": Verdict(answer="7", correct=correct)},
     )  # fmt: skip
 
 
 def said(records: list[Record]) -> str:
-    return "\n".join(line.plain for line in routing(records))
+    return "\n".join(line.plain for line in routing(summarise(records).routes))
 
 
 def test_each_bin_says_its_strategy_and_how_many_problems_had_it() -> None:
@@ -60,4 +67,40 @@ def test_a_rule_that_was_not_measured_is_named() -> None:
 
 
 def test_a_run_without_routing_says_nothing_of_it() -> None:
-    assert routing([record()]) == []
+    assert said([record()]) == ""
+
+
+def test_the_json_holds_where_each_bin_went_and_what_came_of_it() -> None:
+    records = [
+        routed(0, "easy", MAJORITY, predicted=0.8),
+        routed(1, "easy", MAJORITY, predicted=0.6, correct=False),
+        routed(2, "easy", DVTS, predicted=0.55),
+        routed(3, "hard", BEAM, predicted=0.05, rule="the authors' rule"),
+        record(),
+    ]
+    (cell,) = json.loads(to_json(summarise(records)))["routes"]
+    assert (cell["policy"], cell["prm"], cell["task"]) == ("policy-160k", "prm-qwen", "sums")
+    assert list(cell["bins"]) == ["easy", "hard"]
+    easy, hard = cell["bins"].values()
+    assert (easy["problems"], easy["accuracy"], easy["predicted"]) == (3, 0.6667, 0.65)
+    assert easy["tokens"] == 30  # 10 of the policy and 20 of the PRM each
+    commonest, other = easy["ways"]
+    assert commonest["settings"] == {"n": 4}
+    told = ("strategy", "vote", "rule", "problems", "predicted", "accuracy", "tokens")
+    assert [commonest[key] for key in told] == ["majority", "majority", "profile", 2, 0.7, 0.5, 30]
+    assert [other[key] for key in told] == ["dvts", "max_last", "profile", 1, 0.55, 1, 30]
+    assert [way["rule"] for way in hard["ways"]] == ["the authors' rule"]
+
+
+def test_ways_that_differ_in_a_setting_that_words_leave_out_are_apart_in_the_json_alone() -> None:
+    wide, narrow = (("beam_search", {"n": 16, "width": w}, "max_last") for w in (8, 4))
+    records = [routed(1, "easy", wide), routed(2, "easy", narrow)]
+    (cell,) = summarise(records).routes
+    assert len(cell.bins["easy"]["ways"]) == 2
+    assert "easy, 2 problems: beam search 16 with PRM-Last\n" in said(records)
+
+
+def test_a_routed_problem_that_failed_counts_as_wrong() -> None:
+    failed = routed(1, "easy", MAJORITY)
+    records = [routed(0, "easy", MAJORITY), replace(failed, verdicts={}, error="down")]
+    assert summarise(records).routes[0].bins["easy"]["accuracy"] == 0.5
