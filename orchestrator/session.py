@@ -16,7 +16,7 @@ import uvloop
 import yaml
 
 from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced, versions
-from orchestrator.config import RunConfig, validate
+from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
 from orchestrator.errors import EndpointError, OtherConfig, RunError
 from orchestrator.fleet_view import LiveFleet
@@ -25,10 +25,13 @@ from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.journal import JOURNAL, Journal, kept_by
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
-from orchestrator.runs.store import CONFIG, VERSIONS, Store, read_yaml
+from orchestrator.runs.store import BEGUN, CONFIG, VERSIONS, Store
 from orchestrator.serving import Addresses, started_servers, while_served
 from orchestrator.strategies import Auto
 from orchestrator.terminal import Terminal
+
+ENDPOINTS = ("policies", "prms")
+"""The sections of a config that name endpoints."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -94,22 +97,42 @@ def _end_at_once(farewell: str) -> None:
 
 
 def claim(store: Store, journal: Journal, config: RunConfig) -> None:
-    """Write the config into its directory, or check that the directory is of this run.
+    """Write the config into its directory, or check that the directory is of this run, whose
+    config may have been edited there meanwhile.
 
-    Raises ``OtherConfig`` where it holds results that this config would not give.
+    Raises ``OtherConfig`` where it holds results that this config would not give, and ``RunError``
+    where nothing says what they were begun with.
     """
-    if not (store.is_empty and journal.is_empty) and (store.folder / CONFIG).exists():
-        before = validate(read_yaml(store.folder, CONFIG), str(store.folder / CONFIG)).identity()
-        changed = tuple(_differences(before, config.identity()))
-        if changed:
+    identity = config.identity()
+    if store.is_empty and journal.is_empty:
+        store.write(VERSIONS, _json(versions()))
+    else:
+        before = _begun(store.folder)
+        if changed := tuple(_differences(before, identity)):
             raise OtherConfig(
-                f"{store.folder} holds a run of another config: name a new directory with --out, "
-                "or delete that one; these keys differ:",
+                f"{store.folder} holds a run of another config: set these keys back, or name a new "
+                "directory with --out:",
                 changed,
             )
-    else:
-        store.write(VERSIONS, msgspec.json.format(msgspec.json.encode(versions()), indent=2))
+        for kind in ENDPOINTS:  # those of earlier starts have results here too
+            identity[kind] = before[kind] | identity[kind]
+    store.write(BEGUN, _json(identity))
     store.write(CONFIG, yaml.safe_dump(config.dumped(), sort_keys=False).encode())
+
+
+def _begun(folder: Path) -> Any:
+    path = folder / BEGUN
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunError(
+            f"{path} cannot be read, which says what the results beside it were begun with: put it "
+            "back, or name a new directory with --out"
+        ) from error
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
 def _differences(before: Any, now: Any, place: str = "") -> list[str]:
@@ -119,7 +142,7 @@ def _differences(before: Any, now: Any, place: str = "") -> list[str]:
             _differences(before.get(key), now.get(key), f"{place}.{key}".lstrip("."))
             for key in keys
             # an endpoint that only one of the two names changes no result they share
-            if not (place in ("policies", "prms") and (key not in before or key not in now))
+            if not (place in ENDPOINTS and (key not in before or key not in now))
         )
         return [line for lines in nested for line in lines]
     return [] if before == now else [f"{place}: {before} → {now}"]

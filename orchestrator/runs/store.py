@@ -4,6 +4,7 @@
 
     runs/NAME/
       config.yaml      the resolved config, without secrets
+      begun.json       what the results depend on, as it was when they were begun
       versions.json    Orchard, Python and package versions, and when the run began
       records.jsonl    one record for each problem of each cell
       journal.sqlite   every paid response, see ``journal``
@@ -26,8 +27,8 @@ from orchestrator.core.records import Record
 from orchestrator.errors import RunError
 from orchestrator.jsonlines import JsonLines, decoded
 
-RECORDS, CONFIG, VERSIONS, SUMMARY = (
-    "records.jsonl", "config.yaml", "versions.json", "summary.json",
+RECORDS, CONFIG, BEGUN, VERSIONS, SUMMARY = (
+    "records.jsonl", "config.yaml", "begun.json", "versions.json", "summary.json",
 )  # fmt: skip
 
 

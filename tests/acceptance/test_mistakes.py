@@ -1,5 +1,6 @@
 """What a person gets wrong, and what an endpoint does to them: one line each, and the way out."""
 
+import copy
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.acceptance.conftest import KEY, Person
 from tests.integration.misbehaving import (
@@ -301,6 +303,53 @@ def test_a_run_of_another_config_is_not_continued(person: Person) -> None:
         assert "name a new directory with --out" in said
         assert changes == ["  seed: 0 → 4"]
     assert (person.home / "runs/run/records.jsonl").read_bytes() == before
+
+
+def test_a_config_edited_in_its_run_directory_is_held_to_the_rule_of_the_command_line(
+    person: Person,
+) -> None:
+    cells = [{"policy": "policy", "strategy": "cot"}]
+    assert person.orchard("run", person.write_config(cells=cells, headline=None)).code == 0
+    edited = person.home / "runs/run/config.yaml"
+    begun, before = edited.read_text(), person.records()
+    edited.write_text(f"{begun}seed: 4\n")
+    for _ in range(2):  # nor is it forgotten over a refusal
+        outcome = person.orchard("resume", "runs/run")
+        said, *changes = outcome.err.splitlines()
+        assert "runs/run holds a run of another config: set these keys back" in said
+        assert (outcome.code, changes) == (1, ["  seed: 0 → 4"])
+    assert person.records() == before
+    edited.write_text(f"{begun}trees: 3\nbudget: {{requests: 900}}\n")
+    assert person.orchard("resume", "runs/run").code == 0
+    assert "trees: 3" in edited.read_text()
+
+
+def test_an_endpoint_that_was_left_out_for_a_while_is_still_held_to_what_it_was(
+    person: Person,
+) -> None:
+    cells = [{"policy": ["policy", "large"], "strategy": "cot"}]
+    config = person.write_config(cells=cells, headline=None, prms={})
+    assert person.orchard("run", config).code == 0
+    edited = person.home / "runs/run/config.yaml"
+    both = yaml.safe_load(edited.read_text())
+    alone = copy.deepcopy(both)
+    del alone["policies"]["large"]
+    alone["cells"] = [{"policy": "policy", "strategy": "cot"}]
+    edited.write_text(yaml.safe_dump(alone))
+    assert person.orchard("resume", "runs/run").code == 0
+    both["policies"]["large"]["model"] = "another"
+    edited.write_text(yaml.safe_dump(both))
+    outcome = person.orchard("resume", "runs/run")
+    assert "  policies.large.model: None → another" in outcome.err.splitlines()
+
+
+def test_results_of_which_nothing_says_what_they_were_begun_with_are_not_added_to(
+    person: Person,
+) -> None:
+    cells = [{"policy": "policy", "strategy": "cot"}]
+    assert person.orchard("run", person.write_config(cells=cells, headline=None)).code == 0
+    (person.home / "runs/run/begun.json").unlink()
+    assert "begun.json cannot be read" in person.orchard("resume", "runs/run").complaint
 
 
 def test_a_run_that_never_began_does_not_hold_its_directory(person: Person) -> None:
