@@ -55,6 +55,7 @@ class PooledRouting:
         here = [each for each in self.profile.arms if bin in each.bins]
         return ladder(
             [each.arm for each in here],
+            [each.bins[bin].sure for each in here],
             [each.bins[bin].expected for each in here],
             [self.amount(each.bins[bin].use) for each in here],
         )
@@ -119,6 +120,7 @@ class Climb:
             return await self.routing.pool.turn(
                 number,
                 used=self._newly_used(),
+                sure=rung.sure,
                 gains=rung.rate * doubt(leaves, rung.arm.vote) / longer,
                 expected=a_batch if rung.arm.is_sampling else rung.extra * longer,
                 drawn=len(leaves),

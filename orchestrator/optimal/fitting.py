@@ -138,7 +138,7 @@ def digest(records: Sequence[Record]) -> str:
 
 def _worth_keeping(table: Table) -> list[int]:
     """Arms worth choosing in some bin, from the cheapest on."""
-    kept = {arm for front in table.fronts for arm in front}
+    kept = {arm for front in table.fronts for arm in front.likely}
     return sorted(kept, key=lambda arm: float(table.tokens[:, arm].mean()))
 
 
@@ -150,13 +150,14 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
         settings=dict(arm.settings),
         bins={
             bin: InBin(
+                sure=i in table.fronts[b].sure,
                 expected=float(table.right[b, i]),
                 measured=float(table.measured[b, i]),
                 error=float(table.errors[b, i]),
                 use=_use(table.used[b, i]),
             )
             for b, bin in enumerate(BINS)
-            if i in table.fronts[b]
+            if i in table.fronts[b].likely
         },
     )
 

@@ -8,11 +8,12 @@ from orchestrator.optimal.arms import Arm
 
 class Rung(NamedTuple):
     """An arm, with what it gains in accuracy and uses of a budget beyond the rung before: means
-    over the bin's problems."""
+    over the bin's problems; and whether it is ``sure`` to gain."""
 
     arm: Arm
     gain: float
     extra: float
+    sure: bool
 
     @property
     def rate(self) -> float:
@@ -24,22 +25,27 @@ LEAST = 1e-9
 """What an arm uses at least, so that there is a rate."""
 
 
-def ladder(arms: Sequence[Arm], right: Sequence[float], used: Sequence[float]) -> list[Rung]:
-    """From the cheapest arm on always the one that adds the most for what it uses, while any does.
+def ladder(
+    arms: Sequence[Arm], sure: Sequence[bool], right: Sequence[float], used: Sequence[float]
+) -> list[Rung]:
+    """From the cheapest arm on always the one that adds the most for what it uses, while any does:
+    first of those that are sure to, then of the others.
 
     ``right[a]`` is an arm's accuracy in the bin and ``used[a]`` what it uses there. Samples go on
     where samples ended, so larger arms cost the difference. A tree search joins what is there and
-    costs all of its own; none goes back from it to samples. Rates never rise.
+    costs all of its own; none goes back from it to samples. Rates of the sure ones never rise, nor
+    do those of the others.
     """
     first = now = min(range(len(arms)), key=lambda a: (used[a], -right[a]))
-    rungs = [Rung(arms[first], 0.0, max(LEAST, used[first]))]
+    rungs = [Rung(arms[first], 0.0, max(LEAST, used[first]), True)]
     while True:
         steps = {}
         for a, arm in enumerate(arms):
             if right[a] > right[now] and (arms[now].is_sampling or not arm.is_sampling):
                 before = used[now] if arm.is_sampling else used[first]
-                steps[a] = Rung(arm, right[a] - right[now], max(LEAST, used[a] - before))
+                extra = max(LEAST, used[a] - before)
+                steps[a] = Rung(arm, right[a] - right[now], extra, sure[a])
         if not steps:
             return rungs
-        now = max(steps, key=lambda a: (steps[a].rate, steps[a].gain))
+        now = max(steps, key=lambda a: (steps[a].sure, steps[a].rate, steps[a].gain))
         rungs.append(steps[now])

@@ -14,9 +14,11 @@ from orchestrator.optimal.caps import Cap
 
 @dataclass(slots=True, order=True)
 class Turn:
-    """A problem's request for a batch: what it ``gains`` a unit of the cap, and what it is
-    ``expected`` to use. Of equals the one with fewer solutions ``drawn`` comes first."""
+    """A problem's request for a batch: what it gains a unit of the cap, and what it is
+    ``expected`` to use. Those that are sure to gain come first, and of equals the one with fewer
+    solutions ``drawn``."""
 
+    is_unsure: bool
     minus_gains: float
     drawn: int
     number: int
@@ -53,12 +55,12 @@ class Pool:
         self._hand_out()
 
     async def turn(
-        self, number: int, *, used: float, gains: float, expected: float, drawn: int
+        self, number: int, *, used: float, sure: bool, gains: float, expected: float, drawn: int
     ) -> bool:
         """Problem ``number`` has its pilots, or the batch it was granted, which took ``used``: wait
         until it may use another one. False when there will be none."""
         self._settle(number, used)
-        turn = Turn(-gains, drawn, number, expected)
+        turn = Turn(not sure, -gains, drawn, number, expected)
         heapq.heappush(self._waiting, turn)
         self._hand_out()
         return await turn.granted

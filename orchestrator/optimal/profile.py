@@ -18,6 +18,7 @@ from orchestrator.core.compute import search_flops
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.choice import Front
 from orchestrator.optimal.predictor import Predictor
 
 VERSION = 1
@@ -62,9 +63,11 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class InBin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An arm in one bin: the accuracy it is ``expected`` to have, the one ``measured`` with its
+    """An arm in one bin: whether it is ``sure`` to be better than cheaper ones, by a standard error
+    of the difference, the accuracy it is ``expected`` to have, the one ``measured`` with its
     standard ``error``, and what it uses."""
 
+    sure: bool
     expected: float
     measured: float
     error: float
@@ -182,9 +185,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             for b in BINS
         ]
 
-    def fronts(self) -> list[list[int]]:
-        """The arms worth choosing in each bin, from the cheapest on."""
-        return [[i for i, arm in enumerate(self.arms) if b in arm.bins] for b in BINS]
+    def fronts(self) -> list[Front]:
+        """The arms worth choosing among in each bin."""
+        return [self._front(bin) for bin in BINS]
+
+    def _front(self, bin: Bin) -> Front:
+        inside = [(i, arm.bins[bin]) for i, arm in enumerate(self.arms) if bin in arm.bins]
+        inside.sort(key=lambda each: each[1].use.tokens)
+        return Front(
+            sure=tuple(i for i, arm in inside if arm.sure), likely=tuple(i for i, _ in inside)
+        )
 
     def amount(self, use: Use, unit: Unit) -> float:
         """A use in a budget's unit."""

@@ -1,9 +1,12 @@
 """What each arm is worth in each difficulty bin: the numbers a profile holds."""
 
+import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS, by_quantiles, difficulty
+from orchestrator.optimal.choice import Front
 from orchestrator.optimal.pooling import pooled
 from orchestrator.optimal.predictor import Predictor
 from orchestrator.optimal.trials import Trials, tokens
@@ -19,9 +22,9 @@ class Table:
     ``measured[b, a]`` right with a standard error of ``errors[b, a]``, both NaN where it was tried
     on none of them, is expected to be ``right[b, a]``, and used ``used[b, a]`` on average, in the
     order of ``measured.USED``; ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms
-    worth choosing among there, from the cheapest on: each is better than every cheaper one by more
-    than the standard error of the difference (the one-standard-error rule; Breiman et al. 1984,
-    §3.4.3)."""
+    worth choosing among there: each likely one is expected to be better than every cheaper one,
+    and a sure one is so by more than the standard error of the difference from the sure one before
+    (the one-standard-error rule; Breiman et al. 1984, §3.4.3)."""
 
     shares: "NDArray[np.float64]"
     measured: "NDArray[np.float64]"
@@ -29,7 +32,7 @@ class Table:
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
     problems: tuple[int, ...]
-    fronts: tuple[tuple[int, ...], ...]
+    fronts: tuple[Front, ...]
 
     @property
     def tokens(self) -> "NDArray[np.float64]":
@@ -108,28 +111,47 @@ def _front(
     inside: "NDArray[np.bool_]",
     believed: "NDArray[np.float64]",
     costs: "NDArray[np.float64]",
-) -> tuple[int, ...]:
+) -> Front:
+    """``right[p, t, a]`` in the trials ``inside[p, t]`` of a bin, of arms ``believed[a]`` to be
+    right there at ``costs[a]``."""
     import numpy as np
 
-    found: list[int] = []
+    def gain(less: int, more: int) -> tuple[float, float]:
+        return _gain(right[..., more] - right[..., less], inside, believed[more] - believed[less])
+
+    likely: list[int] = []
     for arm in np.lexsort((-believed, costs)).tolist():
-        if found:
-            gains = right[..., arm] - right[..., found[-1]]
-            both = inside & ~np.isnan(gains)
-            trials = both.sum(axis=1)
-            if not trials.any():
-                continue
-            off = np.where(both, gains, 0.0).sum(axis=1)
-            error = np.sqrt(((off - trials * off.sum() / trials.sum()) ** 2).sum()) / trials.sum()
-            # no smaller than half a problem's worth: of few, none may have told them apart
-            least = 0.5 / ((trials > 0).sum() + 2)
-            gain = believed[arm] - believed[found[-1]]
-            if trials.sum() < inside.sum():  # one may have been tried on the easier problems
-                gain = min(gain, off.sum() / trials.sum())
-            if gain <= max(error, least):
-                continue
-        found.append(arm)
-    return tuple(found)
+        if not likely or gain(likely[-1], arm)[0] > 0:
+            likely.append(arm)
+    sure = list(likely)
+    while len(sure) > 1:  # without the least sure step, until all of them are
+        margins = [gained / error for gained, error in itertools.starmap(gain, pairwise(sure))]
+        weakest = int(np.argmin(margins))
+        if margins[weakest] > 1:
+            break
+        del sure[weakest + 1]
+    return Front(tuple(sure), tuple(likely))
+
+
+def _gain(
+    gains: "NDArray[np.float64]", inside: "NDArray[np.bool_]", believed: float
+) -> tuple[float, float]:
+    """What one arm is expected to gain over another, and the standard error of that, by the trials
+    ``[p, t]`` inside a bin; nothing where no problem there was tried with both."""
+    import numpy as np
+
+    both = inside & ~np.isnan(gains)
+    trials = both.sum(axis=1)
+    if not trials.any():
+        return 0.0, 1.0
+    gained = np.where(both, gains, 0.0).sum(axis=1)
+    mean = gained.sum() / trials.sum()
+    error = np.sqrt(((gained - trials * mean) ** 2).sum()) / trials.sum()
+    # no smaller than half a problem's worth: of few, none may have told them apart
+    least = 0.5 / ((trials > 0).sum() + 2)
+    # one may have been tried on the easier problems
+    expected = min(believed, mean) if trials.sum() < inside.sum() else believed
+    return float(expected), float(max(error, least))
 
 
 def _mean(values: "NDArray[np.float64]", tried: "NDArray[np.bool_]") -> "NDArray[np.float64]":

@@ -66,6 +66,7 @@ def small_profile(*, trees: bool = False) -> Profile:
                 settings=settings,
                 bins={
                     bin: InBin(
+                        sure=True,
                         expected=(*RIGHT[bin], RIGHT[bin][-1] + 0.02)[i],
                         measured=RIGHT[bin][0],
                         error=0.01,

@@ -11,15 +11,24 @@ from servers.simulated import clock
 
 
 async def play(
-    pool: Pool, gains: dict[int, list[float]], *, uses: float = 10.0, expected: float = 10.0
+    pool: Pool,
+    gains: dict[int, list[float]],
+    *,
+    uses: float = 10.0,
+    expected: float = 10.0,
+    unsure: frozenset[int] = frozenset(),
 ) -> list[int]:
-    """Problems that would gain so much with each batch; the numbers of those that got one."""
+    """Problems that would gain so much with each batch, and surely but those that are ``unsure``;
+    the numbers of those that got one."""
     given: list[int] = []
 
     async def problem(number: int) -> None:
         used = 10.0
         for drawn, gain in enumerate(gains[number]):
-            if not await pool.turn(number, used=used, gains=gain, expected=expected, drawn=drawn):
+            sure = number not in unsure
+            if not await pool.turn(
+                number, used=used, sure=sure, gains=gain, expected=expected, drawn=drawn
+            ):
                 used = 0.0
                 break
             given.append(number)
@@ -32,7 +41,7 @@ async def play(
 
 
 async def asks(pool: Pool, number: int) -> bool:
-    return await pool.turn(number, used=10.0, gains=1.0, expected=10.0, drawn=4)
+    return await pool.turn(number, used=10.0, sure=True, gains=1.0, expected=10.0, drawn=4)
 
 
 def opened(cap: Cap, problems: int, width: int = 1, used: float = 0.0) -> Pool:
@@ -49,6 +58,13 @@ def test_the_next_batch_goes_to_where_it_gains_most() -> None:
         return await play(opened(Amount(1000.0), 3), GAINS)
 
     assert clock.run(main()) == [2, 2, 3, 1, 1, 1, 2, 3, 3]
+
+
+def test_who_may_gain_waits_for_those_that_are_sure_to() -> None:
+    async def main() -> list[int]:
+        return await play(opened(Amount(1000.0), 3), GAINS, unsure=frozenset({2}))
+
+    assert clock.run(main()) == [3, 1, 1, 1, 3, 3, 2, 2, 2]
 
 
 def test_of_equals_the_one_with_the_fewest_solutions_is_first() -> None:

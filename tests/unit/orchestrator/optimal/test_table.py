@@ -40,7 +40,21 @@ def test_more_problems_make_smaller_errors() -> None:
 
 def test_an_arm_that_always_wins_is_worth_choosing_and_a_dearer_worse_one_is_not() -> None:
     found = trials([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]] * 30, [1.0, 10.0, 5.0])
-    assert table(found, [0] * 60).fronts[0] == (0, 1)
+    assert table(found, [0] * 60).fronts[0] == ((0, 1), (0, 1))
+
+
+def test_an_arm_that_wins_by_less_than_a_standard_error_is_likely_and_not_sure() -> None:
+    nearly = [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]] * 10 + [[0.0, 1.0]] * 2
+    assert table(trials(nearly, [1.0, 2.0]), [0] * 32).fronts[0] == ((0,), (0, 1))
+
+
+def test_steps_too_small_one_by_one_are_sure_together() -> None:
+    first = [[0.0, 1.0, 1.0]] * 7 + [[1.0, 0.0, 0.0]] * 4
+    second = [[0.0, 0.0, 1.0]] * 7 + [[1.0, 1.0, 0.0]] * 4
+    found = table(trials([*first, *second], [1.0, 2.0, 3.0]), [0] * 22)
+    assert len(found.fronts[0].sure) == 2
+    assert found.fronts[0].sure[-1] == 2
+    assert found.fronts[0].likely == (0, 1, 2)
 
 
 def test_errors_count_the_problems_an_arm_was_tried_on() -> None:
@@ -55,7 +69,7 @@ def test_errors_count_the_problems_an_arm_was_tried_on() -> None:
 def test_an_arm_tried_on_the_easier_problems_alone_is_no_better_for_that() -> None:
     nan = float("nan")
     easy, hard = [[1.0, 1.0]] * 40, [[0.0, nan]] * 40
-    assert table(trials([*easy, *hard], [1.0, 2.0]), [0] * 80).fronts[0] == (0,)
+    assert table(trials([*easy, *hard], [1.0, 2.0]), [0] * 80).fronts[0] == ((0,), (0,))
 
 
 def test_a_bin_in_which_an_arm_was_never_tried_expects_what_the_others_tell() -> None:
@@ -65,7 +79,7 @@ def test_a_bin_in_which_an_arm_was_never_tried_expects_what_the_others_tell() ->
     assert np.isnan(found.measured[2, 1])
     assert 0.0 <= found.right[2, 1] <= 1.0
     assert found.used[2, 1, 0] == 2.0
-    assert found.fronts[2] == (0,)
+    assert found.fronts[2] == ((0,), (0,))
 
 
 def test_noise_is_pooled_away_and_real_differences_stay() -> None:
