@@ -104,11 +104,13 @@ def best_in_hindsight(fixed: Sequence[Fixed], tokens: float) -> Fixed:
     )
 
 
-def best_off_fold(fixed: Sequence[Fixed], tokens: float, seed: int = 0) -> NDArray[np.float64]:
-    """How often the best strategy was right, chosen for each fold on the others as auto is."""
-    found = np.empty(len(fixed[0].right))
-    for held_out in folds(len(found), seed):
-        rest = np.setdiff1d(np.arange(len(found)), held_out)
+def best_off_fold(fixed: Sequence[Fixed], tokens: float, seed: int = 0) -> Fixed:
+    """What the best strategy within so many tokens a problem came to, chosen for each fold on the
+    others as auto is."""
+    right, used = (np.empty(len(fixed[0].right)) for _ in range(2))
+    for held_out in folds(len(right), seed):
+        rest = np.setdiff1d(np.arange(len(right)), held_out)
         within = [each for each in fixed if each.tokens[rest].mean() <= tokens]
-        found[held_out] = max(within, key=lambda each: each.right[rest].mean()).right[held_out]
-    return found
+        best = max(within, key=lambda each: each.right[rest].mean())
+        right[held_out], used[held_out] = best.right[held_out], best.tokens[held_out]
+    return Fixed(name="chosen off the fold", n=fixed[0].n, right=right, tokens=used)
