@@ -266,13 +266,18 @@ def _problems(left: int) -> str:
 def _left(run: Path, config: "RunConfig") -> int:
     """How many problems of its cells a run has not finished; 0 where its task is out of reach."""
     from orchestrator.compose import plan
-    from orchestrator.runs.store import read_records
+    from orchestrator.runs.store import is_open, read_records
 
     try:
         planned = plan(config)
     except OrchardError:
         return 0
-    finished = {(record.cell, record.problem) for record in read_records(run) if not record.error}
+    caps = {cell.id: cell.cap for cell in planned.cells}
+    finished = {
+        (record.cell, record.problem)
+        for record in read_records(run)
+        if not is_open(record, caps.get(record.cell))
+    }
     return sum(
         (cell.id, problem.id) not in finished
         for cell in planned.cells

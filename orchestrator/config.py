@@ -264,7 +264,10 @@ class RunConfig(Section):
             try:
                 for cell in group.cells(self.task_name, policies, prms):
                     if cell.id in cells:
-                        raise ConfigError(f"{cell.id} is there twice: leave one of them")
+                        raise ConfigError(
+                            f"{cell.id} is there twice: leave one of them"
+                            + (", or run the other pool with another --out" if cell.cap else "")
+                        )
                     cells[cell.id] = cell
             except ConfigError as error:
                 raise ConfigError(f"cells.{i}: {error}") from error

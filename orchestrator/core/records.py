@@ -40,7 +40,8 @@ class Verdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """What was decided for a problem under ``strategy: auto``: its ``predicted`` pass@1, the
-    ``bin`` of that, and the strategy with its settings and vote, by which ``rule``."""
+    ``bin`` of that, and the strategy with its settings and vote, by which ``rule``. It was ``cut``
+    where its pool was used up before it was done: one of a larger cap goes on with it."""
 
     bin: str
     predicted: float
@@ -48,6 +49,7 @@ class Route:
     settings: dict[str, object] = field(hash=False)
     vote: str
     rule: str
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ class Climb:
             return []
         predicted, bin = read_pilots(self.routing.profile.predictor, leaves)
         first, *rungs = self.routing.ladders[bin]
-        self.decision = Decision(arm=first.arm, predicted=predicted, bin=bin, rule=LABEL)
+        self.decision = Decision(arm=first.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True)
         longer = max(LEAST, self._so_far()) / first.extra  # than the bin's problems on average
         for rung in rungs:
             search = built(rung.arm)
@@ -104,11 +104,13 @@ class Climb:
                 grown = await one_batch(search, size, root, policy, prm, leaves)
                 self._batches += 1
                 if len(grown) == len(leaves):  # its requests failed, and would again
+                    self.decision = replace(self.decision, cut=False)
                     return leaves
                 leaves = grown
                 if not isinstance(search, Voted):
                     break
             self.decision = replace(self.decision, arm=rung.arm)
+        self.decision = replace(self.decision, cut=False)
         return leaves
 
     async def _may_use(
@@ -124,6 +126,7 @@ class Climb:
                 gains=rung.rate * doubt(leaves, rung.arm.vote) / longer,
                 expected=a_batch if rung.arm.is_sampling else rung.extra * longer,
                 drawn=len(leaves),
+                is_paid=len(leaves) < self.attempt.reached,
             )
 
     def _so_far(self) -> float:

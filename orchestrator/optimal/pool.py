@@ -55,10 +55,22 @@ class Pool:
         self._hand_out()
 
     async def turn(
-        self, number: int, *, used: float, sure: bool, gains: float, expected: float, drawn: int
+        self,
+        number: int,
+        *,
+        used: float,
+        sure: bool,
+        gains: float,
+        expected: float,
+        drawn: int,
+        is_paid: bool = False,
     ) -> bool:
         """Problem ``number`` has its pilots, or the batch it was granted, which took ``used``: wait
-        until it may use another one. False when there will be none."""
+        until it may use another one. False when there will be none. One that ``is_paid`` since the
+        job was begun it has at once, before any that is not."""
+        if is_paid:
+            self._cap.settle(0.0, used)
+            return True
         self._settle(number, used)
         turn = Turn(not sure, -gains, drawn, number, expected)
         heapq.heappush(self._waiting, turn)

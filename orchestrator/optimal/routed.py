@@ -21,10 +21,12 @@ from orchestrator.strategies.voted import Voted
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """What a search may know of the tree it grows: what it ``used`` so far; and in ``aside`` it
-    waits for its turn, while its clock stands still and others take its place."""
+    waits for its turn, while its clock stands still and others take its place. Earlier attempts
+    had paid for ``reached`` leaves."""
 
     used: Callable[[], Use]
     aside: Callable[[], AbstractAsyncContextManager[None]]
+    reached: int = 0
 
 
 class Search(Protocol):

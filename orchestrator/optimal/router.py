@@ -19,12 +19,13 @@ from orchestrator.optimal.published import LABEL, published_rule
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The arm for one problem, and why: its predicted pass@1, the bin of that, and by which
-    ``rule``."""
+    ``rule``; ``cut`` while a pool might let it go on."""
 
     arm: Arm
     predicted: float
     bin: Bin
     rule: str
+    cut: bool = False
 
 
 class Router(Protocol):

@@ -22,8 +22,9 @@ class Cell:
 
     @property
     def sample(self) -> Record:
-        """Any record of it: they agree in everything that names the cell."""
-        return next(iter(self.records.values()))
+        """Any record of it: they agree in everything that names the cell. Of a pool whose cap was
+        raised one of the largest."""
+        return max(self.records.values(), key=_cap)
 
     @property
     def votes(self) -> list[str]:
@@ -55,6 +56,11 @@ class Cell:
         first = self.sample
         under = f" under {first.prm}" if first.prm else ""
         return f"{first.policy} {first.strategy} N = {first.n}{under} on {first.task}"
+
+
+def _cap(record: Record) -> float:
+    cap = record.settings.get("budget")
+    return cap if isinstance(cap, int | float) else 0.0
 
 
 def gather(records: Iterable[Record]) -> list[Cell]:

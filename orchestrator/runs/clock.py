@@ -19,7 +19,7 @@ class TreeClock:
         until: float = math.inf,
         slots: asyncio.Semaphore | None = None,
     ) -> None:
-        self._run_deadline, self._latest = deadline, min(deadline, until)
+        self._run_deadline, self._pools, self._latest = deadline, until, min(deadline, until)
         self._allowed = math.inf if allowed is None else allowed
         self._slots = slots or asyncio.Semaphore()
         self._loop = asyncio.get_running_loop()
@@ -36,6 +36,11 @@ class TreeClock:
     def is_the_runs(self) -> bool:
         """Whether the run's time is up before the tree's own."""
         return self.deadline == self._run_deadline
+
+    @property
+    def is_the_pools(self) -> bool:
+        """Whether the pool's time is what was up."""
+        return self.has_expired and self.deadline == self._pools
 
     @property
     def worked(self) -> float:

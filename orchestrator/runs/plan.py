@@ -61,6 +61,13 @@ class Cell:
         return self.strategy.fallback_n if isinstance(self.strategy, Auto) else self.strategy.n
 
     @property
+    def cap(self) -> float | None:
+        """What its problems may use together, where they share a pool."""
+        if isinstance(self.strategy, Auto) and self.strategy.pool:
+            return self.strategy.budget
+        return None
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What its strategy is set to, without what is left off."""
         fields = asdict(self.strategy)  # type: ignore[arg-type]
@@ -69,9 +76,11 @@ class Cell:
     @property
     def id(self) -> str:
         """Names the cell by everything that makes its results, for example
-        ``policy-160k+prm-qwen/beam_search-n16-width4-…``."""
+        ``policy-160k+prm-qwen/beam_search-n16-width4-…``. The cap of a pool does not: another only
+        ends the same trees earlier or later."""
         models = self.policy.name + (f"+{self.prm.name}" if self.prm else "")
-        settings = "-".join(f"{key}{_flat(value)}" for key, value in self.settings.items())
+        named = {k: v for k, v in self.settings.items() if k != "budget" or self.cap is None}
+        settings = "-".join(f"{key}{_flat(value)}" for key, value in named.items())
         return f"{models}/{self.strategy_name}-{re.sub(r'[^A-Za-z0-9._=-]', '_', settings)}"
 
 

@@ -55,13 +55,14 @@ async def solve(
     tree: Tree,
     on_failed_branch: OnFailedBranch = "drop",
     slots: asyncio.Semaphore | None = None,
+    reached: int = 0,
 ) -> Record:
     """Run one cell's strategy on one problem and grade what came of it.
 
     The tree answers by ``tree.deadline``, the run's own, or when it has taken ``limits.seconds``.
     It holds one of the run's ``slots``, except while it waits for its turn in a pool; a run that is
-    stopped has an answer of a tree that has waited. ``EndpointRefused`` passes through, since it
-    concerns the whole run.
+    stopped has an answer of a tree that has waited. Earlier runs of it ``reached`` so many leaves.
+    ``EndpointRefused`` passes through, since it concerns the whole run.
     """
     scope = ledger.scope("problem", limits)
     recorder = Recorder(
@@ -84,7 +85,9 @@ async def solve(
     )
     routed = None
     if cell.routing is not None:
-        attempt = Attempt(used=lambda: use(scope.spent, clock.worked), aside=clock.aside)
+        attempt = Attempt(
+            used=lambda: use(scope.spent, clock.worked), aside=clock.aside, reached=reached
+        )
         routed = cell.routing.begin(attempt)
     search = routed or cell.strategy
     assert not isinstance(search, Auto)
@@ -150,7 +153,7 @@ async def solve(
         failed_branches=branches.failed,
         emulated=substitutes.emulated,
         refused=substitutes.refused,
-        route=_route(decision),
+        route=_route(decision, is_cut=ran_out is None or clock.is_the_pools),
         leaves=tuple(graded),
     )
 
@@ -162,7 +165,7 @@ def _taken(vote: Vote, decision: Decision | None) -> Vote:
     return decision.arm.vote if decision else "majority"
 
 
-def _route(decision: Decision | None) -> Route | None:
+def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
     if decision is None:
         return None
     return Route(
@@ -172,6 +175,7 @@ def _route(decision: Decision | None) -> Route | None:
         settings=dict(decision.arm.settings),
         vote=decision.arm.vote,
         rule=decision.rule,
+        cut=decision.cut and is_cut,
     )
 
 

@@ -29,8 +29,11 @@ FAILURES_IN_A_ROW = 8
 
 
 def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
-    """What is to be run yet: a policy at a time, and all of a problem's cells together, so that
-    what they share is kept for no longer than they need it."""
+    """What is to be run yet, trees that a smaller pool cut included: a policy at a time, and all of
+    a problem's cells together, so that what they share is kept for no longer than they need it."""
+    for cell in plan.cells:
+        if cell.cap is not None:
+            store.reopen(cell.id, cell.cap)
     done = {cell.id: store.finished(cell.id) for cell in plan.cells}
     for policy in dict.fromkeys(cell.policy.name for cell in plan.cells):
         cells = [cell for cell in plan.cells if cell.policy.name == policy]
@@ -219,6 +222,7 @@ class Scheduler:
                 tree=tree,
                 on_failed_branch=self.plan.on_failed_branch,
                 slots=slots,
+                reached=self.store.reached(cell.id, problem.id),
             )
         finally:
             progress.in_flight -= 1

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import yaml
@@ -32,12 +32,21 @@ RECORDS, CONFIG, BEGUN, VERSIONS, SUMMARY = (
 )  # fmt: skip
 
 
+class Cut(NamedTuple):
+    """A pool's ``cap`` that cut a tree which had ``spent`` so much."""
+
+    cap: float
+    spent: Spend
+
+
 class Store:
     """A run directory held open for writing by one process. A context manager."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._finished: dict[str, set[str]] = defaultdict(set)
+        self._cut: dict[str, dict[str, Cut]] = defaultdict(dict)
+        self._reached: dict[tuple[str, str], int] = {}
         self.spent = Spend()
         """What finished problems cost."""
         self.spent_in: dict[str, Spend] = defaultdict(Spend)
@@ -62,6 +71,8 @@ class Store:
         self._note(record)
 
     def _note(self, record: Record) -> None:
+        if record.route is not None:
+            self._reached[record.cell, record.problem] = len(record.leaves)
         if record.error is not None:  # what it spent is in the journal, and charged from there
             return
         spent = Spend(
@@ -76,6 +87,22 @@ class Store:
         self.spent.add(spent)
         self.spent_in[record.cell].add(spent)
         self._finished[record.cell].add(record.problem)
+        if (cap := cut_at(record)) is not None:
+            self._cut[record.cell][record.problem] = Cut(cap, spent)
+
+    def reopen(self, cell: str, cap: float) -> None:
+        """Problems that a pool of less than ``cap`` cut are not finished any more; what they spent
+        is in the journal, and charged from there."""
+        cut = self._cut[cell]
+        for problem in [each for each in cut if cut[each].cap < cap]:
+            spent = cut.pop(problem).spent
+            self.spent.subtract(spent)
+            self.spent_in[cell].subtract(spent)
+            self._finished[cell].discard(problem)
+
+    def reached(self, cell: str, problem: str) -> int:
+        """How many leaves a routed problem had when it was recorded last."""
+        return self._reached.get((cell, problem), 0)
 
     def finished(self, cell: str) -> set[str]:
         """The problems of a cell that need not be run again: those that did not fail."""
@@ -95,6 +122,22 @@ class Store:
             part.replace(path)
         except OSError as error:
             raise RunError(f"cannot write {path}: {error.strerror}") from error
+
+
+def cut_at(record: Record) -> float | None:
+    """The cap of the pool that cut a tree, where one did."""
+    if record.route is None or not record.route.cut:
+        return None
+    cap = record.settings["budget"]
+    assert isinstance(cap, int | float)
+    return cap
+
+
+def is_open(record: Record, cap: float | None) -> bool:
+    """Whether a tree is to go on: it failed, or a pool of less than ``cap`` cut it."""
+    before = cut_at(record)
+    is_cut = before is not None and cap is not None and before < cap
+    return is_cut or record.error is not None
 
 
 def read_records(folder: Path) -> list[Record]:

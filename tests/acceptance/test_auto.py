@@ -89,6 +89,24 @@ def test_a_pool_keeps_its_cap_over_a_stop_and_all_have_answers_meanwhile(person:
     assert tokens(stopped) < tokens(finished) <= cap
 
 
+def test_a_larger_cap_goes_on_from_what_was_paid_for(person: Person) -> None:
+    assert person.orchard("run", config(person, fallback_n=4)).code == 0
+    cap = 2 * tokens(person.records())
+    asked, used = [], []
+    for budget in (cap, 2 * cap, cap):
+        person.server.calls.clear()
+        auto = config(person, profile="profile.yaml", budget=budget, pool=True)
+        assert person.orchard("run", auto, "--out", "runs/pool").code == 0
+        bodies = [json.dumps(call.body) for call in person.server.generated()]
+        asked.append(
+            {each for each in bodies if '"content": "What is' in each}
+        )  # samples, no probes
+        used.append(tokens(latest(person, "runs/pool")))
+    assert used[0] <= cap < used[1] == used[2] <= 2 * cap
+    assert len(asked[0]) > PROBLEMS and len(asked[1]) > PROBLEMS and not asked[2]
+    assert not asked[0] & asked[1]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.runner import STOPPED, use
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.store import Store, read_records
+from orchestrator.strategies import Auto
 from servers.simulated import clock
 from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
 
@@ -64,11 +66,19 @@ async def a_second(node: Node) -> None:
 
 @pytest.fixture
 def plan(make_problems: Problems, make_cell: Cells) -> Callable[..., Plan]:
-    def plan(cap: Cap, unit: Unit = "tokens", *, trees: bool = False, width: int = 8) -> Plan:
+    def plan(
+        cap: Cap,
+        unit: Unit = "tokens",
+        *,
+        trees: bool = False,
+        width: int = 8,
+        budget: float = 1.0,
+    ) -> Plan:
         profile = small_profile(trees=trees)
         sampling = Sampling(temperature=0.7, max_tokens=100, until="end")
         cell = replace(
             make_cell("auto"),
+            strategy=Auto(profile=profile.digest, budget=budget, unit=unit, pool=True),
             policy=Model(name="small", parameters=1000, price=PRICE),
             prm=Model(name="prm", parameters=2000, price=PRICE),
             routing=PooledRouting(profile, Pool(cap), unit, sampling),
@@ -152,6 +162,31 @@ async def test_what_finished_problems_used_counts_when_a_run_goes_on(
             continue
     assert len(records) == COUNT
     assert cap * 0.9 < used(records, "tokens") <= cap
+
+
+@pytest.mark.parametrize("width", [1, 8])
+@pytest.mark.parametrize("trees", [False, True])
+async def test_a_larger_cap_pays_for_what_is_new_only_and_a_smaller_one_for_nothing(
+    trees: bool, width: int, plan: Callable[..., Plan], tmp_path: Path, make_ports: MakePorts
+) -> None:
+    found, asked, sent = [], [], []
+    for batches in (1.5, 3, 3, 2, 1e4):
+        cap = batches * COUNT * BATCH["tokens"]
+        policy = FakePolicy(script=answers)
+        mine = plan(Amount(cap), trees=trees, width=width, budget=cap)
+        found.append(in_order(await run(mine, tmp_path, make_ports, policy)))
+        asked.append(len(policy.requests))
+        sent += [(each.node.question, each.node.seed, each.node.steps) for each in policy.requests]
+        assert used(found[-1], "tokens") <= max(cap, 3 * COUNT * BATCH["tokens"])
+    first, larger, same, smaller, all_that_helps = found
+    for before, after in pairwise([first, larger, all_that_helps]):
+        for mine, theirs in zip(before, after, strict=True):
+            assert mine.leaves == theirs.leaves[: len(mine.leaves)]
+        assert used(before, "tokens") < used(after, "tokens")
+    assert larger == same == smaller
+    assert asked[0] and asked[1] and not asked[2] and not asked[3] and asked[4]
+    assert len(sent) == len(set(sent))  # nothing twice
+    assert not any(record.route and record.route.cut for record in all_that_helps)
 
 
 async def test_a_stopped_run_has_an_answer_for_all_that_wait_and_goes_on_with_them(
