@@ -29,7 +29,7 @@ from orchestrator.fleet_config import FleetConfig, ModelConfig
 from orchestrator.reading import as_list, read
 from orchestrator.runs.branches import ON_FAILED_BRANCH
 from orchestrator.runs.plan import Cell, Model
-from orchestrator.sections import Section, nearest, one_line, one_of
+from orchestrator.sections import LocatedPath, Section, located, nearest, one_line, one_of
 from orchestrator.strategies import STRATEGIES
 
 NO_PRICES: Mapping[str, Price] = MappingProxyType({})
@@ -49,7 +49,7 @@ class TaskConfig(Section):
     """
 
     name: str | None = None
-    path: Path | None = None
+    path: LocatedPath | None = None
     question: str = "question"
     answer: str = "answer"
     id: str | None = None
@@ -117,6 +117,14 @@ class CellsConfig(Section):
     ]
     n: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
     problems: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_is_located(cls, values: Any) -> Any:
+        profile = values.get("profile") if isinstance(values, dict) else None
+        if not isinstance(profile, str) or not (file := located(Path(profile))).exists():
+            return values  # one that comes with Orchard, by its name
+        return values | {"profile": str(file)}
 
     @model_validator(mode="after")
     def _fits_its_strategies(self) -> Self:
@@ -198,7 +206,7 @@ class RunConfig(Section):
     trees: int = Field(128, ge=1)
     budget: LimitsConfig = Field(default_factory=LimitsConfig)
     problem_budget: LimitsConfig = Field(default_factory=LimitsConfig)
-    prices: Path | None = None
+    prices: LocatedPath | None = None
     on_failed_branch: Annotated[str, one_of("policy for failed branches", ON_FAILED_BRANCH)] = (
         "drop"
     )

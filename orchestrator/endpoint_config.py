@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import (
@@ -24,7 +23,7 @@ from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
 from orchestrator.prices import PriceConfig
 from orchestrator.reading import as_list
-from orchestrator.sections import Section, nearest, one_of
+from orchestrator.sections import LocatedPath, Section, nearest, one_of
 from orchestrator.tasks.prompts import PROMPTS
 
 INSTRUCTED = "instructed"
@@ -43,7 +42,7 @@ class EndpointConfig(Section):
     """
 
     url: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
-    urls_from: Path | None = None
+    urls_from: LocatedPath | None = None
     model: str | None = None
     api: Literal["auto", "self-hosted", "openai", "azure"] = "auto"
     api_version: str | None = None

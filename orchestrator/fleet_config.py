@@ -6,17 +6,22 @@ Both may stand in a file of their own, which ``orchard servers`` reads and runs 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from orchestrator.api_keys import KeyVariable
 from orchestrator.endpoints.prm import PRM_FAMILIES
 from orchestrator.errors import ConfigError
 from orchestrator.reading import read
-from orchestrator.sections import Section, nearest, one_line, one_of
+from orchestrator.sections import LocatedPath, Section, located, nearest, one_line, one_of
 from orchestrator.tasks.prompts import PROMPTS
 
 Flags = dict[str, str | int | float | bool | list[str] | dict[str, JsonValue]]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _located_folder(source: str) -> str:
+    local = source.startswith((".", "/", "~")) or Path(source).is_dir()
+    return str(located(Path(source))) if local else source
 
 
 class ShapeConfig(Section):
@@ -33,7 +38,7 @@ class ModelConfig(Section):
     what serving and planning need.
     """
 
-    source: str
+    source: Annotated[str, AfterValidator(_located_folder)]
     role: Literal["policy", "prm"]
     context: Count
     prompt: Annotated[str, one_of("prompt family", list(PROMPTS))] | None = None
@@ -48,8 +53,7 @@ class ModelConfig(Section):
 
     def served_name(self, name: str) -> str:
         """What clients call it: its id on the hub, or ``name`` where it lies in a folder."""
-        local = self.source.startswith((".", "/", "~")) or Path(self.source).is_dir()
-        return name if local else self.source
+        return name if Path(self.source).is_absolute() else self.source
 
 
 class ServiceConfig(Section):
@@ -74,7 +78,7 @@ class FleetConfig(Section):
     services: dict[str, ServiceConfig | None] = Field(min_length=1)
     host: str = "127.0.0.1"
     api_key_env: KeyVariable | None = None
-    python: Path | None = None
+    python: LocatedPath | None = None
     device: Literal["auto", "gpu", "cpu"] = "auto"
     environment: dict[str, str] = Field(default_factory=dict)
 

@@ -2,9 +2,17 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 
 
 def nearest(unknown: str, known: Sequence[str]) -> str:
@@ -22,6 +30,20 @@ def one_of(kind: str, known: Sequence[str]) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+def located(path: Path) -> Path:
+    """Where a path leads from here: a run goes on from other working directories too.
+
+    Raises ``ValueError`` for the ~ of somebody unknown.
+    """
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no such home directory") from None
+
+
+LocatedPath = Annotated[Path, AfterValidator(located)]
 
 
 class Section(BaseModel):

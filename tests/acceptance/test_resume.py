@@ -174,6 +174,20 @@ def test_endpoints_elsewhere_and_another_concurrency_are_no_other_run(person: Pe
     assert (resumed.code, resumed.err) == (0, "")
 
 
+def test_a_run_goes_on_from_another_working_directory(person: Person) -> None:
+    config = searches(person, 3)
+    assert person.orchard("run", config).code == 0
+    (person.home / "elsewhere").mkdir()
+    person.problems(9, name="elsewhere/problems.jsonl")  # of the same name, and not the run's
+    elsewhere = Person(person.home / "elsewhere", person.server)
+    grown = ("--set=task.problems=9", "--set=trees=2")
+    resumed = elsewhere.orchard("resume", "../runs/run", *grown)
+    assert (resumed.code, resumed.err) == (0, "")
+    assert len(person.records()) == 2 * 3
+    refused = elsewhere.orchard("run", elsewhere.write_config(), "--out", "../runs/run")
+    assert f"task.path: {person.home}/problems.jsonl → {elsewhere.home}/problems" in refused.err
+
+
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(person: Person) -> None:
     config = searches(person, 40)
     assert person.orchard("run", config, "--out", "runs/whole").code == 0

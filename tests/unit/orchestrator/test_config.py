@@ -139,6 +139,7 @@ def test_a_cell_that_cannot_be_run_is_refused_with_its_place(group: Any, said: s
     [
         ({"task": {}}, "task: give either a `name` or the `path`"),
         ({"task": {"name": "a", "path": "b"}}, "task: give either"),
+        ({"task": {"path": "~nobody-here/b"}}, "task.path: ~nobody-here/b: there is no such home"),
         ({"cells": []}, "cells: "),
         ({"trees": 0}, "trees: "),
         ({"budget": {"requests": 0}}, "budget.requests: "),
@@ -318,6 +319,36 @@ def test_a_dumped_config_is_the_same_config_when_read_again() -> None:
     again = validate(config.model_dump(mode="json", exclude_defaults=True), "config.yaml")
     assert again == config
     assert [cell.id for cell in again.build_cells()] == [cell.id for cell in config.build_cells()]
+
+
+def test_what_a_config_names_is_found_from_another_working_directory_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").touch()
+    auto = {"policy": "small", "prm": "prm", "strategy": "auto", "budget": 900}
+    here = valid(
+        task={"path": "problems.jsonl"},
+        prices="prices.yaml",
+        policies={"small": {"urls_from": "endpoints.yaml"}},
+        cells=[{**auto, "profile": "mine.yaml"}, {**auto, "profile": "chains-policy-160k"}],
+        models={"m": {"source": "./m", "role": "policy", "context": 9},
+                "hub": {"source": "acme/hub", "role": "policy", "context": 9}},
+        servers={"fleet": {"name": "f", "python": "~/bin/python",
+                           "services": {"m": None, "hub": None}}},
+    )  # fmt: skip
+    dumped = here.dumped()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert validate(dumped, "config.yaml").dumped() == dumped
+    assert dumped["task"]["path"] == str(tmp_path / "problems.jsonl")
+    assert dumped["prices"] == str(tmp_path / "prices.yaml")
+    assert dumped["policies"]["small"]["urls_from"] == str(tmp_path / "endpoints.yaml")
+    file, shipped = (cell["profile"] for cell in dumped["cells"])
+    assert (file, shipped) == (str(tmp_path / "mine.yaml"), "chains-policy-160k")
+    sources = [model["source"] for model in dumped["models"].values()]
+    assert sources == [str(tmp_path / "m"), "acme/hub"]
+    assert dumped["servers"]["fleet"]["python"] == str(Path.home() / "bin/python")
 
 
 @pytest.mark.parametrize(
