@@ -22,9 +22,8 @@ class Table:
     ``measured[b, a]`` right with a standard error of ``errors[b, a]``, both NaN where it was tried
     on none of them, is expected to be ``right[b, a]``, and used ``used[b, a]`` on average, in the
     order of ``measured.USED``; ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms
-    worth choosing among there: each likely one is expected to be better than every cheaper one,
-    and a sure one is so by more than the standard error of the difference from the sure one before
-    (the one-standard-error rule; Breiman et al. 1984, §3.4.3)."""
+    worth choosing among there: each is expected to be better than the one before by more than
+    ``LIKELY``, and the sure ones by more than ``SURE``, standard errors of the difference."""
 
     shares: "NDArray[np.float64]"
     measured: "NDArray[np.float64]"
@@ -65,6 +64,11 @@ def true_bins(trials: Trials, *, quantiles: bool = False) -> "NDArray[np.int64]"
 
 RARE = 1e-6
 """The share of a bin that no trial was in: what it gets may cost anything and weighs nothing."""
+
+
+SURE, LIKELY = 1.0, 0.1
+"""By how many standard errors an arm is better than a cheaper one to be called so (the first is the
+one-standard-error rule; Breiman et al. 1984, §3.4.3). Smaller gains are not worth any tokens."""
 
 
 def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
@@ -116,34 +120,32 @@ def _front(
     right there at ``costs[a]``."""
     import numpy as np
 
-    def gain(less: int, more: int) -> tuple[float, float]:
+    def gain(less: int, more: int) -> float:
         return _gain(right[..., more] - right[..., less], inside, believed[more] - believed[less])
 
     likely: list[int] = []
     for arm in np.lexsort((-believed, costs)).tolist():
-        if not likely or gain(likely[-1], arm)[0] > 0:
+        if not likely or gain(likely[-1], arm) > LIKELY:
             likely.append(arm)
     sure = list(likely)
     while len(sure) > 1:  # without the least sure step, until all of them are
-        margins = [gained / error for gained, error in itertools.starmap(gain, pairwise(sure))]
-        weakest = int(np.argmin(margins))
-        if margins[weakest] > 1:
+        gains = list(itertools.starmap(gain, pairwise(sure)))
+        weakest = int(np.argmin(gains))
+        if gains[weakest] > SURE:
             break
         del sure[weakest + 1]
     return Front(tuple(sure), tuple(likely))
 
 
-def _gain(
-    gains: "NDArray[np.float64]", inside: "NDArray[np.bool_]", believed: float
-) -> tuple[float, float]:
-    """What one arm is expected to gain over another, and the standard error of that, by the trials
+def _gain(gains: "NDArray[np.float64]", inside: "NDArray[np.bool_]", believed: float) -> float:
+    """What one arm is expected to gain over another, in standard errors of that, by the trials
     ``[p, t]`` inside a bin; nothing where no problem there was tried with both."""
     import numpy as np
 
     both = inside & ~np.isnan(gains)
     trials = both.sum(axis=1)
     if not trials.any():
-        return 0.0, 1.0
+        return 0.0
     gained = np.where(both, gains, 0.0).sum(axis=1)
     mean = gained.sum() / trials.sum()
     error = np.sqrt(((gained - trials * mean) ** 2).sum()) / trials.sum()
@@ -151,7 +153,7 @@ def _gain(
     least = 0.5 / ((trials > 0).sum() + 2)
     # one may have been tried on the easier problems
     expected = min(believed, mean) if trials.sum() < inside.sum() else believed
-    return float(expected), float(max(error, least))
+    return float(expected / max(error, least))
 
 
 def _mean(values: "NDArray[np.float64]", tried: "NDArray[np.bool_]") -> "NDArray[np.float64]":
