@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +13,11 @@ from orchestrator import __version__
 from orchestrator.compare import compare
 from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, ProfileError
 from orchestrator.prm_eval import prm_eval
-from orchestrator.profile_cli import profile
+from orchestrator.profile_cli import profile, resume_profile
 from orchestrator.servers_cli import servers
 from orchestrator.terminal import Terminal, TerminalLog
 
 if TYPE_CHECKING:
-    from orchestrator.config import RunConfig
     from orchestrator.report.summary import Summary
 
 app = typer.Typer(
@@ -125,7 +123,7 @@ def resume(
     max_cost: MaxCostOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on with a run that was stopped, killed or ran out of something, and report.
+    """Go on with a run or profile that was stopped, killed or ran out of something, and report.
 
     Finished problems stay, trees under way go on where they were, and nothing is
     paid for twice.
@@ -133,12 +131,16 @@ def resume(
     Keys that change no result may be set anew, others are refused:
     `--set trees=500`, `--set policies.NAME.url=…`, `--set budget.requests=…`.
     """
+    from orchestrator.begun import begun
     from orchestrator.runs.store import CONFIG, read_yaml
 
     read_yaml(run, CONFIG)  # says of another folder that it is no run directory
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
-    _execute(run / CONFIG, overrides, run, as_json)
+    if begun(run).kind == "profile":
+        resume_profile(run, overrides, as_json)
+    else:
+        _execute(run / CONFIG, overrides, run, as_json)
 
 
 @app.command(name="plan")
@@ -204,9 +206,9 @@ def show(
     """Print a run's results, as far as it has come."""
     from orchestrator.compose import headline
     from orchestrator.config import validate
-    from orchestrator.profiling import PROFILES
     from orchestrator.results import read_results
-    from orchestrator.runs.store import CONFIG, is_in_use, read_yaml
+    from orchestrator.run_state import kept, what_is_left
+    from orchestrator.runs.store import CONFIG, read_yaml
 
     config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
     _, summary = read_results(run, headline(config))
@@ -220,14 +222,9 @@ def show(
         return
     say = Terminal(soft_wrap=True).print
     _say_routing(summary, run)
-    say(_kept(run, config, summary))
-    if is_in_use(run):
-        say(f"The run is under way: {_problems(_left(run, config))} to go.")
-    elif (run / PROFILES).is_dir():
-        if not any((run / PROFILES).iterdir()):
-            say("Its profiles are not fitted yet: `orchard profile`, as it was begun, goes on.")
-    elif unfinished := _unfinished(run, config):
-        say(unfinished)
+    say(kept(run, config, summary))
+    if said := what_is_left(run, config):
+        say(said)
 
 
 def _say_routing(summary: "Summary", run: Path) -> None:
@@ -243,67 +240,6 @@ def _say_routing(summary: "Summary", run: Path) -> None:
             Terminal().print(routing_table(measured))
     except ProfileError as error:  # of another version, for example: the results are as they were
         Terminal(soft_wrap=True).print(str(error))
-
-
-def _unfinished(run: Path, config: "RunConfig") -> str | None:
-    """What is left of a run, why where it failed, and the command that goes on with it."""
-    from orchestrator.runs.store import read_records
-
-    left = _left(run, config)
-    errors = [record.error for record in read_records(run) if record.error]
-    why = f"; the last that failed: {errors[-1]}" if errors else ""
-    return (
-        f"Unfinished: {_problems(left)} to go{why}. Go on with:\n  {_resumes(run)}"
-        if left
-        else None
-    )
-
-
-def _problems(left: int) -> str:
-    return f"{left:,} problem{'s' if left != 1 else ''} of its cells"
-
-
-def _left(run: Path, config: "RunConfig") -> int:
-    """How many problems of its cells a run has not finished; 0 where its task is out of reach."""
-    from orchestrator.compose import plan
-    from orchestrator.runs.store import is_open, read_records
-
-    try:
-        planned = plan(config)
-    except OrchardError:
-        return 0
-    caps = {cell.id: cell.cap for cell in planned.cells}
-    finished = {
-        (record.cell, record.problem)
-        for record in read_records(run)
-        if not is_open(record, caps.get(record.cell))
-    }
-    return sum(
-        (cell.id, problem.id) not in finished
-        for cell in planned.cells
-        for problem in planned.problems[: cell.problems]
-    )
-
-
-def _kept(run: Path, config: "RunConfig", summary: "Summary") -> str:
-    """What a run lost and what its journal keeps, in a line."""
-    from orchestrator.report.wording import counted, megabytes
-    from orchestrator.runs.journal import JOURNAL, kept_by
-
-    lost = counted(summary.failed_branches, "branches")
-    became = f" (on_failed_branch: {config.on_failed_branch})" if summary.failed_branches else ""
-    journal = kept_by(run / JOURNAL)
-    kept = (
-        "no journal"
-        if journal is None
-        else f"journal {megabytes(journal[0])}, {counted(journal[1], 'responses')}"
-    )
-    return f"{lost} failed{became}; {kept}"
-
-
-def _resumes(run: Path) -> str:
-    """The command that goes on with a run."""
-    return shlex.join(["orchard", "resume", str(run)])
 
 
 @app.command()
@@ -340,19 +276,21 @@ app.command()(prm_eval)
 
 def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None:
     """Run a config into a directory, and report."""
+    from orchestrator.begun import claim, resumes
     from orchestrator.compose import headline, plan
     from orchestrator.config import load
     from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
     from orchestrator.results import read_results
+    from orchestrator.run_state import kept, unfinished
     from orchestrator.runs.journal import JOURNAL, Journal
     from orchestrator.runs.store import SUMMARY, Store
-    from orchestrator.session import carry_out, claim, farewell, resumable, stoppable
+    from orchestrator.session import carry_out, farewell, resumable, stoppable
 
     config = load(path, overrides)
     planned = plan(config)
     console = Terminal(stderr=as_json, soft_wrap=True)
-    goes_on = _resumes(out) + (" --json" if as_json else "")
+    goes_on = resumes(out) + (" --json" if as_json else "")
     said = farewell(goes_on)
     with Store(out) as store:
         try:
@@ -366,7 +304,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
         except BudgetExhausted as exhausted:
             console.print(
                 f"Stopped early: {exhausted}; with a larger one this goes on:\n"
-                f"  {_resumes(out)} --set budget.{exhausted.limit}=…"
+                f"  {resumes(out)} --set budget.{exhausted.limit}=…"
             )
         records, summary = read_results(out, headline(config))
         store.write(SUMMARY, to_json(summary))
@@ -374,9 +312,9 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     _print(summary, as_json)
     if not as_json:
         _say_routing(summary, out)
-    console.print(_kept(out, config, summary))
-    if summary.failed and (unfinished := _unfinished(out, config)):
-        console.print(unfinished)
+    console.print(kept(out, config, summary))
+    if summary.failed and (left := unfinished(out, config)):
+        console.print(left)
     console.print(f"Summary  {out / SUMMARY}")
     for figure in figures:
         if figure.suffix == ".png":

@@ -44,12 +44,10 @@ def profile(
     A config's problems are run through the tree searches its cells name and
     through as many samples as the largest of them, in runs/CONFIG-profile.
     What smaller numbers of samples come to is told by resampling. A profile
-    that was stopped goes on with the same command.
+    that was stopped goes on with the same command, or with `orchard resume`.
     """
     from orchestrator.config import load
-    from orchestrator.profile_view import profile_report
-    from orchestrator.profiling import PROFILES, fit_profiles, measure_profiles, written
-    from orchestrator.runs.store import read_records
+    from orchestrator.profiling import measure_profiles
 
     console = Terminal(stderr=as_json, soft_wrap=True)
     if all(source.is_dir() for source in sources):
@@ -58,10 +56,32 @@ def profile(
             raise ConfigError("--tokens and --set are for a config: a run is measured already")
     elif len(sources) == 1:
         runs = [Path("runs") / f"{sources[0].stem}-profile"]
+        capped = [*(overrides or []), *([f"budget.tokens={tokens}"] if tokens else [])]
         goes_on = shlex.join(["orchard", *sys.argv[1:]])
-        measure_profiles(load(sources[0], overrides or []), runs[0], tokens, console, goes_on)
+        measure_profiles(load(sources[0], capped), runs[0], console, goes_on)
     else:
         raise ConfigError("name one config, or run directories: not both, and not several configs")
+    _fit(runs, out, console, as_json)
+
+
+def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
+    """Go on with the measurements in a directory, and fit their profiles."""
+    from orchestrator.begun import resumes
+    from orchestrator.config import load
+    from orchestrator.profiling import measure_profiles
+    from orchestrator.runs.store import CONFIG
+
+    console = Terminal(stderr=as_json, soft_wrap=True)
+    goes_on = resumes(run) + (" --json" if as_json else "")
+    measure_profiles(load(run / CONFIG, overrides), run, console, goes_on)
+    _fit([run], None, console, as_json)
+
+
+def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -> None:
+    from orchestrator.profile_view import profile_report
+    from orchestrator.profiling import PROFILES, fit_profiles, written
+    from orchestrator.runs.store import read_records
+
     found = fit_profiles([record for run in runs for record in read_records(run)], console)
     paths = written(found, out or runs[0] / PROFILES)
     if as_json:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from orchestrator.begun import claim
 from orchestrator.compose import plan as plan_of
 from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
@@ -17,7 +18,7 @@ from orchestrator.rounds import Rounds, finished, tokens
 from orchestrator.runs.journal import JOURNAL, Journal
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.store import Store, read_records
-from orchestrator.session import carry_out, claim, farewell, resumable, stoppable
+from orchestrator.session import carry_out, farewell, resumable, stoppable
 from orchestrator.sweeps import Sweep, sweeps, swept
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.terminal import Terminal
@@ -26,17 +27,15 @@ PROFILES = "profiles"
 """The folder of a run directory that holds its profiles."""
 
 
-def measure_profiles(
-    config: RunConfig, out: Path, cap: int | None, console: Terminal, goes_on: str
-) -> None:
-    """Run what the profiles of a config take, in the directory ``out``, within ``cap`` tokens;
-    ``goes_on`` is the command that goes on where it was stopped.
+def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> None:
+    """Run what the profiles of a config take, in the directory ``out``, within its budget of
+    tokens; ``goes_on`` is the command that goes on where it was stopped.
 
     Raises ``ProfileError`` where problems or cap are too few, and ``OrchardError``.
     """
     found = sweeps(config)
-    config = swept(config, found, cap)
-    rounds = Rounds(plan_of(config), found, cap)
+    config = swept(config, found)
+    rounds = Rounds(plan_of(config), found, config.budget.tokens)
     console.print(_beforehand(rounds, found))
     said = farewell(goes_on)
 
@@ -53,8 +52,7 @@ def measure_profiles(
         stoppable(said),
         Journal(out / JOURNAL) as journal,
     ):
-        claim(store, journal, config)
-        written([], out / PROFILES)  # so that the run is known for one that profiles are made of
+        claim(store, journal, config, "profile")
         planned = asyncio.run(beginning())
         try:
             if planned is not None:

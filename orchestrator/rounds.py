@@ -73,7 +73,7 @@ class Rounds:
         if self.cap is not None and self.cap < least:
             raise ProfileError(
                 f"a cap of {self.cap:,} tokens is less than the samples alone take, which are "
-                f"{least:,} of at least one: raise --tokens, or lower task.problems or n"
+                f"{least:,} of at least one: raise it, or lower task.problems or n"
             )
         self.alive = [cell.id for each in self.sweeps for cell in each.trees]
         self._reached = dict.fromkeys(self.alive, 0)
@@ -117,8 +117,8 @@ class Rounds:
         if expected > self.cap:
             raise ProfileError(
                 f"the samples alone take about {expected:,.0f} tokens, more than the cap of "
-                f"{self.cap:,}: raise --tokens, or lower task.problems or n; what was paid for the "
-                f"first {len(first)} problems is kept"
+                f"{self.cap:,}: raise it, or lower task.problems or n; what was paid for the first "
+                f"{len(first)} problems is kept"
             )
 
     async def _begin_round(self, done: Done, grader: Grader) -> bool:

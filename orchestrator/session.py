@@ -11,27 +11,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import msgspec
 import uvloop
-import yaml
 
-from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced, versions
+from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced
 from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
-from orchestrator.errors import EndpointError, OtherConfig, RunError
+from orchestrator.errors import EndpointError, RunError
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.optimal.published import LABEL
 from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.journal import JOURNAL, Journal, kept_by
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
-from orchestrator.runs.store import BEGUN, CONFIG, VERSIONS, Store
+from orchestrator.runs.store import Store
 from orchestrator.serving import Addresses, started_servers, while_served
 from orchestrator.strategies import Auto
 from orchestrator.terminal import Terminal
-
-ENDPOINTS = ("policies", "prms")
-"""The sections of a config that name endpoints."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -94,58 +89,6 @@ def _end_at_once(farewell: str) -> None:
 
     for number in SIGNALS:
         signal.signal(number, end)
-
-
-def claim(store: Store, journal: Journal, config: RunConfig) -> None:
-    """Write the config into its directory, or check that the directory is of this run, whose
-    config may have been edited there meanwhile.
-
-    Raises ``OtherConfig`` where it holds results that this config would not give, and ``RunError``
-    where nothing says what they were begun with.
-    """
-    identity = config.identity()
-    if store.is_empty and journal.is_empty:
-        store.write(VERSIONS, _json(versions()))
-    else:
-        before = _begun(store.folder)
-        if changed := tuple(_differences(before, identity)):
-            raise OtherConfig(
-                f"{store.folder} holds a run of another config: set these keys back, or name a new "
-                "directory with --out:",
-                changed,
-            )
-        for kind in ENDPOINTS:  # those of earlier starts have results here too
-            identity[kind] = before[kind] | identity[kind]
-    store.write(BEGUN, _json(identity))
-    store.write(CONFIG, yaml.safe_dump(config.dumped(), sort_keys=False).encode())
-
-
-def _begun(folder: Path) -> Any:
-    path = folder / BEGUN
-    try:
-        return msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunError(
-            f"{path} cannot be read, which says what the results beside it were begun with: put it "
-            "back, or name a new directory with --out"
-        ) from error
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2)
-
-
-def _differences(before: Any, now: Any, place: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted(before.keys() | now.keys())
-        nested = (
-            _differences(before.get(key), now.get(key), f"{place}.{key}".lstrip("."))
-            for key in keys
-            # an endpoint that only one of the two names changes no result they share
-            if not (place in ENDPOINTS and (key not in before or key not in now))
-        )
-        return [line for lines in nested for line in lines]
-    return [] if before == now else [f"{place}: {before} → {now}"]
 
 
 def carry_out(

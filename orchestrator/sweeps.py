@@ -75,11 +75,10 @@ def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
     )
 
 
-def swept(config: RunConfig, found: Iterable[Sweep], tokens: int | None) -> RunConfig:
-    """The config whose cells are those of the sweeps, under a budget of so many tokens."""
-    budget = config.budget.model_copy(update={"tokens": tokens} if tokens else {})
+def swept(config: RunConfig, found: Iterable[Sweep]) -> RunConfig:
+    """The config whose cells are those of the sweeps, which are the sweeps of that one too."""
     cells = tuple(_as_config(cell) for each in found for cell in each.cells)
-    return config.model_copy(update={"cells": cells, "headline": None, "budget": budget})
+    return config.model_copy(update={"cells": cells, "headline": None})
 
 
 def _as_config(cell: Cell) -> CellsConfig:

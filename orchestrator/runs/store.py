@@ -4,7 +4,7 @@
 
     runs/NAME/
       config.yaml      the resolved config, without secrets
-      begun.json       what the results depend on, as it was when they were begun
+      begun.json       run or profile, and what the results depend on, as they were begun
       versions.json    Orchard, Python and package versions, and when the run began
       records.jsonl    one record for each problem of each cell
       journal.sqlite   every paid response, see ``journal``

@@ -300,7 +300,7 @@ def test_a_run_of_another_config_is_not_continued(person: Person) -> None:
         assert outcome.code == 1
         said, *changes = outcome.err.splitlines()
         assert "runs/run holds a run of another config" in said
-        assert "name a new directory with --out" in said
+        assert "or begin another with `orchard run CONFIG --out NEW_DIRECTORY`" in said
         assert changes == ["  seed: 0 → 4"]
     assert (person.home / "runs/run/records.jsonl").read_bytes() == before
 
@@ -319,6 +319,8 @@ def test_a_config_edited_in_its_run_directory_is_held_to_the_rule_of_the_command
         assert "runs/run holds a run of another config: set these keys back" in said
         assert (outcome.code, changes) == (1, ["  seed: 0 → 4"])
     assert person.records() == before
+    assert person.orchard("run", edited, "--out", "runs/new").code == 0  # as the refusal says
+    assert "seed: 4" in (person.home / "runs/new/config.yaml").read_text()
     edited.write_text(f"{begun}trees: 3\nbudget: {{requests: 900}}\n")
     assert person.orchard("resume", "runs/run").code == 0
     assert "trees: 3" in edited.read_text()

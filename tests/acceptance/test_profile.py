@@ -1,6 +1,7 @@
 """Profiles as a person makes and uses them: measured, read, routed by, refused."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from tests.acceptance.conftest import Person
+from tests.acceptance.test_runs import until
 from tests.integration.misbehaving import running_beside
 
 CALIBRATION, ALL = 32, 40
@@ -112,6 +114,57 @@ def test_within_a_cap_it_takes_no_more_and_searches_fewer_problems(profiled: Per
     assert sampled < sum(map(spent, records)) <= cap
     searched = [each for each in records if each["strategy"] == "beam_search"]
     assert 0 < len(searched) < 2 * CALIBRATION
+
+
+def test_a_capped_profile_that_was_stopped_is_resumed_as_it_would_have_gone_on(
+    profiled: Person, person: Person
+) -> None:
+    cap = sum(map(spent, profiled.records("runs/run-profile"))) * 3 // 4
+    person.problems(CALIBRATION)
+    config = person.write_config(cells=CELLS, headline=None, trees=4)
+    begin = ("profile", config, "--tokens", str(cap))
+    assert person.orchard(*begin).code == 0
+    run = person.home / "runs/run-profile"
+    run.rename(person.home / "runs/whole")
+    whole = person.records("runs/whole")
+    person.server.delay = 0.02
+    person.server.calls.clear()
+    with person.start(*begin) as process:
+        until(lambda: len(person.server.generated()) > 100)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    assert person.orchard("show", "runs/run-profile").out.endswith(
+        "Its profiles are not fitted yet. Go on with:\n  orchard resume runs/run-profile\n"
+    )
+    person.server.delay = 0.0
+    resumed = person.orchard("resume", "runs/run-profile")
+    assert resumed.code == 0, resumed.err
+    assert "routing by 32 problems (easy" in resumed.out and f"Profile  {PROFILE}" in resumed.out
+    assert searched(person.records("runs/run-profile")) == searched(whole)
+    assert len(whole) < 4 * CALIBRATION and sum(map(spent, whole)) <= cap
+    assert (person.home / PROFILE).exists()
+    refused = person.orchard("run", config, "--out", "runs/run-profile").complaint
+    assert "holds a profile, no run: go on with `orchard resume runs/run-profile`" in refused
+
+
+def searched(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """What came of each problem in each cell, without the tokens: scores that travel together
+    share theirs by the length of their texts."""
+    return {each["cell"] + each["problem"]: each["verdicts"] for each in records}
+
+
+def test_a_run_that_profiles_were_fitted_to_is_still_an_unfinished_run(profiled: Person) -> None:
+    samples = {**PAIR, "strategy": "best_of_n"}
+    cells = [{**samples, "n": 8}, {**samples, "n": 1, "temperature": 0}]
+    config = profiled.write_config("ordinary.yaml", cells=cells, headline=None)
+    assert profiled.orchard("run", config, "--set", f"task.problems={CALIBRATION}").code == 0
+    assert profiled.orchard("profile", "runs/ordinary").code == 0
+    kept = profiled.home / "runs/ordinary/config.yaml"
+    kept.write_text(kept.read_text().replace(f"problems: {CALIBRATION}", f"problems: {ALL}"))
+    assert profiled.orchard("show", "runs/ordinary").out.endswith(
+        f"Unfinished: {2 * (ALL - CALIBRATION)} problems of its cells to go. Go on with:\n"
+        "  orchard resume runs/ordinary\n"
+    )
 
 
 def spent(record: dict[str, Any]) -> int:

@@ -51,14 +51,30 @@ def test_there_is_a_sweep_for_each_policy_and_prm() -> None:
     assert {each.samples.strategy.n for each in found} == {16}
 
 
-def test_the_config_of_a_profile_has_the_cells_of_its_sweeps() -> None:
-    found = sweeps(config())
-    again = swept(config(), found, 500)
+PAIR = {"policy": "policy", "prm": "prm"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        CONFIG["cells"],
+        [{**PAIR, "strategy": "beam_search", "n": [4, 16]}],
+        [{**PAIR, "strategy": "dvts", "n": 4}],
+        [{"policy": "policy", "prm": ["prm", "other"], "strategy": "best_of_n", "n": 16,
+          "stop": {"rule": "beta"}, "temperature": 0.5}],
+    ],
+)  # fmt: skip
+def test_the_config_of_a_profile_has_the_cells_of_its_sweeps_and_the_same_sweeps_again(
+    cells: Any,
+) -> None:
+    found = sweeps(config(cells=cells))
+    again = swept(config(cells=cells), found)
     assert [cell.id for cell in again.build_cells()] == [
         cell.id for each in found for cell in each.cells
     ]
-    assert again.budget.tokens == 500
-    assert validate(again.dumped(), "again").build_cells() == again.build_cells()
+    resumed = validate(again.dumped(), "again")
+    assert resumed.build_cells() == again.build_cells()
+    assert sweeps(resumed) == found
 
 
 def test_without_a_prm_there_is_nothing_to_profile() -> None:
@@ -137,7 +153,7 @@ class SameText:
 
 async def measured(world: World, cap: int | None, stop_after: int = 99) -> Rounds:
     found = sweeps(config())
-    rounds = Rounds(plan_of(swept(config(), found, cap)), found, cap)
+    rounds = Rounds(plan_of(swept(config(), found)), found, cap)
     while len(world.plans) < stop_after:
         plan = await rounds.next(world.done, SameText())
         if plan is None:

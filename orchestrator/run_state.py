@@ -1,0 +1,76 @@
+"""What a run directory has left to do, what was lost on its way and what its journal keeps."""
+
+from pathlib import Path
+
+from orchestrator.begun import begun, resumes
+from orchestrator.compose import plan
+from orchestrator.config import RunConfig
+from orchestrator.errors import OrchardError, RunError
+from orchestrator.profiling import PROFILES
+from orchestrator.report.summary import Summary
+from orchestrator.report.wording import counted, megabytes
+from orchestrator.runs.journal import JOURNAL, kept_by
+from orchestrator.runs.store import is_in_use, is_open, read_records
+
+
+def what_is_left(run: Path, config: RunConfig) -> str | None:
+    """Whether a run or profile is under way or unfinished, and the command that goes on with it."""
+    try:
+        kind = begun(run).kind
+    except RunError as error:  # the results are as they were
+        return str(error)
+    if kind == "run":
+        if is_in_use(run):
+            return f"The run is under way: {_problems(_left(run, config))} to go."
+        return unfinished(run, config)
+    if is_in_use(run):
+        return "The profile is under way."
+    if any((run / PROFILES).glob("*")):
+        return None
+    return f"Its profiles are not fitted yet. Go on with:\n  {resumes(run)}"
+
+
+def unfinished(run: Path, config: RunConfig) -> str | None:
+    """What is left of a run, why where it failed, and the command that goes on with it."""
+    left = _left(run, config)
+    if not left:
+        return None
+    errors = [record.error for record in read_records(run) if record.error]
+    why = f"; the last that failed: {errors[-1]}" if errors else ""
+    return f"Unfinished: {_problems(left)} to go{why}. Go on with:\n  {resumes(run)}"
+
+
+def _problems(left: int) -> str:
+    return f"{left:,} problem{'s' if left != 1 else ''} of its cells"
+
+
+def _left(run: Path, config: RunConfig) -> int:
+    """How many problems of its cells a run has not finished; 0 where its task is out of reach."""
+    try:
+        planned = plan(config)
+    except OrchardError:
+        return 0
+    caps = {cell.id: cell.cap for cell in planned.cells}
+    finished = {
+        (record.cell, record.problem)
+        for record in read_records(run)
+        if not is_open(record, caps.get(record.cell))
+    }
+    return sum(
+        (cell.id, problem.id) not in finished
+        for cell in planned.cells
+        for problem in planned.problems[: cell.problems]
+    )
+
+
+def kept(run: Path, config: RunConfig, summary: Summary) -> str:
+    """What a run lost and what its journal keeps, in a line."""
+    lost = counted(summary.failed_branches, "branches")
+    became = f" (on_failed_branch: {config.on_failed_branch})" if summary.failed_branches else ""
+    journal = kept_by(run / JOURNAL)
+    holds = (
+        "no journal"
+        if journal is None
+        else f"journal {megabytes(journal[0])}, {counted(journal[1], 'responses')}"
+    )
+    return f"{lost} failed{became}; {holds}"
