@@ -7,9 +7,9 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -233,13 +233,21 @@ async def connections(
         yield [await open_one(name, settings) for name, settings in named]
 
 
-async def probe_all(config: RunConfig, addresses: Addresses) -> Found:
+async def probe_all(
+    config: RunConfig, addresses: Addresses, pay: Callable[[float], None] | None = None
+) -> Found:
     """Ask every endpoint for a little, so that a run that cannot work ends before it begins.
 
-    Raises ``ConfigError`` or ``EndpointError``.
+    ``pay`` is told what that cost (USD), whether or not it came to an end. Raises ``ConfigError``
+    or ``EndpointError``.
     """
     async with connections(config, addresses) as opened:
-        found = await fan_out(connection.probe() for connection in opened)
+        try:
+            found = await fan_out(connection.probe() for connection in opened)
+        finally:
+            if pay is not None:
+                charged, used = prices(config), {c.name: c.transport.used for c in opened}
+                pay(sum(price.cost(**asdict(used[name])) for name, price in charged.items()))
     return {connection.name: can for connection, can in zip(opened, found, strict=True)}
 
 

@@ -1,11 +1,13 @@
 """A run directory's records, and what they add up to so far."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.report.summary import Summary, summarise
+from orchestrator.runs.journal import JOURNAL, kept_by
 from orchestrator.runs.store import read_records
 
 
@@ -15,6 +17,8 @@ def read_results(run: Path, headline: HeadlineSpec | None) -> tuple[list[Record]
     if not records:
         raise RunError(f"{run} holds no finished problem yet")
     try:
-        return records, summarise(records, headline)
+        summary = summarise(records, headline)
     except RunError:  # a run under way has not come to the headline's cells yet
-        return records, summarise(records)
+        summary = summarise(records)
+    kept = kept_by(run / JOURNAL)
+    return records, replace(summary, probes_cost=kept.probes_paid if kept else 0.0)

@@ -71,6 +71,6 @@ def kept(run: Path, config: RunConfig, summary: Summary) -> str:
     holds = (
         "no journal"
         if journal is None
-        else f"journal {megabytes(journal[0])}, {counted(journal[1], 'responses')}"
+        else f"journal {megabytes(journal.size)}, {counted(journal.responses, 'responses')}"
     )
     return f"{lost} failed{became}; {holds}"

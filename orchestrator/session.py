@@ -16,7 +16,7 @@ import uvloop
 from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced
 from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
-from orchestrator.errors import EndpointError, RunError
+from orchestrator.errors import BudgetExhausted, EndpointError, RunError
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.optimal.published import LABEL
 from orchestrator.progress import LiveProgress, ticking
@@ -67,7 +67,7 @@ def resumable(folder: Path, console: Terminal, goes_on: str) -> Iterator[None]:
         yield
     except EndpointError as error:
         kept = kept_by(folder / JOURNAL)
-        if kept is None or not kept[1]:
+        if kept is None or not kept.responses:
             raise
         raise RunError(f"{error}; what is paid for is kept, go on with: {goes_on}") from error
     except Stopped:
@@ -103,10 +103,13 @@ def carry_out(
     """Run what is unfinished of a plan, and of those that ``then`` says, in a block that is
     ``stoppable``; what is paid for stays paid for.
 
-    Raises ``Stopped`` and ``OrchardError``.
+    Raises ``Stopped`` and ``OrchardError``, ``BudgetExhausted`` before anything is asked where no
+    money is left.
     """
     if next(unfinished(planned, store), None) is None:
         return
+    if (most := config.budget.cost) is not None and _paid(store, journal) >= most:
+        raise BudgetExhausted("cost", most, "run")
     if config.servers.tiny is not None:
         console.print("Starting the embedded models …")
     with ExitStack() as stack:
@@ -131,15 +134,20 @@ async def _search(
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
     if any(isinstance(c.strategy, Auto) and c.strategy.profile is None for c in planned.cells):
         console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
-    found = await probe_all(config, addresses)
+    found = await probe_all(config, addresses, journal.pay_for_probes)
     cells = [*config.build_cells(), *planned.cells]  # those of later rounds, and routed ones
     check_able(cells, config, found)
-    paid = store.spent.cost if journal.is_empty else journal.paid
+    paid = _paid(store, journal)
     async with open_ports(config, addresses, found, cells, paid=paid) as ports:
         following: Plan | None = planned
         while following is not None:
             await _schedule(Scheduler(following, ports, store, journal), console)
             following = await then(ports.grader) if then else None
+
+
+def _paid(store: Store, journal: Journal) -> float:
+    """USD that the run paid so far; of a journal that was moved away the records tell."""
+    return journal.probes_paid + (store.spent.cost if journal.is_empty else journal.paid)
 
 
 async def _schedule(scheduler: Scheduler, console: Terminal) -> None:

@@ -63,6 +63,23 @@ class Endpoint:
         return roots(self.urls)
 
 
+@dataclass(slots=True, kw_only=True)
+class Used:
+    """Tokens of all that an endpoint answered, whether or not it could be used, as it bills them.
+
+    ``cached_tokens`` of ``prompt_tokens`` were in a prefix cache.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+
+    def add(self, usage: Usage) -> None:
+        self.prompt_tokens += usage.prompt_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.written_tokens += usage.written_tokens
+
+
 class Transport:
     """Sends requests to one endpoint. An async context manager that owns its connections."""
 
@@ -72,6 +89,7 @@ class Transport:
         self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
         self._stragglers = Stragglers(endpoint.hedge) if endpoint.hedge is not None else None
         self._upkeep: asyncio.Task[None] | None = None
+        self.used = Used()
         self.dispatcher = Dispatcher(
             endpoint.model,
             endpoint.bases,
@@ -171,11 +189,13 @@ class Transport:
             said = await self._sender.send("POST", url, request.body)
             dispatcher.told(said.headers, slot)
             decoded = self._decode(self._content(said, url), answer, url)
+            usage = getattr(decoded, "usage", None)
+            if usage is not None:
+                self.used.add(usage)
             answered = getattr(decoded, "model", None)  # /tokenize names none
             if answered is not None and self.endpoint.checks_model:
                 self._check_model(answered, url)
             wanted = decoded if read is None else read(decoded, url)
-            usage = getattr(decoded, "usage", None)
             seconds = dispatcher.succeeded(slot, request.work(usage))
             if self._stragglers is not None:
                 self._stragglers.took(seconds)

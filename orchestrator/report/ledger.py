@@ -85,6 +85,8 @@ def _totals(summary: Summary, rows: Sequence[Row]) -> Iterator[str]:
         yield "FLOPs of some cells are not known: name the `parameters` of every policy and PRM."
     if cost := sum(row.cost for row in rows):
         yield f"Cost in all: {dollars(cost)}."
+    if summary.probes_cost:
+        yield f"Cost of probing the endpoints, which is no cell's: {dollars(summary.probes_cost)}."
     if summary.wall_seconds is not None:
         yield (
             f"Wall clock: {summary.wall_seconds:,.1f} s under way, in which problems took "

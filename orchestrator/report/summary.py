@@ -73,7 +73,9 @@ class Row:
 class Summary:
     """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
     ``failed_branches`` what their trees lost. ``wall_seconds`` is how long some problem was under
-    way, None where records do not say when they ended. ``routes`` are of the cells that route."""
+    way, None where records do not say when they ended. ``probes_cost`` (USD) is what finding out
+    what the endpoints can do took, at every start, and no cell's. ``routes`` are of the cells that
+    route."""
 
     rows: tuple[Row, ...]
     headline: Headline | None
@@ -81,6 +83,7 @@ class Summary:
     ran_out: int
     failed_branches: int
     wall_seconds: float | None = None
+    probes_cost: float = 0.0
     routes: tuple[CellRoutes, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 One SQLite file of a run directory, ``journal.sqlite``, appended to by one thread::
 
-    trees       id, name, paid           one row a tree: its ``Tree.key``, USD
+    trees       id, name, paid           one row a tree: its ``Tree.key``, USD; and "probes"
     responses   tree, keys, body, crc    one row a response
 
 ``keys`` are 16 bytes for each part of the response, ``body`` is a JSON array of those parts, and
@@ -19,6 +19,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -29,6 +30,9 @@ from orchestrator.errors import RunError
 T = TypeVar("T")
 
 JOURNAL = "journal.sqlite"
+
+PROBES = "probes"
+"""What stands among the trees for the requests that found out what the endpoints can do."""
 
 KEY_BYTES = 16
 
@@ -75,6 +79,8 @@ class Journal:
         self.path = path
         self.paid = 0.0
         """USD that earlier processes paid for what it holds, each response once."""
+        self.probes_paid = 0.0
+        """USD that finding out what the endpoints can do took, at every start."""
         self._connection: sqlite3.Connection | None = None
         self._before: dict[str, int] = {}
         self._number = lru_cache(KNOWN_TREES)(self._numbered)
@@ -124,8 +130,10 @@ class Journal:
                 f"BEGIN; PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_LAYOUT};"
                 f"{_SCHEMA} COMMIT;"
             )
-        (self.paid,) = database.execute("SELECT total(paid) FROM trees").fetchone()
-        self._before = dict(database.execute("SELECT name, id FROM trees"))
+        self.probes_paid = _paid(database, "= ?")
+        self.paid = _paid(database, "!= ?")
+        trees = database.execute("SELECT name, id FROM trees WHERE name != ?", (PROBES,))
+        self._before = dict(trees)
 
     def __exit__(self, *exception: object) -> None:
         """Write what waits. Raises ``RunError`` where that fails, unless the run has failed."""
@@ -142,7 +150,7 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing had been paid for when it was opened."""
+        """Whether it held no response when it was opened."""
         return not self._before
 
     # The event loop's side
@@ -160,6 +168,13 @@ class Journal:
             self._flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._flush)
+
+    def pay_for_probes(self, cost: float) -> None:
+        """Remember what probes cost (USD), whose answers nobody asks for again."""
+        if cost:
+            self.probes_paid += cost
+            self._batch.append((PROBES, b"", b"", cost))
+            self._flush()
 
     @property
     def is_behind(self) -> bool:
@@ -229,7 +244,8 @@ class Journal:
             number = self._number(tree)
             if cost:
                 paid[number] += cost
-            values += (number, keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
+            if keys:
+                values += (number, keys, body.decode(), zlib.crc32(body, zlib.crc32(keys)))
         for start in range(0, len(values), 4 * _ROWS_A_STATEMENT):
             some = values[start : start + 4 * _ROWS_A_STATEMENT]
             places = ",".join(["(?,?,?,?)"] * (len(some) // 4))
@@ -281,17 +297,32 @@ class Journal:
         )
 
 
-def kept_by(path: Path) -> tuple[int, int] | None:
-    """How many bytes a journal has, and how many responses it keeps, read while a run goes on or
-    not; None where there is none that can be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a journal keeps: its ``size`` in bytes, its ``responses`` and what probes cost (USD)."""
+
+    size: int
+    responses: int
+    probes_paid: float
+
+
+def kept_by(path: Path) -> Kept | None:
+    """What a journal keeps, read while a run goes on or not; None where there is none that can be
+    read."""
     beside = path.with_name(f"{path.name}-wal")
     try:
         size = path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             (last,) = database.execute("SELECT max(rowid) FROM responses").fetchone()
+            return Kept(size=size, responses=last or 0, probes_paid=_paid(database, "= ?"))
     except (OSError, sqlite3.Error):
         return None
-    return size, last or 0
+
+
+def _paid(database: sqlite3.Connection, which: str) -> float:
+    """USD paid for what has or has not the name of the probes."""
+    query = f"SELECT total(paid) FROM trees WHERE name {which}"
+    return float(database.execute(query, (PROBES,)).fetchone()[0])
 
 
 def _remembered(rows: Iterable[tuple[bytes, str, int]]) -> Remembered:

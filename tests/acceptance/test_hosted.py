@@ -12,6 +12,7 @@ from aiohttp import web
 from orchestrator.core.budget import Price
 from orchestrator.prices import read_prices
 from orchestrator.reading import shipped_config
+from orchestrator.report.wording import dollars
 from tests.acceptance.conftest import SEARCH, Outcome, Person
 from tests.integration.misbehaving import running_beside
 from tests.integration.standin_openai import OpenAI
@@ -22,6 +23,9 @@ WHOLE = [
     {"policy": "gpt-4o", "strategy": "majority", "n": 4, "max_tokens": 400},
     {"policy": "o4-mini", "prm": "prm", "strategy": "best_of_n", "n": 4, "max_tokens": 400},
 ]
+
+PROBED_ALIKE = ("--set", "policies.o4-mini.price=gpt-4o")
+"""What no cell asks is probed too, and then at the same price."""
 
 
 @pytest.fixture
@@ -114,12 +118,36 @@ def test_max_cost_stops_cleanly_and_the_run_goes_on_with_more(
     person.problems(60)
     price = read_prices(shipped_config("prices.yaml")).of("gpt-4o")
     assert price is not None
-    stopped = succeeded(person.orchard("run", config, "--max-cost", "0.01", "--set", "trees=8"))
+    begin = ("run", config, "--set", "trees=8", *PROBED_ALIKE)
+    stopped = succeeded(person.orchard(*begin, "--max-cost", "0.01"))
     assert "Stopped early: the run budget of $0.01 is used up" in stopped.out + stopped.err
-    assert 0.009 < paid(openai.paid[4:], price) < 0.0105  # the first are the probes'
+    assert 0.009 < paid(openai.paid, price) < 0.0105
     finished = succeeded(person.orchard("run", config, "--max-cost", "1", "--json"))
     assert json.loads(finished.out)["rows"][0]["problems"] == 60
     assert openai.answered == 60 + 8  # two probes of two models, twice
+
+
+def test_probes_are_on_the_bill_at_every_start_and_none_is_sent_where_it_is_used_up(
+    person: Person, openai: OpenAI
+) -> None:
+    config = write(person, openai, [{"policy": "gpt-4o", "strategy": "cot", "max_tokens": 400}])
+    price = read_prices(shipped_config("prices.yaml")).of("gpt-4o")
+    assert price is not None
+    succeeded(person.orchard("run", config, *PROBED_ALIKE))
+    once = paid(openai.paid[:4], price)
+    assert summary(person)["probes_cost"] == pytest.approx(once, abs=1e-4)
+    used = summary(person)["rows"][0]["cost"]
+    person.problems(8)
+    more = ("resume", "runs/run", *PROBED_ALIKE)
+    succeeded(person.orchard(*more))
+    assert summary(person)["probes_cost"] == pytest.approx(2 * once, abs=1e-4)
+    shown = succeeded(person.orchard("show", "runs/run", "--ledger")).out
+    assert f"Cost of probing the endpoints, which is no cell's: {dollars(2 * once)}." in shown
+    person.problems(12)
+    asked = len(openai.paid)
+    stopped = succeeded(person.orchard(*more, "--max-cost", str(2 * used + once)))
+    assert "Stopped early: the run budget of" in stopped.out
+    assert len(openai.paid) == asked
 
 
 def test_check_says_what_a_hosted_model_can_do_and_costs(person: Person, openai: OpenAI) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.endpoints.refusals import refusal
 from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport import Endpoint, Transport, Used
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
 from orchestrator.errors import (
     BadResponse,
@@ -162,6 +162,21 @@ async def test_an_answer_that_lacks_something_is_held_against_its_replica(script
     failures = {each.base: each.breaker.failures for each in transport.dispatcher.replicas}
     assert failures[lied[0].removesuffix("/v1/chat/completions")] == 1
     assert sorted(failures.values()) == [0, 1]
+
+
+async def test_what_answers_used_counts_also_where_they_could_not_be_read(scripted: Any) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13,
+             "prompt_tokens_details": {"cached_tokens": 4}}  # fmt: skip
+    gone = EndpointUnavailable("gone", url="")
+    transport = scripted(GOOD | {"usage": usage}, gone, GOOD | {"usage": usage}, GOOD)
+
+    def read(answer: ChatResponse, url: str) -> None:
+        if len(transport.sent) < 4:
+            raise BadResponse("a choice too few", url=url)
+
+    with suppress(BadResponse):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse, read)
+    assert transport.used == Used(prompt_tokens=20, cached_tokens=8, written_tokens=6)
 
 
 async def test_a_retried_request_is_the_same_request(scripted: Any) -> None:

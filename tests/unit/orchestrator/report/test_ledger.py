@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from rich.console import Console
 
 from orchestrator.report.ledger import ledger
@@ -35,6 +37,14 @@ def test_totals_name_tokens_flops_money_and_the_wall_clock(make_record):
     assert f"FLOPs in all: {2 * 163_968 * 2 * 15:.2e}".replace("e+0", "e") in text
     assert "Cost in all: $3.00." in text
     assert "Wall clock: 0.8 s under way, in which problems took 1.0 s side by side." in text
+
+
+def test_what_probing_the_endpoints_cost_has_a_line_of_its_own(make_record):
+    summary = replace(summarise([make_record(cost=1.5)]), probes_cost=0.0125)
+    lines = printed(summary, width=120).splitlines()
+    assert "Cost in all: $1.50." in lines
+    assert "Cost of probing the endpoints, which is no cell's: $0.013." in lines
+    assert "probing" not in printed(summarise([make_record(cost=1.5)]))
 
 
 def test_flops_that_cannot_be_told_are_said_to_be_unknown(make_record):

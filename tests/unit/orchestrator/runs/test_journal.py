@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.runs import journal as module
-from orchestrator.runs.journal import BATCH_ROWS, JOURNAL, Journal, kept_by
+from orchestrator.runs.journal import BATCH_ROWS, JOURNAL, Journal, Kept, kept_by
 
 KEYS = [bytes([i]) * 16 for i in range(200)]
 
@@ -30,6 +30,12 @@ def fill(path: Path, rows: int = 3) -> None:
 
 def recalled(path: Path) -> dict[bytes, tuple[bytes, int]]:
     return asyncio.run(rows_of(path))
+
+
+def responses_in(path: Path) -> int:
+    kept = kept_by(path)
+    assert kept is not None
+    return kept.responses
 
 
 @pytest.fixture
@@ -82,7 +88,7 @@ async def test_rows_are_written_soon_without_being_asked(path: Path) -> None:
 def test_how_much_it_keeps_can_be_told(path: Path) -> None:
     assert kept_by(path) is None
     fill(path, 7)
-    assert kept_by(path) == (path.stat().st_size, 7)
+    assert kept_by(path) == Kept(size=path.stat().st_size, responses=7, probes_paid=0.0)
     path.write_bytes(b"no database")
     assert kept_by(path) is None
 
@@ -92,7 +98,23 @@ async def test_how_much_it_keeps_can_be_told_while_it_is_written_to(path: Path) 
         for i in range(2 * BATCH_ROWS):
             journal.append("tree", KEYS[:1], b"[%d]" % i)
         await journal.caught_up()
-        assert (kept_by(path) or (0, 0))[1] == 2 * BATCH_ROWS
+        assert responses_in(path) == 2 * BATCH_ROWS
+
+
+async def test_what_probes_cost_is_kept_over_all_starts_and_is_no_response(path: Path) -> None:
+    for start in range(3):
+        with Journal(path) as journal:
+            assert journal.is_empty
+            assert (journal.paid, journal.probes_paid) == (0, start * 0.25)
+            journal.pay_for_probes(0.25)
+            assert journal.probes_paid == (start + 1) * 0.25
+    with Journal(path) as journal:
+        journal.append("tree", KEYS[:1], b"[1]", 2.0)
+    with Journal(path) as journal:
+        assert not journal.is_empty
+        assert (journal.paid, journal.probes_paid) == (2.0, 0.75)
+    kept = kept_by(path)
+    assert kept is not None and (kept.responses, kept.probes_paid) == (1, 0.75)
 
 
 async def test_many_rows_of_many_trees_are_all_there(path: Path) -> None:
@@ -205,7 +227,7 @@ async def test_a_torn_write_ahead_log_loses_its_last_batches_alone(path: Path) -
     log = Path(f"{torn}-wal").read_bytes()  # noqa: ASYNC240
     Path(f"{torn}-wal").write_bytes(log[: 3 * len(log) // 4])  # noqa: ASYNC240
     assert len(await rows_of(torn)) == 200
-    assert (kept_by(torn) or (0, 0))[1] in (BATCH_ROWS, 2 * BATCH_ROWS)
+    assert responses_in(torn) in (BATCH_ROWS, 2 * BATCH_ROWS)
 
 
 def test_a_response_that_was_changed_is_never_used(path: Path) -> None:
