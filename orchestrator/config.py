@@ -272,10 +272,7 @@ class RunConfig(Section):
             try:
                 for cell in group.cells(self.task_name, policies, prms):
                     if cell.id in cells:
-                        raise ConfigError(
-                            f"{cell.id} is there twice: leave one of them"
-                            + (", or run the other pool with another --out" if cell.cap else "")
-                        )
+                        raise _twice(cells[cell.id], cell)
                     cells[cell.id] = cell
             except ConfigError as error:
                 raise ConfigError(f"cells.{i}: {error}") from error
@@ -325,6 +322,16 @@ class RunConfig(Section):
             if endpoint.get("continuation") != INSTRUCTED:  # the others come to the same texts
                 endpoint.pop("continuation", None)
         return dumped
+
+
+def _twice(one: Cell, other: Cell) -> ConfigError:
+    if one.cap == other.cap:
+        return ConfigError(f"{one.id} is there twice: leave one of them")
+    caps = " and ".join(f"{cell.cap:,.10g}" for cell in (one, other))
+    return ConfigError(
+        f"two pools differ in `budget` alone, {caps}, and a run directory holds one of them: leave "
+        "one out here, and run it with an --out of its own"
+    )
 
 
 def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:

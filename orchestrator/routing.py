@@ -1,5 +1,6 @@
 """The cells of ``strategy: auto``: their profiles, read and checked against the run."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from orchestrator.optimal.profile import Profile, check_fits, read
 from orchestrator.optimal.routed import Routing, SeparateRouting
 from orchestrator.optimal.router import ProfileRouter, PublishedRouter
 from orchestrator.reading import shipped_config
+from orchestrator.report.wording import in_unit
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import WholeSolutions
@@ -100,8 +102,14 @@ def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routin
     least = problems * pooled.least
     if auto.unit != "seconds" and auto.budget < least:
         raise ConfigError(
-            f"a pool of {auto.budget:,.6g} {auto.unit} is less than the pilots of its "
-            f"{problems:,} problems take, about {least:,.4g}: raise `budget`, which is one for all "
-            "of them, or take fewer `problems`"
+            f"a pool of {in_unit(auto.budget, auto.unit)} is less than the pilots of its "
+            f"{problems:,} problems take, about {in_unit(_rounded_up(least), auto.unit)}: raise "
+            "`budget`, which is one for all of them, or take fewer `problems`"
         )
     return pooled
+
+
+def _rounded_up(amount: float) -> float:
+    """To three digits, so that what is proposed is enough."""
+    digit = 10.0 ** (math.floor(math.log10(amount)) - 2)
+    return math.ceil(amount / digit) * digit

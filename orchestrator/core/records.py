@@ -6,6 +6,9 @@ and they meet only here.
 
 from dataclasses import dataclass, field
 
+POOL = "pool"
+"""What ran out of a tree that was cut when the time of its pool was up, before its pilots maybe."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafRecord:
@@ -59,8 +62,9 @@ class Record:
     ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
     ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
-    tree early, ``error`` what made it fail; ``failed_branches`` were lost, and the search went on
-    without. ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were
+    tree early (``tokens``, ``seconds`` …, ``POOL``), ``error`` what made it fail;
+    ``failed_branches`` were lost, and the search went on without. ``cached_tokens`` of
+    ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were
     in a prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
     ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,
     duplicates, steps that could not be used, branches that failed later, pilots that had no vote.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from orchestrator.report.cells import AUTO
 from orchestrator.report.curves import BASELINE, curves_of
 from orchestrator.report.summary import Row, Summary
-from orchestrator.report.wording import strategy_name
+from orchestrator.report.wording import in_unit, strategy_name
 
 
 def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
@@ -39,7 +39,9 @@ def routed_name(settings: Mapping[str, object]) -> str:
 def budget_in_words(settings: Mapping[str, object]) -> str:
     """``1,200 tokens a problem``, or in one pool for all of them; of routed cells that have one."""
     whose = "for all problems" if settings.get("pool") else "a problem"
-    return f"{settings['budget']:,.10g} {settings['unit']} {whose}"
+    budget = settings["budget"]
+    assert isinstance(budget, int | float)
+    return f"{in_unit(budget, str(settings['unit']))} {whose}"
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:

@@ -50,6 +50,16 @@ def dollars(amount: float) -> str:
     )
 
 
+def in_unit(amount: float, unit: str) -> str:
+    """A budget, or what was used of one: ``1,200 tokens``, ``1.5e12 FLOPs``, ``$4.50``."""
+    if unit == "cost":
+        return dollars(amount)
+    if unit == "flops":
+        mantissa, _, exponent = scientific(amount, 3).partition("e")
+        return f"{float(mantissa):g}{exponent and 'e'}{exponent} FLOPs"
+    return f"{amount:,.10g} {unit}"
+
+
 def counted(count: int, plural: str) -> str:
     """``1 branch`` or ``1,204 branches``."""
     singular = plural.removesuffix("es" if plural.endswith("ches") else "s")

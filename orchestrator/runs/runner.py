@@ -15,7 +15,7 @@ from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import LeafRecord, Record, Route, Verdict
+from orchestrator.core.records import POOL, LeafRecord, Record, Route, Verdict
 from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import Vote, elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
@@ -103,6 +103,8 @@ async def solve(
         leaves, ran_out = recorder.leaves(), "seconds"
         if clock.is_the_runs:  # the run's time is up; its next start finishes this tree
             error = "the run's time was up"
+        elif clock.is_the_pools:
+            ran_out = POOL
     except BudgetExhausted as exhausted:
         leaves, ran_out = recorder.leaves(), exhausted.limit
         if exhausted.scope == ledger.name:  # a larger budget for the run may finish this tree
@@ -153,7 +155,7 @@ async def solve(
         failed_branches=branches.failed,
         emulated=substitutes.emulated,
         refused=substitutes.refused,
-        route=_route(decision, is_cut=ran_out is None or clock.is_the_pools),
+        route=_route(decision, is_cut=ran_out in (None, POOL)),
         leaves=tuple(graded),
     )
 

@@ -31,10 +31,7 @@ FAILURES_IN_A_ROW = 8
 def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
     """What is to be run yet, trees that a smaller pool cut included: a policy at a time, and all of
     a problem's cells together, so that what they share is kept for no longer than they need it."""
-    for cell in plan.cells:
-        if cell.cap is not None:
-            store.reopen(cell.id, cell.cap)
-    done = {cell.id: store.finished(cell.id) for cell in plan.cells}
+    done = {cell.id: store.finished(cell.id, cell.cap) for cell in plan.cells}
     for policy in dict.fromkeys(cell.policy.name for cell in plan.cells):
         cells = [cell for cell in plan.cells if cell.policy.name == policy]
         for number, problem in enumerate(plan.problems):
@@ -91,6 +88,9 @@ class Scheduler:
     _left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        for cell in self.plan.cells:
+            if cell.cap is not None:
+                self.store.reopen(cell.id, cell.cap)
         total = sum(len(self.plan.problems[: cell.problems]) for cell in self.plan.cells)
         weights = [cell.weight for cell, _ in unfinished(self.plan, self.store)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))

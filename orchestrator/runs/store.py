@@ -23,7 +23,7 @@ import msgspec
 import yaml
 
 from orchestrator.core.budget import Spend
-from orchestrator.core.records import Record
+from orchestrator.core.records import POOL, Record
 from orchestrator.errors import RunError
 from orchestrator.jsonlines import JsonLines, decoded
 
@@ -93,9 +93,8 @@ class Store:
     def reopen(self, cell: str, cap: float) -> None:
         """Problems that a pool of less than ``cap`` cut are not finished any more; what they spent
         is in the journal, and charged from there."""
-        cut = self._cut[cell]
-        for problem in [each for each in cut if cut[each].cap < cap]:
-            spent = cut.pop(problem).spent
+        for problem in self._cut_below(cell, cap):
+            spent = self._cut[cell].pop(problem).spent
             self.spent.subtract(spent)
             self.spent_in[cell].subtract(spent)
             self._finished[cell].discard(problem)
@@ -104,9 +103,14 @@ class Store:
         """How many leaves a routed problem had when it was recorded last."""
         return self._reached.get((cell, problem), 0)
 
-    def finished(self, cell: str) -> set[str]:
-        """The problems of a cell that need not be run again: those that did not fail."""
-        return self._finished[cell]
+    def finished(self, cell: str, cap: float | None = None) -> set[str]:
+        """The problems of a cell that need not be run again: those that did not fail, and that no
+        pool of less than ``cap`` cut."""
+        cut = set() if cap is None else self._cut_below(cell, cap)
+        return self._finished[cell] - cut
+
+    def _cut_below(self, cell: str, cap: float) -> set[str]:
+        return {problem for problem, cut in self._cut[cell].items() if cut.cap < cap}
 
     @property
     def is_empty(self) -> bool:
@@ -126,7 +130,7 @@ class Store:
 
 def cut_at(record: Record) -> float | None:
     """The cap of the pool that cut a tree, where one did."""
-    if record.route is None or not record.route.cut:
+    if record.ran_out != POOL and not (record.route and record.route.cut):
         return None
     cap = record.settings["budget"]
     assert isinstance(cap, int | float)

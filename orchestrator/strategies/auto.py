@@ -4,6 +4,7 @@ Carried out by ``orchestrator.optimal``: pilots, a difficulty predicted from the
 of the measured profile for the budget at hand (paper §3.2).
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -36,8 +37,8 @@ class Auto:
     def __post_init__(self) -> None:
         if self.profile is not None and self.budget is None:
             raise ConfigError("auto needs a `budget`, such as `budget: 2000` (tokens a problem)")
-        if self.budget is not None and self.budget <= 0:
-            raise ConfigError(f"budget = {self.budget} must be above 0")
+        if self.budget is not None and not 0 < self.budget < math.inf:
+            raise ConfigError(f"budget = {self.budget} must be above 0, and a finite number")
         if self.profile is None and (self.budget is not None or self.pool):
             raise ConfigError(
                 "a budget can only be routed by a measured `profile` (`orchard profile CONFIG`); "

@@ -125,6 +125,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(changes: Any, said: str) -
         ({"strategy": "dvts", "prm": "prm", "reward": "best"}, "cells.0: dvts: reward: "),
         ({"strategy": "majority", "temperature": "hot"}, "cells.0: majority: temperature: "),
         ({"strategy": ["cot", "cot"]}, "is there twice"),
+        ({"strategy": "auto", "prm": "prm", "profile": "it", "budget": float("nan")},
+         "cells.0: budget = nan must be above 0, and a finite number"),
     ],
 )  # fmt: skip
 def test_a_cell_that_cannot_be_run_is_refused_with_its_place(group: Any, said: str) -> None:
@@ -132,6 +134,16 @@ def test_a_cell_that_cannot_be_run_is_refused_with_its_place(group: Any, said: s
         valid(cells=[{"policy": "small"} | group])
     assert str(caught.value).startswith("run.yaml: cells.0: ") or "cells.0." in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_two_caps_of_one_pool_are_told_apart_from_a_cell_that_is_there_twice() -> None:
+    pool = {"policy": "small", "prm": "prm", "strategy": "auto", "profile": "it", "pool": True}
+    for budget, said in ((9000, "differ in `budget` alone, 5,000 and 9,000"), (5000, "twice")):
+        cells = [pool | {"budget": 5000}, pool | {"budget": budget}]
+        with pytest.raises(ConfigError, match=f"run.yaml: cells.1: .*{said}"):
+            valid(cells=cells)
+        for cell in cells:
+            valid(cells=[cell])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Cells of auto: the profile has to fit what it is used for."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_a_profile_that_does_not_fit_is_refused_in_a_line(
     with pytest.raises(error, match=complaint) as refusal:
         routed([cell(path, **changes)], OTHERS)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_pool_below_its_pilots_is_told_how_much_is_enough(path: Path) -> None:
+    many = [Problem(id=f"q{i}", question="", answer="7") for i in range(9000)]
+    with pytest.raises(ConfigError, match=r"its 9,000 problems take, about ") as refusal:
+        routed([cell(path, pool=True)], many)
+    enough = re.search(r"about ([\d,]+) tokens", str(refusal.value))
+    assert enough
+    (found,) = routed([cell(path, pool=True, budget=float(enough[1].replace(",", "")))], many)
+    assert found.cap is not None and found.cap > 5000.0
 
 
 def test_no_one_is_judged_on_the_problems_a_profile_was_measured_on(path: Path) -> None:

@@ -22,7 +22,7 @@ from orchestrator.optimal.profile import Unit
 from orchestrator.runs.journal import JOURNAL, Journal
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.runner import STOPPED, use
-from orchestrator.runs.scheduler import Scheduler
+from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.runs.store import Store, read_records
 from orchestrator.strategies import Auto
 from servers.simulated import clock
@@ -278,6 +278,33 @@ def test_a_pool_of_seconds_ends_on_time_with_an_answer_for_all(
     records, took = clock.run(timed(plan(Seconds(20.5), "seconds"), tmp_path, make_ports))
     assert 18.0 <= took <= 20.6
     assert all(record.verdicts["auto"].answer is not None for record in records)
+
+
+def test_a_pool_whose_time_was_up_before_some_had_their_pilots_goes_on_with_more(
+    plan: Callable[..., Plan], tmp_path: Path, make_ports: MakePorts
+) -> None:
+    found = []
+    for seconds in (2.5, 2.5, 40.0):
+        mine = plan(Seconds(seconds), "seconds", budget=seconds)
+        found.append(clock.run(timed(mine, tmp_path, make_ports))[0])
+    short, same, longer = (in_order(records) for records in found)
+    assert {len(record.leaves) for record in short} == {0, PILOTS}
+    assert same == short
+    assert all(len(record.leaves) >= PILOTS for record in longer)
+
+
+async def test_what_a_larger_pool_would_go_on_with_can_be_asked_without_reopening_it(
+    plan: Callable[..., Plan], tmp_path: Path, make_ports: MakePorts
+) -> None:
+    cap = 2 * COUNT * BATCH["tokens"]
+    records = await run(plan(Amount(cap), budget=cap), tmp_path, make_ports)
+    cut = {record.problem for record in records if record.route and record.route.cut}
+    larger = plan(Amount(2 * cap), budget=2 * cap)
+    with Store(tmp_path) as store:
+        spent = store.spent.policy_tokens
+        assert {problem.id for _, problem in unfinished(larger, store)} == cut
+        assert not list(unfinished(plan(Amount(cap), budget=cap), store))
+        assert store.spent.policy_tokens == spent
 
 
 def in_order(records: list[Record]) -> list[Record]:
