@@ -176,7 +176,8 @@ def plan_run(
     """
     from orchestrator.config import load
     from orchestrator.forecast_view import show
-    from orchestrator.planning import forecast, read_fleet
+    from orchestrator.machines import read_fleet
+    from orchestrator.planning import forecast
 
     machines = read_fleet(fleet)
     found = forecast(

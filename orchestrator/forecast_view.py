@@ -3,7 +3,8 @@
 from rich.console import Console, Group
 from rich.table import Table
 
-from orchestrator.planning import HOSTED, UNCERTAINTY, Forecast
+from orchestrator.machines import HOSTED
+from orchestrator.planning import UNCERTAINTY, Forecast
 
 
 def show(found: Forecast, step_tokens: float, console: Console) -> None:

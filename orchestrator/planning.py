@@ -5,11 +5,9 @@ The run's own strategies, scheduler and dispatcher run in virtual time against a
 Hosted models are no part of the fleet: they cost by the token, and answer at a usual pace.
 """
 
-import asyncio
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,58 +16,18 @@ from orchestrator.compose import prices as prices_of
 from orchestrator.config import RunConfig
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import Record
-from orchestrator.endpoint_config import PolicyConfig, PRMConfig
-from orchestrator.endpoints.policy import TokenPolicy
-from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.errors import ConfigError
+from orchestrator.machines import Machines, machines_of
 from orchestrator.problem_sets import problems as problems_of
-from orchestrator.progress import Counting
-from orchestrator.reading import read
-from orchestrator.runs.plan import Cell, Plan, Ports
-from orchestrator.runs.scheduler import Scheduler
-from orchestrator.runs.store import Store
-from orchestrator.sections import nearest
-from orchestrator.simulation import SimulatedSender, urls
-from orchestrator.strategies import Auto
-from orchestrator.tasks.grader import MathGrader
-from orchestrator.tasks.prompts import PROMPTS
+from orchestrator.runs.plan import Plan
+from orchestrator.simulated_run import simulate
 from orchestrator.terminal import Terminal
 from servers.simulated import clock
 from servers.simulated.fleet import Fleet
-from servers.simulated.hardware import DoesNotFit, Speed, replica_of
-from servers.simulated.replica import Service
 from servers.simulated.solutions import Writer
-
-POOLED = ("outcome", "qwen_math", "skywork", "trl")
-"""PRM families that read a whole path anew for every score."""
-
-BY_PREFIX = ("math_shepherd", "rlhflow")
-"""PRM families whose servers keep a path in their prefix cache and read its new step alone."""
 
 UNCERTAINTY = 2.0
 """A real fleet takes between an estimate by this and an estimate times this: 1.5 for the model of
 the GPUs (see ``servers.simulated.hardware``), the rest for lengths of steps and solutions."""
-
-HOSTED = "hosted"
-
-_HOSTED_SPEED = Speed(
-    iteration_s=1 / 60, sequence_s=0.0, weights_s=0.0, token_s=1e-6, kv_s=0.0,
-    kv_tokens=10**12, max_seqs=10**6, max_batched_tokens=10**9,
-)  # fmt: skip
-"""60 tokens/s to each of any number of requests."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machines:
-    """One endpoint's part of a fleet: ``replicas`` of a model of so many GPUs each."""
-
-    endpoint: str
-    description: str
-    replicas: int
-    gpus: int
-    speed: Speed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,32 +79,6 @@ class Forecast:
         return asdict(self)
 
 
-def read_fleet(text: str) -> dict[str, Machines]:
-    """``policy=8xH100:1B,prm=2xH100:7B``, or a YAML file that maps the same names to the same.
-
-    Raises ``ConfigError``.
-    """
-    path = Path(text)
-    if not text.strip():
-        entries = []
-    elif "=" not in text or path.exists():
-        entries = [(str(name), str(what)) for name, what in read(path).items()]
-    else:
-        parts = [part.partition("=") for part in text.split(",")]
-        entries = [(name.strip(), what.strip()) for name, _, what in parts]
-    found = {}
-    for name, what in entries:
-        try:
-            replicas, gpu, gpus, model = replica_of(what)
-            speed = Speed.of(model, gpu, gpus)
-        except (DoesNotFit, ValueError) as error:
-            raise ConfigError(f"--fleet: {name}: {error}") from None
-        found[name] = Machines(
-            endpoint=name, description=what, replicas=replicas, gpus=replicas * gpus, speed=speed
-        )
-    return found
-
-
 def forecast(
     config: RunConfig,
     fleet: Mapping[str, Machines],
@@ -165,8 +97,7 @@ def forecast(
     """
     prices = prices_of(config)
     cells = config.build_cells(prices)
-    _check(config, cells, fleet)
-    machines = {**fleet, **_hosted(config, cells)}
+    machines = machines_of(config, cells, fleet)
     total = problems or len(problems_of(config))
     # fewer than are in flight at once would never fill the batches that the run fills
     few = min(total, sample or max(64, min(2 * config.trees, 256)))
@@ -180,9 +111,7 @@ def forecast(
     )
     with tempfile.TemporaryDirectory() as folder:
         took = clock.run(
-            _simulate(
-                config, plan, machines, Writer(step_tokens=step_tokens), Path(folder), console
-            )
+            simulate(config, plan, machines, Writer(step_tokens=step_tokens), Path(folder), console)
         )
     times, simulated = total / few, took.fleet
     computing = {  # seconds of one of its replicas
@@ -264,148 +193,9 @@ def _stop(
     return min(met, key=lambda stop: stop.share, default=None)
 
 
-def _used(cells: Sequence[Cell]) -> list[str]:
-    names = [cell.policy.name for cell in cells] + [cell.prm.name for cell in cells if cell.prm]
-    return list(dict.fromkeys(names))
-
-
-def _hosted(config: RunConfig, cells: Sequence[Cell]) -> dict[str, Machines]:
-    """The policies that a run asks of a cloud."""
-    return {
-        name: Machines(endpoint=name, description=HOSTED, replicas=1, gpus=0, speed=_HOSTED_SPEED)
-        for name in _used(cells)
-        if name in config.policies and config.policies[name].hosted
-    }
-
-
-def _check(config: RunConfig, cells: Sequence[Cell], fleet: Mapping[str, Machines]) -> None:
-    if any(isinstance(cell.strategy, Auto) for cell in cells):
-        raise ConfigError(
-            "auto cannot be planned for, as what it does depends on the problems: leave its cells "
-            "out, and plan the strategies that it chooses among"
-        )
-    hosted = _hosted(config, cells)
-    wanted = [name for name in _used(cells) if name not in hosted]
-    for name in fleet:
-        if name in hosted:
-            raise ConfigError(f"--fleet: {name} is a hosted model: leave it out")
-        if name not in wanted:
-            raise ConfigError(f"--fleet: the run uses no {name!r}: {nearest(name, wanted)}")
-    for name in wanted:
-        if name not in fleet:
-            raise ConfigError(
-                f"--fleet says nothing of {name!r}: add `{name}=REPLICASxGPU:SIZE`, such as "
-                f"{name}=2xH100:7B"
-            )
-        prm = config.prms.get(name)
-        if prm is not None and prm.family not in (*POOLED, *BY_PREFIX):
-            raise ConfigError(
-                f"{name}: what a PRM of the family {prm.family} writes is not modelled: plan with "
-                f"one of {', '.join((*POOLED, *BY_PREFIX))}"
-            )
-
-
 def _question(number: int) -> str:
     return f"Stand-in problem {number}: " + "as long as the questions of such a task are. " * 4
 
 
 def _part(problems: int | None, total: int, few: int) -> int | None:
     return None if problems is None else max(1, math.ceil(min(problems, total) * few / total))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Took:
-    """A simulated run of so many ``trees``: its ``seconds``, after ``full_s`` of which the last
-    tree had begun; what the trees spent, and the fleet that they grew on."""
-
-    trees: int
-    seconds: float
-    full_s: float
-    spent: Spend
-    fleet: Fleet
-
-    def scaled(self, trees: int, in_flight: int, computing: float) -> float:
-        """Seconds of so many trees, ``computing`` of these being those of the busiest replica.
-
-        Two things are known to grow with their number, and the longer one counts: what the busiest
-        replica computes, and the time until the last tree begins. The rest, the wait for the last
-        trees, comes once, however many went before.
-        """
-        computed = computing * (trees / self.trees - 1)
-        begun = 0.0
-        if self.trees > in_flight:
-            begun = self.full_s * ((trees - in_flight) / (self.trees - in_flight) - 1)
-        return self.seconds + max(computed, begun)
-
-
-async def _simulate(
-    config: RunConfig,
-    plan: Plan,
-    machines: Mapping[str, Machines],
-    writer: Writer,
-    folder: Path,
-    console: Terminal | None,
-) -> _Took:
-    endpoints: dict[str, PolicyConfig | PRMConfig] = {**config.policies, **config.prms}
-    fleet = Fleet(
-        [
-            Service(
-                model=name,
-                role="policy" if name in config.policies else "prm",
-                speed=each.speed,
-                replicas=each.replicas,
-                context=65_536,
-                writer=writer,
-                reads_cache=isinstance(prm := endpoints[name], PRMConfig)
-                and prm.family in BY_PREFIX,
-            )
-            for name, each in machines.items()
-        ]
-    )
-    async with AsyncExitStack() as stack:
-        opened = {
-            name: await stack.enter_async_context(
-                Transport(
-                    Endpoint(
-                        urls=urls(fleet, name),
-                        model=name,
-                        concurrency=endpoints[name].concurrency,
-                        requests_per_minute=endpoints[name].requests_per_minute,
-                        tokens_per_minute=endpoints[name].tokens_per_minute,
-                    ),
-                    SimulatedSender(fleet, timeout=1e9),
-                )
-            )
-            for name in machines
-        }
-        ports = Ports(
-            policies={
-                name: TokenPolicy(opened[name], PROMPTS[each.prompt].messages)  # type: ignore[index]
-                for name, each in config.policies.items()
-                if name in opened
-            },
-            prms={
-                name: QwenMathPRM(transport=opened[name]) for name in config.prms if name in opened
-            },
-            grader=await stack.enter_async_context(MathGrader()),
-        )
-        store = stack.enter_context(Store(folder))
-        scheduler = Scheduler(plan, ports, store)
-        progress, loop, full_s = scheduler.progress, asyncio.get_running_loop(), 0.0
-        line = None
-        if console is not None:
-            line = stack.enter_context(Counting("trees simulated", progress.total, console))
-
-        def finished(record: Record) -> None:
-            nonlocal full_s
-            if progress.total - progress.finished >= plan.trees:
-                full_s = loop.time()
-            if line is not None:
-                line.tick()
-
-        scheduler.on_record = finished
-        await scheduler.run()
-        return _Took(
-            trees=progress.total, seconds=loop.time(), full_s=full_s, spent=progress.spent,
-            fleet=fleet,
-        )  # fmt: skip

@@ -1,10 +1,9 @@
-from pathlib import Path
-
 import pytest
 
 from orchestrator.config import validate
 from orchestrator.errors import ConfigError
-from orchestrator.planning import forecast, read_fleet
+from orchestrator.machines import read_fleet
+from orchestrator.planning import forecast
 
 CONFIG = {
     "task": {"name": "math500"},
@@ -96,30 +95,3 @@ def test_a_prm_that_reads_its_prefix_cache_is_cheaper() -> None:
     fleet = read_fleet("policy=2xH100:1B,prm=1xH100:7B")
     read = [forecast(each, fleet, problems=20).loads[1].read_tokens for each in (anew, kept)]
     assert read[1] < 0.5 * read[0]
-
-
-def test_a_fleet_may_stand_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "fleet.yaml"
-    file.write_text("policy: 2x4xH100:72B\n")
-    machines = read_fleet(str(file))["policy"]
-    assert (machines.replicas, machines.gpus) == (2, 8)
-
-
-@pytest.mark.parametrize(
-    ("fleet", "said"),
-    [
-        ("policy=8xH100:1B", "says nothing of 'prm'"),
-        ("policy=8xH100:1B,prms=2xH100:7B", "uses no 'prms': did you mean"),
-        ("policy=8 H100,prm=2xH100:7B", "policy: '8 H100' is no fleet"),
-        ("policy=1xH100:72B,prm=2xH100:7B", "policy: a 72B model .* give each replica 4"),
-    ],
-)
-def test_a_fleet_that_does_not_fit_says_why(fleet: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        forecast(validate(CONFIG, "run.yaml"), read_fleet(fleet), problems=10)
-
-
-def test_a_prm_that_writes_is_refused() -> None:
-    config = validate(CONFIG | {"prms": {"prm": {"family": "genprm"}}}, "run.yaml")
-    with pytest.raises(ConfigError, match="genprm writes is not modelled"):
-        forecast(config, read_fleet("policy=2xH100:1B,prm=1xH100:7B"), problems=10)
