@@ -14,10 +14,14 @@ of policy and PRM together, pilots included.
   chosen on the very problems (``in_hindsight``); and to come so near to the latter that the paired
   interval holds no difference (``inside_interval``). ``most`` is what auto comes to within all of
   its tokens.
-- ``oracle_gap_closed``: (auto - fixed) / (oracle - fixed), summed over pairs and budgets; the
-  oracle knows each problem's true bin and chooses on the very problems, as the paper does.
+- ``oracle_gap_closed``: (auto - fixed) / (oracle - fixed), summed over pairs and budgets, with
+  its bootstrap interval; the oracle knows each problem's true bin and chooses on the very problems,
+  as the paper does.
 - ``pool_gain``: a budget that holds on average over problems against one that each must keep, at
-  equal tokens.
+  equal tokens, by the trials.
+- ``pool_live``: run for real under the good PRM, one pool for all problems of a fold against a
+  budget that each must keep (what best-of-8 and best-of-16 take), the pool's cap being what that
+  took; and both against a budget that holds on average.
 - ``resampling_inside``: of 20 cells, how many of the accuracies resampled for n = 4 and 16 lie in
   the 95 % interval of a direct run with another seed.
 - ``small_vs_large``: the smallest policy with auto against the largest one's CoT, at the smallest
@@ -27,7 +31,7 @@ of policy and PRM together, pilots included.
 - ``live``: auto run for real on every fold with the profile of the others, at the tokens of
   best-of-16, beside what the cross-fitted trials foretold.
 
-Prints a table and one JSON line. ``--run`` and ``--direct`` take what was measured before.
+Prints a table and one JSON line. What is in ``--out`` already is not measured again.
 """
 
 import argparse
@@ -35,108 +39,43 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
+
+from orchestrator.terminal import Terminal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from orchestrator.compose import plan
-from orchestrator.config import RunConfig, load
+from orchestrator.config import load
 from orchestrator.core.compute import inference_flops
-from orchestrator.core.ports import Sampling
 from orchestrator.core.records import Record
-from orchestrator.optimal.crossfit import Routed, cross_fitted, folds, oracle, without
-from orchestrator.optimal.fitting import PILOTS, profile_of
-from orchestrator.optimal.measured import USED, Measured
-from orchestrator.optimal.measuring import Cells, measure, sort_out
-from orchestrator.optimal.profile import Model, Use
+from orchestrator.optimal.crossfit import Routed, cross_fitted, oracle
+from orchestrator.optimal.fitting import PILOTS
+from orchestrator.optimal.measured import USED
+from orchestrator.optimal.profile import Use
 from orchestrator.optimal.resampling import chance
-from orchestrator.optimal.routed import SeparateRouting
-from orchestrator.optimal.router import ProfileRouter
-from orchestrator.optimal.trials import Trials, trials
 from orchestrator.reading import shipped_config
-from orchestrator.runs.journal import JOURNAL, Journal
-from orchestrator.runs.plan import Cell
-from orchestrator.runs.store import Store, read_records
-from orchestrator.session import carry_out
+from orchestrator.runs.store import read_records
 from orchestrator.statistics import paired_bootstrap, wilson
-from orchestrator.strategies import Auto
-from orchestrator.tasks.grader import MathGrader
-from tests.benchmarks.fixed_strategies import (
-    Fixed,
-    all_fixed,
-    best_in_hindsight,
-    best_off_fold,
-    drawn,
-)
+from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, drawn
+from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
+from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded
 
 LADDER = (4, 8, 16, 32)
 """Budgets are what best-of-N takes at these N."""
 
 CONFIG = "compute-optimal.yaml"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """One policy under one PRM."""
-
-    policy: Model
-    prm: Model
-    measured: list[Measured]
-    trials: Trials
-    fixed: list[Fixed]
-    sample: Record
-
-    @property
-    def name(self) -> str:
-        return f"{self.policy.name}+{self.prm.name}"
-
-    def budget(self, n: int) -> float:
-        """Tokens a problem that best-of-``n`` takes."""
-        (found,) = [each for each in self.fixed if each.name == f"max_last of {n}"]
-        return float(found.tokens.mean())
+GOOD_PRM = "prm-qwen"
 
 
-async def pairs(records: Sequence[Record]) -> list[Pair]:
-    found = []
-    keys = dict.fromkeys((each.policy, each.prm) for each in records if each.prm)
-    cot = {
-        (each.policy, each.problem): (each.verdicts["majority"].correct, each.policy_tokens)
-        for each in records
-        if each.strategy == "cot"
-    }
-    async with MathGrader() as grader:
-        for policy, prm in keys:
-            mine = [each for each in records if (each.policy, each.prm) == (policy, prm)]
-            cells: Cells = sort_out(mine)
-            measured = [
-                each
-                for each in await measure(mine, cells, grader)
-                if each.trees.keys() == cells.trees.keys()
-            ]
-            sample = next(each for each in mine if each.cell == cells.samples)
-            greedy = {problem: told for (name, problem), told in cot.items() if name == policy}
-            found.append(
-                Pair(
-                    policy=Model(policy, sample.policy_params),
-                    prm=Model(str(prm), sample.prm_params),
-                    measured=measured,
-                    trials=trials(measured, cells.arms(PILOTS), PILOTS),
-                    fixed=all_fixed(measured, cells, greedy),
-                    sample=sample,
-                )
-            )
-    return found
-
-
-def against_fixed(pair: Pair) -> dict[str, Any]:
-    """Auto less the best fixed strategy, at each budget and over all of them; the oracle's gap."""
+def against_fixed(pair: Pair) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """Auto less the best fixed strategy, at each budget and over all of them; the oracle's gap; and
+    by problem ``[p, 2]`` what auto and what the oracle gains over the best fixed strategy."""
     budgets = [pair.budget(n) for n in LADDER]
     routed = cross_fitted(pair.trials, budgets, pilots=PILOTS)
     ideal = oracle(pair.trials, budgets)
@@ -168,7 +107,7 @@ def against_fixed(pair: Pair) -> dict[str, Any]:
         np.mean(each, axis=0) for each in (ours, theirs, hindsight, best)
     )
     gap = float(ideal_.mean() - fixed_.mean())
-    return {
+    figures = {
         "difference": interval(auto_, fixed_),
         "in_hindsight": interval(auto_, seen),
         "oracle_gap": rounded(gap),
@@ -178,6 +117,18 @@ def against_fixed(pair: Pair) -> dict[str, Any]:
         "gap_closed": rounded(float(auto_.mean() - fixed_.mean()) / gap) if gap > 0 else None,
         "by_budget": by_budget,
     }
+    return figures, np.stack([auto_ - fixed_, ideal_ - fixed_], axis=1)
+
+
+def gap_closed(gains: Sequence[NDArray[np.float64]]) -> list[float]:
+    """What auto gains over the best fixed strategy for what the oracle does, over all pairs, with
+    its 95 % bootstrap interval over problems."""
+    summed = np.sum(gains, axis=0)
+    drawn = np.random.default_rng(0).integers(len(summed), size=(10_000, len(summed)))
+    ours, oracles = np.moveaxis(summed[drawn].mean(axis=1), 1, 0)
+    low, high = np.percentile(ours / oracles, [2.5, 97.5])
+    ours, oracles = summed.mean(axis=0)
+    return [rounded(ours / oracles), rounded(low), rounded(high)]
 
 
 def tokens_for_the_best_fixed(pair: Pair) -> dict[str, Any]:
@@ -227,6 +178,41 @@ def pool_gain(pair: Pair) -> dict[str, Any]:
         gains.append(ours.right)
         rivals.append(max(affordable, key=lambda one: one.right.mean()).right)
     return {"difference": interval(np.mean(gains, axis=0), np.mean(rivals, axis=0))}
+
+
+def live_outcome(pair: Pair, live: Live) -> dict[str, Any]:
+    """What came of routing at the tokens of best-of-16, beside what the trials foretold."""
+    (foretold,) = cross_fitted(pair.trials, [pair.budget(16)], pilots=PILOTS)
+    fixed = best_off_fold(pair.fixed, float(live.tokens.mean())).right
+    return {
+        **came_to(live),
+        "foretold": rounded(foretold.right.mean()),
+        "foretold_tokens": round(float(foretold.tokens.mean())),
+        "minus_best_fixed": interval(live.right, fixed),
+    }
+
+
+def pool_live(runs: LiveRuns, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """A pool for each fold against equal budgets for each problem, at the tokens of the latter."""
+    good = [pair.name for pair in pairs if pair.prm.name == GOOD_PRM]
+    found: dict[str, dict[str, Any]] = {name: {} for name in good}
+    for n in (8, 16):
+        each = runs.run(f"each-{n}", by_itself(n, "each"), good)
+        average = runs.run(f"average-{n}", by_itself(n), good)
+        pool = runs.run(f"pool-{n}", pooled(each), good)
+        for name in good:
+            found[name][str(n)] = {
+                "each": came_to(each[name]),
+                "average": came_to(average[name]),
+                "pool": came_to(pool[name]),
+                "pool_minus_each": interval(pool[name].right, each[name].right),
+                "pool_minus_average": interval(pool[name].right, average[name].right),
+            }
+    return found
+
+
+def came_to(live: Live) -> dict[str, float]:
+    return {"accuracy": rounded(live.right.mean()), "tokens": round(float(live.tokens.mean()))}
 
 
 def resampling(pairs: Sequence[Pair], direct: Sequence[Record]) -> dict[str, Any]:
@@ -303,76 +289,12 @@ def small_against_large(pairs: Sequence[Pair], records: Sequence[Record]) -> dic
                     "flops_ratio": rounded(use.flops(pair.policy, pair.prm) / float(flops)),
                 }
             )
-        above = next((each for each in shown if each["difference"][1] > 0), None)  # type: ignore[index]
+        above = next((each for each in shown if each["difference"][1] > 0), None)
         told[pair.name] = {"above_from": above, "at_most": shown[-1]}
     return told
 
 
-def run_live(
-    config: RunConfig, pairs: Sequence[Pair], folder: Path, console: Console
-) -> list[Record]:
-    """Auto for real: every fold routed by the profile of the others, at best-of-16's tokens."""
-    planned = plan(config)
-    models = {
-        model.name: model for cell in planned.cells for model in (cell.policy, cell.prm) if model
-    }
-    with Store(folder) as store, Journal(folder / JOURNAL) as journal:
-        for held_out in folds(len(pairs[0].trials.problems)):
-            ids = {pairs[0].trials.problems[i] for i in held_out}
-            cells = []
-            for pair in pairs:
-                rest = without(pair.trials, held_out)
-                profile = profile_of(rest, pair.sample, PILOTS, "live")
-                budget = pair.budget(16)
-                cells.append(
-                    Cell(
-                        task=planned.cells[0].task,
-                        policy=models[pair.policy.name],
-                        prm=models[pair.prm.name],
-                        strategy_name="auto",
-                        strategy=Auto(profile=profile.digest, budget=round(budget, 1)),
-                        routing=SeparateRouting(
-                            router=ProfileRouter(profile, budget),
-                            sampling=Sampling(**profile.sampling, until="end"),
-                        ),
-                    )
-                )
-            problems = [problem for problem in planned.problems if problem.id in ids]
-            part = replace(planned, problems=problems, cells=cells)
-            carry_out(config, part, store, journal, console, "Stopped.")
-    return read_records(folder)
-
-
-def live_outcome(pair: Pair, records: Sequence[Record]) -> dict[str, Any]:
-    found = {
-        each.problem: each
-        for each in records
-        if (each.policy, each.prm) == (pair.policy.name, pair.prm.name)
-    }
-    right = np.array([float(found[each].verdicts["auto"].correct) for each in pair.trials.problems])
-    tokens = np.mean([each.policy_tokens + each.prm_tokens for each in found.values()])
-    budget = pair.budget(16)
-    (foretold,) = cross_fitted(pair.trials, [budget], pilots=PILOTS)
-    fixed = best_off_fold(pair.fixed, float(tokens)).right
-    return {
-        "accuracy": rounded(right.mean()),
-        "tokens": round(float(tokens)),
-        "foretold": rounded(foretold.right.mean()),
-        "foretold_tokens": round(float(foretold.tokens.mean())),
-        "minus_best_fixed": interval(right, fixed),
-    }
-
-
-def interval(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> list[float]:
-    """A paired difference with its 95 % interval."""
-    return [rounded(each) for each in paired_bootstrap(ours.tolist(), theirs.tolist())]
-
-
-def rounded(number: Any) -> float:
-    return round(float(number), 4)
-
-
-def show(found: dict[str, Any], console: Console) -> None:
+def show(found: dict[str, Any], console: Terminal) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in (
         "pair",
@@ -399,40 +321,6 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/compute-optimal"))
-    parser.add_argument("--no-live", action="store_true", help="without running auto for real")
-    options = parser.parse_args()
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    config = load(shipped_config(CONFIG))
-    measure_all(config, options.out, console)
-    again = load(shipped_config(CONFIG), ["seed=1", f"cells={json.dumps(DIRECT)}"])
-    measure_all(again, options.out / "direct", console)
-    records = read_records(options.out)
-    found = asyncio.run(pairs(records))
-    compared = {pair.name: against_fixed(pair) for pair in found}
-    told: dict[str, Any] = {
-        "problems": len(found[0].trials.problems),
-        "auto_minus_best_fixed": compared,
-        "oracle_gap_closed": rounded(
-            sum(each["difference"][0] for each in compared.values())
-            / sum(each["oracle_gap"] for each in compared.values())
-        ),
-        "token_ratio_at_best_fixed": {pair.name: tokens_for_the_best_fixed(pair) for pair in found},
-        "pool_gain": {pair.name: pool_gain(pair) for pair in found},
-        "resampling_inside": resampling(found, read_records(options.out / "direct")),
-        "small_vs_large": small_against_large(found, records),
-    }
-    if not options.no_live:
-        live = run_live(config, found, options.out / "live", console)
-        told["live"] = {pair.name: live_outcome(pair, live) for pair in found}
-    show(told, console)
-    print(json.dumps(told))
-
-
 DIRECT = [
     {
         "policy": ["policy-160k", "policy-430k"],
@@ -444,10 +332,37 @@ DIRECT = [
 """Samples drawn anew, by another seed, in the numbers that are resampled."""
 
 
-def measure_all(config: RunConfig, folder: Path, console: Console) -> None:
-    """Run what is not in the folder yet."""
-    with Store(folder) as store, Journal(folder / JOURNAL) as journal:
-        carry_out(config, plan(config), store, journal, console, "Stopped.")
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/compute-optimal"))
+    parser.add_argument("--no-live", action="store_true", help="without running auto for real")
+    options = parser.parse_args()
+    console = Terminal(stderr=True, soft_wrap=True)
+    config = load(shipped_config(CONFIG))
+    measure_all(config, options.out, console)
+    again = load(shipped_config(CONFIG), ["seed=1", f"cells={json.dumps(DIRECT)}"])
+    measure_all(again, options.out / "direct", console)
+    records = read_records(options.out)
+    found = asyncio.run(pairs(records))
+    compared = {pair.name: against_fixed(pair) for pair in found}
+    figures: dict[str, Any] = {
+        "problems": len(found[0].trials.problems),
+        "auto_minus_best_fixed": {name: told for name, (told, _) in compared.items()},
+        "oracle_gap_closed": gap_closed([gains for _, gains in compared.values()]),
+        "token_ratio_at_best_fixed": {pair.name: tokens_for_the_best_fixed(pair) for pair in found},
+        "pool_gain": {pair.name: pool_gain(pair) for pair in found},
+        "resampling_inside": resampling(found, read_records(options.out / "direct")),
+        "small_vs_large": small_against_large(found, records),
+    }
+    if not options.no_live:
+        runs = LiveRuns(config, found, options.out / "live", console)
+        live = runs.run("average-16", by_itself(16))
+        figures["live"] = {pair.name: live_outcome(pair, live[pair.name]) for pair in found}
+        figures["pool_live"] = pool_live(runs, found)
+    show(figures, console)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

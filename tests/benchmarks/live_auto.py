@@ -1,0 +1,132 @@
+"""Auto run for real, every fold of the problems by the profile of the others: each problem by
+itself, or all of a fold in one pool."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.compose import plan
+from orchestrator.config import RunConfig
+from orchestrator.core.ports import Sampling
+from orchestrator.core.records import Record
+from orchestrator.optimal.caps import Amount
+from orchestrator.optimal.climb import PooledRouting
+from orchestrator.optimal.crossfit import Spread, folds, without
+from orchestrator.optimal.fitting import PILOTS, profile_of
+from orchestrator.optimal.pool import Pool
+from orchestrator.optimal.profile import Profile
+from orchestrator.optimal.routed import Routing, SeparateRouting
+from orchestrator.optimal.router import ProfileRouter
+from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.runs.plan import AUTO, Cell
+from orchestrator.runs.store import Store, read_records
+from orchestrator.session import carry_out
+from orchestrator.strategies import Auto
+from orchestrator.terminal import Terminal
+from tests.benchmarks.measured_pairs import Pair
+
+
+class Live(NamedTuple):
+    """By problem, whether auto was right and the tokens of policy and PRM that it took."""
+
+    right: NDArray[np.float64]
+    tokens: NDArray[np.float64]
+
+
+Route = Callable[[Pair, Profile, list[int]], tuple[Auto, Routing]]
+"""How the problems of a fold, by their positions, are routed by the profile of the others."""
+
+
+def by_itself(n: int, spread: Spread = "average") -> Route:
+    """Each problem by itself, the budget being what best-of-``n`` takes."""
+
+    def route(pair: Pair, profile: Profile, held_out: list[int]) -> tuple[Auto, Routing]:
+        budget = pair.budget(n)
+        router = ProfileRouter(profile, budget, spread=spread)
+        auto = Auto(profile=profile.digest, budget=round(budget, 1), spread=spread)
+        return auto, SeparateRouting(router=router, sampling=_sampling(profile))
+
+    return route
+
+
+def pooled(rivals: Mapping[str, Live]) -> Route:
+    """All problems of a fold in one pool, its cap being what a rival took on them."""
+
+    def route(pair: Pair, profile: Profile, held_out: list[int]) -> tuple[Auto, Routing]:
+        cap = float(rivals[pair.name].tokens[held_out].sum())
+        auto = Auto(profile=profile.digest, budget=cap, pool=True)
+        return auto, PooledRouting(profile, Pool(Amount(cap)), "tokens", _sampling(profile))
+
+    return route
+
+
+def _sampling(profile: Profile) -> Sampling:
+    return Sampling(**profile.sampling, until="end")
+
+
+def _live(records: Sequence[Record]) -> Live:
+    return Live(
+        np.array([float(each.verdicts[AUTO].correct) for each in records]),
+        np.array([float(each.policy_tokens + each.prm_tokens) for each in records]),
+    )
+
+
+class LiveRuns:
+    """Runs in directories of their own under ``folder``; what is there already is not run again."""
+
+    def __init__(
+        self, config: RunConfig, pairs: Sequence[Pair], folder: Path, console: Terminal
+    ) -> None:
+        self._config, self._folder, self._console = config, folder, console
+        self._plan = plan(config)
+        self._pairs = pairs
+        self._folds = folds(len(pairs[0].trials.problems))
+        self._profiles = {
+            pair.name: [
+                profile_of(without(pair.trials, held_out), pair.sample, PILOTS, "live")
+                for held_out in self._folds
+            ]
+            for pair in pairs
+        }
+
+    def run(self, name: str, route: Route, only: Sequence[str] = ()) -> dict[str, Live]:
+        """What came of a way of routing, by the pair, of those that are named or of all."""
+        ids = self._pairs[0].trials.problems
+        pairs = [pair for pair in self._pairs if not only or pair.name in only]
+        wanted: dict[str, str] = {}
+        folder = self._folder / name
+        with Store(folder) as store, Journal(folder / JOURNAL) as journal:
+            for fold, held_out in enumerate(self._folds):
+                cells = {pair.name: self._cell(pair, fold, route) for pair in pairs}
+                wanted |= {cell.id: pair for pair, cell in cells.items()}
+                inside = {ids[i] for i in held_out}
+                part = replace(
+                    self._plan,
+                    problems=[each for each in self._plan.problems if each.id in inside],
+                    cells=list(cells.values()),
+                )
+                carry_out(self._config, part, store, journal, self._console, "Stopped.")
+        found = {
+            (wanted[each.cell], each.problem): each
+            for each in read_records(folder)
+            if each.cell in wanted
+        }
+        return {pair.name: _live([found[pair.name, each] for each in ids]) for pair in pairs}
+
+    def _cell(self, pair: Pair, fold: int, route: Route) -> Cell:
+        models = {
+            each.name: each for cell in self._plan.cells for each in (cell.policy, cell.prm) if each
+        }
+        auto, routing = route(pair, self._profiles[pair.name][fold], self._folds[fold])
+        return Cell(
+            task=self._plan.cells[0].task,
+            policy=models[pair.policy.name],
+            prm=models[pair.prm.name],
+            strategy_name="auto",
+            strategy=auto,
+            routing=routing,
+        )

@@ -1,0 +1,93 @@
+"""What one run measured of each policy under each PRM, as auto and its rivals are judged by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.compose import plan
+from orchestrator.config import RunConfig
+from orchestrator.core.records import Record
+from orchestrator.optimal.fitting import PILOTS
+from orchestrator.optimal.measured import Measured
+from orchestrator.optimal.measuring import Cells, measure, sort_out
+from orchestrator.optimal.profile import Model
+from orchestrator.optimal.trials import Trials, trials
+from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.runs.store import Store
+from orchestrator.session import carry_out
+from orchestrator.statistics import paired_bootstrap
+from orchestrator.tasks.grader import MathGrader
+from orchestrator.terminal import Terminal
+from tests.benchmarks.fixed_strategies import Fixed, all_fixed
+
+
+def measure_all(config: RunConfig, folder: Path, console: Terminal) -> None:
+    """Run what is not in the folder yet."""
+    with Store(folder) as store, Journal(folder / JOURNAL) as journal:
+        carry_out(config, plan(config), store, journal, console, "Stopped.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One policy under one PRM."""
+
+    policy: Model
+    prm: Model
+    measured: list[Measured]
+    trials: Trials
+    fixed: list[Fixed]
+    sample: Record
+
+    @property
+    def name(self) -> str:
+        return f"{self.policy.name}+{self.prm.name}"
+
+    def budget(self, n: int) -> float:
+        """Tokens a problem that best-of-``n`` takes."""
+        (found,) = [each for each in self.fixed if each.name == f"max_last of {n}"]
+        return float(found.tokens.mean())
+
+
+async def pairs(records: Sequence[Record]) -> list[Pair]:
+    found = []
+    keys = dict.fromkeys((each.policy, each.prm) for each in records if each.prm)
+    cot = {
+        (each.policy, each.problem): (each.verdicts["majority"].correct, each.policy_tokens)
+        for each in records
+        if each.strategy == "cot"
+    }
+    async with MathGrader() as grader:
+        for policy, prm in keys:
+            mine = [each for each in records if (each.policy, each.prm) == (policy, prm)]
+            cells: Cells = sort_out(mine)
+            measured = [
+                each
+                for each in await measure(mine, cells, grader)
+                if each.trees.keys() == cells.trees.keys()
+            ]
+            sample = next(each for each in mine if each.cell == cells.samples)
+            greedy = {problem: told for (name, problem), told in cot.items() if name == policy}
+            found.append(
+                Pair(
+                    policy=Model(policy, sample.policy_params),
+                    prm=Model(str(prm), sample.prm_params),
+                    measured=measured,
+                    trials=trials(measured, cells.arms(PILOTS), PILOTS),
+                    fixed=all_fixed(measured, cells, greedy),
+                    sample=sample,
+                )
+            )
+    return found
+
+
+def interval(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> list[float]:
+    """A paired difference with its 95 % interval."""
+    return [rounded(each) for each in paired_bootstrap(ours.tolist(), theirs.tolist())]
+
+
+def rounded(number: Any) -> float:
+    return round(float(number), 4)
