@@ -81,15 +81,20 @@ def cross_fitted(
     *,
     pilots: int,
     spread: Spread = "average",
+    knowing: bool = False,
     seed: int = 0,
 ) -> list[Routed]:
-    """Label-free routing at each budget (tokens a problem), every problem off its fold."""
+    """Label-free routing at each budget (tokens a problem), every problem off its fold; ``knowing``
+    the true difficulty instead, what that is worth."""
     parts = []
     for held_out in folds(len(trials.problems), seed):
         rest, test = without(trials, held_out), trials.of(held_out)
-        predictor = fit_predictor(rest, pilots)
-        chosen = _choices(rest, predicted_bins(rest, predictor), budgets, spread)
-        bins = predicted_bins(test, predictor)
+        if knowing:
+            known, bins = true_bins(rest), true_bins(test)
+        else:
+            predictor = fit_predictor(rest, pilots)
+            known, bins = (predicted_bins(each, predictor) for each in (rest, test))
+        chosen = _choices(rest, known, budgets, spread)
         parts.append((held_out, [_outcome(test, bins, choice) for choice in chosen]))
     return _joined(len(trials.problems), parts, len(budgets))
 
