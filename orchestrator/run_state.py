@@ -10,6 +10,7 @@ from orchestrator.profiling import PROFILES
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import counted, megabytes
 from orchestrator.runs.journal import JOURNAL, kept_by
+from orchestrator.runs.runner import STOPPED
 from orchestrator.runs.store import is_in_use, is_open, read_records
 
 
@@ -35,7 +36,7 @@ def unfinished(run: Path, config: RunConfig) -> str | None:
     left = _left(run, config)
     if not left:
         return None
-    errors = [record.error for record in read_records(run) if record.error]
+    errors = [each.error for each in read_records(run) if each.error not in (None, STOPPED)]
     why = f"; the last that failed: {errors[-1]}" if errors else ""
     return f"Unfinished: {_problems(left)} to go{why}. Go on with:\n  {resumes(run)}"
 

@@ -108,3 +108,8 @@ class Record:
     refused: tuple[str, ...] = ()
     route: Route | None = None
     leaves: tuple[LeafRecord, ...]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its pool was used up before it was done."""
+        return self.ran_out == POOL or (self.route is not None and self.route.cut)

@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypedDict
 
 from orchestrator.core.difficulty import BINS
 from orchestrator.core.records import Route
 from orchestrator.report.cells import AUTO, Cell
 from orchestrator.report.outcomes import Outcome, outcome
+from orchestrator.report.use import used
 
 
 class Way(Outcome):
@@ -30,9 +32,18 @@ class RoutedBin(Outcome):
     ways: list[Way]
 
 
+class PoolUse(TypedDict):
+    """What a cell's problems ``used`` of their pool's cap, in its unit (None in seconds), how many
+    of them it ``cut``, and how many of these before they had an answer."""
+
+    used: float | None
+    cut: int
+    unanswered: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRoutes:
-    """A cell that routes, by the predicted bins that have problems."""
+    """A cell that routes, by the predicted bins that have problems, and of a shared ``pool``."""
 
     task: str
     cell: str
@@ -41,6 +52,7 @@ class CellRoutes:
     prm: str | None
     settings: dict[str, object]
     bins: dict[str, RoutedBin]
+    pool: PoolUse | None = None
 
 
 def routes_of(cells: Iterable[Cell]) -> tuple[CellRoutes, ...]:
@@ -59,9 +71,20 @@ def routes_of(cells: Iterable[Cell]) -> tuple[CellRoutes, ...]:
                     prm=first.prm,
                     settings=first.settings,
                     bins=_bins(cell, routes),
+                    pool=_pool(cell) if first.settings.get("pool") else None,
                 )
             )
     return tuple(found)
+
+
+def _pool(cell: Cell) -> PoolUse:
+    records = cell.records.values()
+    cut = [record for record in records if record.is_cut]
+    return PoolUse(
+        used=used(records, str(cell.sample.settings["unit"])),
+        cut=len(cut),
+        unanswered=sum(record.verdicts[AUTO].answer is None for record in cut),
+    )
 
 
 def _bins(cell: Cell, routes: dict[str, Route]) -> dict[str, RoutedBin]:

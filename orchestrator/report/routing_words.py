@@ -7,12 +7,15 @@ from rich.text import Text
 
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.wording import in_words
-from orchestrator.report.routes import CellRoutes, RoutedBin, Way
+from orchestrator.report.routes import CellRoutes, PoolUse, RoutedBin, Way
 from orchestrator.report.shown import budget_in_words
-from orchestrator.report.wording import counted, model_name
+from orchestrator.report.wording import counted, in_unit, model_name
 
 COMMONEST = 3
 """Strategies of a bin that are named; a pool may choose many."""
+
+MEASURED = ("profile", "pool")
+"""The rules that need no naming: what was measured decides."""
 
 
 def routing(routes: Sequence[CellRoutes]) -> list[Text]:
@@ -20,6 +23,8 @@ def routing(routes: Sequence[CellRoutes]) -> list[Text]:
     lines: list[Text] = []
     for cell in routes:
         lines += [Text(_title(cell), style="bold"), *map(Text, _bins(cell))]
+        if cell.pool is not None:
+            lines.append(Text(f"  {_pool(cell.pool, str(cell.settings['unit']))}"))
     return [*lines, Text()] if lines else []
 
 
@@ -29,8 +34,18 @@ def _title(cell: CellRoutes) -> str:
     if cell.settings.get("budget") is not None:
         title += f", {budget_in_words(cell.settings)}"
     ways = [way for found in cell.bins.values() for way in found["ways"]]
-    rules = dict.fromkeys(way["rule"] for way in ways if way["rule"] != "profile")
+    rules = dict.fromkeys(way["rule"] for way in ways if way["rule"] not in MEASURED)
     return "; ".join([title, *rules])
+
+
+def _pool(pool: PoolUse, unit: str) -> str:
+    used = "" if pool["used"] is None else f"{in_unit(pool['used'], unit)} used; "
+    if not pool["cut"]:
+        return f"{used}no problem would go on with a larger budget"
+    without = f", {pool['unanswered']:,} of them without an answer yet"
+    return f"{used}{counted(pool['cut'], 'problems')} would go on with a larger budget" + (
+        without if pool["unanswered"] else ""
+    )
 
 
 def _bins(cell: CellRoutes) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """A run in numbers: one row for every cell and vote, and the headline."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
 
-from orchestrator.core.compute import Flops, search_flops
+from orchestrator.core.compute import Flops
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.records import Record
 from orchestrator.report.cells import Cell, gather
@@ -15,13 +15,11 @@ from orchestrator.report.difficulty import Bins, bins_by_policy
 from orchestrator.report.headline import Headline, HeadlineSpec, compare
 from orchestrator.report.outcomes import Outcome, outcome
 from orchestrator.report.routes import CellRoutes, routes_of
+from orchestrator.report.use import flops_of, tokens_of
 from orchestrator.statistics import wilson
 
 DIGITS = 4
 """Decimals of the numbers in ``summary.json``."""
-
-TOKENS = ("policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens")
-"""The kinds of tokens that computing is counted by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +120,7 @@ def to_json(summary: Summary) -> bytes:
 def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
     first = cell.sample
     records = cell.records.values()
-    use = _use(records)
+    use = tokens_of(records)
     correct, sound = cell.correct(vote), cell.sound(vote)
     hits, total = sum(correct.values()), len(correct)
     interval = wilson(hits, total)
@@ -143,7 +141,7 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
         **use,
         wasted_tokens=_known_sum(record.wasted_tokens for record in records),
         prm_wasted_tokens=_known_sum(record.prm_wasted_tokens for record in records),
-        flops=_flops(first, use),
+        flops=flops_of(first, use),
         requests=sum(record.requests for record in records),
         cost=sum(record.cost for record in records),
         seconds=sum(record.seconds for record in records),
@@ -153,16 +151,6 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
         emulated=tuple(dict.fromkeys(each for record in records for each in record.emulated)),
         refused=tuple(dict.fromkeys(each for record in records for each in record.refused)),
     )
-
-
-def _use(records: Collection[Record]) -> dict[str, int]:
-    return {kind: sum(getattr(record, kind) for record in records) for kind in TOKENS}
-
-
-def _flops(sample: Record, use: Mapping[str, int]) -> Flops | None:
-    if sample.policy_params is None or (sample.prm and sample.prm_params is None):
-        return None
-    return search_flops(sample.policy_params, sample.prm_params, **use)
 
 
 def _known_sum(counts: Iterable[int | None]) -> int | None:

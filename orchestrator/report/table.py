@@ -208,7 +208,8 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     if hidden := len(summary.rows) - len(shown):
         notes.append(f"{hidden} more rows, under other votes, are in summary.json.")
     if summary.failed:
-        notes.append(f"Problems that failed, counted as wrong: {summary.failed}.")
+        answered = "which count by the answers they have, if any"
+        notes.append(f"Problems that did not finish, {answered}: {summary.failed}.")
     if summary.ran_out:
         notes.append(f"Trees that a limit cut short: {summary.ran_out}.")
     yield Text("\n".join(notes), style="dim")

@@ -23,7 +23,7 @@ import msgspec
 import yaml
 
 from orchestrator.core.budget import Spend
-from orchestrator.core.records import POOL, Record
+from orchestrator.core.records import Record
 from orchestrator.errors import RunError
 from orchestrator.jsonlines import JsonLines, decoded
 
@@ -130,7 +130,7 @@ class Store:
 
 def cut_at(record: Record) -> float | None:
     """The cap of the pool that cut a tree, where one did."""
-    if record.ran_out != POOL and not (record.route and record.route.cut):
+    if not record.is_cut:
         return None
     cap = record.settings["budget"]
     assert isinstance(cap, int | float)

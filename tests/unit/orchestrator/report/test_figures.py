@@ -130,7 +130,11 @@ def test_strategies_meet_at_the_largest_n_all_of_them_ran(make_run):
 
 def test_routed_cells_stand_among_the_others_by_tokens_and_have_no_n(make_run, make_routed):
     records = [r for r in make_run(5) if r.policy == "policy-160k" and r.prm != "prm-shepherd"]
-    records += [*make_routed(profile="p"), *make_routed(profile="p", pool=True), *make_routed()]
+    records += [
+        *make_routed(profile="p"),
+        *make_routed(profile="p", pool=True, unit="tokens"),
+        *make_routed(),
+    ]
     found = panels(summarise(records))
     names = {"auto", "auto, pool", "auto by rule"}
     assert names <= texts(accuracy_vs_tokens(found)) & texts(pareto(found))

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from orchestrator.core.records import Record, Route, Verdict
+from orchestrator.core.records import POOL, Record, Route, Verdict
 from orchestrator.report.routing_words import routing
 from orchestrator.report.summary import summarise, to_json
 from tests.unit.orchestrator.report.conftest import record
@@ -59,7 +59,25 @@ def test_where_a_bin_went_several_ways_the_commonest_come_first_with_their_count
     text = said([routed(i, "easy", way, budget=50.0, pool=True) for i, way in enumerate(ways)])
     assert "50 tokens for all problems" in text
     assert "beam search 64 with PRM-Last (3); DVTS 16 with PRM-Last (2); " in text
-    assert text.rstrip().endswith("others (1)")
+    assert text.splitlines()[1].endswith("; others (1)")
+
+
+def test_of_a_pool_it_is_said_how_much_was_used_and_how_many_problems_it_cut() -> None:
+    records = [routed(i, "easy", DVTS, rule="pool", budget=500.0, pool=True) for i in range(3)]
+    assert "500 tokens for all problems\n" in said(records)
+    assert "  90 tokens used; no problem would go on with a larger budget\n" in said(records)
+    assert records[0].route is not None
+    cut = replace(records[0], route=replace(records[0].route, cut=True))
+    unanswered = {"auto": Verdict(answer=None, correct=False)}
+    early = replace(records[1], route=None, ran_out=POOL, verdicts=unanswered)
+    text = said([cut, early, records[2]])
+    assert "2 problems would go on with a larger budget, 1 of them without an answer yet" in text
+    (cell,) = json.loads(to_json(summarise([cut, early, records[2]])))["routes"]
+    assert cell["pool"] == {"used": 90, "cut": 2, "unanswered": 1}
+    for unit, used in (("cost", "$1.50 used"), ("flops", " FLOPs used"), ("seconds", "  2 prob")):
+        other = {"unit": unit, "budget": 9.0, "pool": True}
+        mine = [replace(each, cost=0.5, settings=other) for each in (cut, early, records[2])]
+        assert used in said(mine)
 
 
 def test_a_rule_that_was_not_measured_is_named() -> None:

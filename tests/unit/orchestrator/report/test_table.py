@@ -96,7 +96,7 @@ def test_failures_borrowed_bins_and_limits_are_noted(make_run, make_record):
     failed = make_record(problem="extra", verdicts={}, error="gone", ran_out="requests")
     text = printed([*records, failed], spec=SPEC)
     assert "The bins of policy-2m are by the pass@1 of policy-160k." in text
-    assert "Problems that failed, counted as wrong: 1." in text
+    assert "Problems that did not finish, which count by the answers they have, if any: 1." in text
     assert "Trees that a limit cut short: 1." in text
 
 
