@@ -104,7 +104,8 @@ class LiveProgress(LiveLine):
         progress, spent, elapsed = self.progress, self.progress.spent, self.elapsed
         return (
             f"{self.done}/{self.total} problems  "
-            f"{progress.in_flight} trees in flight  {_replayed(progress)}"
+            f"{progress.in_flight} trees in flight  "
+            f"{_pools(progress)}{_replayed(progress)}"
             f"{spent.requests / elapsed:,.0f} requests/s  "
             f"{spent.policy_tokens / elapsed:,.0f} policy + {spent.prm_tokens / elapsed:,.0f} PRM "
             f"tokens/s  {_paid(progress.bill)}{self._waits() or _time_left(progress, elapsed)}"
@@ -168,6 +169,12 @@ def _replayed(progress: Progress) -> str:
     return f"{progress.replayed.requests:,} replayed  " if progress.replayed.requests else ""
 
 
+def _pools(progress: Progress) -> str:
+    """How much is used of the caps that problems share."""
+    shares = ", ".join(f"{100 * pool.used:.0f} %" for pool in progress.pools)
+    return f"{shares} of the pool{'s' if len(progress.pools) > 1 else ''} used  " if shares else ""
+
+
 def _paid(bill: Bill) -> str:
     """What is paid so far, once anything is; runs on models of one's own cost no money."""
     if not bill.paid:
@@ -177,10 +184,9 @@ def _paid(bill: Bill) -> str:
 
 def _time_left(progress: Progress, elapsed: float) -> str:
     """By the share of work done, a problem counting as much as its strategy's n."""
-    if progress.work_done == 0:
+    if progress.share <= 0:
         return "time left: unknown yet"
-    seconds = elapsed * (progress.work - progress.work_done) / progress.work_done
-    return f"{duration(seconds)} left"
+    return f"{duration(elapsed * (1 - progress.share) / progress.share)} left"
 
 
 def duration(seconds: float) -> str:

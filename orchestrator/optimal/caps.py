@@ -17,6 +17,11 @@ class Cap(Protocol):
         """When it is used up, by the event loop's clock; never where it is not of time."""
         ...
 
+    @property
+    def share(self) -> float:
+        """How much of it is used, from 0 to 1, without what is under way."""
+        ...
+
     def open(self, used: float) -> None:
         """Begin, ``used`` having been used before."""
         ...
@@ -40,19 +45,24 @@ class Amount:
     deadline = math.inf
 
     def __init__(self, cap: float) -> None:
-        self._left = cap
+        self._cap, self._used, self._aside = cap, 0.0, 0.0
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self._used / self._cap)
 
     def open(self, used: float) -> None:
-        self._left -= used
+        self._used += used
 
     def fits(self, expected: float) -> bool:
-        return MARGIN * expected <= self._left
+        return MARGIN * expected <= self._cap - self._used - self._aside
 
     def set_aside(self, expected: float) -> None:
-        self._left -= MARGIN * expected
+        self._aside += MARGIN * expected
 
     def settle(self, expected: float, used: float) -> None:
-        self._left += MARGIN * expected - used
+        self._aside -= MARGIN * expected
+        self._used += used
 
 
 class Seconds:
@@ -61,6 +71,12 @@ class Seconds:
     def __init__(self, cap: float) -> None:
         self._cap = cap
         self.deadline = math.inf
+
+    @property
+    def share(self) -> float:
+        if math.isinf(self.deadline):
+            return 0.0
+        return min(1.0, 1.0 - (self.deadline - asyncio.get_running_loop().time()) / self._cap)
 
     def open(self, used: float) -> None:
         self.deadline = asyncio.get_running_loop().time() + self._cap

@@ -39,6 +39,10 @@ class PooledRouting:
     def deadline(self) -> float:
         return self.pool.deadline
 
+    @property
+    def share(self) -> float:
+        return self.pool.share
+
     def none_to_come(self) -> None:
         self.pool.none_to_come()
 

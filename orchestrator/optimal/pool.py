@@ -49,6 +49,11 @@ class Pool:
         """When the cap is used up, by the event loop's clock, where it is one of time."""
         return self._cap.deadline
 
+    @property
+    def share(self) -> float:
+        """How much of the cap is used, from 0 to 1."""
+        return self._cap.share
+
     def none_to_come(self) -> None:
         """The job begins no more problems."""
         self._to_come = 0

@@ -48,6 +48,11 @@ class Routing(Protocol):
         """What they may come to."""
         ...
 
+    @property
+    def share(self) -> float | None:
+        """How much of the cap that they share is used, from 0 to 1; None where they share none."""
+        ...
+
     def open(self, problems: int, width: int, used: Use) -> None:
         """So many problems are to be run, ``width`` at a time; those before ``used`` so much."""
         ...
@@ -66,6 +71,7 @@ class SeparateRouting:
     router: Router
     sampling: Sampling
     deadline: float = math.inf
+    share: None = None
 
     @property
     def arms(self) -> Sequence[Arm]:

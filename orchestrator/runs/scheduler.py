@@ -14,6 +14,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.core.tree import Tree, root
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
+from orchestrator.optimal.routed import Routing
 from orchestrator.runs.collection import rare_collections
 from orchestrator.runs.journal import Journal
 from orchestrator.runs.plan import Cell, Plan, Ports
@@ -41,13 +42,31 @@ def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
                     yield cell, problem
 
 
+@dataclass(frozen=True, slots=True)
+class PoolProgress:
+    """How far a pool is used up; ``before`` of it was when this session began."""
+
+    routing: Routing
+    before: float
+
+    @property
+    def used(self) -> float:
+        """From 0 to 1."""
+        return self.routing.share or 0.0
+
+    @property
+    def newly_used(self) -> float:
+        """Of what was left then, from 0 to 1."""
+        return (self.used - self.before) / (1.0 - self.before) if self.before < 1.0 else 1.0
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a run is; the command line shows it while it changes.
 
     ``already`` of ``total`` problems were finished before. ``work`` weighs each problem to be run
-    by its cell's weight, ``work_done`` those that are done. ``before`` was spent on the former,
-    ``replayed`` on the latter: the journal remembered it.
+    by its cell's weight, ``work_done`` those that are done; ``pools`` are the shared caps.
+    ``before`` was spent on the former, ``replayed`` on the latter: the journal remembered it.
     """
 
     total: int
@@ -61,6 +80,14 @@ class Progress:
     replayed: Spend = field(default_factory=Spend)
     ledger: Ledger = field(default_factory=Ledger)
     bill: Bill = field(default_factory=Bill)
+    pools: list[PoolProgress] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """Of this session's work, how much is done, from 0 to 1. The problems of a pool end all
+        together, when it is used up or earlier."""
+        by_problems = self.work_done / self.work if self.work else 0.0
+        return max(by_problems, min((pool.newly_used for pool in self.pools), default=0.0))
 
     @property
     def spent(self) -> Spend:
@@ -145,6 +172,8 @@ class Scheduler:
             if cell.routing is not None:
                 before = use(self.store.spent_in[cell.id])
                 cell.routing.open(to_run[cell.id], self.plan.trees, before)
+                if to_run[cell.id] and (share := cell.routing.share) is not None:
+                    self.progress.pools.append(PoolProgress(cell.routing, share))
 
     def _within_budget(self) -> Iterator[tuple[Cell, Problem]]:
         for item in unfinished(self.plan, self.store):

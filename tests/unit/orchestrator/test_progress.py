@@ -4,10 +4,15 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator import progress as shown
+from orchestrator.core.ports import Sampling
+from orchestrator.optimal.caps import Amount
+from orchestrator.optimal.climb import PooledRouting
+from orchestrator.optimal.pool import Pool
 from orchestrator.progress import LiveProgress, ticking
-from orchestrator.runs.scheduler import Progress
+from orchestrator.runs.scheduler import PoolProgress, Progress
 from orchestrator.terminal import Terminal
 from servers.simulated import clock
+from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 
 @dataclass
@@ -36,6 +41,24 @@ def test_what_needed_no_paying_again_is_told_beside_what_did() -> None:
     assert "replayed" not in live.text()
     live.progress.replayed.requests = 4812
     assert "0 trees in flight  4,812 replayed  " in live.text()
+
+
+def test_a_pool_says_how_much_of_it_is_used_and_time_is_left_by_what_was_left_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool(Amount(1000.0))
+    routing = PooledRouting(
+        small_profile(), pool, "tokens", Sampling(temperature=1.0, max_tokens=1)
+    )
+    pool.open(2, 2, used=400.0)
+    live = line()
+    live.progress.pools.append(PoolProgress(routing, routing.share))
+    assert "  40 % of the pool used  " in live.text()
+    assert live.text().endswith("time left: unknown yet")
+    pool.left(1, used=150.0)
+    monkeypatch.setattr(LiveProgress, "elapsed", 10.0)
+    assert "  55 % of the pool used  " in live.text()
+    assert live.text().endswith("  30 s left")  # 10 s took a quarter of the 60 %
 
 
 def test_what_a_run_waits_for_stands_where_its_time_left_did() -> None:
