@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.compose import prices
 from orchestrator.config import CellsConfig, RunConfig
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.fitting import PILOTS
@@ -40,8 +41,9 @@ def sweeps(config: RunConfig) -> list[Sweep]:
 
     Raises ``ProfileError`` where no cell has a PRM.
     """
+    cells = config.build_cells(prices(config))
     by_pair: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in config.build_cells():
+    for cell in cells:
         if cell.prm is not None and not isinstance(cell.strategy, Auto):
             by_pair[cell.policy.name, cell.prm.name].append(cell)
     if not by_pair:
@@ -49,10 +51,10 @@ def sweeps(config: RunConfig) -> list[Sweep]:
             "a profile is of a policy and a PRM, and no cell has a `prm`: add for example "
             "{policy: …, prm: …, strategy: [best_of_n, beam_search, dvts], n: [4, 16, 64]}"
         )
-    most = max((cell.strategy.n for cell in config.build_cells()), default=1)
+    most = max((cell.strategy.n for cell in cells), default=1)
     return [
-        _sweep(cells, most if most > 1 else SAMPLES, not config.policies[policy].hosted)
-        for (policy, _), cells in by_pair.items()
+        _sweep(own, most if most > 1 else SAMPLES, not config.policies[policy].hosted)
+        for (policy, _), own in by_pair.items()
     ]
 
 

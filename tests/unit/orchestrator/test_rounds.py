@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.compose import plan as plan_of
 from orchestrator.config import RunConfig, validate
+from orchestrator.core.budget import Price
 from orchestrator.core.records import LeafRecord, Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.fitting import FEWEST
@@ -49,6 +50,12 @@ def test_there_is_a_sweep_for_each_policy_and_prm() -> None:
     found = sweeps(config(cells=both))
     assert [each.samples.prm and each.samples.prm.name for each in found] == ["prm", "other"]
     assert {each.samples.strategy.n for each in found} == {16}
+
+
+def test_a_sweep_is_at_the_models_prices_so_that_a_profile_knows_what_arms_cost() -> None:
+    priced = {"policy": CONFIG["policies"]["policy"] | {"price": {"input": 1.0, "output": 2.0}}}
+    (found,) = sweeps(config(policies=priced))
+    assert all(cell.policy.price == Price(input=1.0, output=2.0) for cell in found.cells)
 
 
 PAIR = {"policy": "policy", "prm": "prm"}
