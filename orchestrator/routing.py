@@ -110,6 +110,6 @@ def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routin
 
 
 def _rounded_up(amount: float) -> float:
-    """To three digits, so that what is proposed is enough."""
-    digit = 10.0 ** (math.floor(math.log10(amount)) - 2)
+    """To two digits, so that what is proposed is enough, as it is written in any unit."""
+    digit = 10.0 ** (math.floor(math.log10(amount)) - 1)
     return math.ceil(amount / digit) * digit

@@ -198,9 +198,16 @@ def _winner(bin: Bin, rows: Sequence[Contender]) -> str | None:
 
 def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     shown = shown_rows(summary, every_vote)
-    notes = [
-        f"{BEST} best of its policy and N on these very problems, so a flattering pick.",
-        "easy, medium, hard: % right where pass@1 is from 50 %, from 10 %, below 10 %.",
+    notes = []
+    if _best(shown):
+        notes.append(
+            f"{BEST} best of its policy and N on these very problems, so a flattering pick."
+        )
+    if any(row.by_difficulty for row in shown):
+        notes.append(
+            "easy, medium, hard: % right where pass@1 is from 50 %, from 10 %, below 10 %."
+        )
+    notes += [
         f"Tokens{' and costs' if any(row.cost for row in shown) else ''} are means per problem.",
         *_substitutes(shown),
         *_borrowed_bins(shown),

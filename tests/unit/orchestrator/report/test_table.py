@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.core.records import Verdict
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.report.summary import summarise
 from orchestrator.report.table import report
@@ -98,6 +99,19 @@ def test_failures_borrowed_bins_and_limits_are_noted(make_run, make_record):
     assert "The bins of policy-2m are by the pass@1 of policy-160k." in text
     assert "Problems that did not finish, which count by the answers they have, if any: 1." in text
     assert "Trees that a limit cut short: 1." in text
+
+
+def test_a_table_of_routed_cells_alone_explains_no_marks_and_bins_that_it_lacks(
+    make_run, make_record
+):
+    routed = make_record(
+        strategy="auto", n=0, settings={"profile": "p", "budget": 9.0, "unit": "tokens"},
+        verdicts={"auto": Verdict(answer="7", correct=True)},
+    )  # fmt: skip
+    for text, explains in ((printed([routed]), False), (printed(make_run(6)), True)):
+        assert ("a flattering pick" in text) is explains
+        assert ("easy, medium, hard: % right" in text) is explains
+        assert "means per problem" in text
 
 
 def test_no_records_are_said_to_be_none():
