@@ -42,7 +42,7 @@ from orchestrator.runs.plan import Cell, Plan, Ports, Substitutes
 from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
 from orchestrator.sections import nearest
 from orchestrator.serving import NOWHERE, Addresses
-from orchestrator.strategies import STRATEGIES, Auto
+from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.settings import Stepwise
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
@@ -265,8 +265,8 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
         if not stepwise or settings.continuation == INSTRUCTED:
             continue
         name = cell.strategy_name
-        if isinstance(cell.strategy, Auto):
-            name += f" (which may choose {NAMES_OF[type(stepwise[0])]})"
+        if not isinstance(cell.strategy, Stepwise):
+            name += f" (which may come to {NAMES_OF[type(stepwise[0])]})"
         lacks = (
             "cannot go on with a solution (neither by token ids nor by an open chat message)"
             if can.continuation is None and settings.continuation == "auto"

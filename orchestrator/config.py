@@ -167,7 +167,9 @@ class CellsConfig(Section):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            said = "write it as {rule: …}" if first["type"] == "dataclass_type" else first["msg"]
+            said = first["msg"]
+            if first["type"] == "dataclass_type":
+                said = f"write it as {{{'rule' if place == 'stop' else 'strategy'}: …}}"
             raise ConfigError(f"{name}: {place}: {said}") from None
 
 

@@ -61,7 +61,7 @@ def sweeps(config: RunConfig) -> list[Sweep]:
 def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
     drawn = [each.strategy for each in cells if isinstance(each.strategy, BestOfN)]
     drawn = [each for each in drawn if each.n > 1] or [BestOfN(n=max(n, 2 * PILOTS))]
-    found = replace(max(drawn, key=lambda each: each.n), stop=None)
+    found = replace(max(drawn, key=lambda each: each.n), stop=None, then=None)
     if found.n < 2 * PILOTS:
         raise ProfileError(
             f"a profile needs at least {2 * PILOTS} samples of a problem: set best_of_n's n to 64, "

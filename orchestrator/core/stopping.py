@@ -22,9 +22,12 @@ VOTE_RULES: tuple[VoteRule, ...] = get_args(VoteRule)
 def is_settled(totals: Sequence[float], to_come: int, rule: VoteRule, confidence: float) -> bool:
     """Whether a vote may be closed with ``to_come`` samples of at most one vote each open."""
     first, second, *_ = [*sorted(totals, reverse=True), 0.0, 0.0]
-    if first - second > to_come:
-        return True
-    if rule == "certain" or not first:
+    return first - second > to_come or is_sure(totals, rule, confidence)
+
+
+def is_sure(totals: Sequence[float], rule: VoteRule, confidence: float) -> bool:
+    """Whether the leading answer is as likely to be the commonest as ``confidence`` says."""
+    if rule == "certain" or not any(totals):
         return False
     return (lead if rule == "beta" else plurality)(totals) >= confidence
 

@@ -1,7 +1,7 @@
 """What a router can choose among: a strategy with its settings, and the vote that elects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.core.voting import Vote, needs_prm
@@ -11,7 +11,8 @@ SAMPLING = ("cot", "majority", "best_of_n")
 
 SCORED_VOTES: tuple[Vote, ...] = ("majority", "weighted_last", "max_last")
 
-CONFIDENCES = (0.75, 0.9, 0.97, 0.99)
+CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
+"""Where a vote may be called settled. Finer steps than these change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +36,27 @@ class Arm:
         return self.strategy in SAMPLING
 
     @property
+    def is_followed(self) -> bool:
+        """Whether a tree search follows where samples do not settle it."""
+        return self.is_sampling and "then" in self.settings
+
+    @property
     def stop(self) -> Mapping[str, Any] | None:
         """When sampling stops, where it may before ``n``."""
         return self.settings.get("stop") if self.is_sampling else None
+
+
+def followed_arms(
+    arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: Vote
+) -> list[Arm]:
+    """Those of ``arms`` that stop by ``vote``, at every other confidence, with a tree search to
+    follow where their samples leave it unsettled."""
+    then = {"strategy": strategy, **settings}
+    return [
+        replace(arm, settings={**arm.settings, "then": then})
+        for arm in arms
+        if arm.vote == vote and arm.stop and arm.stop["confidence"] in CONFIDENCES[::2]
+    ]
 
 
 def sampling_arms(

@@ -56,12 +56,13 @@ class PooledRouting:
         return sum(shares[bin].share * self.ladders[bin][0].extra for bin in BINS)
 
     def _ladder(self, bin: Bin) -> list[Rung]:
-        here = [each for each in self.profile.arms if bin in each.bins]
+        arms = [(each.arm, each.bins[bin]) for each in self.profile.arms if bin in each.bins]
+        here = [(arm, found) for arm, found in arms if found.rung]
         return ladder(
-            [each.arm for each in here],
-            [each.bins[bin].sure for each in here],
-            [each.bins[bin].expected for each in here],
-            [self.amount(each.bins[bin].use) for each in here],
+            [arm for arm, _ in here],
+            [found.rung == "sure" for _, found in here],
+            [found.expected for _, found in here],
+            [self.amount(found.use) for _, found in here],
         )
 
     def amount(self, use: Use) -> float:

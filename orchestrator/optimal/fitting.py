@@ -14,7 +14,7 @@ from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES, Arm
-from orchestrator.optimal.choice import best_on_average
+from orchestrator.optimal.choice import Front, best_on_average
 from orchestrator.optimal.crossfit import (
     FOLDS,
     cross_fitted,
@@ -37,6 +37,7 @@ from orchestrator.optimal.profile import (
     Resampled,
     Share,
     Use,
+    Worth,
     problem_digest,
 )
 from orchestrator.optimal.table import Table, predicted_bins, tabulate, true_bins
@@ -137,8 +138,8 @@ def digest(records: Sequence[Record]) -> str:
 
 
 def _worth_keeping(table: Table) -> list[int]:
-    """Arms worth choosing in some bin, from the cheapest on."""
-    kept = {arm for front in table.fronts for arm in front.likely}
+    """Arms worth choosing in some bin, or a pool's while, from the cheapest on."""
+    kept = {arm for front in (*table.fronts, *table.rungs) for arm in front.likely}
     return sorted(kept, key=lambda arm: float(table.tokens[:, arm].mean()))
 
 
@@ -150,16 +151,21 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
         settings=dict(arm.settings),
         bins={
             bin: InBin(
-                sure=i in table.fronts[b].sure,
+                route=_worth(i, table.fronts[b]),
+                rung=_worth(i, table.rungs[b]),
                 expected=float(table.right[b, i]),
                 measured=float(table.measured[b, i]),
                 error=float(table.errors[b, i]),
                 use=_use(table.used[b, i]),
             )
             for b, bin in enumerate(BINS)
-            if i in table.fronts[b].likely
+            if i in {*table.fronts[b].likely, *table.rungs[b].likely}
         },
     )
+
+
+def _worth(i: int, front: Front) -> Worth | None:
+    return "sure" if i in front.sure else "likely" if i in front.likely else None
 
 
 def _use(used: "NDArray[np.float64]") -> Use:

@@ -11,7 +11,7 @@ from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
 from orchestrator.core.voting import Vote
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.arms import SAMPLING, SCORED_VOTES, Arm, sampling_arms
+from orchestrator.optimal.arms import SAMPLING, SCORED_VOTES, Arm, followed_arms, sampling_arms
 from orchestrator.optimal.measured import USED, Leaf, Measured, Searched
 
 TREES = ("beam_search", "dvts")
@@ -32,16 +32,16 @@ class Cells:
     is_scored: bool
 
     def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
-        """Every arm they tell of, with the cell of those that search a tree."""
+        """Every arm they tell of, with the cell of the tree search that one comes to or may."""
         votes = SCORED_VOTES if self.is_scored else ("majority",)
-        found: list[tuple[Arm, str | None]] = [
-            (arm, None) for arm in sampling_arms(self.settings, pilots, votes=votes)
-        ]
-        return found + [
-            (Arm(strategy=tree.strategy, settings=tree.settings, vote=vote), cell)
-            for cell, tree in self.trees.items()
-            for vote in TREE_VOTES
-        ]
+        samples = sampling_arms(self.settings, pilots, votes=votes)
+        found: list[tuple[Arm, str | None]] = [(arm, None) for arm in samples]
+        for cell, tree in self.trees.items():
+            for vote in TREE_VOTES:
+                alone = Arm(strategy=tree.strategy, settings=tree.settings, vote=vote)
+                followed = followed_arms(samples, tree.strategy, tree.settings, vote)
+                found += [(arm, cell) for arm in (alone, *followed)]
+        return found
 
 
 def sort_out(records: Iterable[Record]) -> Cells:

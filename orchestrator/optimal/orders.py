@@ -4,14 +4,14 @@ As ``core.voting`` and ``core.stopping`` would have it one order after the other
 once. Arrays are ``[w, i]``: the sample that comes as number ``i`` in way ``w``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.rewards import Reward, value
 from orchestrator.core.voting import Vote, split_vote
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.measured import Leaf
+from orchestrator.optimal.measured import Leaf, Searched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 class Orders:
     """``order[w]`` numbers ``samples``, of which the first ``pilots`` come before anything is
-    decided; ``used`` is what all but the greedy one took together, in the order of ``USED``."""
+    decided; ``used`` is what all but the greedy one took together, in the order of ``USED``.
+    ``trees`` came of the searches on the same problem."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Orders:
         order: "NDArray[np.int64]",
         pilots: int,
         used: Sequence[float],
+        trees: Iterable[Searched] = (),
     ) -> None:
         import numpy as np
 
@@ -37,39 +39,58 @@ class Orders:
         self._used = used
         self._right = np.array([each.right for each in samples])[order]
         answers = np.array([-1 if each.answer is None else each.answer for each in samples])
-        known = np.unique(answers[answers >= 0])
-        self._cast = (answers[:, None] == known)[order]
+        voting = [*samples, *(leaf for tree in trees for leaf in tree.leaves)]
+        self._known = np.unique([leaf.answer for leaf in voting if leaf.answer is not None])
+        self._cast = (answers[:, None] == self._known)[order]
         """``[w, i, c]``: whether a sample has the answer ``c``."""
         self._totals: dict[Reward | None, NDArray[np.float64]] = {}
         self._leads: dict[tuple[Reward | None, int], tuple[NDArray[np.float64], ...]] = {}
 
-    def outcome(self, arm: Arm) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-        """Whether a sampling arm is right, ``[w]``, and what it uses, ``[w, USED]``."""
-        if arm.strategy == "cot":  # the greedy one, which comes first
-            return self._right[:, 0].astype(float), self.pilots_used
-        lengths = self._lengths(arm)
-        # the pilots are scored whatever follows: they show how hard the problem is
-        return self._elects_right(arm.vote, lengths), self._use(lengths, arm.vote != "majority")
-
-    @cached_property
-    def pilots_used(self) -> "NDArray[np.float64]":
+    def outcome(
+        self, arm: Arm, tree: Searched | None = None
+    ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+        """Whether an arm is right, ``[w]``, and what it uses, ``[w, USED]``; of one that may search
+        a tree, by what came of the ``tree`` on this problem."""
         import numpy as np
 
-        return self._use(np.full(len(self._order), self._pilots), True)
+        if arm.strategy == "cot":  # the greedy one, which comes first
+            return self._right[:, 0].astype(float), self._use(self._at_pilots, True)
+        if arm.is_sampling:
+            lengths, is_unsure = self._drawn(arm)
+        else:
+            lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
+        # the pilots are scored whatever follows: they show how hard the problem is
+        used = self._use(lengths, arm.vote != "majority")
+        if tree is None:
+            return self._elects_right(arm.vote, lengths), used
+        right = np.where(
+            is_unsure,
+            self._elects_right(arm.vote, lengths, tree.leaves),
+            self._elects_right(arm.vote, lengths),
+        )
+        return right, used + is_unsure[:, None] * np.array(tree.used)
 
-    def _lengths(self, arm: Arm) -> "NDArray[np.int64]":
-        """How many samples the arm draws in each order; where it may stop, by ``beta``."""
+    @cached_property
+    def _at_pilots(self) -> "NDArray[np.int64]":
+        import numpy as np
+
+        return np.full(len(self._order), self._pilots)
+
+    def _drawn(self, arm: Arm) -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
+        """How many samples the arm draws in each order, where it may stop by ``beta``; and whether
+        all of them leave it unsure."""
         import numpy as np
 
         if arm.stop is None:
-            return np.full(len(self._order), arm.n)
+            return np.full(len(self._order), arm.n), np.full(len(self._order), False)
         weight: Reward | None = None if arm.strategy == "majority" else "last"
         first, second, lead = self._lead(weight, arm.stop["batch"])
         drawn = np.minimum(arm.n, self._checks(arm.stop["batch"]))
-        done = (first - second > arm.n - drawn) | ((lead >= arm.stop["confidence"]) & (first > 0))
-        done |= drawn == arm.n
-        found: NDArray[np.int64] = drawn[done.argmax(axis=1)]
-        return found
+        is_sure = (lead >= arm.stop["confidence"]) & (first > 0)
+        ends = is_sure | (first - second > arm.n - drawn) | (drawn == arm.n)
+        last = ends.argmax(axis=1)
+        lengths: NDArray[np.int64] = drawn[last]
+        return lengths, ~is_sure[np.arange(len(last)), last] & (lengths == arm.n)
 
     def _checks(self, batch: int) -> "NDArray[np.int64]":
         """After how many samples a vote is looked at."""
@@ -106,28 +127,61 @@ class Orders:
 
     @cached_property
     def _first_seen(self) -> "NDArray[np.int64]":
-        """When each answer comes for the first time, ``[w, c]``."""
-        found: NDArray[np.int64] = self._cast.argmax(axis=1)
-        return found
-
-    def _elects_right(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """When each answer comes for the first time, ``[w, c]``; after all samples where it does
+        not."""
         import numpy as np
 
-        everyone = np.arange(len(lengths))
+        found: NDArray[np.int64] = np.where(
+            self._cast.any(axis=1), self._cast.argmax(axis=1), self._order.shape[1]
+        )
+        return found
+
+    def _elects_right(
+        self, vote: Vote, lengths: "NDArray[np.int64]", joined: Sequence[Leaf] = ()
+    ) -> "NDArray[np.float64]":
+        """Whether the vote of the first samples and of the leaves that ``joined`` them is right."""
+        import numpy as np
+
         if not self._cast.size:
             return np.zeros(len(lengths))
         kind, reward = ("majority", None) if vote == "majority" else split_vote(vote)
         if kind == "max" and reward is not None:
-            best = self._highest(reward)[everyone, lengths - 1]
-            return np.where(best >= 0, self._right[everyone, best], 0.0)
+            return self._highest_is_right(reward, lengths, joined)
+        everyone, later = np.arange(len(lengths)), self._order.shape[1]
         totals = self._cumulated(reward)[everyone, lengths - 1]
-        seen = self._first_seen < lengths[:, None]
-        totals = np.where(seen, totals, -np.inf)
+        seen = np.where(self._first_seen < lengths[:, None], self._first_seen, later + len(joined))
+        for i, leaf in enumerate(joined):
+            if leaf.answer is not None:
+                answer = np.searchsorted(self._known, leaf.answer)
+                totals[:, answer] += _weight(leaf, reward)
+                seen[:, answer] = np.minimum(seen[:, answer], later + i)
+        right = np.zeros((len(lengths), later + len(joined) + 1))  # the last one for no answer
+        right[:, :later] = self._right
+        right[:, later:-1] = [leaf.right for leaf in joined]
+        totals = np.where(seen < later + len(joined), totals, -np.inf)
         # ties go to the answer seen first
-        tied = seen & (totals == totals.max(axis=1, keepdims=True))
-        elected = np.where(tied, self._first_seen, self._order.shape[1]).min(axis=1)
-        is_any = elected < self._order.shape[1]
-        return np.where(is_any, self._right[everyone, np.where(is_any, elected, 0)], 0.0)
+        tied = totals == totals.max(axis=1, keepdims=True)
+        elected = np.where(tied, seen, later + len(joined)).min(axis=1)
+        found: NDArray[np.float64] = right[everyone, elected]
+        return found
+
+    def _highest_is_right(
+        self, reward: Reward, lengths: "NDArray[np.int64]", joined: Sequence[Leaf]
+    ) -> "NDArray[np.float64]":
+        import numpy as np
+
+        everyone = np.arange(len(lengths))
+        best = self._highest(reward)[everyone, lengths - 1]
+        right = np.where(best >= 0, self._right[everyone, best], 0.0)
+        answering = [leaf for leaf in joined if leaf.answer is not None]
+        if not answering:
+            return right
+        other = max(answering, key=lambda leaf: value(leaf.scores, reward))  # the first of equals
+        highest = np.where(best >= 0, self._values(reward)[everyone, best], -np.inf)
+        found: NDArray[np.float64] = np.where(
+            value(other.scores, reward) > highest, float(other.right), right
+        )
+        return found
 
     def _highest(self, reward: Reward) -> "NDArray[np.int64]":
         """Which of the first samples with an answer has the highest value; -1 where none has."""
@@ -190,3 +244,7 @@ class Orders:
             ],
             axis=1,
         )
+
+
+def _weight(leaf: Leaf, reward: Reward | None) -> float:
+    return 1.0 if reward is None else max(0.0, value(leaf.scores, reward))

@@ -62,12 +62,20 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ).total
 
 
-class InBin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An arm in one bin: whether it is ``sure`` to be better than cheaper ones, by a standard error
-    of the difference, the accuracy it is ``expected`` to have, the one ``measured`` with its
-    standard ``error``, and what it uses."""
+Worth = Literal["sure", "likely"]
+"""Whether an arm is better than every cheaper one by half a standard error of the difference, or is
+only likely to be better."""
 
-    sure: bool
+
+class InBin(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """An arm in one bin: whether it is worth choosing there (``route``), and worth a pool's while
+    (``rung``); the accuracy it is ``expected`` to have, the one ``measured`` with its standard
+    ``error``, and what it uses."""
+
+    route: Worth | None = None
+    rung: Worth | None = None
     expected: float
     measured: float
     error: float
@@ -191,9 +199,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def _front(self, bin: Bin) -> Front:
         inside = [(i, arm.bins[bin]) for i, arm in enumerate(self.arms) if bin in arm.bins]
+        inside = [each for each in inside if each[1].route]
         inside.sort(key=lambda each: each[1].use.tokens)
         return Front(
-            sure=tuple(i for i, arm in inside if arm.sure), likely=tuple(i for i, _ in inside)
+            sure=tuple(i for i, arm in inside if arm.route == "sure"),
+            likely=tuple(i for i, _ in inside),
         )
 
     def amount(self, use: Use, unit: Unit) -> float:

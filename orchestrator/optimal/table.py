@@ -1,6 +1,7 @@
 """What each arm is worth in each difficulty bin: the numbers a profile holds."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,7 +24,9 @@ class Table:
     on none of them, is expected to be ``right[b, a]``, and used ``used[b, a]`` on average, in the
     order of ``measured.USED``; ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms
     worth choosing among there: each is expected to be better than the one before by more than
-    ``LIKELY``, and the sure ones by more than ``SURE``, standard errors of the difference."""
+    ``LIKELY``, and the sure ones by more than ``SURE``, standard errors of the difference;
+    ``rungs[b]`` are the same among those that no tree search follows, which a pool takes one after
+    the other."""
 
     shares: "NDArray[np.float64]"
     measured: "NDArray[np.float64]"
@@ -32,6 +35,7 @@ class Table:
     used: "NDArray[np.float64]"
     problems: tuple[int, ...]
     fronts: tuple[Front, ...]
+    rungs: tuple[Front, ...]
 
     @property
     def tokens(self) -> "NDArray[np.float64]":
@@ -66,9 +70,10 @@ RARE = 1e-6
 """The share of a bin that no trial was in: what it gets may cost anything and weighs nothing."""
 
 
-SURE, LIKELY = 1.0, 0.1
-"""By how many standard errors an arm is better than a cheaper one to be called so (the first is the
-one-standard-error rule; Breiman et al. 1984, §3.4.3). Smaller gains are not worth any tokens."""
+SURE, LIKELY = 0.5, 0.1
+"""By how many standard errors an arm is better than a cheaper one to be called so (after the
+one-standard-error rule; Breiman et al. 1984, §3.4.3; a half because an arm has many neighbours that
+do about as well). Smaller gains are not worth any tokens."""
 
 
 def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
@@ -93,6 +98,13 @@ def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
     by_bin, spread = np.array(measured), np.array(errors)
     believed = pooled(by_bin, spread, overall)
     costs = tokens(np.array(used))
+    alone = [a for a, arm in enumerate(trials.arms) if not arm.is_followed]
+
+    def fronts(among: Sequence[int]) -> tuple[Front, ...]:
+        return tuple(
+            _front(trials.right, insides[b], believed[b], costs[b], among) for b in range(len(BINS))
+        )
+
     return Table(
         shares=np.array(shares),
         measured=by_bin,
@@ -100,9 +112,8 @@ def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
         right=believed,
         used=np.array(used),
         problems=tuple(problems),
-        fronts=tuple(
-            _front(trials.right, insides[b], believed[b], costs[b]) for b in range(len(BINS))
-        ),
+        fronts=fronts(range(len(trials.arms))),
+        rungs=fronts(alone),
     )
 
 
@@ -115,16 +126,17 @@ def _front(
     inside: "NDArray[np.bool_]",
     believed: "NDArray[np.float64]",
     costs: "NDArray[np.float64]",
+    among: Sequence[int],
 ) -> Front:
-    """``right[p, t, a]`` in the trials ``inside[p, t]`` of a bin, of arms ``believed[a]`` to be
-    right there at ``costs[a]``."""
+    """Of the arms ``among`` all; ``right[p, t, a]`` in the trials ``inside[p, t]`` of a bin, and
+    ``believed[a]`` to be right there at ``costs[a]``."""
     import numpy as np
 
     def gain(less: int, more: int) -> float:
         return _gain(right[..., more] - right[..., less], inside, believed[more] - believed[less])
 
     likely: list[int] = []
-    for arm in np.lexsort((-believed, costs)).tolist():
+    for arm in sorted(among, key=lambda arm: (costs[arm], -believed[arm])):
         if not likely or gain(likely[-1], arm) > LIKELY:
             likely.append(arm)
     sure = list(likely)

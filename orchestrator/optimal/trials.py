@@ -2,7 +2,7 @@
 
 One run of many samples and of the tree searches holds them all. A trial takes the greedy solution
 and some of a problem's samples as its pilots; the arms that sample go on with others of them, in
-several random ways, and those that search a tree are joined by the pilots. So a problem gives
+several random ways, and tree searches are joined by what was drawn before. So a problem gives
 several trials, which differ in what its pilots showed.
 """
 
@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.rewards import value
-from orchestrator.core.voting import Vote, highest, majority, split_vote, weighted
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.evidence import Sample, features
@@ -76,7 +74,7 @@ def trials(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Trials:
-    """The trials of all problems; an arm that searches a tree comes with the cell it ran in.
+    """The trials of all problems; an arm that may search a tree comes with the cell it ran in.
 
     Raises ``ProfileError`` where there are none, or too few samples of one.
     """
@@ -126,35 +124,20 @@ def _problem(
                 samples=len(others),
             )
         )
-    drawn = Orders(samples, np.array(orders), pilots, measured.samples.used)
+    drawn = Orders(
+        samples, np.array(orders), pilots, measured.samples.used, measured.trees.values()
+    )
     right, used = (
         np.full((draws, len(arms)), np.nan),
         np.full((draws, len(arms), len(USED)), np.nan),
     )
     for a, (arm, cell) in enumerate(arms):
-        if cell is None:
-            came, took = drawn.outcome(arm)
+        if cell is None or cell in measured.trees:
+            came, took = drawn.outcome(arm, None if cell is None else measured.trees[cell])
             right[:, a] = came.reshape(draws, WAYS).mean(axis=1)
             used[:, a] = took.reshape(draws, WAYS, len(USED)).mean(axis=1)
-        elif cell in measured.trees:
-            tree = measured.trees[cell]
-            used[:, a] = drawn.pilots_used[::WAYS] + np.array(tree.used)
-            for draw in range(draws):
-                joined = [*(samples[i] for i in orders[draw * WAYS][:pilots]), *tree.leaves]
-                right[draw, a] = _elects_right(arm.vote, joined)
     return tuple(labelled), right, used
 
 
 def _shown(leaf: Leaf) -> Sample:
     return Sample(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens, logprob=leaf.logprob)
-
-
-def _elects_right(vote: Vote, leaves: Sequence[Leaf]) -> bool:
-    answers = [leaf.answer for leaf in leaves]
-    if vote == "majority":
-        elected = majority(answers)
-    else:
-        kind, reward = split_vote(vote)
-        values = [value(leaf.scores, reward) for leaf in leaves]
-        elected = highest(answers, values) if kind == "max" else weighted(answers, values)
-    return elected is not None and leaves[elected].right

@@ -24,7 +24,7 @@ def in_words(arm: Arm) -> str:
     by = f"PRM-{_REWARDS[reward]}"
     if arm.strategy == "best_of_n":
         what = f"best of {arm.n}" if kind == "max" else f"{kind} vote of {arm.n}"
-        return f"{what} by {by}{_until(arm)}"
+        return f"{what} by {by}{_until(arm)}{_else(arm)}"
     ending = {"max": f"with {by}", "weighted": f"with a vote by {by}"}.get(kind, "with a majority")
     return f"{NAMES.get(arm.strategy, arm.strategy)} {arm.n} {ending}"
 
@@ -36,3 +36,10 @@ def _until(arm: Arm) -> str:
     if stop["rule"] == "certain":
         return " until settled"
     return f" until {100 * stop['confidence']:g} % sure"
+
+
+def _else(arm: Arm) -> str:
+    if not arm.is_followed:
+        return ""
+    then = arm.settings["then"]
+    return f", else {NAMES[then['strategy']]} {then['n']}"

@@ -24,8 +24,15 @@ def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
 
 
 def row_name(row: Row) -> str:
-    """``beam search``; of routed cells how: ``auto, pool``, or ``auto by rule``."""
-    return routed_name(row.settings) if row.strategy == AUTO else strategy_name(row.strategy)
+    """``beam search``; ``best-of-N, stops`` or ``best-of-N, then DVTS`` where samples may end early
+    or be followed; of routed cells how: ``auto, pool``, or ``auto by rule``."""
+    if row.strategy == AUTO:
+        return routed_name(row.settings)
+    name = strategy_name(row.strategy)
+    then = row.settings.get("then")
+    if isinstance(then, Mapping):
+        return f"{name}, then {strategy_name(then['strategy'])}"
+    return f"{name}, stops" if row.settings.get("stop") else name
 
 
 def routed_name(settings: Mapping[str, object]) -> str:

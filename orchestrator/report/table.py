@@ -102,7 +102,7 @@ class _Columns:
     """A table that closes its ranks before it would have to cut a number.
 
     In a narrow terminal its columns stand closer; in a narrower one the bins share a column and
-    lose their decimals; in the narrowest, names wrap.
+    lose their decimals; in the narrowest, names wrap, and at last votes.
     """
 
     rows: Sequence[Row]
@@ -129,7 +129,12 @@ class _Columns:
         strategy, n, vote = self.widths
         table.add_column("strategy", min_width=None if wraps else strategy, overflow="fold")
         table.add_column("N", justify="right", min_width=n, no_wrap=True)
-        table.add_column("vote", min_width=None if wraps else vote, overflow="fold")
+        word = max(len(word) for row in self.rows for word in row_name(row).split())
+        is_tight = self._width(columns, gap) - strategy + word > room
+        if is_tight:
+            table.add_column("vote", overflow="fold")
+        else:
+            table.add_column("vote", min_width=vote, no_wrap=True)
         for heading, width in (*self.numbers, *columns):
             table.add_column(heading, justify="right", min_width=width, no_wrap=True)
         for row in self.rows:

@@ -11,7 +11,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, Vote
 from orchestrator.optimal.routed import Routing, built
 from orchestrator.runs.branches import OnFailedBranch
-from orchestrator.strategies import Auto
+from orchestrator.strategies import Auto, BestOfN
 
 AUTO: Vote = "auto"
 """The name that the verdict of a routed problem goes by, whichever vote its route took."""
@@ -50,10 +50,12 @@ class Cell:
 
     @property
     def searches(self) -> "list[Strategy | Auto]":
-        """What its problems may come to: its strategy, or those that its routing chooses among."""
-        if self.routing is None:
-            return [self.strategy]
-        return [built(arm) for arm in self.routing.arms]
+        """What its problems may come to: its strategy, or those that its routing chooses among; and
+        the searches that may follow one of them."""
+        arms = None if self.routing is None else [built(arm) for arm in self.routing.arms]
+        found = [self.strategy] if arms is None else arms
+        following = [each.then.search for each in found if isinstance(each, BestOfN) and each.then]
+        return [*found, *following]
 
     @property
     def weight(self) -> int:
@@ -70,8 +72,7 @@ class Cell:
     @property
     def settings(self) -> dict[str, Any]:
         """What its strategy is set to, without what is left off."""
-        fields = asdict(self.strategy)  # type: ignore[arg-type]
-        return {key: setting for key, setting in fields.items() if setting is not None}
+        return _set(asdict(self.strategy))  # type: ignore[arg-type]
 
     @property
     def id(self) -> str:
@@ -82,6 +83,14 @@ class Cell:
         named = {k: v for k, v in self.settings.items() if k != "budget" or self.cap is None}
         settings = "-".join(f"{key}{_flat(value)}" for key, value in named.items())
         return f"{models}/{self.strategy_name}-{re.sub(r'[^A-Za-z0-9._=-]', '_', settings)}"
+
+
+def _set(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _set(each) if isinstance(each, Mapping) else each
+        for key, each in fields.items()
+        if each is not None
+    }
 
 
 def _flat(setting: Any) -> str:

@@ -1,21 +1,47 @@
 """Best-of-N with a process reward model (paper §3.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.rewards import value
 from orchestrator.core.tree import Node
-from orchestrator.strategies.voted import Voted
+from orchestrator.errors import ConfigError
+from orchestrator.strategies.then import Then
+from orchestrator.strategies.voted import Voted, is_unsure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOfN(Voted):
     """Sample ``n`` whole solutions and score each, step by step.
 
-    Where it may stop early, an answer's weight is the sum of its solutions' last scores.
+    Where it may stop early, an answer's weight is the sum of its solutions' last scores. Where all
+    ``n`` leave that vote unsettled, ``then`` goes on, and its answers vote with the others.
+
+    Raises ``ConfigError`` where nothing says when to go on.
     """
 
     uses_prm: ClassVar[bool] = True
+
+    then: Then | None = None
+
+    def __post_init__(self) -> None:
+        if self.then and (self.stop is None or self.stop.rule == "certain"):
+            raise ConfigError(
+                "`then` follows a vote that is not sure enough: it needs a `stop` with a "
+                "confidence, for example {rule: beta, confidence: 0.9}"
+            )
+
+    async def go_on(
+        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
+    ) -> list[Node]:
+        # Voted is named: a class with slots is made anew, and super() would look for the old one
+        leaves = await Voted.go_on(self, root, policy, prm, drawn)
+        if self.then and is_unsure(self, leaves):
+            # a root of its own, which none of the solutions is named by
+            leaves += await self.then.search(root.fork(len(leaves)), policy, prm)
+        return leaves
 
     def weight(self, leaf: Node) -> float:
         return max(0.0, value(leaf.scores, "last"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.ports import PRM, Policy
-from orchestrator.core.stopping import is_settled
+from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.tree import Node
 from orchestrator.strategies.settings import Stop, WholeSolutions
 
@@ -58,6 +58,16 @@ def is_enough(voted: Voted, leaves: Sequence[Node]) -> bool:
         return to_come <= 0
     totals = tally(leaves, voted.weight)
     return is_settled(totals, to_come, stop.rule, stop.confidence)
+
+
+def is_unsure(voted: Voted, leaves: Sequence[Node]) -> bool:
+    """Whether as many solutions as may be drawn leave the vote without the confidence asked for."""
+    stop = voted.stop
+    return (
+        stop is not None
+        and len(leaves) >= voted.n
+        and not is_sure(tally(leaves, voted.weight), stop.rule, stop.confidence)
+    )
 
 
 def tally(leaves: Sequence[Node], weight: Callable[[Node], float]) -> list[float]:

@@ -33,8 +33,22 @@ SAMPLES_ONLY = {"policy": PolicyAbilities(n=False, continuation=None), "prm": PR
 
 def test_an_endpoint_that_cannot_search_is_refused_where_the_rule_may_choose_a_search() -> None:
     small = config(1_000_000)
-    with pytest.raises(ConfigError, match=r"as auto \(which may choose beam_search\) needs"):
+    with pytest.raises(ConfigError, match=r"as auto \(which may come to beam_search\) needs"):
         check_able(cells(small), small, SAMPLES_ONLY)
+
+
+def test_so_is_one_of_samples_that_a_search_may_follow() -> None:
+    values = config(1).model_dump(mode="json", exclude_defaults=True)
+    values["cells"] = [{"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": 8}]
+    alone = validate(values, "run.yaml")
+    check_able(cells(alone), alone, SAMPLES_ONLY)
+    values["cells"][0] |= {"stop": {"rule": "beta"}, "then": {"strategy": "dvts", "n": 8}}
+    followed = validate(values, "run.yaml")
+    with pytest.raises(ConfigError, match=r"as best_of_n \(which may come to dvts\) needs"):
+        check_able(cells(followed), followed, SAMPLES_ONLY)
+    (cell,) = cells(followed)
+    assert cell.settings["then"].keys() >= {"strategy", "n", "width"}
+    assert "stop" not in cell.settings["then"]
 
 
 def test_it_is_enough_where_the_rule_only_samples() -> None:

@@ -14,6 +14,7 @@ from orchestrator.errors import ProfileError
 from orchestrator.optimal.fitting import FEWEST
 from orchestrator.rounds import FIRST, Done, Rounds, tokens
 from orchestrator.runs.plan import Cell, Plan
+from orchestrator.strategies import BestOfN
 from orchestrator.sweeps import sweeps, swept
 
 CONFIG: dict[str, Any] = {
@@ -43,6 +44,13 @@ def test_a_sweep_completes_what_the_cells_lack_and_leaves_out_what_they_repeat()
     assert (greedy.n, greedy.temperature) == (1, 0.0)  # type: ignore[union-attr]
     assert [tree.strategy.n for tree in found.trees] == [4, 8, 16, 32]
     assert all(cell.problems is None for cell in found.cells)
+
+
+def test_samples_of_a_sweep_are_drawn_in_full_and_followed_by_nothing() -> None:
+    stop = {"stop": {"rule": "beta"}, "then": {"strategy": "dvts"}}
+    cell = {"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": 64} | stop
+    (found,) = sweeps(config(cells=[cell]))
+    assert found.samples.strategy == BestOfN(n=64)
 
 
 def test_there_is_a_sweep_for_each_policy_and_prm() -> None:

@@ -34,12 +34,14 @@ def use(solutions: float) -> Use:
     )
 
 
-def small_profile(*, trees: bool = False) -> Profile:
-    """Votes of 4, of up to 16 and of up to 64; with ``trees`` also a beam search of 16."""
+def small_profile(*, trees: bool = False, followed: bool = False) -> Profile:
+    """Votes of 4, of up to 16 and of up to 64; with ``trees`` also a beam search of 16. Where
+    ``followed``, DVTS goes on where 16 are not enough."""
     whole = {"temperature": 0.7, "top_p": 1.0, "max_tokens": 100}
+    then = {"then": {"strategy": "dvts", "n": 16, "max_tokens": 100}} if followed else {}
     arms = [
         ("best_of_n", {**whole, "n": 4}, (4.0, 4.0, 4.0)),
-        ("best_of_n", _until(whole, 16, 0.75), (4.5, 8.0, 12.0)),
+        ("best_of_n", _until(whole, 16, 0.75) | then, (4.5, 8.0, 12.0)),
         ("best_of_n", _until(whole, 64, 0.99), (6.0, 30.0, 50.0)),
     ]
     if trees:
@@ -66,7 +68,8 @@ def small_profile(*, trees: bool = False) -> Profile:
                 settings=settings,
                 bins={
                     bin: InBin(
-                        sure=True,
+                        route="sure",
+                        rung="sure",
                         expected=(*RIGHT[bin], RIGHT[bin][-1] + 0.02)[i],
                         measured=RIGHT[bin][0],
                         error=0.01,

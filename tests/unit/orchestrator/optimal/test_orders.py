@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.rewards import value
-from orchestrator.core.stopping import is_settled
+from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.tree import Node
 from orchestrator.core.voting import elect
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.measured import Leaf
+from orchestrator.optimal.measured import Leaf, Searched
 from orchestrator.optimal.orders import Orders
 
 PILOTS = 2
@@ -18,8 +18,9 @@ USED = (0.0, 11.0, 5.0, 120.0, 60.0, 0.9, 2.0)
 
 @st.composite
 def leaves(draw: st.DrawFn) -> list[Leaf]:
-    right = draw(st.integers(0, 3))
-    answers = st.one_of(st.none(), st.integers(0, 3))
+    """Nine samples, and four solutions of a tree search."""
+    right = draw(st.integers(0, 4))
+    answers = st.one_of(st.none(), st.integers(0, 4))
     return [
         Leaf(
             answer=(answer := draw(answers)),
@@ -28,7 +29,7 @@ def leaves(draw: st.DrawFn) -> list[Leaf]:
             tokens=draw(st.integers(1, 50)),
             text=draw(st.sampled_from("abcdef")),
         )
-        for _ in range(9)
+        for _ in range(13)
     ]
 
 
@@ -40,19 +41,43 @@ STOPS = st.one_of(
 )
 
 
+def totals(arm: Arm, samples: list[Leaf]) -> list[float]:
+    found: dict[int, float] = {}
+    for each in samples:
+        if each.answer is not None:
+            weight = 1.0 if arm.strategy == "majority" else value(each.scores, "last")
+            found[each.answer] = found.get(each.answer, 0.0) + weight
+    return list(found.values())
+
+
 def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
-    """As ``strategies.draw`` goes on: by batches, until the vote is settled."""
+    """As ``strategies.voted`` goes on: by batches, until the vote is settled."""
+    if not arm.is_sampling:
+        return samples[:PILOTS]
     count = PILOTS if arm.stop else arm.n
     while arm.stop and count < arm.n:
-        totals: dict[int, float] = {}
-        for each in samples[:count]:
-            if each.answer is not None:
-                weight = 1.0 if arm.strategy == "majority" else value(each.scores, "last")
-                totals[each.answer] = totals.get(each.answer, 0.0) + weight
-        if is_settled(list(totals.values()), arm.n - count, "beta", arm.stop["confidence"]):
+        so_far = totals(arm, samples[:count])
+        if is_settled(so_far, arm.n - count, "beta", arm.stop["confidence"]):
             break
         count = min(arm.n, count + PILOTS)
     return samples[:count]
+
+
+def is_followed(arm: Arm, voters: list[Leaf]) -> bool:
+    if not arm.is_followed:
+        return not arm.is_sampling
+    assert arm.stop is not None
+    is_all = len(voters) == arm.n
+    return is_all and not is_sure(totals(arm, voters), "beta", arm.stop["confidence"])
+
+
+def elects(vote: str, voters: list[Leaf]) -> float:
+    nodes = [Node(question="", seed=0, scores=each.scores) for each in voters]
+    elected = elect(vote, nodes, [each.answer for each in voters])
+    return float(elected is not None and voters[elected].right)
+
+
+ORDERS = st.lists(st.permutations(range(9)), min_size=1, max_size=4)
 
 
 @given(
@@ -60,11 +85,12 @@ def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
     st.sampled_from(["majority", "max_last", "weighted_last"]),
     st.sampled_from([2, 4, 7]),
     STOPS,
-    st.lists(st.permutations(range(9)), min_size=1, max_size=4),
+    ORDERS,
 )
 def test_every_order_elects_and_costs_what_it_would_alone(
-    samples: list[Leaf], vote: str, n: int, stop: dict[str, object] | None, orders: list[list[int]]
+    leaves: list[Leaf], vote: str, n: int, stop: dict[str, object] | None, orders: list[list[int]]
 ) -> None:
+    samples = leaves[:9]
     settings = {"n": n} | ({"stop": stop} if stop else {})
     arm = Arm(
         strategy="majority" if vote == "majority" else "best_of_n", settings=settings, vote=vote
@@ -72,14 +98,38 @@ def test_every_order_elects_and_costs_what_it_would_alone(
     right, used = Orders(samples, np.array(orders), PILOTS, USED).outcome(arm)
     for way, order in enumerate(orders):
         voters = drawn(arm, [samples[i] for i in order])
-        nodes = [Node(question="", seed=0, scores=each.scores) for each in voters]
-        elected = elect(vote, nodes, [each.answer for each in voters])
-        assert right[way] == float(elected is not None and voters[elected].right)
+        assert right[way] == elects(vote, voters)
         assert used[way, 0] == sum(each.tokens for each in voters)
         scored = [voters[:PILOTS], voters[PILOTS:] if vote != "majority" else []]
         texts = sum(len({each.text for each in part}) for part in scored)
         assert used[way, 3] == 120.0 * texts / len({each.text for each in samples[1:]})
         assert used[way, 1] == 11.0 * (1 + (len(voters) > PILOTS))
+
+
+@given(
+    leaves(),
+    st.sampled_from(["max_last", "weighted_last"]),
+    st.sampled_from([None, 2, 4, 7]),
+    st.sampled_from([0.6, 0.75, 0.9]),
+    ORDERS,
+)
+def test_a_tree_search_joins_the_pilots_or_what_they_left_unsettled(
+    leaves: list[Leaf], vote: str, n: int | None, confidence: float, orders: list[list[int]]
+) -> None:
+    samples, tree = leaves[:9], Searched(leaves=tuple(leaves[9:]), used=(100.0,) * 7)
+    stop = {"rule": "beta", "confidence": confidence, "batch": PILOTS}
+    dvts = {"strategy": "dvts", "n": 16}
+    arm = Arm(
+        strategy="dvts" if n is None else "best_of_n",
+        settings={"n": 16} if n is None else {"n": n, "stop": stop, "then": dvts},
+        vote=vote,
+    )
+    right, used = Orders(samples, np.array(orders), PILOTS, USED, [tree]).outcome(arm, tree)
+    for way, order in enumerate(orders):
+        voters = drawn(arm, [samples[i] for i in order])
+        joins = is_followed(arm, voters)
+        assert right[way] == elects(vote, [*voters, *(tree.leaves if joins else ())])
+        assert used[way, 0] == sum(each.tokens for each in voters) + 100 * joins
 
 
 def test_the_greedy_answer_stands_alone_but_its_pilots_are_paid_for() -> None:

@@ -1,5 +1,7 @@
 """What each arm is worth in each bin, some of them tried on a part of the problems."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,18 +45,27 @@ def test_an_arm_that_always_wins_is_worth_choosing_and_a_dearer_worse_one_is_not
     assert table(found, [0] * 60).fronts[0] == ((0, 1), (0, 1))
 
 
-def test_an_arm_that_wins_by_less_than_a_standard_error_is_likely_and_not_sure() -> None:
-    nearly = [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]] * 10 + [[0.0, 1.0]] * 2
-    assert table(trials(nearly, [1.0, 2.0]), [0] * 32).fronts[0] == ((0,), (0, 1))
+def test_an_arm_that_wins_by_less_than_half_a_standard_error_is_likely_and_not_sure() -> None:
+    wins, loses = [[0.0, 1.0]], [[1.0, 0.0]]
+    nearly = table(trials([*wins * 11, *loses * 10], [1.0, 2.0]), [0] * 21)
+    assert nearly.fronts[0] == ((0,), (0, 1))
+    surely = table(trials([*wins * 13, *loses * 8], [1.0, 2.0]), [0] * 21)
+    assert surely.fronts[0] == ((0, 1), (0, 1))
 
 
 def test_steps_too_small_one_by_one_are_sure_together() -> None:
-    first = [[0.0, 1.0, 1.0]] * 7 + [[1.0, 0.0, 0.0]] * 4
-    second = [[0.0, 0.0, 1.0]] * 7 + [[1.0, 1.0, 0.0]] * 4
-    found = table(trials([*first, *second], [1.0, 2.0, 3.0]), [0] * 22)
-    assert len(found.fronts[0].sure) == 2
-    assert found.fronts[0].sure[-1] == 2
-    assert found.fronts[0].likely == (0, 1, 2)
+    first = [[0.0, 1.0, 1.0]] * 6 + [[1.0, 0.0, 0.0]] * 5
+    second = [[0.0, 0.0, 1.0]] * 7 + [[1.0, 1.0, 0.0]] * 5
+    found = table(trials([*first, *second] * 2, [1.0, 2.0, 3.0]), [0] * 46)
+    assert found.fronts[0] == ((0, 2), (0, 1, 2))
+
+
+def test_a_pool_takes_no_arm_that_a_tree_search_follows() -> None:
+    found = trials([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]] * 20, [1.0, 2.0, 3.0])
+    followed = replace(found.arms[1], settings={"n": 2, "then": {"strategy": "dvts", "n": 16}})
+    found = replace(found, arms=(found.arms[0], followed, found.arms[2]))
+    assert table(found, [0] * 60).fronts[0].sure == (0, 1, 2)
+    assert table(found, [0] * 60).rungs[0].sure == (0, 2)
 
 
 def test_errors_count_the_problems_an_arm_was_tried_on() -> None:

@@ -49,6 +49,22 @@ def test_every_number_of_a_row_stands_in_its_line(make_run, width):
         assert re.search(pattern, text), pattern
 
 
+def test_what_ends_early_or_goes_on_is_named_apart_and_votes_stay_whole(make_run):
+    stop = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
+    then = {**stop, "then": {"strategy": "dvts", "n": 16}}
+    run = [each for each in make_run(15) if each.strategy == "best_of_n"]
+    told = [
+        replace(each, cell=f"{each.cell}{i}", settings=each.settings | more)
+        for each in run
+        for i, more in enumerate((stop, then))
+    ]
+    text = " ".join(printed(told, width=110).split())
+    assert "best-of-N, stops" in text and "best-of-N, then DVTS" in text
+    narrow = printed(told, width=80, every_vote=True)
+    assert "easy/med/hard" in narrow and "weighted_last" in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
 def test_in_the_narrowest_terminal_names_wrap_and_numbers_stay_whole(make_run):
     records = make_run(15)
     text = printed(records, spec=SPEC, width=66)

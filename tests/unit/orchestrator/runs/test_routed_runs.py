@@ -36,9 +36,11 @@ def run(
         problems: int = 20,
         policy_fails: Mapping[int, Exception] | None = None,
         prm_fails: Mapping[int, Exception] | None = None,
+        followed: bool = False,
     ) -> list[Record]:
         whole = Sampling(temperature=0.7, max_tokens=100, until="end")
-        routing = SeparateRouting(router=ProfileRouter(small_profile(), 200.0), sampling=whole)
+        router = ProfileRouter(small_profile(followed=followed), 200.0)
+        routing = SeparateRouting(router=router, sampling=whole)
         cell = replace(make_cell("auto"), routing=routing)
         ports = make_ports(
             FakePolicy(failures=policy_fails or {}), FakePRM(failures=prm_fails or {})
@@ -57,6 +59,14 @@ async def test_the_same_trees_and_decisions_come_of_any_concurrency(run: Run) ->
     one, many = [await run(trees=trees) for trees in (1, 20)]
     assert one == many
     assert len({record.route.bin for record in one}) > 1
+
+
+async def test_a_tree_search_joins_the_samples_of_those_that_they_leave_unsettled(run: Run) -> None:
+    records = await run(followed=True)
+    ways = [each for each in records if each.route and "then" in each.route.settings]
+    assert {len(each.leaves) for each in ways} == {8, 16 + 4}  # DVTS of 16 answers with four
+    for each in ways:
+        assert len({leaf.path for leaf in each.leaves}) == len(each.leaves)
 
 
 async def test_pilots_that_are_lost_leave_the_decision_to_the_others(run: Run) -> None:

@@ -1,13 +1,17 @@
 """Strategies that stop when the rest would not change the answer."""
 
+from dataclasses import dataclass
+
 import pytest
 
+from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM
 from orchestrator.errors import ConfigError
 from orchestrator.runs.answers import AnsweringPolicy
-from orchestrator.strategies import BeamSearch, BestOfN, Majority
+from orchestrator.strategies import DVTS, BeamSearch, BestOfN, Majority
 from orchestrator.strategies.settings import Stop
+from orchestrator.strategies.then import Then
 from tests.unit.orchestrator.runs.conftest import BoxGrader
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
@@ -85,6 +89,66 @@ async def test_a_beam_search_goes_on_while_an_open_path_is_worth_more() -> None:
     search = BeamSearch(n=8, width=4, max_depth=5, stop="dominated")
     leaves = await search(ROOT, FakePolicy(script=script), FakePRM(judge=judge))
     assert {len(leaf.steps) for leaf in leaves} == {2}
+
+
+BETA = Stop(rule="beta", confidence=0.9)
+
+
+async def test_a_tree_search_follows_where_all_samples_leave_the_vote_unsettled() -> None:
+    followed = BestOfN(n=8, stop=BETA, then=Then(strategy="dvts", n=8, width=4))
+    alone = DVTS(n=8, width=4)
+    assert await samples(followed, *[2] * 8) == 4
+    assert await samples(followed, *[2, 3] * 8) == 8 + 2
+    policy, prm = FakePolicy(), FakePRM()
+    grown = await followed(ROOT, AnsweringPolicy(policy, BoxGrader()), prm)
+    assert len(grown) == 8 + len(await alone(ROOT, FakePolicy(), FakePRM()))
+    assert {leaf.finish for leaf in grown[:8]} == {"stop"}
+
+
+async def test_what_is_settled_by_those_to_come_needs_no_tree_search() -> None:
+    followed = BestOfN(
+        n=5, stop=Stop(rule="beta", confidence=0.99), then=Then(strategy="beam_search", n=4)
+    )
+    assert await samples(followed, *[2] * 5) == 4  # 0.97 sure, and one to come cannot change it
+
+
+async def test_no_tree_search_follows_samples_that_were_lost() -> None:
+    followed = BestOfN(n=8, stop=BETA, then=Then(strategy="dvts", n=8, width=4))
+    policy = LosingPolicy(answering(*[2, 3] * 2), after=4)
+    leaves = await followed(ROOT, AnsweringPolicy(policy, BoxGrader()), FakePRM())
+    assert len(leaves) == 4
+
+
+@dataclass
+class LosingPolicy:
+    """Every request after the first few is lost, as a runner lets them be."""
+
+    policy: FakePolicy
+    after: int
+    given: int = 0
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        if self.given >= self.after:
+            return []
+        self.given += n
+        return await self.policy.extend(node, n, sampling)
+
+
+@pytest.mark.parametrize("stop", [None, Stop(rule="certain")])
+def test_a_search_to_follow_needs_a_confidence_to_fall_short_of(stop: Stop | None) -> None:
+    with pytest.raises(ConfigError, match=r"needs a `stop` with a confidence, for example \{rule"):
+        BestOfN(n=8, stop=stop, then=Then(strategy="dvts"))
+
+
+def test_a_search_to_follow_takes_the_settings_of_its_own() -> None:
+    assert Then(strategy="beam_search", n=8, stop="dominated").search == BeamSearch(
+        n=8, stop="dominated"
+    )
+    assert Then(strategy="dvts", n=8, max_depth=5).search == DVTS(n=8, max_depth=5)
+    with pytest.raises(ConfigError, match="dvts takes no `stop`"):
+        Then(strategy="dvts", stop="dominated")
+    with pytest.raises(ConfigError, match="not a multiple of width"):
+        Then(strategy="dvts", n=6)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 1.0, 0.0])

@@ -1,0 +1,34 @@
+"""The tree search that follows where whole solutions could not settle it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+from orchestrator.errors import ConfigError
+from orchestrator.strategies.beam_search import BeamSearch
+from orchestrator.strategies.dvts import DVTS
+from orchestrator.strategies.settings import Stepwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Then(Stepwise):
+    """A search by its name, with its settings.
+
+    Raises ``ConfigError`` for those it does not take.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    strategy: Literal["beam_search", "dvts"]
+    stop: Literal["dominated"] | None = None
+
+    def __post_init__(self) -> None:
+        Stepwise.__post_init__(self)
+        if self.stop and self.strategy == "dvts":
+            raise ConfigError("dvts takes no `stop`")
+
+    @property
+    def search(self) -> BeamSearch | DVTS:
+        settings = {key: each for key, each in asdict(self).items() if each is not None}
+        is_beam_search = settings.pop("strategy") == "beam_search"
+        return BeamSearch(**settings) if is_beam_search else DVTS(**settings)

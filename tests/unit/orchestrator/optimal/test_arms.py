@@ -1,0 +1,56 @@
+"""What a run of many samples and tree searches lets a router choose among, and how it is said."""
+
+import pytest
+
+from orchestrator.optimal.arms import CONFIDENCES, Arm, followed_arms, sampling_arms
+from orchestrator.optimal.routed import built
+from orchestrator.optimal.wording import in_words
+from orchestrator.strategies import BestOfN
+
+WHOLE = {"temperature": 0.7, "top_p": 1.0, "max_tokens": 100, "n": 64}
+DVTS = {"n": 16, "width": 4}
+
+
+def test_a_tree_search_follows_the_arms_that_stop_by_its_vote() -> None:
+    arms = sampling_arms(WHOLE, 4)
+    found = followed_arms(arms, "dvts", DVTS, "max_last")
+    assert {(arm.strategy, arm.vote) for arm in found} == {("best_of_n", "max_last")}
+    assert {arm.n for arm in found} == {16, 32, 64}
+    assert {arm.stop["confidence"] for arm in found if arm.stop} == set(CONFIDENCES[::2])
+    assert len(set(map(str, found))) == len(found) == 3 * len(CONFIDENCES[::2])
+    assert all(arm.is_followed and arm.is_sampling for arm in found)
+    assert not any(arm.is_followed for arm in arms)
+
+
+def test_every_arm_is_a_strategy_that_its_settings_build() -> None:
+    arms = sampling_arms(WHOLE, 4)
+    for arm in (*arms, *followed_arms(arms, "dvts", DVTS, "weighted_last")):
+        strategy = built(arm)
+        assert strategy.n == arm.n
+        if arm.is_followed:
+            assert isinstance(strategy, BestOfN)
+            assert strategy.then and strategy.then.search.n == 16
+
+
+STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "vote", "words"),
+    [
+        ("cot", {}, "majority", "the greedy answer"),
+        ("majority", {"n": 4}, "majority", "majority of 4"),
+        ("majority", {"n": 64} | STOP, "majority", "majority of 64 until 90 % sure"),
+        ("best_of_n", {"n": 16}, "max_last", "best of 16 by PRM-Last"),
+        ("dvts", {"n": 16}, "max_last", "DVTS 16 with PRM-Last"),
+        ("beam_search", {"n": 4}, "weighted_min", "beam search 4 with a vote by PRM-Min"),
+        (
+            "best_of_n",
+            {"n": 32} | STOP | {"then": {"strategy": "beam_search", "n": 64}},
+            "weighted_last",
+            "weighted vote of 32 by PRM-Last until 90 % sure, else beam search 64",
+        ),
+    ],
+)
+def test_arms_in_words(strategy: str, settings: dict[str, object], vote: str, words: str) -> None:
+    assert in_words(Arm(strategy=strategy, settings=settings, vote=vote)) == words
