@@ -43,6 +43,8 @@ class Orders:
         self._known = np.unique([leaf.answer for leaf in voting if leaf.answer is not None])
         self._cast = (answers[:, None] == self._known)[order]
         """``[w, i, c]``: whether a sample has the answer ``c``."""
+        self._scores: dict[Reward, NDArray[np.float64]] = {}
+        self._bests: dict[Reward, NDArray[np.int64]] = {}
         self._totals: dict[Reward | None, NDArray[np.float64]] = {}
         self._leads: dict[tuple[Reward | None, int], tuple[NDArray[np.float64], ...]] = {}
 
@@ -60,15 +62,14 @@ class Orders:
         else:
             lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
         # the pilots are scored whatever follows: they show how hard the problem is
-        used = self._use(lengths, arm.vote != "majority")
-        if tree is None:
-            return self._elects_right(arm.vote, lengths), used
-        right = np.where(
-            is_unsure,
-            self._elects_right(arm.vote, lengths, tree.leaves),
+        right, used = (
             self._elects_right(arm.vote, lengths),
+            self._use(lengths, arm.vote != "majority"),
         )
-        return right, used + is_unsure[:, None] * np.array(tree.used)
+        if tree is None or not is_unsure.any():
+            return right, used
+        joined = self._elects_right(arm.vote, lengths, tree.leaves)
+        return np.where(is_unsure, joined, right), used + is_unsure[:, None] * np.array(tree.used)
 
     @cached_property
     def _at_pilots(self) -> "NDArray[np.int64]":
@@ -114,7 +115,10 @@ class Orders:
     def _values(self, reward: Reward) -> "NDArray[np.float64]":
         import numpy as np
 
-        return np.array([value(each.scores, reward) for each in self._samples])[self._order]
+        if reward not in self._scores:
+            values = np.array([value(each.scores, reward) for each in self._samples])
+            self._scores[reward] = values[self._order]
+        return self._scores[reward]
 
     def _cumulated(self, weight: Reward | None) -> "NDArray[np.float64]":
         """What each answer was given by the first samples, ``[w, i, c]``."""
@@ -187,14 +191,15 @@ class Orders:
         """Which of the first samples with an answer has the highest value; -1 where none has."""
         import numpy as np
 
-        values = np.where(self._cast.any(axis=2), self._values(reward), -np.inf)
-        before = np.maximum.accumulate(values, axis=1)
-        before = np.concatenate([np.full((len(values), 1), -np.inf), before[:, :-1]], axis=1)
-        number = np.arange(values.shape[1])
-        found: NDArray[np.int64] = np.maximum.accumulate(
-            np.where(values > before, number, -1), axis=1
-        )
-        return found
+        if reward not in self._bests:
+            values = np.where(self._cast.any(axis=2), self._values(reward), -np.inf)
+            before = np.maximum.accumulate(values, axis=1)
+            before = np.concatenate([np.full((len(values), 1), -np.inf), before[:, :-1]], axis=1)
+            number = np.arange(values.shape[1])
+            self._bests[reward] = np.maximum.accumulate(
+                np.where(values > before, number, -1), axis=1
+            )
+        return self._bests[reward]
 
     @cached_property
     def _new_texts(self) -> "NDArray[np.int64]":
