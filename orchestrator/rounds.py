@@ -172,7 +172,8 @@ class Rounds:
         own = {cell.id for cell in sweep.cells}
         records = [record for (cell, _), record in known.items() if cell in own]
         cells = sort_out(records)
-        arms = cells.arms(PILOTS)
+        # by itself: after samples that are nearly sure any search would seem near to the front
+        arms = [(arm, cell) for arm, cell in cells.arms(PILOTS) if not arm.is_followed]
         found = trials(await measure(records, cells, grader), arms, PILOTS)
         table = tabulate(found, true_bins(found))
         short = shortfalls(table.right.tolist(), table.errors.tolist(), table.tokens.tolist())

@@ -166,8 +166,9 @@ class SameText:
         return answer == reference
 
 
-async def measured(world: World, cap: int | None, stop_after: int = 99) -> Rounds:
-    found = sweeps(config())
+async def measured(world: World, cap: int | None, stop_after: int = 99, samples: int = 8) -> Rounds:
+    cells = [*CONFIG["cells"][:2], CONFIG["cells"][2] | {"n": samples}, CONFIG["cells"][3]]
+    found = sweeps(config(cells=cells))
     rounds = Rounds(plan_of(swept(config(), found)), found, cap)
     while len(world.plans) < stop_after:
         plan = await rounds.next(world.done, SameText())
@@ -204,6 +205,14 @@ async def test_searches_far_from_every_front_are_dropped_and_the_best_stays() ->
     rounds = await measured(world, SAMPLES + 30_000)
     left = [name.split("-n")[1].split("-")[0] for name in rounds.alive]
     assert "16" in left and "32" not in left
+
+
+async def test_no_search_is_kept_for_the_samples_that_it_may_follow() -> None:
+    world = World(ten_a_path, lambda cell: {8: 0.99, 64: 0.45}.get(cell.strategy.n, 0.05))
+    rounds = await measured(world, 100 * 650 + 30_000, samples=64)
+    left = [name.split("-n")[1].split("-")[0] for name in rounds.alive]
+    assert "8" in left and "32" not in left
+    assert len(left) <= 2
 
 
 async def test_a_profile_that_was_stopped_goes_on_as_it_would_have() -> None:
