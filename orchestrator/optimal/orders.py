@@ -62,10 +62,8 @@ class Orders:
         else:
             lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
         # the pilots are scored whatever follows: they show how hard the problem is
-        right, used = (
-            self._elects_right(arm.vote, lengths),
-            self._use(lengths, arm.vote != "majority"),
-        )
+        used = self._use(lengths, arm.vote != "majority")
+        right = self._elects_right(arm.vote, lengths)
         if tree is None or not is_unsure.any():
             return right, used
         joined = self._elects_right(arm.vote, lengths, tree.leaves)

@@ -9,6 +9,9 @@ of policy and PRM together, pilots included.
   budget, the mean over these budgets, with its 95 % paired bootstrap interval. The best fixed
   strategy may use what auto used, and is chosen on the other folds as auto is; ``in_hindsight`` has
   it chosen on the very problems. ``by_budget`` lists each.
+- ``auto_minus_one_arm``: the same against the best one of auto's own arms for all problems alike,
+  chosen on the other folds: votes that stop when settled are among these, and the paper's fixed
+  strategies are not so. It tells routing by difficulty from stopping sample by sample.
 - ``token_ratio_at_best_fixed``: tokens that auto takes to be as accurate as the best fixed strategy
   at N = 64, chosen on the other folds as auto is, over that one's (``ratio``); the same with it
   chosen on the very problems (``in_hindsight``); and to come so near to the latter that the paired
@@ -62,7 +65,7 @@ from orchestrator.optimal.resampling import chance
 from orchestrator.reading import shipped_config
 from orchestrator.runs.store import read_records
 from orchestrator.statistics import paired_bootstrap, wilson
-from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, drawn
+from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, drawn, of_auto
 from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
 from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded
 
@@ -122,6 +125,23 @@ def against_fixed(pair: Pair) -> tuple[dict[str, Any], NDArray[np.float64]]:
     knowing = cross_fitted(pair.trials, budgets, pilots=PILOTS, knowing=True)
     known = np.mean([each.right for each in knowing], axis=0)
     return figures, np.stack([auto_, ideal_, known], axis=1) - fixed_[:, None]
+
+
+def against_one_arm(pair: Pair) -> dict[str, Any]:
+    """Auto less the best one of its own arms for all problems alike: what routing adds to knowing
+    when to stop."""
+    budgets = [pair.budget(n) for n in LADDER]
+    alike = of_auto(pair.trials)
+    routed = cross_fitted(pair.trials, budgets, pilots=PILOTS)
+    theirs = [best_off_fold(alike, float(auto.tokens.mean())) for auto in routed]
+    ours = np.mean([auto.right for auto in routed], axis=0)
+    return {
+        "difference": interval(ours, np.mean([each.right for each in theirs], axis=0)),
+        "tokens": {
+            str(n): [round(float(auto.tokens.mean())), round(float(each.tokens.mean()))]
+            for n, auto, each in zip(LADDER, routed, theirs, strict=True)
+        },
+    }
 
 
 def gap_closed(gains: Sequence[NDArray[np.float64]]) -> dict[str, list[float]]:
@@ -358,6 +378,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "problems": len(found[0].trials.problems),
         "auto_minus_best_fixed": {name: told for name, (told, _) in compared.items()},
+        "auto_minus_one_arm": {pair.name: against_one_arm(pair) for pair in found},
         "oracle_gap_closed": gap_closed([gains for _, gains in compared.values()]),
         "token_ratio_at_best_fixed": {pair.name: tokens_for_the_best_fixed(pair) for pair in found},
         "pool_gain": {pair.name: pool_gain(pair) for pair in found},

@@ -15,6 +15,8 @@ from orchestrator.optimal.crossfit import folds
 from orchestrator.optimal.measured import USED, Measured, Searched
 from orchestrator.optimal.measuring import TREE_VOTES, Cells
 from orchestrator.optimal.resampling import Drawn, chance
+from orchestrator.optimal.trials import Trials
+from orchestrator.optimal.wording import in_words
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 """Numbers of samples; 64 is the most that the comparison allows a fixed strategy."""
@@ -97,6 +99,20 @@ def _right(searched: Searched, vote: str) -> bool:
     return elected is not None and searched.leaves[elected].right
 
 
+def of_auto(trials: Trials) -> list[Fixed]:
+    """What auto chooses among for each problem, each for all problems alike: votes that stop when
+    settled and searches that follow them are among these."""
+    return [
+        Fixed(
+            name=in_words(arm),
+            n=arm.n,
+            right=trials.right[:, :, a].mean(axis=1),
+            tokens=trials.tokens[:, :, a].mean(axis=1),
+        )
+        for a, arm in enumerate(trials.arms)
+    ]
+
+
 def best_in_hindsight(fixed: Sequence[Fixed], tokens: float) -> Fixed:
     """The one that did best on these very problems within so many tokens a problem."""
     return max(
@@ -111,6 +127,7 @@ def best_off_fold(fixed: Sequence[Fixed], tokens: float, seed: int = 0) -> Fixed
     for held_out in folds(len(right), seed):
         rest = np.setdiff1d(np.arange(len(right)), held_out)
         within = [each for each in fixed if each.tokens[rest].mean() <= tokens]
-        best = max(within, key=lambda each: each.right[rest].mean())
+        cheapest = min(fixed, key=lambda each: each.tokens[rest].mean())
+        best = max(within or [cheapest], key=lambda each: each.right[rest].mean())
         right[held_out], used[held_out] = best.right[held_out], best.tokens[held_out]
     return Fixed(name="chosen off the fold", n=fixed[0].n, right=right, tokens=used)
