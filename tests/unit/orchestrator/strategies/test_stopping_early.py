@@ -114,21 +114,21 @@ async def test_what_is_settled_by_those_to_come_needs_no_tree_search() -> None:
 
 async def test_no_tree_search_follows_samples_that_were_lost() -> None:
     followed = BestOfN(n=8, stop=BETA, then=Then(strategy="dvts", n=8, width=4))
-    policy = LosingPolicy(answering(*[2, 3] * 2), after=4)
+    policy = LosingPolicy(answering(*[2, 3] * 20), after=4)
     leaves = await followed(ROOT, AnsweringPolicy(policy, BoxGrader()), FakePRM())
     assert len(leaves) == 4
 
 
 @dataclass
 class LosingPolicy:
-    """Every request after the first few is lost, as a runner lets them be."""
+    """Every whole solution after the first few is lost, as a runner lets them be; steps are not."""
 
     policy: FakePolicy
     after: int
     given: int = 0
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        if self.given >= self.after:
+        if sampling.until == "end" and self.given >= self.after:
             return []
         self.given += n
         return await self.policy.extend(node, n, sampling)
