@@ -15,7 +15,8 @@
         ├── EndpointRefused      wrong key, wrong model, malformed request: ends the run at once
         ├── BadResponse          an answer that is not what the API promises
         ├── ContextOverflow      a prompt beyond the model's context: ends one branch
-        └── ContentFiltered      a prompt a provider's filter stops: ends one branch
+        ├── ContentFiltered      a prompt a provider's filter stops: ends one branch
+        └── PromptRefused        a prompt the server refuses, this one alone: ends one branch
 """
 
 from orchestrator.plain_text import plain
@@ -128,3 +129,7 @@ class ContextOverflow(EndpointError):
 
 class ContentFiltered(EndpointError):
     """A prompt that the provider's content filter does not let through."""
+
+
+class PromptRefused(EndpointError):
+    """A prompt that the server refuses for what it says, while it takes others."""

@@ -16,6 +16,6 @@ def usable(children: Sequence[Node]) -> list[Node]:
     kept: dict[str, Node] = {}
     for child in children:
         step = child.steps[-1].strip() if child.steps else ""
-        if step and child.finish not in ("length", "overflow", "filtered"):
+        if step and child.finish not in ("length", "overflow", "filtered", "refused"):
             kept.setdefault(step, child)
     return list(kept.values())

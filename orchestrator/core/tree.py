@@ -6,9 +6,15 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
-Finish = Literal["stop", "length", "overflow", "depth", "dead_end", "filtered"]
-"""Why a path ended: the model stopped, ran out of tokens or of context, reached the greatest
-depth, offered no usable next step, or was cut off by its provider's content filter."""
+Finish = Literal["stop", "length", "overflow", "depth", "dead_end", "filtered", "refused", "empty"]
+"""Why a path ended.
+
+``stop``: the model ended it, ``length``: it ran out of tokens, ``overflow``: of context,
+``depth``: it reached the greatest depth, ``dead_end``: no usable next step came of it,
+``filtered``: the provider's content filter cut it off or blocked its prompt, ``refused``: the
+model declined to answer or the server refuses this one prompt, ``empty``: the model ended without
+a word.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from orchestrator.endpoints.wire import (
     token_list,
     token_part,
 )
-from orchestrator.errors import BadResponse, ContentFiltered, ContextOverflow
+from orchestrator.errors import BadResponse, ContentFiltered, ContextOverflow, PromptRefused
 
 Prompt = Callable[[str], list[dict[str, str]]]
 """From a question to the chat messages that pose it."""
@@ -45,7 +45,7 @@ class HttpPolicy(ABC):
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         """The port's ``extend``; a context overflow comes back as one child that ended so, and so
-        does a prompt that a content filter does not let through.
+        does a prompt that a content filter does not let through, or that the server refuses.
 
         vLLM refuses a ``max_tokens`` beyond the room its context has left. Such a request goes
         out again without one, which lets the server fill that room and no more.
@@ -57,6 +57,8 @@ class HttpPolicy(ABC):
                 continue
             except ContentFiltered:
                 return [node.child(0, (), finish="filtered")]
+            except PromptRefused:
+                return [node.child(0, (), finish="refused")]
         return [node.child(0, (), finish="overflow")]
 
     @abstractmethod
