@@ -50,7 +50,7 @@ class EndpointConfig(Section):
     price: PriceConfig | str | None = None
     parameters: int | None = Field(None, ge=1)
     training_tokens: float | None = Field(None, gt=0, allow_inf_nan=False)
-    timeout: float = Field(600.0, gt=0)
+    timeout: float = Field(600.0, gt=0, allow_inf_nan=False)
     concurrency: Annotated[int, Field(ge=1)] | None = None
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None

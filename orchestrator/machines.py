@@ -43,11 +43,10 @@ def read_fleet(text: str) -> dict[str, Machines]:
 
     Raises ``ConfigError``.
     """
-    path = Path(text)
     if not text.strip():
         entries = []
-    elif "=" not in text or path.exists():
-        entries = [(str(name), str(what)) for name, what in read(path).items()]
+    elif "=" not in text or _is_file(text):
+        entries = [(str(name), str(what)) for name, what in read(Path(text)).items()]
     else:
         parts = [part.partition("=") for part in text.split(",")]
         entries = [(name.strip(), what.strip()) for name, _, what in parts]
@@ -62,6 +61,13 @@ def read_fleet(text: str) -> dict[str, Machines]:
             endpoint=name, description=what, replicas=replicas, gpus=replicas * gpus, speed=speed
         )
     return found
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # longer than a file's name can be
+        return False
 
 
 def _used(cells: Sequence[Cell]) -> list[str]:

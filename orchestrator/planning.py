@@ -178,6 +178,7 @@ def _stop(
 ) -> Stop | None:
     """Which limit of the run's budget is met first, if the run needs more than it."""
     needed = {
+        "tokens": times * spent.tokens,
         "policy_tokens": times * spent.policy_tokens,
         "prm_tokens": times * spent.prm_tokens,
         "requests": times * spent.requests,

@@ -47,9 +47,11 @@ def profile(
     that was stopped goes on with the same command, or with `orchard resume`.
     """
     from orchestrator.config import load
-    from orchestrator.profiling import measure_profiles
+    from orchestrator.profiling import measure_profiles, prepare_folder
 
     console = Terminal(stderr=as_json, soft_wrap=True)
+    if out is not None:
+        prepare_folder(out)
     if all(source.is_dir() for source in sources):
         runs = sources
         if tokens is not None or overrides:

@@ -1,6 +1,8 @@
 """Profiles, from a config or from records: the run that measures them, and the fit."""
 
 import asyncio
+import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,6 +27,9 @@ from orchestrator.terminal import Terminal
 
 PROFILES = "profiles"
 """The folder of a run directory that holds its profiles."""
+
+_LONGEST_NAME = 200
+"""Bytes of a profile's file name, without digest and suffix; file systems take 255."""
 
 
 def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> None:
@@ -96,24 +101,52 @@ def profiles_in(run: Path) -> list[Profile]:
     return [read(path) for path in sorted((run / PROFILES).glob("*.yaml"))]
 
 
-def written(profiles: Iterable[Profile], folder: Path) -> list[Path]:
+def prepare_folder(folder: Path) -> None:
+    """Make sure that profiles can be written there, before anything is paid for.
+
+    Raises ``RunError``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {folder}: {error.strerror}; name another --out")
+
+
+def written(profiles: Sequence[Profile], folder: Path) -> list[Path]:
     """The profiles as files of a folder. Raises ``RunError``."""
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for profile in profiles:
-            path = folder / f"{_name(profile)}.yaml"
+        for profile, name in zip(profiles, _file_names(profiles), strict=True):
+            path = folder / f"{name}.yaml"
             path.write_text(dumped(profile))
             paths.append(path)
     except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror}") from error
+        raise _unwritable(folder, error) from error
     return paths
 
 
-def _name(profile: Profile) -> str:
-    return "-".join(
-        [profile.task, profile.policy.name, *([profile.prm.name] if profile.prm else [])]
-    )
+def _file_names(profiles: Sequence[Profile]) -> list[str]:
+    """A file name for each: task, policy and PRM, as far as a file can be named by them.
+
+    Models are often called like ``Qwen/Qwen2.5-1.5B``. Two whose names differ only in what no
+    file can hold are told apart by the profiles' digests.
+    """
+    names = []
+    for profile in profiles:
+        parts = [profile.task, profile.policy.name, *([profile.prm.name] if profile.prm else [])]
+        name = re.sub(r"[^\w.+@-]+", "-", "-".join(parts)).lstrip(".-")
+        names.append(name.encode()[:_LONGEST_NAME].decode(errors="ignore"))
+    return [
+        name if names.count(name) == 1 else f"{name}-{profile.digest}"
+        for name, profile in zip(names, profiles, strict=True)
+    ]
 
 
 def _beforehand(rounds: Rounds, found: Sequence[Sweep]) -> str:

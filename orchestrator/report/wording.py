@@ -42,12 +42,15 @@ def points(difference: float) -> str:
 
 
 def dollars(amount: float) -> str:
-    """``$12.30``; below a dollar with two digits that say something: ``$0.045``."""
-    return (
-        f"${amount:,.2f}"
-        if amount >= 1 or not amount
-        else f"${float(f'{amount:.2g}'):f}".rstrip("0")
-    )
+    """``$12.30``; below a dollar with two significant digits, ``$0.045``, and below a millionth
+    of one by its magnitude, ``$4e-7``."""
+    sign, size = "-" if amount < 0 else "", abs(amount)
+    if not size or size >= 0.995:
+        return f"{sign}${size:,.2f}"
+    mantissa, _, exponent = f"{size:.1e}".partition("e")
+    if size < 1e-6:
+        return f"{sign}${float(mantissa):g}e{int(exponent)}"
+    return f"{sign}${size:.{1 - int(exponent)}f}".rstrip("0")
 
 
 def in_unit(amount: float, unit: str) -> str:

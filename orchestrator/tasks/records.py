@@ -2,12 +2,16 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,11 @@ def _value(record: Mapping[str, Any], role: str, field: str, where: str) -> str 
         )
     value = record[field]
     if isinstance(value, str):
+        if (half := _SURROGATE.search(value)) is not None:
+            raise TaskError(
+                f"{where}: the field {field!r} ({role}) holds half a character"
+                f" (\\u{ord(half[0]):04x}), which no server can be sent. Write the whole character"
+            )
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return value

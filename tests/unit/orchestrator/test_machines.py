@@ -20,6 +20,13 @@ def planned(fleet: str, **changes: Any) -> dict[str, Machines]:
     return machines_of(config, config.build_cells(), read_fleet(fleet))
 
 
+def test_a_fleet_of_many_endpoints_may_be_longer_than_a_file_name() -> None:
+    fleet = ",".join(f"policy-number-{i}=8xH100:1B" for i in range(40))
+    assert len(read_fleet(fleet)) == 40
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_fleet("a" * 300)
+
+
 def test_a_fleet_may_stand_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text("policy: 2x4xH100:72B\n")

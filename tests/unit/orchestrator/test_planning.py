@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.config import validate
+from orchestrator.config import LimitsConfig, validate
 from orchestrator.errors import ConfigError
 from orchestrator.machines import read_fleet
 from orchestrator.planning import forecast
@@ -68,6 +68,20 @@ def test_a_budget_that_ends_the_run_is_foretold() -> None:
     assert stop is not None
     assert (stop.limit, stop.allowed) == ("policy_tokens", tokens)
     assert stop.share == pytest.approx(0.25, abs=0.01)
+
+
+def test_every_limit_of_a_budget_can_be_the_one_that_ends_a_run() -> None:
+    fleet = read_fleet("policy=2xH100:1B,prm=1xH100:7B")
+    priced = CONFIG | {
+        "policies": {"policy": {"price": {"input": 1.0, "output": 1.0}}},
+        "prms": {"prm": {"family": "qwen_math", "price": {"input": 1.0, "output": 1.0}}},
+    }
+    for limit in LimitsConfig.model_fields:
+        config = validate(
+            priced | {"budget": {limit: 0.01 if limit in ("cost", "seconds") else 1}}, "run.yaml"
+        )
+        stop = forecast(config, fleet, problems=2).stop
+        assert stop is not None and stop.limit == limit
 
 
 def test_hosted_models_cost_by_the_token_and_need_no_fleet() -> None:

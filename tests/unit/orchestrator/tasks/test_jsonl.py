@@ -46,6 +46,15 @@ def test_named_fields_give_id_and_level(tmp_path: Path) -> None:
     assert [(p.id, p.level) for p in read] == [("a", "Level 3"), ("7", "Level 4")]
 
 
+@pytest.mark.parametrize("field", ["problem", "answer", "key", "grade"])
+def test_half_a_character_is_refused_with_its_line_and_field(tmp_path: Path, field: str) -> None:
+    fields = Fields(question="problem", answer="answer", id="key", level="grade")
+    good = {"key": "a", "grade": "hard \N{GRINNING FACE}"}
+    path = write(tmp_path, row(**good), row(**{**good, "key": "b", field: "a \ud83d b"}))
+    said = refusal(path, fields)
+    assert "line 2" in said and repr(field) in said and "\\ud83d" in said
+
+
 def test_the_limit_takes_the_first_problems_and_reads_no_further(tmp_path: Path) -> None:
     path = write(tmp_path, row(), row(), "broken")
     assert len(jsonl.read(path, FIELDS, limit=2)) == 2
