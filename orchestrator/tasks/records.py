@@ -10,7 +10,6 @@ from typing import Any
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

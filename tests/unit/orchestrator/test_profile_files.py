@@ -41,7 +41,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write .*file/profiles: .*; name another --out"):
+    with pytest.raises(RunError, match=r"cannot write .*file/profiles: .*; name another --out"):
         prepare_folder(tmp_path / "file" / "profiles")
     prepare_folder(tmp_path / "new" / "profiles")
     assert list((tmp_path / "new" / "profiles").iterdir()) == []
