@@ -132,9 +132,9 @@ def resume(
     `--set trees=500`, `--set policies.NAME.url=…`, `--set budget.requests=…`.
     """
     from orchestrator.begun import begun
-    from orchestrator.runs.store import CONFIG, read_yaml
+    from orchestrator.runs.store import CONFIG, read_config
 
-    read_yaml(run, CONFIG)  # says of another folder that it is no run directory
+    read_config(run)  # says of another folder that it is no run directory
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
     if begun(run).kind == "profile":
@@ -209,9 +209,9 @@ def show(
     from orchestrator.config import validate
     from orchestrator.results import read_results
     from orchestrator.run_state import kept, what_is_left
-    from orchestrator.runs.store import CONFIG, read_yaml
+    from orchestrator.runs.store import CONFIG, read_config
 
-    config = validate(read_yaml(run, CONFIG), str(run / CONFIG))
+    config = validate(read_config(run), str(run / CONFIG))
     _, summary = read_results(run, headline(config))
     if as_ledger and not as_json:
         from orchestrator.report.ledger import ledger

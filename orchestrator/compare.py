@@ -56,9 +56,9 @@ def _read(path: Path, name: str) -> "Run":
     from orchestrator.report.cells import gather
     from orchestrator.report.comparison import Run
     from orchestrator.results import read_results
-    from orchestrator.runs.store import CONFIG, read_yaml
+    from orchestrator.runs.store import CONFIG, read_config
 
-    config = validate(read_yaml(path, CONFIG), str(path / CONFIG))
+    config = validate(read_config(path), str(path / CONFIG))
     records, summary = read_results(path, headline(config))
     return Run(
         name=name,

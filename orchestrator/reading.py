@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orchestrator.errors import ConfigError
+from orchestrator.yaml_files import parse_yaml, read_yaml
 
 
 def as_list(value: Any) -> Any:
@@ -29,16 +28,12 @@ def _read(path: Path, including: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in (one.resolve() for one in including):
         raise ConfigError(f"{path}: includes itself, by way of {including[-1]}")
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path)
     except FileNotFoundError:
         asked_by = f", which {including[-1]} includes" if including else ""
         raise ConfigError(f"{path}: there is no such file{asked_by}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not text in UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold keys and values, starting with `task:`")
     composed: dict[str, Any] = {}
@@ -60,10 +55,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
     if not sign or not key:
         raise ConfigError(f"--set {override}: write --set key=value, for example task.problems=50")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: {text!r} is not YAML") from None
+    value = parse_yaml(text, f"--set {override}")
     *sections, last = key.split(".")
     place: Any = values
     for section in sections:

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from orchestrator.errors import ConfigError
+from orchestrator.yaml_files import read_yaml
 
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _SECRETS = re.compile(r"^[^/]*//[^/]*@|\?")
@@ -35,11 +34,9 @@ class ReplicasFile:
         """The URLs it lists now. Raises ``ConfigError``."""
         try:
             self._stamp = self._stamped()
-            listed = yaml.safe_load(self.path.read_text())
+            listed = read_yaml(self.path)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self.path}: is not YAML: {' '.join(str(error).split())}") from None
         if isinstance(listed, dict):
             if self.name not in listed:
                 known = ", ".join(map(str, listed))

@@ -16,10 +16,11 @@ import yaml
 
 from orchestrator.core.compute import search_flops
 from orchestrator.core.difficulty import BINS, Bin
-from orchestrator.errors import ProfileError
+from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.choice import Front
 from orchestrator.optimal.predictor import Predictor
+from orchestrator.yaml_files import read_yaml
 
 VERSION = 1
 
@@ -239,10 +240,11 @@ def _rounded(value: Any) -> Any:
 def read(path: Path) -> Profile:
     """Raises ``ProfileError`` where the file is none, or another version's."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
-        raise ProfileError(f"cannot read the profile {path}: {why}") from error
+        values = read_yaml(path)
+    except OSError as error:
+        raise ProfileError(f"cannot read the profile {path}: {error.strerror}") from error
+    except ConfigError as error:
+        raise ProfileError(f"cannot read the profile {error}") from error
     if not isinstance(values, dict) or "predictor" not in values:
         raise ProfileError(f"{path} is no profile: `orchard profile CONFIG` makes one")
     if values.get("version") != VERSION:

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
-import yaml
 
 from orchestrator.core.budget import Spend
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
 from orchestrator.jsonlines import JsonLines, decoded
+from orchestrator.yaml_files import read_yaml
 
 RECORDS, CONFIG, BEGUN, VERSIONS, SUMMARY = (
     "records.jsonl", "config.yaml", "begun.json", "versions.json", "summary.json",
@@ -173,15 +173,14 @@ def is_in_use(folder: Path) -> bool:
     return False
 
 
-def read_yaml(folder: Path, name: str) -> Any:
-    """One of a run's YAML files. Raises ``RunError``."""
-    path = folder / name
+def read_config(folder: Path) -> Any:
+    """The config of a run, unchecked. Raises ``RunError`` where there is none, and ``ConfigError``
+    where it was edited and is no YAML any more."""
+    path = folder / CONFIG
     try:
-        return yaml.safe_load(path.read_text())
+        return read_yaml(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
 
 def _unreadable(path: Path, error: OSError) -> RunError:

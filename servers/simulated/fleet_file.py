@@ -20,6 +20,9 @@ from servers.simulated.hardware import DoesNotFit, Speed, replica_of
 from servers.simulated.replica import Role, Service
 from servers.simulated.solutions import Judge, Writer
 
+_IMPOSSIBLE = (ValueError, LookupError, AttributeError, OverflowError)
+"""What PyYAML raises for a value that looks like one of its types and is none: 2026-13-45."""
+
 
 class FleetFileError(Exception):
     """A file that describes no fleet: what is wrong, and where."""
@@ -63,7 +66,7 @@ def load(path: Path) -> Fleet:
         return Fleet(services, Faults(**msgspec.structs.asdict(file.faults)))
     except OSError as error:
         raise FleetFileError(f"cannot read {path}: {error.strerror}") from None
-    except (DoesNotFit, ValueError, yaml.YAMLError) as error:
+    except (DoesNotFit, yaml.YAMLError, RecursionError, *_IMPOSSIBLE) as error:
         raise FleetFileError(f"{path}: {' '.join(str(error).split())}") from None
 
 

@@ -160,14 +160,25 @@ def test_the_command_says_where_it_serves_and_ends_when_told(tmp_path: Path) -> 
     assert len(said["urls"]["policy"]) == 2
 
 
-def test_a_fleet_file_that_is_wrong_says_why_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("services: {policy: {role: policy, fleet: 2xH100:1B, skil: 1}}", "skil"),
+        ("faults: 2026-13-45", "month must be in"),
+        ("faults: !!bool perhaps", "perhaps"),
+        ("{faults: " * 5000, "recursion"),
+    ],
+)
+def test_a_fleet_file_that_is_wrong_says_why_in_one_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
     config = tmp_path / "fleet.yaml"
-    config.write_text("services: {policy: {role: policy, fleet: 2xH100:1B, skil: 1}}\n")
+    config.write_text(text)
     command = [sys.executable, "-m", "servers.simulated", "--config", str(config)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.strip().count("\n") == 0
-    assert "skil" in ended.stderr
+    assert said in ended.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "65535"])

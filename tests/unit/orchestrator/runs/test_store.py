@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator import jsonlines
 from orchestrator.core.records import Record
-from orchestrator.errors import RunError
-from orchestrator.runs.store import RECORDS, Store, read_records, read_yaml
+from orchestrator.errors import ConfigError, RunError
+from orchestrator.runs.store import RECORDS, Store, read_config, read_records
 
 Make = Callable[..., Record]
 
@@ -126,7 +126,7 @@ def test_a_file_of_the_run_is_written_whole_or_not_at_all(
 ) -> None:
     with Store(tmp_path) as store:
         store.write("config.yaml", b"seed: 1\n")
-        assert read_yaml(tmp_path, "config.yaml") == {"seed": 1}
+        assert read_config(tmp_path) == {"seed": 1}
 
         def half(self: Path, content: bytes) -> int:
             with self.open("wb") as file:
@@ -136,14 +136,14 @@ def test_a_file_of_the_run_is_written_whole_or_not_at_all(
         monkeypatch.setattr(Path, "write_bytes", half)
         with pytest.raises(RunError, match=r"config\.yaml: No space left"):
             store.write("config.yaml", b"seed: 2\n")
-    assert read_yaml(tmp_path, "config.yaml") == {"seed": 1}
+    assert read_config(tmp_path) == {"seed": 1}
 
 
 def test_a_folder_without_records_is_no_run_directory(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="run directory"):
         read_records(tmp_path)
     with pytest.raises(RunError, match="run directory"):
-        read_yaml(tmp_path, "config.yaml")
+        read_config(tmp_path)
     (tmp_path / "config.yaml").write_text("a: [1")
-    with pytest.raises(RunError, match="is damaged"):
-        read_yaml(tmp_path, "config.yaml")
+    with pytest.raises(ConfigError, match=r"config\.yaml: is not YAML, line 1: "):
+        read_config(tmp_path)

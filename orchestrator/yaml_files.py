@@ -1,0 +1,78 @@
+"""YAML, read in one place: each mistake in it is a ``ConfigError`` that names file and line."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError
+from yaml.reader import ReaderError
+from yaml.scanner import ScannerError
+
+from orchestrator.errors import ConfigError
+
+
+def read_yaml(path: Path) -> Any:
+    """The value that a YAML file holds.
+
+    Raises ``OSError`` where the file cannot be read, and ``ConfigError`` where it is no YAML.
+    """
+    try:
+        content = path.read_bytes()
+    except ValueError:  # a NUL or a lone surrogate in its name
+        raise ConfigError(f"{str(path)!r} cannot be the name of a file") from None
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: is not text in UTF-8, line {line}") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The value that ``text`` stands for. Raises ``ConfigError``, which ``source`` leads."""
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        except (ValueError, OverflowError):  # an escape such as "\UFFFFFFFF"
+            raise ScannerError(None, None, "found no such character", loader.get_mark()) from None
+    except RecursionError:
+        raise ConfigError(f"{source}: is nested too deep to be read") from None
+    except yaml.YAMLError as error:
+        place, why = _mistake(error, text)
+        raise ConfigError(f"{source}: is not YAML{place}: {why}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's own types, and a place for every mistake."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        # Depth first: a value that contains itself is refused here instead of looping in whoever
+        # walks through it.
+        try:
+            return super().construct_object(node, deep=True)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # PyYAML trusts that what looks like a date or a number is one
+            raise ConstructorError(None, None, _no_such(node, error), node.start_mark) from error
+
+
+def _no_such(node: yaml.Node, error: Exception) -> str:
+    kind = node.tag.rpartition(":")[2]
+    why = f" ({error})" if isinstance(error, ValueError) and len(str(error)) < 80 else ""
+    value = str(node.value)
+    shown = value if len(value) <= 40 else value[:39] + "…"
+    return f"{shown!r} reads as {kind} and is none{why}: quote it if it is text"
+
+
+def _mistake(error: yaml.YAMLError, text: str) -> tuple[str, str]:
+    """Where it is, as ``, line 3`` or nothing, and what; never the line itself, which may hold a
+    key."""
+    if isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f", line {line}", f"it holds the character U+{error.character:04X}"
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "", str(error)
+    mark = error.problem_mark or error.context_mark
+    place = f", line {mark.line + 1}" if mark is not None else ""
+    return place, ", ".join(part for part in (error.context, error.problem) if part)
