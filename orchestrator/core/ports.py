@@ -78,6 +78,10 @@ class Grader(Protocol):
         """The answer a solution states, or None where it states none."""
         ...
 
-    async def equal(self, answer: str, reference: str) -> bool:
-        """Whether two answers mean the same."""
+    async def equal(self, answer: str, reference: str) -> bool | None:
+        """Whether two answers mean the same, whichever comes first; None: not decided.
+
+        A comparison is not decided when it takes too long. That is no "no": it must not count
+        as a wrong answer in silence.
+        """
         ...

@@ -16,13 +16,13 @@ class LeafRecord:
 
     ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
     what the policy generated along the path, ``logprob`` is their mean log-probability where it was
-    asked for. ``sound`` says whether every step is right and not
-    only the answer, None where the task cannot tell.
+    asked for. ``correct`` is None where the grader could not decide. ``sound`` says whether every
+    step is right and not only the answer, None where the task cannot tell.
     """
 
     path: tuple[int, ...]
     answer: str | None
-    correct: bool
+    correct: bool | None
     finish: str | None
     scores: tuple[float, ...]
     tokens: int
@@ -33,10 +33,13 @@ class LeafRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer one vote elected, and whether it and (``sound``) its whole chain are right."""
+    """The answer one vote elected, and whether it and (``sound``) its whole chain are right.
+
+    ``correct`` is None where the grader could not decide.
+    """
 
     answer: str | None
-    correct: bool
+    correct: bool | None
     sound: bool | None = None
 
 
@@ -63,7 +66,8 @@ class Record:
     ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
     tree early (``tokens``, ``seconds`` …, ``POOL``), ``error`` what made it fail;
-    ``failed_branches`` were lost, and the search went on without. ``cached_tokens`` of
+    ``failed_branches`` were lost, and the search went on without. ``undecided`` counts the pairs of
+    answers that the grader could not compare in time. ``cached_tokens`` of
     ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were
     in a prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
     ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,
@@ -104,6 +108,7 @@ class Record:
     ran_out: str | None
     error: str | None = None
     failed_branches: int = 0
+    undecided: int = 0
     emulated: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     route: Route | None = None

@@ -109,7 +109,7 @@ async def _searched(record: Record, answers: Classes) -> Searched:
             [
                 Leaf(
                     answer=await answers.of(leaf.answer),
-                    right=leaf.correct,
+                    right=bool(leaf.correct),
                     scores=leaf.scores,
                     tokens=leaf.tokens,
                     text="".join(leaf.steps),

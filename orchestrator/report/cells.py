@@ -33,9 +33,10 @@ class Cell:
         return sorted(found, key=vote_order)
 
     def correct(self, vote: str) -> dict[str, bool]:
-        """By problem. A problem without a verdict failed, and counts as wrong."""
+        """By problem. A problem without a verdict failed, and counts as wrong; so does an answer
+        that the grader could not decide on, which ``undecided`` counts."""
         return {
-            problem: vote in record.verdicts and record.verdicts[vote].correct
+            problem: vote in record.verdicts and bool(record.verdicts[vote].correct)
             for problem, record in self.records.items()
         }
 

@@ -34,8 +34,12 @@ def bins_by_policy(cells: Sequence[Cell]) -> dict[tuple[str, str], Bins]:
 
 
 def _bins(cell: Cell) -> Bins:
-    return {
-        problem: difficulty(pass_at_1([leaf.correct for leaf in record.leaves]))
+    graded = {
+        problem: [leaf.correct for leaf in record.leaves if leaf.correct is not None]
         for problem, record in cell.records.items()
-        if len(record.leaves) >= FEWEST_SAMPLES
+    }
+    return {
+        problem: difficulty(pass_at_1(samples))
+        for problem, samples in graded.items()
+        if len(samples) >= FEWEST_SAMPLES
     }

@@ -70,7 +70,8 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
-    ``failed_branches`` what their trees lost. ``wall_seconds`` is how long some problem was under
+    ``failed_branches`` what their trees lost, ``undecided`` the pairs of answers that could not be
+    compared in time. ``wall_seconds`` is how long some problem was under
     way, None where records do not say when they ended. ``probes_cost`` (USD) is what finding out
     what the endpoints can do took, at every start, and no cell's. ``routes`` are of the cells that
     route."""
@@ -80,6 +81,7 @@ class Summary:
     failed: int
     ran_out: int
     failed_branches: int
+    undecided: int
     wall_seconds: float | None = None
     probes_cost: float = 0.0
     routes: tuple[CellRoutes, ...] = ()
@@ -107,6 +109,7 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
         failed=sum(record.error is not None for record in kept),
         ran_out=sum(record.ran_out is not None for record in kept),
         failed_branches=sum(record.failed_branches for record in kept),
+        undecided=sum(record.undecided for record in kept),
         wall_seconds=_wall_seconds(kept),
         routes=routes_of(cells),
     )

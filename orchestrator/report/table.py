@@ -224,6 +224,11 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
         notes.append(f"Problems that did not finish, {answered}: {summary.failed}.")
     if summary.ran_out:
         notes.append(f"Trees that a limit cut short: {summary.ran_out}.")
+    if summary.undecided:
+        notes.append(
+            "Pairs of answers that could not be compared in time, neither equal nor different: "
+            f"{summary.undecided}. No vote merges them, and no accuracy counts them as right."
+        )
     yield Text("\n".join(notes), style="dim")
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from orchestrator.core.budget import Ledger, Limits, Spend
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import PRM, Grader, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import POOL, LeafRecord, Record, Route, Verdict
 from orchestrator.core.tree import Node, Tree, root
@@ -25,7 +25,8 @@ from orchestrator.optimal.router import Decision
 from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.clock import TreeClock
-from orchestrator.runs.plan import AUTO, Cell, Ports, Substitutes
+from orchestrator.runs.comparing import CountingGrader
+from orchestrator.runs.plan import AUTO, Cell, Ports, Soundness, Substitutes
 from orchestrator.runs.repeats import OncePRM
 from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
 from orchestrator.strategies import Auto
@@ -73,8 +74,9 @@ async def solve(
     branches = Branches(recorder, recorder, on_failed_branch, reward)
     asked: Policy = branches
     judge: PRM = branches
+    grader = CountingGrader(ports.grader)
     if cell.strategy.reads_answers:
-        asked, judge = AnsweringPolicy(branches, ports.grader), OncePRM(branches)
+        asked, judge = AnsweringPolicy(branches, grader), OncePRM(branches)
     until = math.inf if cell.routing is None else cell.routing.deadline
     clock = TreeClock(tree.deadline, limits.seconds, until=until, slots=slots)
     start = root(
@@ -118,8 +120,8 @@ async def solve(
     except EndpointError as failure:
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
     seconds = clock.worked
-    graded = await fan_out(_grade(leaf, problem, ports) for leaf in leaves)
-    electorate = await classes(ports.grader, [leaf.answer for leaf in graded])
+    graded = await fan_out(_grade(leaf, problem, grader, ports.soundness) for leaf in leaves)
+    electorate = await classes(grader, [leaf.answer for leaf in graded])
     decision = routed.decision if routed else None
     substitutes = ports.substitutes.get(cell.id, Substitutes())
     kept, prm_kept = recorder.kept(leaves)
@@ -153,6 +155,7 @@ async def solve(
         ran_out=ran_out,
         error=error,
         failed_branches=branches.failed,
+        undecided=grader.undecided,
         emulated=substitutes.emulated,
         refused=substitutes.refused,
         route=_route(decision, is_cut=ran_out in (None, POOL)),
@@ -194,17 +197,19 @@ def use(spent: Spend, seconds: float = 0.0) -> Use:
     )
 
 
-async def _grade(leaf: Node, problem: Problem, ports: Ports) -> LeafRecord:
-    answer = await ports.grader.extract(leaf.text)
+async def _grade(
+    leaf: Node, problem: Problem, grader: Grader, soundness: Soundness | None
+) -> LeafRecord:
+    answer = await grader.extract(leaf.text)
     return LeafRecord(
         path=leaf.path,
         answer=answer,
-        correct=answer is not None and await ports.grader.equal(answer, problem.answer),
+        correct=answer is not None and await grader.equal(answer, problem.answer),
         finish=leaf.finish,
         scores=tuple(round(score, 6) for score in leaf.scores),
         tokens=leaf.tokens,
         steps=leaf.steps,
-        sound=ports.soundness(problem, leaf.text) if ports.soundness else None,
+        sound=soundness(problem, leaf.text) if soundness else None,
         logprob=None if leaf.logprob is None else round(leaf.logprob, 6),
     )
 

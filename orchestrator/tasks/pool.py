@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from orchestrator.errors import TaskError
 START_SECONDS = 120.0
 """For a worker to import its libraries, on a machine that is busy with models."""
 
-_GRACE_SECONDS = 1.0
+PATIENCE = 30.0
+"""Seconds of wall-clock time for each second of CPU time: a machine may be that busy."""
 
 
 class Workers:
@@ -27,28 +29,27 @@ class Workers:
         self._closed = False
 
     async def same(self, answer: str, reference: str) -> bool | None:
-        """Whether algebra finds them equal; None where it took too long or took the worker down.
+        """Whether algebra finds them equal; None where it took too long or could not tell.
 
-        Raises ``TaskError`` where no worker can be started.
+        A worker that something else ends (a machine out of memory) is replaced once. Raises
+        ``TaskError`` where no worker can be started.
         """
         async with self._slots:
             if self._closed:
                 raise RuntimeError("the grader has been closed")
-            try:
-                if self._idle:
-                    with contextlib.suppress(WorkerDied):  # perhaps while it had nothing to do
-                        return await self._ask(self._idle.pop(), answer, reference)
-                return await self._ask(await _Worker.start(), answer, reference)
-            except (TimeoutError, WorkerDied):
-                return None
+            for _ in range(2):
+                worker = self._idle.pop() if self._idle else await _Worker.start()
+                with contextlib.suppress(WorkerDied):
+                    return await self._ask(worker, answer, reference)
+            return None
 
-    async def _ask(self, worker: "_Worker", answer: str, reference: str) -> bool:
+    async def _ask(self, worker: "_Worker", answer: str, reference: str) -> bool | None:
         try:
             verdict = await worker.same(answer, reference, self._seconds)
         except BaseException:  # cancelled, too: its verdict is still to come, so it cannot go on
             await worker.end()
             raise
-        if self._closed:
+        if self._closed or worker.process.returncode is not None:
             await worker.end()
         else:
             self._idle.append(worker)
@@ -102,15 +103,28 @@ class _Worker:
             )
         return worker
 
-    async def same(self, answer: str, reference: str, seconds: float) -> bool:
-        """The verdict. Raises ``TimeoutError`` or ``WorkerDied``."""
-        request = {"answer": answer, "reference": reference, "seconds": seconds + _GRACE_SECONDS}
+    async def same(self, answer: str, reference: str, seconds: float) -> bool | None:
+        """The verdict; None when it takes the worker more than so many seconds of CPU time.
+
+        Raises ``WorkerDied``.
+        """
+        request = {
+            "answer": answer,
+            "reference": reference,
+            "seconds": seconds,
+            "patience": seconds * PATIENCE,
+        }
         assert self.process.stdin is not None
-        async with asyncio.timeout(seconds):
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            with contextlib.suppress(ConnectionError):  # reading will tell
-                await self.process.stdin.drain()
-            return bool((await self._read())["same"])
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        with contextlib.suppress(ConnectionError):  # reading will tell
+            await self.process.stdin.drain()
+        try:
+            verdict: bool | None = (await self._read())["same"]
+        except WorkerDied:
+            if -await self.process.wait() in (signal.SIGPROF, signal.SIGALRM):
+                return None
+            raise
+        return verdict
 
     async def end(self) -> None:
         """Kill the process and wait until it is gone."""

@@ -1,9 +1,11 @@
 """The process that does the algebra: reads comparisons, writes verdicts, one JSON line each.
 
 It says ``{"ready": true}`` once it can work, or ``{"error": "…"}``; then answers
-``{"answer": …, "reference": …, "seconds": …}`` with ``{"same": true}``. It ends when its input
-does, which is when its parent ends in whatever way; while it calculates, an alarm of the kernel
-ends it even within a multiplication that never returns to Python.
+``{"answer": …, "reference": …, "seconds": …, "patience": …}`` with ``{"same": true}``; null says
+that it could not decide. It ends when its input does, which is when its parent ends in whatever
+way. While it calculates, two alarms of the kernel bound it, even within a multiplication that never
+returns to Python: SIGPROF after ``seconds`` of its own CPU time, SIGALRM after ``patience`` seconds
+of wall-clock time.
 """
 
 import contextlib
@@ -20,7 +22,8 @@ MEMORY = 4 << 30
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process, without Python's help
+    for alarm in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(alarm, signal.SIG_DFL)  # which ends the process, without Python's help
     with contextlib.suppress(ValueError, OSError):  # a system that has a lower limit or none
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     # Parsers print: verdicts get the pipe to themselves.
@@ -38,13 +41,21 @@ def _serve(verdicts: TextIO) -> None:
     _say(verdicts, {"ready": True})
     for line in sys.stdin:
         asked = json.loads(line)
-        signal.setitimer(signal.ITIMER_REAL, asked["seconds"])
+        signal.setitimer(signal.ITIMER_PROF, asked["seconds"])
+        signal.setitimer(signal.ITIMER_REAL, asked["patience"])
+        verdict: bool | None = None
+        is_full = False
         try:
             verdict = same(asked["answer"], asked["reference"])
-        except Exception:  # sympy raises anything at all; what cannot be compared is not equal
-            verdict = False
+        except MemoryError:
+            is_full = True
+        except Exception:  # sympy raises anything at all, and says nothing by it
+            pass
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _say(verdicts, {"same": verdict})
+        if is_full:
+            return  # the next comparison needs the memory
 
 
 def _say(verdicts: TextIO, message: dict[str, object]) -> None:

@@ -183,14 +183,12 @@ async def test_amc23_answers_are_whole_numbers() -> None:
 
 async def test_equal_answers_are_equal(grader: MathGrader) -> None:
     verdicts = await asyncio.gather(*(grader.equal(*pair) for pair in EQUAL))
-    assert [pair for pair, equal in zip(EQUAL, verdicts, strict=True) if not equal] == []
-    assert grader.killed == 0
+    assert [pair for pair, equal in zip(EQUAL, verdicts, strict=True) if equal is not True] == []
 
 
 async def test_unequal_answers_are_unequal(grader: MathGrader) -> None:
     verdicts = await asyncio.gather(*(grader.equal(*pair) for pair in UNEQUAL))
-    assert [pair for pair, equal in zip(UNEQUAL, verdicts, strict=True) if equal] == []
-    assert grader.killed == 0
+    assert [pair for pair, equal in zip(UNEQUAL, verdicts, strict=True) if equal is not False] == []
 
 
 async def test_votes_of_different_spelling_fall_into_one_class(grader: MathGrader) -> None:
@@ -198,24 +196,44 @@ async def test_votes_of_different_spelling_fall_into_one_class(grader: MathGrade
     assert await classes(grader, answers) == [0, None, 0, 1, 0, 1, 2]
 
 
-async def test_a_comparison_that_hangs_is_killed_in_time_and_grading_goes_on() -> None:
+async def test_a_comparison_that_hangs_is_killed_undecided_and_grading_goes_on() -> None:
     async with MathGrader(workers=1, seconds=3) as grader:
-        assert await grader.equal("x+1", "1+x")  # the worker is warm: what follows is the limit
+        assert await grader.equal("x+1", "1+x")
         hung = processes()
-        started = time.monotonic()
         verdict = asyncio.create_task(grader.equal(TOWER, "x+8"))
         ticks = 0
-        while not verdict.done():
+        while not processes().isdisjoint(hung):
             await asyncio.sleep(0.05)
             ticks += 1
-            if processes().isdisjoint(hung):
-                break
-        assert time.monotonic() - started < 3 + 1.5
         assert ticks > 20  # the event loop went on meanwhile
-        assert not await verdict
-        assert grader.killed == 1
+        assert await verdict is None
+        assert await grader.equal(TOWER, "x+9") is None
+        assert await grader.equal(TOWER, TOWER) is True
         assert await grader.equal("x+2", "2+x")
     assert await gone(processes)
+
+
+async def test_a_worker_that_gets_no_cpu_time_decides_later_and_not_otherwise() -> None:
+    async with MathGrader(workers=1, seconds=1) as grader:
+        assert await grader.equal("x+1", "1+x")
+        (worker,) = processes()
+        os.kill(worker, signal.SIGSTOP)
+        verdict = asyncio.create_task(grader.equal("x+2", "2+x"))
+        await asyncio.sleep(2.5)
+        assert not verdict.done()
+        os.kill(worker, signal.SIGCONT)
+        assert await verdict is True
+
+
+async def test_a_worker_that_is_killed_at_work_is_replaced_and_the_verdict_stands() -> None:
+    async with MathGrader(workers=1, seconds=30) as grader:
+        assert await grader.equal("x+1", "1+x")
+        (worker,) = processes()
+        os.kill(worker, signal.SIGSTOP)
+        verdict = asyncio.create_task(grader.equal("x+2", "2+x"))
+        await asyncio.sleep(0.1)
+        os.kill(worker, signal.SIGKILL)
+        assert await verdict is True
 
 
 async def test_leaving_the_grader_leaves_no_process() -> None:
@@ -242,7 +260,6 @@ async def test_a_worker_that_dies_while_idle_is_replaced_and_nobody_notices() ->
         os.kill(worker, signal.SIGKILL)
         assert await gone(processes)
         assert await grader.equal("x+2", "2+x")
-        assert grader.killed == 0
 
 
 async def test_a_grader_once_left_compares_no_more() -> None:

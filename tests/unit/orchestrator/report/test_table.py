@@ -110,11 +110,14 @@ def test_the_best_by_difficulty_is_called_an_oracles_choice(make_run):
 
 def test_failures_borrowed_bins_and_limits_are_noted(make_run, make_record):
     records = [r for r in make_run(6) if r.policy != "policy-2m" or r.strategy == "cot"]
-    failed = make_record(problem="extra", verdicts={}, error="gone", ran_out="requests")
+    failed = make_record(
+        problem="extra", verdicts={}, error="gone", ran_out="requests", undecided=2
+    )
     text = printed([*records, failed], spec=SPEC)
     assert "The bins of policy-2m are by the pass@1 of policy-160k." in text
     assert "Problems that did not finish, which count by the answers they have, if any: 1." in text
     assert "Trees that a limit cut short: 1." in text
+    assert "could not be compared in time, neither equal nor different: 2." in text
 
 
 def test_a_table_of_routed_cells_alone_explains_no_marks_and_bins_that_it_lacks(

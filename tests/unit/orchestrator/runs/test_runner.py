@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.ports import Grader
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
 from orchestrator.core.tree import Node, Tree
@@ -37,14 +38,15 @@ def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Cal
         limits: Limits | None = None,
         ledger: Ledger | None = None,
         soundness: Callable[[Problem, str], bool] | None = None,
+        grader: Grader | None = None,
         on_failed_branch: OnFailedBranch = "drop",
         **settings: Any,
     ) -> Record:
-        cell = make_cell(strategy, **settings)
+        cell, ports = make_cell(strategy, **settings), make_ports(policy, prm)
         return await solve(
             PROBLEM,
             cell,
-            replace(make_ports(policy, prm), soundness=soundness),
+            replace(ports, soundness=soundness, grader=grader or ports.grader),
             policy=policy,
             prm=(prm or FakePRM()) if cell.prm else None,
             ledger=ledger or Ledger(),
@@ -87,6 +89,28 @@ async def test_a_solution_without_an_answer_is_wrong_and_elects_nobody(run: Any)
     record = await run(FakePolicy(script=lambda node, index: "I give up."), strategy="cot")
     assert record.verdicts == {"majority": Verdict(answer=None, correct=False)}
     assert (record.leaves[0].answer, record.leaves[0].correct) == (None, False)
+
+
+class BusyGrader:
+    """Decides between equal spellings only."""
+
+    async def extract(self, text: str) -> str | None:
+        return text.removeprefix(r"\boxed{").removesuffix("}.")
+
+    async def equal(self, answer: str, reference: str) -> bool | None:
+        return True if answer == reference else None
+
+
+async def test_a_comparison_that_is_not_decided_is_counted_and_is_neither_right_nor_wrong(
+    run: Any,
+) -> None:
+    def script(node: Node, index: int) -> str:
+        return rf"\boxed{{{(7, 8, 8, 9)[index]}}}."
+
+    record = await run(FakePolicy(script=script), strategy="majority", n=4, grader=BusyGrader())
+    assert [leaf.correct for leaf in record.leaves] == [True, None, None, None]
+    assert record.verdicts["majority"] == Verdict(answer="8", correct=None)
+    assert record.undecided == 3  # 7 and 8, 7 and 9, 8 and 9
 
 
 async def test_a_right_answer_by_a_wrong_way_is_not_sound(run: Any) -> None:
