@@ -12,7 +12,7 @@ POOL = "pool"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafRecord:
-    """One solution a tree ended with.
+    """One solution a tree ended with; ``path`` is its key there (see ``core.tree.Node``).
 
     ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
     what the policy generated along the path, ``logprob`` is their mean log-probability where it was

@@ -17,6 +17,14 @@ a word.
 """
 
 
+FORKS = 1_000_000
+"""Where the numbers of forks begin in a path; those of children begin at 0."""
+
+Redraw = Literal["try", "sample", "refill"]
+"""Why a node is sampled under a seed of its own: nothing of use came of it, each of its samples is
+a request, or one of those was lost."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """Which search a node belongs to, for those who choose among the requests of many.
@@ -36,8 +44,11 @@ class Tree:
 class Node:
     """One state of a solution: the question and the text so far.
 
-    ``path`` holds the child's index at every level; together with the root's seed it determines
-    ``seed``, so that a node's randomness never depends on when it was reached.
+    ``path`` is the node's key within its tree: what was done at every level to reach it, below
+    ``FORKS`` the index of a child, from there on the number of a fork. No two nodes that live share
+    it, and paths sort as samples are drawn: the children of a node first, then its forks by number.
+    ``seed`` follows from the path and the root's seed, so that a node's randomness never depends on
+    when it was reached; only ``redrawn`` changes it alone.
     ``token_ids`` is the prompt and the text so far as the policy's own tokens, where known, in one
     part a sample: the policy then continues from them and never tokenises a text twice. Parts are
     the policy's to read, and siblings share those of their parent.
@@ -112,10 +123,26 @@ class Node:
             tree=self.tree,
         )
 
-    def fork(self, index: int) -> "Node":
+    def fork(self, number: int) -> "Node":
         """The same state as the root of an independent subtree, with randomness of its own."""
-        seed = derive_seed(self.seed, "fork", index)
-        return replace(self, path=(*self.path, index), seed=seed)
+        seed = derive_seed(self.seed, "fork", number)
+        return replace(self, path=(*self.path, FORKS + number), seed=seed)
+
+    def next_fork(self, leaves: Sequence["Node"]) -> "Node":
+        """The fork to draw from after ``leaves``, which grew from this node.
+
+        Its number counts them, unless one of them grew from that fork: of an earlier draw some
+        samples were lost.
+        """
+        level, number = len(self.path), len(leaves)
+        taken = {leaf.path[level] for leaf in leaves}
+        while FORKS + number in taken:
+            number += 1
+        return self.fork(number)
+
+    def redrawn(self, why: Redraw, number: int) -> "Node":
+        """The same node under another seed: its children take the places they would have had."""
+        return replace(self, seed=derive_seed(self.seed, why, number))
 
     def scored(
         self,

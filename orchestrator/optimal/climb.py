@@ -150,8 +150,7 @@ async def one_batch(
     """The leaves with a whole tree search's, or with the next ``size`` solutions or those that the
     strategy draws at a time."""
     if not isinstance(search, Voted):
-        # a root of its own, which none of the solutions is named by
-        return [*leaves, *await search(root.fork(len(leaves)), policy, prm)]
+        return [*leaves, *await search(root.next_fork(leaves), policy, prm)]
     if search.uses_prm and (bare := [leaf for leaf in leaves if not leaf.scores]):
         scored = iter(await prm.score(bare) or bare)
         leaves = [leaf if leaf.scores else next(scored) for leaf in leaves]

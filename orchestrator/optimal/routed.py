@@ -106,8 +106,7 @@ class Routed:
         strategy = built(self.decision.arm)
         if isinstance(strategy, Voted):
             return await strategy.go_on(root, policy, prm, drawn)
-        # a root of its own, which none of the pilots is named by
-        return [*drawn, *await strategy(root.fork(len(drawn)), policy, prm)]
+        return [*drawn, *await strategy(root.next_fork(drawn), policy, prm)]
 
 
 async def pilots(

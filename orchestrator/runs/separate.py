@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy, Sampling
-from orchestrator.core.tree import Node, derive_seed
+from orchestrator.core.tree import Node, Redraw, derive_seed
 from orchestrator.errors import EndpointError, EndpointRefused
 from orchestrator.runs.branches import OnFailedBranch
 
@@ -42,10 +42,10 @@ class SeparateSamples:
         ]
 
     async def _sample(self, node: Node, number: int, sampling: Sampling) -> Node | EndpointError:
-        for draw in ("sample", "refill"):
-            one = replace(node, seed=derive_seed(node.seed, draw, number))
+        draws: tuple[Redraw, Redraw] = ("sample", "refill")
+        for draw in draws:
             try:
-                (child,) = await self.policy.extend(one, 1, sampling)
+                (child,) = await self.policy.extend(node.redrawn(draw, number), 1, sampling)
             except EndpointError as error:
                 if self.on_failure == "fail" or isinstance(error, EndpointRefused):
                     raise

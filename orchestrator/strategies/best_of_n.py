@@ -39,8 +39,7 @@ class BestOfN(Voted):
         # Voted is named: a class with slots is made anew, and super() would look for the old one
         leaves = await Voted.go_on(self, root, policy, prm, drawn)
         if self.then and is_unsure(self, leaves):
-            # a root of its own, which none of the solutions is named by
-            leaves += await self.then.search(root.fork(len(leaves)), policy, prm)
+            leaves += await self.then.search(root.next_fork(leaves), policy, prm)
         return leaves
 
     def weight(self, leaf: Node) -> float:

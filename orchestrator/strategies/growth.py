@@ -1,10 +1,8 @@
 """How the tree searches grow one node: the paper's rules for children that cannot be used."""
 
-from dataclasses import replace
-
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.selection import usable
-from orchestrator.core.tree import Node, derive_seed
+from orchestrator.core.tree import Node
 
 TRIES = 3
 """How often a node is sampled when not one usable child comes of it."""
@@ -22,9 +20,7 @@ async def grow(
     returned as such. Nothing comes of a node whose request failed for good.
     """
     for attempt in range(TRIES):
-        origin = (
-            node if attempt == 0 else replace(node, seed=derive_seed(node.seed, "try", attempt))
-        )
+        origin = node.redrawn("try", attempt) if attempt else node
         children = await policy.extend(origin, width, sampling)
         if not children:
             return []

@@ -30,8 +30,7 @@ class Voted(WholeSolutions):
         leaves = list(drawn)
         while not (leaves and is_enough(self, leaves)):
             to_come = self.n - len(leaves)
-            # a root of its own for each batch, named by none of the solutions' numbers
-            origin = root.fork(len(leaves)) if leaves else root
+            origin = root.next_fork(leaves) if leaves else root
             few = min(self.stop.batch, to_come) if self.stop else to_come
             batch = await policy.extend(origin, few, self.sampling)
             if self.uses_prm:

@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.tree import Node, derive_seed, root, split_steps
+from orchestrator.core.tree import FORKS, Node, derive_seed, root, split_steps
 
 
 def start(seed: int = 7, problem: str = "p") -> Node:
@@ -22,11 +24,42 @@ def test_runs_problems_and_paths_of_their_own_have_seeds_of_their_own() -> None:
     assert len(set(seeds)) == len(seeds)
 
 
-def test_a_fork_and_a_child_of_one_index_have_different_seeds() -> None:
-    fork, child = start().fork(0), start().child(0, ("step",))
-    assert fork.path == child.path == (0,)
-    assert fork.seed != child.seed
-    assert fork.child(0, ()).seed != child.child(0, ()).seed
+@pytest.mark.parametrize("number", [0, 1, 3, 64])
+def test_a_child_and_a_fork_of_one_number_are_never_the_same(number: int) -> None:
+    node = start().child(2, ("step",))
+    derived = [node.child(number, ()), node.fork(number)]
+    nodes = [*derived, *(each.child(0, ()) for each in derived)]
+    assert len({each.path for each in nodes}) == len(nodes)
+    assert len({each.seed for each in nodes}) == len(nodes)
+
+
+def test_paths_sort_as_samples_are_drawn() -> None:
+    node = start()
+    first = [node.child(i, ()) for i in range(12)]
+    later = [node.fork(number).child(i, ()) for number in (12, 16, 120) for i in range(4)]
+    drawn = [node, *first, *later]
+    assert all(one.path < other.path for one, other in pairwise(drawn))
+
+
+def test_the_next_fork_counts_the_samples_before_it() -> None:
+    node = start().fork(3)
+    leaves = [node.child(i, ()) for i in range(4)]
+    assert node.next_fork(leaves) == node.fork(4)
+
+
+def test_the_next_fork_is_none_that_samples_came_from_though_others_were_lost() -> None:
+    node = start()
+    leaves = [node.fork(1).child(2, ())]
+    assert node.next_fork(leaves) == node.fork(2)
+    leaves.append(node.fork(2).child(0, ()))
+    assert node.next_fork(leaves) == node.fork(3)
+
+
+def test_a_node_is_redrawn_in_its_place_under_a_seed_of_its_own() -> None:
+    node, ways = start().child(2, ("step",)), ("try", "sample", "refill")
+    redrawn = [node.redrawn(why, number) for why in ways for number in (1, 2)]  # type: ignore[arg-type]
+    assert {each.path for each in redrawn} == {node.path}
+    assert len({node.seed, *(each.seed for each in redrawn)}) == 7
 
 
 @given(st.integers(), st.lists(st.integers() | st.text()))
@@ -55,7 +88,7 @@ def test_a_fork_is_the_same_state_elsewhere() -> None:
     node = start().child(0, ("a",), token_ids=(b"5",), step_tokens=1)
     fork = node.fork(3)
     assert (fork.steps, fork.token_ids, fork.tokens) == (node.steps, node.token_ids, node.tokens)
-    assert fork.path == (0, 3)
+    assert fork.path == (0, FORKS + 3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Texts that a tree draws more than once."""
 
-from orchestrator.core.tree import Node, root
+from orchestrator.core.tree import FORKS, Node, root
 from orchestrator.endpoints.fake import FakePRM
 from orchestrator.runs.repeats import OncePRM
 
@@ -22,7 +22,7 @@ async def test_a_text_of_an_earlier_batch_is_not_scored_again() -> None:
         ["four"],
     ]
     assert second[0].scores == first[1].scores
-    assert (second[0].path, second[0].prm_tokens) == ((4, 0), 0)
+    assert (second[0].path, second[0].prm_tokens) == ((FORKS + 4, 0), 0)
     assert second[1].prm_tokens > 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.budget import Ledger, Limits
-from orchestrator.core.ports import Grader
+from orchestrator.core.ports import Grader, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
 from orchestrator.core.tree import Node, Tree
@@ -16,6 +16,7 @@ from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailabl
 from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.runner import solve
+from orchestrator.runs.separate import SeparateSamples
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
 GONE = EndpointUnavailable("nothing answers", url="http://policy")
@@ -31,7 +32,7 @@ def one_finishes(node: Node, index: int) -> str:
 @pytest.fixture
 def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Callable[..., Any]:
     async def run(
-        policy: FakePolicy,
+        policy: Policy,
         prm: FakePRM | None = None,
         *,
         strategy: str = "beam_search",
@@ -256,6 +257,14 @@ async def test_samples_that_all_vote_are_not_wasted(run: Any) -> None:
     record = await run(policy, strategy="best_of_n", n=8)
     assert record.policy_tokens > 0 < record.prm_tokens
     assert (record.wasted_tokens, record.prm_wasted_tokens) == (0, 0)
+
+
+async def test_a_draw_that_makes_up_for_a_lost_sample_forgets_none_that_was_paid(run: Any) -> None:
+    policy = FakePolicy(script=lambda node, index: rf"It is \boxed{{{index}}}.", failures={3: GONE})
+    samples, prm = SeparateSamples(policy), FakePRM(failures={2: GONE})
+    record = await run(samples, prm, strategy="best_of_n", n=8, on_failed_branch="fail")
+    assert (record.ran_out, len(policy.requests)) == ("endpoint", 9)
+    assert len({leaf.path for leaf in record.leaves}) == len(record.leaves) == 8
 
 
 async def test_a_branch_that_is_lost_later_was_wasted(run: Any) -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.core.tree import Node, root
+from orchestrator.core.tree import FORKS, Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
 from orchestrator.strategies import DVTS, BeamSearch
 
@@ -13,7 +13,7 @@ ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 async def test_n_over_width_independent_trees_give_one_answer_each(n: int) -> None:
     policy = FakePolicy()
     leaves = await DVTS(n=n, width=4)(ROOT, policy, FakePRM())
-    assert [leaf.path[0] for leaf in leaves] == list(range(n // 4))
+    assert [leaf.path[0] - FORKS for leaf in leaves] == list(range(n // 4))
     assert all(request.n == 4 for request in policy.requests)
 
 
@@ -36,12 +36,12 @@ async def test_no_tree_waits_for_another() -> None:
     done: set[int] = set()
 
     async def hold_tree_2(node: Node) -> None:
-        if node.path[0] == 2:
+        if node.path[0] == FORKS + 2:
             await others_done.wait()
 
     async def note_the_end(node: Node) -> None:
         if node.is_finished:
-            done.add(node.path[0])
+            done.add(node.path[0] - FORKS)
             if done == {0, 1, 3}:
                 others_done.set()
 
@@ -49,7 +49,7 @@ async def test_no_tree_waits_for_another() -> None:
     async with asyncio.timeout(5):
         leaves = await DVTS(n=16)(ROOT, policy, FakePRM(pause=note_the_end))
     assert done == {0, 1, 2, 3}
-    assert [leaf.path[0] for leaf in leaves] == [0, 1, 2, 3]
+    assert [leaf.path[0] - FORKS for leaf in leaves] == [0, 1, 2, 3]
 
 
 async def test_it_keeps_the_settings_of_its_trees() -> None:
