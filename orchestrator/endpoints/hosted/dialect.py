@@ -1,17 +1,18 @@
 """What a hosted model's API takes of a chat request: told by its refusals, and remembered.
 
 OpenAI's reasoning models take ``max_completion_tokens`` in place of ``max_tokens``, and neither a
-temperature nor stop strings; other clouds lack ``n`` or seeds. Each says so with a 400 that names
-the parameter, so nothing is guessed from a model's name.
+temperature nor stop strings; other clouds lack ``n``, seeds or log-probabilities. Each says so in
+an error that names the parameter, so nothing is guessed from a model's name.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from orchestrator.endpoints.hosted.unsupported import unsupported
 from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse
 
 EXTENSIONS = frozenset(
@@ -20,66 +21,80 @@ EXTENSIONS = frozenset(
 )  # fmt: skip
 """Fields of self-hosted servers, which hosted APIs refuse."""
 
-OPTIONAL = frozenset(
-    ("n", "max_tokens", "temperature", "top_p", "seed", "stop", "logprobs", "top_logprobs")
-)
+OMITTABLE = (
+    "n", "max_tokens", "temperature", "top_p", "seed", "stop", "logprobs", "top_logprobs"
+)  # fmt: skip
+"""Parameters a request can do without."""
+
+OPTIONAL = frozenset((*OMITTABLE, "max_completion_tokens"))
 """Fields a request can do without, or under another name."""
 
-_UNSUPPORTED = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
-_NAMED = re.compile(
-    r"(?:unsupported (?:parameter|value): |unknown parameter: |"
-    r"unrecognized request arguments? supplied: )['\"]?(\w+)",
-    re.IGNORECASE,
-)
+_ALSO_OPTIONAL = frozenset(("include_stop_str_in_output", "return_token_ids"))
+"""Of self-hosted servers' fields those that may be left out: the others say what is asked for."""
+
 _AT_MOST = re.compile(r"at most (\d+) (?:completion|output) tokens", re.IGNORECASE)
-_ONE_SAMPLE = re.compile(r"multiple candidates|\bn\b.{0,40}\bat most 1\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """``refused`` are the parameters it does not take; without ``max_tokens`` it takes
-    ``max_completion_tokens``. ``most_tokens`` is the longest answer it can be asked for."""
+    """What an API takes of a request.
+
+    ``refused`` are the parameters it does not take; without ``max_tokens`` it takes
+    ``max_completion_tokens``. ``most_tokens`` is the longest answer it can be asked for.
+    ``omitted`` are parameters that are left out because the config says so. ``defaults`` are values
+    that need not be sent, since they are the API's own. ``extended`` says whether it may know what
+    vLLM adds to the API, as servers of one's own may.
+    """
 
     refused: tuple[str, ...] = ()
     most_tokens: int | None = None
+    omitted: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    extended: bool = False
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The parameters it is asked without, for one reason or the other."""
+        return tuple(sorted({*self.refused, *self.omitted}))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether requests go out as they are."""
+        return self.extended and not (self.lacks or self.defaults or self.most_tokens)
 
     def adapted(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A chat request as this API takes it."""
-        dropped = {*self.refused, *EXTENSIONS}
-        adapted = {key: value for key, value in request.items() if key not in dropped}
-        if (wanted := request.get("max_tokens")) is not None:
+        dropped = {*self.lacks, *(() if self.extended else EXTENSIONS)}
+        adapted = {
+            key: value
+            for key, value in request.items()
+            if key not in dropped and self.defaults.get(key, _NONE) != value
+        }
+        wanted = request.get("max_tokens")
+        if wanted is not None and "max_tokens" not in self.omitted:
             most = wanted if self.most_tokens is None else min(wanted, self.most_tokens)
             name = "max_completion_tokens" if "max_tokens" in self.refused else "max_tokens"
-            adapted[name] = most
+            if name not in self.refused:
+                adapted[name] = most
         return adapted
 
     def learned(self, sent: Mapping[str, Any], content: bytes) -> "Dialect":
         """This dialect and what the refusal ``content`` of ``sent`` adds to it, if anything."""
         error = _error(content)
-        if error is None:
-            return self
-        if error.param in (None, "max_tokens", "max_completion_tokens") and (
-            most := _AT_MOST.search(error.message)
+        if (
+            error is not None
+            and error.param in (None, "max_tokens", "max_completion_tokens")
+            and (most := _AT_MOST.search(error.message))
         ):
             return replace(self, most_tokens=int(most[1]))
-        named = _NAMED.search(error.message)
-        parameter = (
-            "n"
-            if sent.get("n", 1) > 1 and _ONE_SAMPLE.search(error.message)
-            else error.param
-            if error.param in OPTIONAL and error.code in _UNSUPPORTED
-            else named[1]
-            if named
-            else None
-        )
-        if parameter not in OPTIONAL or parameter not in sent:
-            return self
-        if parameter == "logprobs":  # the other is nothing without it
-            return self._without("logprobs", "top_logprobs")
-        return self._without(parameter)
+        known = OPTIONAL | _ALSO_OPTIONAL if self.extended else OPTIONAL
+        found = set(unsupported(content, sent, known))
+        if "logprobs" in found:  # the other is nothing without it
+            found.add("top_logprobs")
+        return replace(self, refused=tuple(sorted({*self.refused, *found}))) if found else self
 
-    def _without(self, *parameters: str) -> "Dialect":
-        return replace(self, refused=tuple(sorted({*self.refused, *parameters})))
+
+_NONE = object()
 
 
 def _error(content: bytes) -> ErrorDetail | None:

@@ -1,0 +1,141 @@
+"""Which parameters of a request a server says it does not take, whatever shape its error has.
+
+OpenAI names one in ``param``; Mistral and FastAPI in a ``loc``; Gemini, xAI, DeepSeek, Bedrock and
+LiteLLM in a sentence, some of them in JSON that is quoted inside the message of another.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+REFUSALS = frozenset((400, 403, 405, 415, 422, 500, 501))
+"""Statuses of such errors: OpenAI forbids logprobs with a 403, and proxies pass errors on as 500."""
+
+_SIGNS = re.compile(
+    r"unsupported|(?:not|n't|cannot|no longer)\s+(?:\w+\s+){0,3}?"
+    r"(?:support|permit|allow|accept|available|enabled|recogni[sz]|implement|valid\b|find field)"
+    r"|un(?:known|recogni[sz]ed|expected)|extraneous|extra[_ ](?:forbidden|inputs?|fields?)"
+    r"|additional propert|cannot both|cannot be (?:used|set|specified|combined)|deprecated"
+    r"|mutually exclusive|only one of|(?:please|must) (?:remove|omit)|must be (?:omitted|unset)"
+    r"|invalid (?:parameter|argument|field|option|key)s?\b",
+    re.IGNORECASE,
+)
+_CODES = re.compile(
+    r"unsupported_(?:parameter|value)|unknown_parameter|unsupportedparams|extra_forbidden"
+    r"|extra_fields", re.IGNORECASE,
+)  # fmt: skip
+_OUT_OF_RANGE = re.compile(
+    r"exceed|too (?:large|long|many|high|big|small)|greater|less than|maximum|at most|range|between",
+    re.IGNORECASE,
+)
+_EXCLUSIVE = re.compile(
+    r"\bboth\b|together|only one|mutually exclusive|same time|simultaneous|combined", re.IGNORECASE
+)
+_ONE_SAMPLE = re.compile(
+    r"(?<![\w\\])n\b.{0,60}?(?:at most|must be|should be|has to be|can only be|equal to|exactly|only"
+    r"|up to|maximum|=|<)\D{0,24}\b(?:1|one)\b"
+    r"|multiple (?:candidates|choices|completions|outputs|samples|generations)"
+    r"|only (?:1|one) (?:candidate|choice|completion|output|sample|generation)",
+    re.IGNORECASE,
+)
+_BELOW_ONE = re.compile(r"\btop_?p\b.{0,60}(?:<|less than|smaller than|below)\s*1", re.IGNORECASE)
+"""TGI takes a ``top_p`` of 1, which cuts nothing off, only where it is left out."""
+
+_SENTENCES = re.compile(r"(?<=[.!?;])\s+|\n|\\+n")
+_QUOTED = re.compile(r"""["'`\[(\\]{1,4}(\w+)["'`\])\\]{1,4}""")
+
+_ALIASES = {
+    "topp": "top_p", "maxtokens": "max_tokens", "maxoutputtokens": "max_tokens",
+    "maxcompletiontokens": "max_completion_tokens", "stopsequences": "stop", "stopsequence": "stop",
+    "candidatecount": "n", "responselogprobs": "logprobs", "toplogprobs": "top_logprobs",
+    "randomseed": "seed",
+}  # fmt: skip
+_FIRST_TO_GO = ("top_logprobs", "logprobs", "top_p", "seed", "stop")
+"""Of parameters that exclude each other, the one that a run misses least."""
+
+
+def unsupported(content: bytes, sent: Mapping[str, Any], known: frozenset[str]) -> tuple[str, ...]:
+    """The parameters among ``known`` that were ``sent`` and that the error ``content`` refuses.
+
+    None where it is about something else: a value out of range, the prompt, the key.
+    """
+    try:
+        said = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+    here = [name for name in sent if name in known]
+    strings = list(_strings(said))
+    text = "\n".join(strings)
+    if sent.get("n", 1) > 1 and _ONE_SAMPLE.search(text):
+        return ("n",)
+    if sent.get("top_p") == 1.0 and _BELOW_ONE.search(text):
+        return ("top_p",)
+    placed = set(_placed(said))
+    if named := [name for name in here if name in placed]:
+        return tuple(named)
+    found: list[str] = []
+    for sentence in _SENTENCES.split(text):
+        if _refuses(sentence):
+            names = _named(sentence, here)
+            if _EXCLUSIVE.search(sentence) and len(names) > 1:
+                names = sorted(names, key=_loss)[: len(names) - 1]
+            if _OUT_OF_RANGE.search(sentence):
+                names = [name for name in names if not name.startswith("max_")]
+            found += [name for name in names if name not in found]
+    return tuple(found)
+
+
+def _refuses(text: str) -> bool:
+    return bool(_SIGNS.search(text) or _CODES.search(text))
+
+
+def _loss(name: str) -> int:
+    return _FIRST_TO_GO.index(name) if name in _FIRST_TO_GO else len(_FIRST_TO_GO)
+
+
+def _named(sentence: str, here: Sequence[str]) -> list[str]:
+    """The parameters that a sentence names: those in quotes or brackets, else as bare words."""
+    quoted = {_parameter(word) for word in _QUOTED.findall(sentence)}
+    if names := [name for name in here if name in quoted]:
+        return names
+    bare = {_parameter(word) for word in re.findall(r"(?<![\w\\])[A-Za-z_]+\b", sentence)}
+    return [name for name in here if name in bare]
+
+
+def _parameter(word: str) -> str:
+    """The API's own name of a parameter: ``topP`` is ``top_p``; a capital N is no ``n``."""
+    lower = word.lower() if len(word) > 1 else word
+    return _ALIASES.get(lower.replace("_", ""), lower)
+
+
+def _placed(said: Any) -> Iterator[str]:
+    """Parameters that a refusal gives by themselves: in a ``param``, a ``field`` or a ``loc``."""
+    if isinstance(said, dict):
+        refuses = _refuses("\n".join(_strings(said)))
+        for key, value in said.items():
+            if key in ("param", "parameter", "field") and isinstance(value, str) and refuses:
+                yield _parameter(value.removeprefix("body."))
+            elif key == "loc" and isinstance(value, list) and refuses:
+                place = [part for part in value if part != "body"]
+                if len(place) == 1 and isinstance(place[0], str):
+                    yield _parameter(place[0])
+            else:
+                yield from _placed(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _placed(value)
+
+
+def _strings(said: Any) -> Iterator[str]:
+    """All that an error says, without the request that some quote in it."""
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, dict):
+        for key, value in said.items():
+            if key not in ("input", "loc", "ctx", "param", "url"):
+                yield from _strings(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _strings(value)
