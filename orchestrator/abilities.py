@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from orchestrator.compose import IN_VAIN
+from orchestrator.needs import IN_VAIN
 from orchestrator.report.wording import EMULATED
 
 _ABILITIES = {

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from orchestrator.compose import Found, check_able, connections, prices, substitutes
+from orchestrator.compose import connections, prices
 from orchestrator.config import RunConfig
 from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError, OrchardError
 from orchestrator.fleet_view import LiveFleet
+from orchestrator.needs import Found, check_able, substitutes
 from orchestrator.runs.plan import Cell
 from orchestrator.serving import Addresses, started_servers
 from orchestrator.terminal import Terminal

@@ -19,8 +19,8 @@ from orchestrator.core.budget import Bill, Price
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy
 from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
+from orchestrator.endpoints.adapting import AdaptingSender
 from orchestrator.endpoints.hosted.clouds import HostedAPI
-from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.instructed import InstructedPolicy
 from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
@@ -31,26 +31,24 @@ from orchestrator.endpoints.probe import (
     probe_prm,
 )
 from orchestrator.endpoints.retry import RetryPolicy
+from orchestrator.endpoints.sending import AiohttpSender
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
+from orchestrator.needs import Found, substitutes
 from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.problem_sets import CHAINS, chain_is_sound, problems
 from orchestrator.reading import shipped_config
 from orchestrator.report.headline import HeadlineSpec
 from orchestrator.routing import routed
-from orchestrator.runs.plan import Cell, Plan, Ports, Substitutes
+from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
 from orchestrator.sections import nearest
 from orchestrator.serving import NOWHERE, Addresses
-from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.settings import Stepwise
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 
 if TYPE_CHECKING:
     from orchestrator.endpoints.hosted.sender import HostedSender
-
-NAMES_OF = {strategy: name for name, strategy in STRATEGIES.items()}
 
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
 RUNNING = RetryPolicy(patience=120.0)
@@ -118,37 +116,41 @@ def headline(config: RunConfig) -> HeadlineSpec | None:
 class Connection:
     """One endpoint of a run: its transport, and the port built on it.
 
-    ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks it.
+    ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks to it, and knows
+    what it refuses.
     """
 
     name: str
     transport: Transport
+    sender: "HostedSender | AdaptingSender"
     policy: Policy | None = None
     prm: HttpPRM | None = None
     hosted: HostedAPI | None = None
-    sender: "HostedSender | None" = None
 
     async def probe(self) -> PolicyAbilities | PRMAbilities:
         """What the endpoint can do. Raises ``EndpointError``, led by its name."""
         try:
-            if self.prm is not None:
-                can = await probe_prm(self.transport, self.prm, listed=self.hosted != "azure")
-                if self.sender is None:
-                    return can
-                dialect = self.sender.dialect
-                return replace(can, refused=dialect.refused, most_tokens=dialect.most_tokens)
-            if self.sender is not None and self.hosted is not None:
-                from orchestrator.endpoints.hosted.probing import probe_hosted
-
-                return await probe_hosted(self.transport, self.sender, self.hosted)
-            return await probe_policy(self.transport)
+            can = await self._probed()
         except EndpointError as error:
             error.endpoint = self.name
             raise
+        dialect = self.sender.dialect
+        if isinstance(can, PolicyAbilities):
+            can = replace(
+                can,
+                seed_honoured=can.seed_honoured and "seed" not in dialect.lacks,
+                ends_told=can.ends_told and "stop" not in dialect.lacks,
+            )
+        return replace(can, refused=dialect.lacks, most_tokens=dialect.most_tokens)
 
+    async def _probed(self) -> PolicyAbilities | PRMAbilities:
+        if self.prm is not None:
+            return await probe_prm(self.transport, self.prm, listed=self.hosted != "azure")
+        if self.hosted is None:
+            return await probe_policy(self.transport)
+        from orchestrator.endpoints.hosted.probing import probe_hosted
 
-Found = Mapping[str, PolicyAbilities | PRMAbilities]
-"""What each endpoint can do, by its name in the config."""
+        return await probe_hosted(self.transport, self.hosted)
 
 
 def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) -> Policy:
@@ -167,15 +169,17 @@ def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
         raise ConfigError(f"prms.{name}.options: {error}") from None
 
 
-def _hosted_sender(
+def _sender(
     name: str,
     settings: EndpointConfig,
     endpoint: Endpoint,
     can: PolicyAbilities | PRMAbilities | None,
-) -> "HostedSender | None":
-    """What speaks to a hosted model, with what is known of it; None for a server of one's own."""
+) -> "HostedSender | AdaptingSender":
+    """What speaks to a model, with what is known of it. Raises ``ConfigError``."""
+    dialect = settings.dialect(can.refused, can.most_tokens) if can else settings.dialect()
     if settings.hosted is None:
-        return None
+        direct = AiohttpSender(api_key=endpoint.api_key, timeout=endpoint.timeout)
+        return AdaptingSender(direct, dialect)
     from orchestrator.endpoints.hosted.sender import HostedSender  # the SDK imports for 0.25 s
 
     if settings.hosted == "azure" and settings.api_version is None:
@@ -183,7 +187,6 @@ def _hosted_sender(
             f"{name} is on Azure and needs the `api_version` of its deployment, for example "
             "`api_version: 2025-03-01-preview`; or write its newer URL, https://…/openai/v1"
         )
-    dialect = Dialect(refused=can.refused, most_tokens=can.most_tokens) if can else None
     return HostedSender(
         endpoint.urls,
         api=settings.hosted,
@@ -213,8 +216,8 @@ async def connections(
             endpoint = replace(endpoint, retry=AWAITING_RESTART)
         else:
             endpoint = replace(endpoint, retry=RUNNING)
-        sender = _hosted_sender(name, settings, endpoint, (found or {}).get(name))
-        endpoint = replace(endpoint, checks_model=sender is None)
+        sender = _sender(name, settings, endpoint, (found or {}).get(name))
+        endpoint = replace(endpoint, checks_model=settings.hosted is None)
         transport = await stack.enter_async_context(Transport(endpoint, sender))
         connection = Connection(
             name=name, transport=transport, hosted=settings.hosted, sender=sender
@@ -249,64 +252,6 @@ async def probe_all(
                 charged, used = prices(config), {c.name: c.transport.used for c in opened}
                 pay(sum(price.cost(**asdict(used[name])) for name, price in charged.items()))
     return {connection.name: can for connection, can in zip(opened, found, strict=True)}
-
-
-def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
-    """Raises ``ConfigError`` where a cell asks of its policy what its server cannot do."""
-    for cell in cells:
-        can, settings = found[cell.policy.name], config.policies[cell.policy.name]
-        assert isinstance(can, PolicyAbilities)
-        if settings.continuation == "tokens" and can.continuation != "tokens":
-            raise ConfigError(
-                f"the server of {cell.policy.name} does not return token ids: leave its "
-                "`continuation` out, or set `continuation: chat`"
-            )
-        stepwise = [each for each in cell.searches if isinstance(each, Stepwise)]
-        if not stepwise or settings.continuation == INSTRUCTED:
-            continue
-        name = cell.strategy_name
-        if not isinstance(cell.strategy, Stepwise):
-            name += f" (which may come to {NAMES_OF[type(stepwise[0])]})"
-        lacks = (
-            "cannot go on with a solution (neither by token ids nor by an open chat message)"
-            if can.continuation is None and settings.continuation == "auto"
-            else "does not tell whether a stop string or the end of the answer ended a step"
-            if not can.ends_told
-            else None
-        )
-        if lacks and settings.hosted:
-            raise ConfigError(
-                f"{cell.policy.name} is hosted and {lacks}, as {name} needs: use "
-                "cot, majority or best_of_n, or have it emulated with `continuation: instructed`, "
-                "which the results then say"
-            )
-        if lacks:
-            raise ConfigError(
-                f"the server of {cell.policy.name} {lacks}, as {name} needs: use "
-                "cot, majority or best_of_n, or serve it with vLLM"
-            )
-
-
-IN_VAIN = ("temperature", "top_p", "seed", "stop")
-"""Parameters without which an answer is not the one that was asked for."""
-
-
-def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
-    """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
-    can, settings = found[cell.policy.name], config.policies[cell.policy.name]
-    assert isinstance(can, PolicyAbilities)
-    stepwise = any(isinstance(each, Stepwise) for each in cell.searches)
-    asked = [can, found.get(cell.prm.name) if cell.prm else None]
-    emulated = {
-        "model": any(each is not None and each.simulated for each in asked),
-        "n": not can.n and cell.weight > 1,
-        "continuation": stepwise and settings.continuation == INSTRUCTED,
-    }
-    needed = [each for each in IN_VAIN if stepwise or each != "stop"]
-    return Substitutes(
-        emulated=tuple(each for each, is_used in emulated.items() if is_used),
-        refused=tuple(each for each in needed if each in can.refused),
-    )
 
 
 @asynccontextmanager

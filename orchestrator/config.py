@@ -323,6 +323,8 @@ class RunConfig(Section):
                 endpoint.pop(key, None)
             if endpoint.get("continuation") != INSTRUCTED:  # the others come to the same texts
                 endpoint.pop("continuation", None)
+            if not endpoint.get("omit"):
+                endpoint.pop("omit", None)
         return dumped
 
 

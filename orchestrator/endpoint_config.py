@@ -16,7 +16,8 @@ from pydantic import (
 
 from orchestrator.api_keys import KeyVariable, key_in
 from orchestrator.endpoints.hedging import USUAL_PERCENTILE
-from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, usual_key
+from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, own_defaults, usual_key
+from orchestrator.endpoints.hosted.dialect import OMITTABLE, Dialect
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.replicas_file import SECRETS, ReplicasFile, holds_secrets
 from orchestrator.endpoints.transport import Endpoint
@@ -37,6 +38,7 @@ class EndpointConfig(Section):
     How many requests are in flight is found out; ``concurrency`` caps it. ``hedge`` sends a request
     that takes longer than that percentile of the others a second time; true stands for 95.
     ``api`` "auto" tells hosted APIs by their URL; Azure's classic one needs its ``api_version``.
+    ``omit`` names parameters that its requests leave out; what a server refuses is left out anyway.
     ``price`` is that of the model, or the name under which the table of prices has it;
     ``training_tokens`` are those it was pre-trained on, for comparisons of all the computing.
     """
@@ -55,6 +57,9 @@ class EndpointConfig(Section):
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     hedge: bool | Annotated[float, Field(ge=50, lt=100)] = False
+    omit: Annotated[
+        tuple[Annotated[str, one_of("parameter", OMITTABLE)], ...], BeforeValidator(as_list)
+    ] = ()
 
     @field_validator("url")
     @classmethod
@@ -80,6 +85,17 @@ class EndpointConfig(Section):
         if self.api == "auto":
             return hosted_api(self.url[0]) if self.url else None
         return None if self.api == "self-hosted" else self.api
+
+    def dialect(self, refused: Sequence[str] = (), most_tokens: int | None = None) -> Dialect:
+        """How it is to be asked, as far as the config and what it ``refused`` before tell."""
+        hosted = self.hosted is not None
+        return Dialect(
+            refused=tuple(refused),
+            most_tokens=most_tokens,
+            omitted=self.omit,
+            defaults=own_defaults(self.url[0] if self.url else "") if hosted else {},
+            extended=not hosted,
+        )
 
     def endpoint(self, name: str, urls: Sequence[str] = (), api_key: str | None = None) -> Endpoint:
         """The endpoint to talk to; ``urls`` and ``api_key`` are those of servers of this run.

@@ -13,11 +13,12 @@ from typing import Any
 
 import uvloop
 
-from orchestrator.compose import check_able, open_ports, prices, probe_all, unpriced
+from orchestrator.compose import open_ports, prices, probe_all, unpriced
 from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
 from orchestrator.errors import BudgetExhausted, EndpointError, RunError
 from orchestrator.fleet_view import LiveFleet
+from orchestrator.needs import check_able
 from orchestrator.optimal.published import LABEL
 from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.journal import JOURNAL, Journal, kept_by

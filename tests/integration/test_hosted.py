@@ -127,25 +127,25 @@ async def test_a_probe_finds_out_what_a_hosted_model_can_do(
     model: str, n: bool, logprobs: bool, refused: tuple[str, ...]
 ) -> None:
     async with openai.running() as server, hosted(server, model) as (transport, sender):
-        can = await probe_hosted(transport, sender, "openai")
-        assert (can.n, can.logprobs, can.refused) == (n, logprobs, refused)
+        can = await probe_hosted(transport, "openai")
+        assert (can.n, can.logprobs, sender.dialect.refused) == (n, logprobs, refused)
         assert (can.continuation, can.token_ids, can.ends_told) == (None, False, False)
         assert can.seed_honoured
         assert server.answered == 2
 
 
 async def test_a_model_that_is_not_served_is_refused_with_the_nearest_that_is() -> None:
-    async with openai.running() as server, hosted(server, "gpt-4o-mimi") as (transport, sender):
+    async with openai.running() as server, hosted(server, "gpt-4o-mimi") as (transport, _):
         with pytest.raises(EndpointRefused, match="did you mean 'gpt-4o-mini'"):
-            await probe_hosted(transport, sender, "openai")
+            await probe_hosted(transport, "openai")
 
 
 async def test_a_deployment_that_is_not_there_is_refused_by_its_name() -> None:
     async with openai.running(openai.OpenAI(**AZURE)) as server:
         azure = {"api": "azure", "api_version": "2025-03-01-preview"}
-        async with hosted(server, "gpt-4o", **azure) as (transport, sender):
+        async with hosted(server, "gpt-4o", **azure) as (transport, _):
             with pytest.raises(EndpointRefused, match="has no deployment 'gpt-4o'"):
-                await probe_hosted(transport, sender, "azure")
+                await probe_hosted(transport, "azure")
 
 
 async def test_rate_limit_headers_come_through_on_answers_and_on_refusals() -> None:

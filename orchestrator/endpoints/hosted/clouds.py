@@ -4,6 +4,12 @@ from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
+_OWN_TOP_P = (
+    "generativelanguage.googleapis.com", "api.perplexity.ai", "api.fireworks.ai",
+    "api.together.xyz", "api.together.ai", "api.deepinfra.com",
+)  # fmt: skip
+"""Clouds that sample with another ``top_p`` than 1 where none is sent, or with the model's own."""
+
 HostedAPI = Literal["openai", "azure"]
 """``azure`` is the classic one of Azure, with deployments in its paths and a version in its query;
 its newer one, under /openai/v1, is ``openai``."""
@@ -22,6 +28,11 @@ def hosted_api(url: str) -> HostedAPI | None:
     if host.endswith(_AZURE):
         return "openai" if urlsplit(url).path.startswith("/openai/v1") else "azure"
     return "openai" if host in _CLOUDS or host.endswith(".api.openai.com") else None
+
+
+def own_defaults(url: str) -> dict[str, float]:
+    """Parameters that a cloud need not be sent where they have these values."""
+    return {} if _host(url) in _OWN_TOP_P else {"top_p": 1.0}
 
 
 def usual_key(urls: Sequence[str]) -> str | None:

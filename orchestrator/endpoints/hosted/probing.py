@@ -1,7 +1,6 @@
 """What a hosted model can do, found out by asking it twice."""
 
 from orchestrator.endpoints.hosted.clouds import HostedAPI
-from orchestrator.endpoints.hosted.sender import HostedSender
 from orchestrator.endpoints.probe import PolicyAbilities, check_served, with_choices
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
@@ -13,10 +12,8 @@ _TOKENS = 512
 """Enough for a reasoning model to come to an answer."""
 
 
-async def probe_hosted(
-    transport: Transport, sender: HostedSender, api: HostedAPI
-) -> PolicyAbilities:
-    """Ask for all that a search may want; the sender learns what is refused, which costs nothing.
+async def probe_hosted(transport: Transport, api: HostedAPI) -> PolicyAbilities:
+    """Ask for all that a search may want; its sender learns what is refused, which costs nothing.
 
     Raises ``EndpointError``; where the model is not served, with the nearest that is.
     """
@@ -32,11 +29,9 @@ async def probe_hosted(
     return PolicyAbilities(
         n=several,
         samples_differ=len({*texts, *texts_again}) > 1,
-        seed_honoured="seed" not in sender.dialect.refused and texts == texts_again,
+        seed_honoured=texts == texts_again,
         logprobs=all(choice.logprobs for choice in first.choices),
         ends_told=False,
-        refused=sender.dialect.refused,
-        most_tokens=sender.dialect.most_tokens,
     )
 
 

@@ -25,6 +25,7 @@ from openai import (
 
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.hosted.unsupported import REFUSALS
 from orchestrator.endpoints.sending import LARGEST, Answer, censored, failure, too_large
 from orchestrator.errors import EndpointError, EndpointRefused
 
@@ -88,7 +89,7 @@ class HostedSender:
         while True:
             sent = self.dialect.adapted(asked)
             answer = await self._exchange(client, url, f"/{route}", sent)
-            if answer.status not in (400, 422):
+            if answer.status not in REFUSALS:
                 return answer
             self.dialect = self.dialect.learned(sent, answer.content)
             if self.dialect.adapted(asked) == sent:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 REFUSALS = frozenset((400, 403, 405, 415, 422, 500, 501))
-"""Statuses of such errors: OpenAI forbids logprobs with a 403, and proxies pass errors on as 500."""
+"""Statuses of such errors. OpenAI forbids logprobs with a 403; proxies make a 500 of anything."""
 
 _SIGNS = re.compile(
     r"unsupported|(?:not|n't|cannot|no longer)\s+(?:\w+\s+){0,3}?"
@@ -27,15 +27,16 @@ _CODES = re.compile(
     r"|extra_fields", re.IGNORECASE,
 )  # fmt: skip
 _OUT_OF_RANGE = re.compile(
-    r"exceed|too (?:large|long|many|high|big|small)|greater|less than|maximum|at most|range|between",
+    r"exceed|too (?:large|long|many|high|big|small)|greater|less than|maximum|at most|range"
+    r"|between",
     re.IGNORECASE,
 )
 _EXCLUSIVE = re.compile(
     r"\bboth\b|together|only one|mutually exclusive|same time|simultaneous|combined", re.IGNORECASE
 )
 _ONE_SAMPLE = re.compile(
-    r"(?<![\w\\])n\b.{0,60}?(?:at most|must be|should be|has to be|can only be|equal to|exactly|only"
-    r"|up to|maximum|=|<)\D{0,24}\b(?:1|one)\b"
+    r"(?<![\w\\])n\b.{0,60}?(?:at most|must be|should be|has to be|can only be|equal to"
+    r"|exactly|only|up to|maximum|=|<)\D{0,24}\b(?:1|one)\b"
     r"|multiple (?:candidates|choices|completions|outputs|samples|generations)"
     r"|only (?:1|one) (?:candidate|choice|completion|output|sample|generation)",
     re.IGNORECASE,

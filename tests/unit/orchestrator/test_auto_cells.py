@@ -2,10 +2,10 @@
 
 import pytest
 
-from orchestrator.compose import check_able, substitutes
 from orchestrator.config import RunConfig, validate
 from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError
+from orchestrator.needs import check_able, substitutes
 from orchestrator.planning import forecast
 from orchestrator.routing import routed
 from orchestrator.runs.plan import Cell

@@ -1,0 +1,51 @@
+"""Requests to servers that refuse a parameter: they are asked again without it, and from then on.
+
+A server of one's own takes what vLLM takes, but a proxy in front of a cloud (LiteLLM, for one) is
+reached the same way and refuses what its cloud does.
+"""
+
+from typing import Self
+
+import msgspec
+
+from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.hosted.unsupported import REFUSALS
+from orchestrator.endpoints.sending import Answer, Sender
+
+_ADAPTED = ("/v1/chat/completions", "/v1/completions")
+
+
+class AdaptingSender:
+    """A sender that leaves out what its server refuses; ``dialect`` is what it learned."""
+
+    def __init__(self, sender: Sender, dialect: Dialect) -> None:
+        self._sender = sender
+        self.dialect = dialect
+
+    async def __aenter__(self) -> Self:
+        await self._sender.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._sender.__aexit__(*exception)
+
+    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+        if body is None or not url.endswith(_ADAPTED):
+            return await self._sender.send(method, url, body)
+        if self.dialect.changes_nothing:  # as a rule, and then nothing is decoded
+            answer = await self._sender.send(method, url, body)
+            if answer.status not in REFUSALS:
+                return answer
+            asked = sent = msgspec.json.decode(body)
+        else:
+            asked = msgspec.json.decode(body)
+            sent = self.dialect.adapted(asked)
+            answer = await self._sender.send(method, url, msgspec.json.encode(sent))
+        while answer.status in REFUSALS:
+            self.dialect = self.dialect.learned(sent, answer.content)
+            adapted = self.dialect.adapted(asked)
+            if adapted == sent:
+                break
+            sent = adapted
+            answer = await self._sender.send(method, url, msgspec.json.encode(sent))
+        return answer
