@@ -54,7 +54,7 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
             )
 
 
-IN_VAIN = ("temperature", "top_p", "seed", "stop", "logprobs")
+IN_VAIN = ("temperature", "top_p", "seed", "stop")
 """Parameters without which an answer is not the one that was asked for."""
 
 
@@ -69,11 +69,9 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
         "n": not can.n and cell.weight > 1,
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }
-    unused = {
-        *(() if stepwise else ("stop",)),
-        *(() if any(getattr(each, "logprobs", None) for each in cell.searches) else ("logprobs",)),
-    }
-    needed = [each for each in IN_VAIN if each not in unused]
+    needed = [each for each in IN_VAIN if stepwise or each != "stop"]
+    if any(getattr(each, "logprobs", None) for each in cell.searches):
+        needed.append("logprobs")
     return Substitutes(
         emulated=tuple(each for each, is_used in emulated.items() if is_used),
         refused=tuple(each for each in needed if each in can.refused),
