@@ -35,12 +35,14 @@ class LeafRecord:
 class Verdict:
     """The answer one vote elected, and whether it and (``sound``) its whole chain are right.
 
-    ``correct`` is None where the grader could not decide.
+    ``correct`` is None where the grader could not decide. ``by`` is the vote that decided in its
+    place, where that was another: the majority, since no leaf with an answer was scored.
     """
 
     answer: str | None
     correct: bool | None
     sound: bool | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ Reward = Literal["last", "min", "avg", "prod"]
 REWARDS: tuple[Reward, ...] = get_args(Reward)
 
 UNSCORED = -1.0
-"""The value of a path without scores, below every real one."""
+"""The value of a path without scores: it ranks below every scored one. It is no weight: in a vote
+such a path abstains (``core.voting``)."""
 
 _REDUCE: dict[Reward, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],

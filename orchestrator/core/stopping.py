@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from orchestrator.core.rewards import Reward, value
 from orchestrator.core.tree import Node
+from orchestrator.core.voting import ROUNDING
 
 VoteRule = Literal["certain", "beta", "dirichlet"]
 """When sampling stops: once no further sample can change the vote; once it is likely enough that
@@ -22,7 +23,7 @@ VOTE_RULES: tuple[VoteRule, ...] = get_args(VoteRule)
 def is_settled(totals: Sequence[float], to_come: int, rule: VoteRule, confidence: float) -> bool:
     """Whether a vote may be closed with ``to_come`` samples of at most one vote each open."""
     first, second, *_ = [*sorted(totals, reverse=True), 0.0, 0.0]
-    return first - second > to_come or is_sure(totals, rule, confidence)
+    return first - second > to_come + ROUNDING or is_sure(totals, rule, confidence)
 
 
 def is_sure(totals: Sequence[float], rule: VoteRule, confidence: float) -> bool:

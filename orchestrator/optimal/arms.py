@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.core.voting import Vote, needs_prm
+from orchestrator.core.voting import VoteName, needs_prm
 
 SAMPLING = ("cot", "majority", "best_of_n")
 """Strategies that draw whole solutions, independent of each other."""
 
-SCORED_VOTES: tuple[Vote, ...] = ("majority", "weighted_last", "max_last")
+SCORED_VOTES: tuple[VoteName, ...] = ("majority", "weighted_last", "max_last")
 
 CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 """Where a vote may be called settled: from hardly decided to nearly certain. The low ones pay under
@@ -26,7 +26,7 @@ class Arm:
 
     strategy: str
     settings: Mapping[str, Any]
-    vote: Vote
+    vote: VoteName
 
     @property
     def n(self) -> int:
@@ -48,7 +48,7 @@ class Arm:
 
 
 def followed_arms(
-    arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: Vote
+    arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: VoteName
 ) -> list[Arm]:
     """Those of ``arms`` that stop by ``vote``, at every other confidence, with a tree search to
     follow where their samples leave it unsettled."""
@@ -61,7 +61,7 @@ def followed_arms(
 
 
 def sampling_arms(
-    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
+    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[VoteName] = SCORED_VOTES
 ) -> list[Arm]:
     """All that a run of ``settings["n"]`` whole solutions can tell of: the greedy one, and each
     doubling of the pilots, in full or until the vote is settled."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.ports import PRM, Policy, Sampling, Strategy
-from orchestrator.core.rewards import value
 from orchestrator.core.stopping import lead
 from orchestrator.core.tree import Node
-from orchestrator.core.voting import Vote, needs_prm
+from orchestrator.core.voting import VoteName, needs_prm
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.ladder import LEAST, Rung, ladder
 from orchestrator.optimal.pool import Pool
@@ -159,10 +158,7 @@ async def one_batch(
     return await batch.go_on(root, policy, prm, leaves)
 
 
-def doubt(leaves: Sequence[Node], vote: Vote) -> float:
+def doubt(leaves: Sequence[Node], vote: VoteName) -> float:
     """The posterior chance that another answer than the leading one is the commonest, by how often
     each was given, or by the PRM's scores of it where those vote."""
-    by_score = needs_prm(vote)
-    return 1.0 - lead(
-        tally(leaves, lambda leaf: max(0.0, value(leaf.scores, "last")) if by_score else 1.0)
-    )
+    return 1.0 - lead(tally("weighted_last" if needs_prm(vote) else "majority", leaves))

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from orchestrator.core.voting import Vote
+from orchestrator.core.voting import VoteName
+from orchestrator.optimal.ballots import Drawn
 from orchestrator.optimal.measured import Leaf
 from orchestrator.optimal.profile import PASS, Resampled
-from orchestrator.optimal.resampling import Drawn, chance, pass_at_k
+from orchestrator.optimal.resampling import chance, pass_at_k
 from orchestrator.statistics import mean_interval
 
 
@@ -14,17 +15,10 @@ def doublings(most: int) -> list[int]:
     return [*(2**k for k in range(most.bit_length()) if 2**k < most), most]
 
 
-def resampled(samples: Sequence[Sequence[Leaf]], votes: Sequence[Vote]) -> list[Resampled]:
+def resampled(samples: Sequence[Sequence[Leaf]], votes: Sequence[VoteName]) -> list[Resampled]:
     """The accuracy of each vote and pass@n at every doubling of n, over all problems with their
     95 % intervals; ``samples`` are each problem's, independent of each other."""
-    drawn = [
-        Drawn(
-            answers=tuple(leaf.answer for leaf in leaves),
-            right=tuple(leaf.right for leaf in leaves),
-            scores=tuple(leaf.scores for leaf in leaves),
-        )
-        for leaves in samples
-    ]
+    drawn = [Drawn.of(leaves) for leaves in samples]
     found = []
     for vote in (*votes, PASS):
         for n in doublings(min(len(each) for each in drawn)):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
+from orchestrator.core.voting import ballots, totals
+
 CONFIDENCE = "confidence"
 """The feature that takes log-probabilities: servers need not tell them."""
 
@@ -41,7 +43,7 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
         "agreement": max(answers.values(), default=0) / len(samples),
         "backing": sum(first.answer is not None and each.answer == first.answer for each in others)
         / max(1, len(others)),
-        "entropy": -sum(share * math.log(share) for share in shares)
+        "entropy": -math.fsum(share * math.log(share) for share in shares)
         / math.log(max(2, len(samples))),
         "answered": answers.total() / len(samples),
         "length": math.log1p(fmean(sample.tokens for sample in samples)),
@@ -51,16 +53,13 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
     if not all(sample.scores for sample in samples):
         return found
     last = [sample.scores[-1] for sample in samples]
-    weights: Counter[int] = Counter()
-    for sample, score in zip(samples, last, strict=True):
-        if sample.answer is not None:
-            weights[sample.answer] += score  # type: ignore[assignment]
+    weights = totals(ballots("weighted_last", samples, [sample.answer for sample in samples]))
     return found | {
         "first": last[0],
         "score": fmean(last),
         "best": max(last),
         "spread": pstdev(last),
-        "weight": max(weights.values(), default=0.0) / max(sum(last), 1e-9),
+        "weight": max(weights.values(), default=0.0) / max(math.fsum(last), 1e-9),
         "doubt": fmean(logit(min(sample.scores)) for sample in samples),
     }
 

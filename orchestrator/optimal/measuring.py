@@ -9,14 +9,14 @@ from orchestrator.core.equivalence import Classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
-from orchestrator.core.voting import Vote
+from orchestrator.core.voting import VoteName
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SAMPLING, SCORED_VOTES, Arm, followed_arms, sampling_arms
 from orchestrator.optimal.measured import USED, Leaf, Measured, Searched
 
 TREES = ("beam_search", "dvts")
 
-TREE_VOTES: tuple[Vote, ...] = ("weighted_last", "max_last")
+TREE_VOTES: tuple[VoteName, ...] = ("weighted_last", "max_last")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,28 +5,14 @@ as n drawn afresh. So the chance that a vote over n is right is a mean over subs
 for n = 1, n = N and PRM-Max, and by many random subsets for the votes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from math import comb
 
-from orchestrator.core.rewards import value
-from orchestrator.core.voting import Vote, split_vote
+from orchestrator.core.voting import VoteName, split_vote
+from orchestrator.optimal.ballots import Ballots, Drawn
 
 SUBSETS = 128
 """Random subsets of a problem's samples: their noise is far below that between problems."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """A problem's samples: the class of each one's answer (None: none), whether it is right, and
-    its PRM scores, one a step."""
-
-    answers: tuple[int | None, ...]
-    right: tuple[bool, ...]
-    scores: tuple[tuple[float, ...], ...]
-
-    def __len__(self) -> int:
-        return len(self.answers)
 
 
 def pass_at_k(right: int, samples: int, k: int) -> float:
@@ -34,55 +20,49 @@ def pass_at_k(right: int, samples: int, k: int) -> float:
     return 1.0 - comb(samples - right, k) / comb(samples, k)
 
 
-def chance(drawn: Drawn, vote: Vote, n: int, *, seed: int = 0, subsets: int = SUBSETS) -> float:
+def chance(drawn: Drawn, vote: VoteName, n: int, *, seed: int = 0, subsets: int = SUBSETS) -> float:
     """How often ``vote`` over ``n`` of the samples elects a right answer, in 0..1."""
     if not 1 <= n <= len(drawn):
         raise ValueError(f"{n} samples of {len(drawn)} cannot be drawn")
-    values = [1.0] * len(drawn)
-    if vote != "majority":
-        kind, reward = split_vote(vote)
-        values = [value(scores, reward) for scores in drawn.scores]
-        if kind == "max":
-            return _highest(drawn, values, n)
-    return _elected(drawn, values, n, seed, subsets)
+    is_scored = all(
+        scores
+        for scores, answer in zip(drawn.scores, drawn.answers, strict=True)
+        if answer is not None
+    )
+    if split_vote(vote)[0] == "max" and is_scored and n < len(drawn):
+        return _highest(drawn, vote, n)
+    return _elected(drawn, vote, n, seed, subsets)
 
 
-def _highest(drawn: Drawn, values: Sequence[float], n: int) -> float:
-    """Exactly: sample i of the ranking is the best of a subset where the rest is below it.
+def _highest(drawn: Drawn, vote: VoteName, n: int) -> float:
+    """Exactly: one of some samples of equal value is the best of a subset that holds any of them
+    and nothing above, and each of them is as likely as another to come first.
 
     Samples without an answer never count, so a subset may consist of them alone.
     """
-    ranked = sorted(
-        (i for i, answer in enumerate(drawn.answers) if answer is not None),
-        key=lambda i: (-values[i], i),
-    )
+    voters = [
+        (value, right)
+        for value, right, answer in zip(drawn.values(vote), drawn.right, drawn.answers, strict=True)
+        if answer is not None
+    ]
     below = len(drawn)
     chance = 0.0
-    for i in ranked:
-        below -= 1
-        chance += drawn.right[i] * comb(below, n - 1)
+    for _, equals in groupby(sorted(voters, reverse=True), key=lambda voter: voter[0]):
+        right = [is_right for _, is_right in equals]
+        subsets = comb(below, n) - comb(below - len(right), n)
+        chance += subsets * sum(right) / len(right)
+        below -= len(right)
     return chance / comb(len(drawn), n)
 
 
-def _elected(drawn: Drawn, values: Sequence[float], n: int, seed: int, subsets: int) -> float:
+def _elected(drawn: Drawn, vote: VoteName, n: int, seed: int, subsets: int) -> float:
     import numpy as np
 
-    answers = np.array([-1 if answer is None else answer for answer in drawn.answers])
-    if not (answers >= 0).any():
-        return 0.0
-    ballots = answers[:, None] == np.arange(answers.max() + 1)
-    weights = ballots * np.asarray(values)[:, None]
-    everyone = np.arange(len(drawn))
+    everyone = np.arange(len(drawn))[None, :]
     order = (
-        everyone[None, :]
+        everyone
         if n == len(drawn)
-        else np.random.default_rng(seed).permuted(np.tile(everyone, (subsets, 1)), axis=1)[:, :n]
+        else np.random.default_rng(seed).permuted(np.tile(everyone, (subsets, 1)), axis=1)
     )
-    cast, totals = ballots[order], weights[order].sum(axis=1)
-    took_part = cast.any(axis=1)
-    # ties go to the answer seen first, as in an election of these samples in this order
-    totals = np.where(took_part, totals, -np.inf)
-    tied = np.isclose(totals, totals.max(axis=1, keepdims=True), rtol=1e-12, atol=0.0) & took_part
-    elected = np.where(tied, cast.argmax(axis=1), n).argmin(axis=1)
-    is_right = (ballots & np.asarray(drawn.right)[:, None]).any(axis=0)
-    return float((is_right[elected] & took_part.any(axis=1)).mean())
+    elected = Ballots(drawn, order).elects_right(vote, np.full(len(order), n))
+    return float(elected.mean())

@@ -32,8 +32,9 @@ class Row:
     the parameters of policy or PRM are not known. ``seconds`` is the sum of the problems' own
     times; they ran side by side, so the wall clock showed less. ``by_difficulty`` holds the bins
     that have problems, as made by the pass@1 of ``difficulty_of``. ``sound_accuracy`` counts whole
-    chains, None where they cannot be judged. ``emulated`` and ``refused`` are those of any of its
-    records.
+    chains, None where they cannot be judged. ``by_majority`` counts the problems whose answer the
+    majority elected in the vote's place, since none of their solutions was scored. ``emulated`` and
+    ``refused`` are those of any of its records.
     """
 
     task: str
@@ -62,6 +63,7 @@ class Row:
     seconds: float
     by_difficulty: dict[str, Outcome]
     sound_accuracy: float | None
+    by_majority: int
     difficulty_of: str | None
     emulated: tuple[str, ...]
     refused: tuple[str, ...]
@@ -150,6 +152,9 @@ def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
         seconds=sum(record.seconds for record in records),
         by_difficulty=_by_difficulty(cell, correct, bins),
         sound_accuracy=None if sound is None else sum(sound.values()) / total,
+        by_majority=sum(
+            record.verdicts[vote].by == "majority" for record in records if vote in record.verdicts
+        ),
         difficulty_of=difficulty_of,
         emulated=tuple(dict.fromkeys(each for record in records for each in record.emulated)),
         refused=tuple(dict.fromkeys(each for record in records for each in record.refused)),

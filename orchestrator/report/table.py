@@ -19,6 +19,7 @@ from orchestrator.report.winners import Contender, contenders, winner
 from orchestrator.report.wording import (
     EMULATED,
     amount,
+    counted,
     dollars,
     model_name,
     percent,
@@ -215,6 +216,7 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     notes += [
         f"Tokens{' and costs' if any(row.cost for row in shown) else ''} are means per problem.",
         *_substitutes(shown),
+        *_unscored(shown),
         *_borrowed_bins(shown),
     ]
     if hidden := len(summary.rows) - len(shown):
@@ -242,6 +244,18 @@ def _substitutes(rows: Iterable[Row]) -> Iterator[str]:
             yield f"Emulated for {policy}, whose API lacks it: {said}."
         if refused:
             yield f"{policy} does not take, and ran without: {', '.join(refused)}."
+
+
+def _unscored(rows: Iterable[Row]) -> Iterator[str]:
+    """Where a vote by scores had none to go by: such answers say nothing of the PRM."""
+    for row in rows:
+        if row.by_majority:
+            n = f" N = {row.n}" if row.n else ""
+            yield (
+                f"{row.policy} {row_name(row)}{n} under {row.vote}: no solution was scored on "
+                f"{row.by_majority} of {counted(row.problems, 'problems')}, and the majority "
+                "decided; a limit was reached before the PRM answered, or the PRM failed."
+            )
 
 
 def _borrowed_bins(rows: Iterable[Row]) -> list[str]:

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
-from orchestrator.core.voting import VOTES, Vote
+from orchestrator.core.voting import VOTES, VoteName
 from orchestrator.optimal.routed import Routing, built
 from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.strategies import Auto, BestOfN
 
-AUTO: Vote = "auto"
+AUTO: VoteName = "auto"
 """The name that the verdict of a routed problem goes by, whichever vote its route took."""
 
 
@@ -42,7 +42,7 @@ class Cell:
     routing: Routing | None = None
 
     @property
-    def votes(self) -> tuple[Vote, ...]:
+    def votes(self) -> tuple[VoteName, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
         if isinstance(self.strategy, Auto):
             return (AUTO,)

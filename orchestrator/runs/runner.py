@@ -17,7 +17,7 @@ from orchestrator.core.ports import PRM, Grader, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import POOL, LeafRecord, Record, Route, Verdict
 from orchestrator.core.tree import Node, Tree, root
-from orchestrator.core.voting import Vote, elect
+from orchestrator.core.voting import VoteName, decided_by, elect
 from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routed import Attempt
@@ -138,8 +138,7 @@ async def solve(
         problem=problem.id,
         level=problem.level,
         verdicts={
-            vote: _verdict(elect(_taken(vote, decision), leaves, electorate), graded)
-            for vote in cell.votes
+            vote: _verdict(_taken(vote, decision), graded, electorate) for vote in cell.votes
         },
         policy_tokens=scope.spent.policy_tokens,
         prompt_tokens=scope.spent.prompt_tokens,
@@ -163,7 +162,7 @@ async def solve(
     )
 
 
-def _taken(vote: Vote, decision: Decision | None) -> Vote:
+def _taken(vote: VoteName, decision: Decision | None) -> VoteName:
     """The vote that elects; a problem that ran out before it was routed takes the majority's."""
     if vote != AUTO:
         return vote
@@ -214,8 +213,17 @@ async def _grade(
     )
 
 
-def _verdict(elected: int | None, leaves: Sequence[LeafRecord]) -> Verdict:
+def _verdict(
+    vote: VoteName, leaves: Sequence[LeafRecord], electorate: Sequence[int | None]
+) -> Verdict:
+    """By the scores as they are recorded: whoever counts the record's leaves elects the same."""
+    elected = elect(vote, leaves, electorate)
     if elected is None:
         return Verdict(answer=None, correct=False, sound=None)
-    leaf = leaves[elected]
-    return Verdict(answer=leaf.answer, correct=leaf.correct, sound=leaf.sound)
+    leaf, by = leaves[elected], decided_by(vote, leaves, electorate)
+    return Verdict(
+        answer=leaf.answer,
+        correct=leaf.correct,
+        sound=leaf.sound,
+        by=None if by == vote else by,
+    )

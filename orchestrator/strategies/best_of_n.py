@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.ports import PRM, Policy
-from orchestrator.core.rewards import value
 from orchestrator.core.tree import Node
+from orchestrator.core.voting import VoteName
 from orchestrator.errors import ConfigError
 from orchestrator.strategies.then import Then
 from orchestrator.strategies.voted import Voted, is_unsure
@@ -23,6 +23,7 @@ class BestOfN(Voted):
     """
 
     uses_prm: ClassVar[bool] = True
+    vote: ClassVar[VoteName] = "weighted_last"
 
     then: Then | None = None
 
@@ -41,6 +42,3 @@ class BestOfN(Voted):
         if self.then and is_unsure(self, leaves):
             leaves += await self.then.search(root.next_fork(leaves), policy, prm)
         return leaves
-
-    def weight(self, leaf: Node) -> float:
-        return max(0.0, value(leaf.scores, "last"))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.voting import VoteName
 from orchestrator.strategies.voted import Voted
 
 
@@ -11,3 +12,4 @@ class Majority(Voted):
     """Sample ``n`` whole solutions; their answers vote, unscored."""
 
     uses_prm: ClassVar[bool] = False
+    vote: ClassVar[VoteName] = "majority"

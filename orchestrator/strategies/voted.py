@@ -1,13 +1,13 @@
 """What the voting strategies share: solutions drawn at once, or until the vote is settled."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.tree import Node
+from orchestrator.core.voting import VoteName, ballots, totals
 from orchestrator.strategies.settings import Stop, WholeSolutions
 
 
@@ -16,6 +16,8 @@ class Voted(WholeSolutions):
     """``n`` whole solutions whose answers vote; at most, where ``stop`` says when it is enough."""
 
     uses_prm: ClassVar[bool]
+    vote: ClassVar[VoteName]
+    """The vote that ``stop`` looks at: a sample gives its answer between 0 and 1."""
 
     n: int = 16
     stop: Stop | None = None
@@ -40,10 +42,6 @@ class Voted(WholeSolutions):
             leaves += batch
         return leaves
 
-    def weight(self, leaf: Node) -> float:
-        """What a solution gives its answer, in 0..1, where a vote may be settled early."""
-        return 1.0
-
     @property
     def reads_answers(self) -> bool:
         return self.stop is not None
@@ -55,8 +53,7 @@ def is_enough(voted: Voted, leaves: Sequence[Node]) -> bool:
     to_come, stop = voted.n - len(leaves), voted.stop
     if to_come <= 0 or stop is None:
         return to_come <= 0
-    totals = tally(leaves, voted.weight)
-    return is_settled(totals, to_come, stop.rule, stop.confidence)
+    return is_settled(tally(voted.vote, leaves), to_come, stop.rule, stop.confidence)
 
 
 def is_unsure(voted: Voted, leaves: Sequence[Node]) -> bool:
@@ -65,14 +62,10 @@ def is_unsure(voted: Voted, leaves: Sequence[Node]) -> bool:
     return (
         stop is not None
         and len(leaves) >= voted.n
-        and not is_sure(tally(leaves, voted.weight), stop.rule, stop.confidence)
+        and not is_sure(tally(voted.vote, leaves), stop.rule, stop.confidence)
     )
 
 
-def tally(leaves: Sequence[Node], weight: Callable[[Node], float]) -> list[float]:
-    """What each answer was given, by its solutions' weights."""
-    totals: defaultdict[int, float] = defaultdict(float)
-    for leaf in leaves:
-        if leaf.answer is not None:
-            totals[leaf.answer] += weight(leaf)
-    return list(totals.values())
+def tally(vote: VoteName, leaves: Sequence[Node]) -> list[float]:
+    """What ``vote`` gives each answer so far."""
+    return list(totals(ballots(vote, leaves, [leaf.answer for leaf in leaves])).values())

@@ -8,13 +8,13 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.core.tree import Node
 from orchestrator.core.voting import elect
 from orchestrator.optimal.arms import SCORED_VOTES
+from orchestrator.optimal.ballots import Drawn
 from orchestrator.optimal.crossfit import folds
 from orchestrator.optimal.measured import USED, Measured, Searched
 from orchestrator.optimal.measuring import TREE_VOTES, Cells
-from orchestrator.optimal.resampling import Drawn, chance
+from orchestrator.optimal.resampling import chance
 from orchestrator.optimal.trials import Trials
 from orchestrator.optimal.wording import in_words
 
@@ -35,14 +35,6 @@ class Fixed:
     tokens: NDArray[np.float64]
 
 
-def drawn(samples: Searched) -> Drawn:
-    return Drawn(
-        answers=tuple(leaf.answer for leaf in samples.leaves),
-        right=tuple(leaf.right for leaf in samples.leaves),
-        scores=tuple(leaf.scores for leaf in samples.leaves),
-    )
-
-
 def all_fixed(
     measured: Sequence[Measured], cells: Cells, cot: Mapping[str, tuple[bool, int]]
 ) -> list[Fixed]:
@@ -55,7 +47,7 @@ def all_fixed(
             tokens=np.array([float(cot[each.problem][1]) for each in measured]),
         )
     ]
-    samples = [drawn(each.samples) for each in measured]
+    samples = [Drawn.of(each.samples.leaves) for each in measured]
     for vote in SCORED_VOTES:
         for n in SIZES:
             found.append(
@@ -94,8 +86,7 @@ def _tokens(samples: Searched, n: int, *, scored: bool) -> float:
 
 
 def _right(searched: Searched, vote: str) -> bool:
-    nodes = [Node(question="", seed=0, scores=leaf.scores) for leaf in searched.leaves]
-    elected = elect(vote, nodes, [leaf.answer for leaf in searched.leaves])
+    elected = elect(vote, searched.leaves, [leaf.answer for leaf in searched.leaves])
     return elected is not None and searched.leaves[elected].right
 
 

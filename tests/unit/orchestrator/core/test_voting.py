@@ -7,70 +7,104 @@ from hypothesis import strategies as st
 from orchestrator.core.tree import Node
 from orchestrator.core.voting import (
     VOTES,
-    Vote,
+    VoteName,
+    ballots,
+    decided_by,
     elect,
-    highest,
-    majority,
+    named,
     needs_prm,
     split_vote,
-    weighted,
+    totals,
 )
 
-BALLOTS = st.lists(st.tuples(st.none() | st.integers(0, 3), st.floats(0, 1)), max_size=30)
+BY_SCORE = [vote for vote in VOTES if needs_prm(vote)]
+SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=3)
+ELECTORATE = st.lists(st.tuples(st.none() | st.integers(0, 3), SCORES), max_size=12)
+"""Classes and scores, with many ties; no scores where a leaf was never scored."""
+
+Electorate = list[tuple[int | None, list[float]]]
 
 
 def leaves(*scores: Sequence[float]) -> list[Node]:
     return [Node(question="", seed=0, path=(i,), scores=tuple(s)) for i, s in enumerate(scores)]
 
 
+def elected(vote: VoteName, electorate: Electorate) -> int | None:
+    return elect(
+        vote, leaves(*(scores for _, scores in electorate)), [voted for voted, _ in electorate]
+    )
+
+
 def test_the_majority_is_the_class_with_the_most_members() -> None:
-    assert majority([0, 1, 1, None, 2]) == 1
+    assert elect("majority", leaves(*[[]] * 5), [0, 1, 1, None, 2]) == 1
 
 
 def test_an_unextractable_answer_never_votes() -> None:
-    assert majority([None, None, None, 0]) == 3
-    assert highest([None, 0], [0.9, 0.1]) == 1
-    assert weighted([None, None, 0], [0.9, 0.9, 0.1]) == 2
+    assert elect("majority", leaves(*[[]] * 4), [None, None, None, 0]) == 3
+    assert elect("max_last", leaves([0.9], [0.1]), [None, 0]) == 1
+    assert elect("weighted_last", leaves([0.9], [0.9], [0.1]), [None, None, 0]) == 2
 
 
 def test_ties_go_to_the_class_or_leaf_seen_first() -> None:
-    assert majority([3, 1, 1, 3]) == 0
-    assert highest([0, 1], [0.5, 0.5]) == 0
-    assert weighted([0, 1, 1], [0.5, 0.25, 0.25]) == 0
+    assert elect("majority", leaves(*[[]] * 4), [3, 1, 1, 3]) == 0
+    assert elect("max_last", leaves([0.5], [0.5]), [0, 1]) == 0
+    assert elect("weighted_last", leaves([0.5], [0.25], [0.25]), [0, 1, 1]) == 0
+
+
+def test_sums_that_differ_by_rounding_alone_are_a_tie() -> None:
+    assert 0.1 + 0.2 > 0.3
+    assert elect("weighted_last", leaves([0.3], [0.1], [0.2]), [0, 1, 1]) == 0
+    assert elect("weighted_last", leaves([0.1], [0.2], [0.3]), [1, 1, 0]) == 1
 
 
 def test_the_highest_vote_takes_the_best_leaf_that_has_an_answer() -> None:
-    assert highest([0, None, 0, 1], [0.2, 0.9, 0.7, 0.3]) == 2
+    assert elect("max_last", leaves([0.2], [0.9], [0.7], [0.3]), [0, None, 0, 1]) == 2
 
 
 def test_the_weighted_vote_returns_the_best_member_of_the_heaviest_class() -> None:
-    assert weighted([0, 1, 1, 1], [0.8, 0.2, 0.5, 0.3]) == 2
+    assert elect("weighted_last", leaves([0.8], [0.2], [0.5], [0.3]), [0, 1, 1, 1]) == 2
 
 
 def test_the_weighted_vote_lets_one_sure_leaf_outweigh_two_doubtful_ones() -> None:
-    assert weighted([0, 1, 1], [0.9, 0.3, 0.4]) == 0
+    assert elect("weighted_last", leaves([0.9], [0.3], [0.4]), [0, 1, 1]) == 0
 
 
 @pytest.mark.parametrize("vote", VOTES)
 @pytest.mark.parametrize("classes", [[], [None], [None, None]])
 def test_where_no_leaf_has_an_answer_nobody_is_elected(
-    vote: Vote, classes: list[int | None]
+    vote: VoteName, classes: list[int | None]
 ) -> None:
-    assert elect(vote, leaves(*([0.5] for _ in classes)), classes) is None
+    voters = leaves(*([0.5] for _ in classes))
+    assert elect(vote, voters, classes) is None
+    assert decided_by(vote, voters, classes) == vote
 
 
 @pytest.mark.parametrize(
-    ("vote", "elected"),
+    ("vote", "winner"),
     [("majority", 1), ("max_last", 3), ("max_min", 0), ("max_avg", 0), ("weighted_last", 2)],
 )
-def test_a_vote_counts_the_scores_its_name_says(vote: Vote, elected: int) -> None:
+def test_a_vote_counts_the_scores_its_name_says(vote: VoteName, winner: int) -> None:
     scored = leaves([0.6, 0.65], [0.1, 0.6], [0.2, 0.7], [0.0, 0.8])
-    assert elect(vote, scored, [0, 1, 1, 2]) == elected
+    assert elect(vote, scored, [0, 1, 1, 2]) == winner
 
 
-def test_an_unscored_leaf_pulls_its_class_down() -> None:
-    scored = leaves([0.5], [], [0.3])
-    assert elect("weighted_last", scored, [0, 0, 1]) == 2
+@pytest.mark.parametrize("vote", BY_SCORE)
+def test_where_no_voter_is_scored_the_majority_decides(vote: VoteName) -> None:
+    unscored, classes = leaves([], [], [], [], []), [1, 0, 0, 0, 0]
+    assert elect(vote, unscored, classes) == 1
+    assert decided_by(vote, unscored, classes) == "majority"
+    # the score of a leaf that has no answer decides nothing
+    assert elect(vote, leaves([], [], [], [0.9]), [1, 0, 0, None]) == 1
+    assert decided_by(vote, leaves([], [], [], [0.9]), [1, 0, 0, None]) == "majority"
+
+
+@pytest.mark.parametrize("vote", BY_SCORE)
+def test_beside_scored_leaves_an_unscored_one_abstains(vote: VoteName) -> None:
+    mixed, classes = leaves([], [], [0.3], []), [0, 0, 1, 0]
+    assert elect(vote, mixed, classes) == 2
+    assert decided_by(vote, mixed, classes) == vote
+    assert elect(vote, leaves([], [0.0], []), [0, 1, 0]) == 1
+    assert elect("weighted_last", leaves([0.2], [0.3], [], [0.4]), [0, 1, 1, 0]) == 3
 
 
 def test_only_the_majority_needs_no_prm() -> None:
@@ -81,25 +115,85 @@ def test_a_vote_splits_into_its_kind_and_reward() -> None:
     assert split_vote("weighted_min") == ("weighted", "min")
 
 
-@given(BALLOTS)
-def test_whoever_is_elected_is_the_best_leaf_of_its_class(
-    ballots: list[tuple[int | None, float]],
+def test_every_name_is_a_votes() -> None:
+    assert len({named(vote) for vote in VOTES}) == len(VOTES)
+    with pytest.raises(KeyError):
+        named("max_median")
+
+
+@pytest.mark.parametrize("vote", VOTES)
+@given(electorate=ELECTORATE)
+def test_no_ballot_weighs_less_than_nothing(vote: VoteName, electorate: Electorate) -> None:
+    voters = leaves(*(scores for _, scores in electorate))
+    cast = ballots(vote, voters, [voted for voted, _ in electorate])
+    assert all(ballot.weight >= 0 for ballot in cast)
+
+
+@pytest.mark.parametrize("vote", VOTES)
+@given(electorate=ELECTORATE)
+def test_whoever_is_elected_is_a_best_ballot_of_a_largest_class(
+    vote: VoteName, electorate: Electorate
 ) -> None:
-    classes = [voted for voted, _ in ballots]
-    values = [worth for _, worth in ballots]
-    elected = weighted(classes, values)
-    if elected is None:
-        assert set(classes) <= {None}
+    winner = elected(vote, electorate)
+    voters = leaves(*(scores for _, scores in electorate))
+    cast = ballots(vote, voters, [voted for voted, _ in electorate])
+    if winner is None:
+        assert not cast
     else:
-        rivals = [
-            worth for voted, worth in ballots if voted == classes[elected] and voted is not None
-        ]
-        assert values[elected] == max(rivals)
+        (mine,) = [ballot for ballot in cast if ballot.leaf == winner]
+        own = [ballot.weight for ballot in cast if ballot.answer == mine.answer]
+        assert mine.weight == max(own)
+        given = totals(cast)
+        assert given[mine.answer] == pytest.approx(max(given.values()), rel=1e-8)
 
 
-@given(BALLOTS)
-def test_a_majority_is_a_weighted_vote_in_which_all_leaves_weigh_the_same(
-    ballots: list[tuple[int | None, float]],
+@pytest.mark.parametrize("vote", VOTES)
+@given(electorate=ELECTORATE, data=st.data())
+def test_the_order_of_the_leaves_decides_between_equals_alone(
+    vote: VoteName, electorate: Electorate, data: st.DataObject
 ) -> None:
-    classes = [voted for voted, _ in ballots]
-    assert majority(classes) == weighted(classes, [0.25] * len(classes))
+    order = data.draw(st.permutations(range(len(electorate))))
+    winner, other = elected(vote, electorate), elected(vote, [electorate[i] for i in order])
+    assert (winner is None) == (other is None)
+    if winner is None or other is None:
+        return
+    voters = leaves(*(scores for _, scores in electorate))
+    cast = ballots(vote, voters, [voted for voted, _ in electorate])
+    if (
+        vote.startswith("max")
+        and decided_by(vote, voters, [each for each, _ in electorate]) == vote
+    ):
+        worth = named(vote.replace("max", "weighted")).weights
+        assert worth([voters[winner]]) == worth([voters[order[other]]])
+    else:
+        given = totals(cast)
+        ours, theirs = (electorate[i][0] for i in (winner, order[other]))
+        assert ours is not None and theirs is not None
+        assert given[ours] == pytest.approx(given[theirs], rel=1e-8)
+
+
+@pytest.mark.parametrize("vote", VOTES)
+@given(electorate=ELECTORATE, data=st.data())
+def test_a_class_never_loses_by_an_unscored_member(
+    vote: VoteName, electorate: Electorate, data: st.DataObject
+) -> None:
+    winner = elected(vote, electorate)
+    if winner is not None:
+        voted = electorate[winner][0]
+        at = data.draw(st.integers(0, len(electorate)))
+        more = [*electorate[:at], (voted, []), *electorate[at:]]
+        again = elected(vote, more)
+        assert again is not None and more[again][0] == voted
+
+
+@pytest.mark.parametrize("vote", BY_SCORE)
+@given(electorate=ELECTORATE, data=st.data())
+def test_an_unscored_leaf_changes_no_vote_of_scored_ones(
+    vote: VoteName, electorate: Electorate, data: st.DataObject
+) -> None:
+    winner = elected(vote, electorate)
+    if winner is not None and electorate[winner][1]:
+        at = data.draw(st.integers(0, len(electorate)))
+        other = data.draw(st.integers(0, 4))
+        again = elected(vote, [*electorate[:at], (other, []), *electorate[at:]])
+        assert again == winner + (at <= winner)

@@ -4,16 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.rewards import value
 from orchestrator.core.stopping import is_settled, is_sure
-from orchestrator.core.tree import Node
-from orchestrator.core.voting import elect
+from orchestrator.core.voting import ballots, elect, totals
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.measured import Leaf, Searched
 from orchestrator.optimal.orders import Orders
 
 PILOTS = 2
 USED = (0.0, 11.0, 5.0, 120.0, 60.0, 0.9, 2.0)
+
+
+SCORES = st.one_of(st.just(()), st.integers(0, 10).map(lambda tenths: (tenths / 10,)))
+"""None where a solution was not scored."""
 
 
 @st.composite
@@ -25,7 +27,7 @@ def leaves(draw: st.DrawFn) -> list[Leaf]:
         Leaf(
             answer=(answer := draw(answers)),
             right=answer == right,
-            scores=(draw(st.integers(1, 9)) / 10,),
+            scores=draw(SCORES),
             tokens=draw(st.integers(1, 50)),
             text=draw(st.sampled_from("abcdef")),
         )
@@ -41,13 +43,10 @@ STOPS = st.one_of(
 )
 
 
-def totals(arm: Arm, samples: list[Leaf]) -> list[float]:
-    found: dict[int, float] = {}
-    for each in samples:
-        if each.answer is not None:
-            weight = 1.0 if arm.strategy == "majority" else value(each.scores, "last")
-            found[each.answer] = found.get(each.answer, 0.0) + weight
-    return list(found.values())
+def given_so_far(arm: Arm, samples: list[Leaf]) -> list[float]:
+    vote = "majority" if arm.strategy == "majority" else "weighted_last"
+    cast = ballots(vote, samples, [each.answer for each in samples])
+    return list(totals(cast).values())
 
 
 def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
@@ -56,7 +55,7 @@ def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
         return samples[:PILOTS]
     count = PILOTS if arm.stop else arm.n
     while arm.stop and count < arm.n:
-        so_far = totals(arm, samples[:count])
+        so_far = given_so_far(arm, samples[:count])
         if is_settled(so_far, arm.n - count, "beta", arm.stop["confidence"]):
             break
         count = min(arm.n, count + PILOTS)
@@ -68,12 +67,11 @@ def is_followed(arm: Arm, voters: list[Leaf]) -> bool:
         return not arm.is_sampling
     assert arm.stop is not None
     is_all = len(voters) == arm.n
-    return is_all and not is_sure(totals(arm, voters), "beta", arm.stop["confidence"])
+    return is_all and not is_sure(given_so_far(arm, voters), "beta", arm.stop["confidence"])
 
 
 def elects(vote: str, voters: list[Leaf]) -> float:
-    nodes = [Node(question="", seed=0, scores=each.scores) for each in voters]
-    elected = elect(vote, nodes, [each.answer for each in voters])
+    elected = elect(vote, voters, [each.answer for each in voters])
     return float(elected is not None and voters[elected].right)
 
 

@@ -31,8 +31,8 @@ def test_a_row_has_exactly_the_promised_fields():
         "task", "cell", "policy", "policy_params", "prm", "strategy", "n", "settings", "vote",
         "problems", "accuracy", "ci_low", "ci_high", "policy_tokens", "prompt_tokens",
         "cached_tokens", "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens",
-        "flops", "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "difficulty_of",
-        "emulated", "refused",
+        "flops", "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "by_majority",
+        "difficulty_of", "emulated", "refused",
     ]  # fmt: skip
 
 
@@ -155,6 +155,19 @@ def test_a_policy_without_samples_borrows_the_bins_of_the_headlines_small_one(ma
     }
     unnamed = next(row for row in summarise(records).rows if row.policy == "policy-2m")
     assert (unnamed.by_difficulty, unnamed.difficulty_of) == ({}, None)
+
+
+def test_problems_whose_answer_the_majority_elected_for_want_of_scores_are_counted(make_record):
+    scored = {vote: Verdict(answer="7", correct=True) for vote in ("majority", "max_last")}
+    unscored = scored | {"max_last": Verdict(answer="7", correct=True, by="majority")}
+    records = [
+        make_record(problem="a", verdicts=scored, prm="prm-qwen"),
+        make_record(problem="b", verdicts=unscored, prm="prm-qwen"),
+        make_record(problem="c", verdicts={}, prm="prm-qwen", error="gone"),
+    ]
+    assert {row.vote: row.by_majority for row in summarise(records).rows} == {
+        "majority": 0, "max_last": 1,
+    }  # fmt: skip
 
 
 def test_whole_chains_are_counted_only_where_they_are_known(make_record):

@@ -120,6 +120,25 @@ def test_failures_borrowed_bins_and_limits_are_noted(make_run, make_record):
     assert "could not be compared in time, neither equal nor different: 2." in text
 
 
+def test_answers_that_the_majority_elected_for_want_of_scores_are_noted(make_record):
+    def records(unscored):
+        return [
+            make_record(
+                problem=f"p{i}", strategy="best_of_n", n=4, prm="prm-qwen",
+                verdicts={"max_last": Verdict(
+                    answer="7", correct=True, by="majority" if i < unscored else None)},
+            )
+            for i in range(3)
+        ]  # fmt: skip
+
+    said = " ".join(printed(records(2)).split())
+    assert (
+        "policy-160k best-of-N N = 4 under max_last: no solution was scored on 2 of 3 problems, "
+        "and the majority decided;" in said
+    )
+    assert "the majority decided" not in printed(records(0))
+
+
 def test_a_table_of_routed_cells_alone_explains_no_marks_and_bins_that_it_lacks(
     make_run, make_record
 ):

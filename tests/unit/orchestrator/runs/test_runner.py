@@ -17,6 +17,7 @@ from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.runner import solve
 from orchestrator.runs.separate import SeparateSamples
+from orchestrator.strategies.settings import Stop
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
 GONE = EndpointUnavailable("nothing answers", url="http://policy")
@@ -134,6 +135,40 @@ async def test_when_a_budget_runs_out_the_leaves_so_far_answer(
     record = await run(FakePolicy(script=one_finishes), limits=limits, n=8)
     assert (record.ran_out, record.error) == (ran_out, None)
     assert record.verdicts["max_last"] == Verdict(answer="7", correct=True)
+
+
+def answering(*answers: int) -> FakePolicy:
+    """Whole solutions with these answers, in order."""
+    return FakePolicy(script=lambda node, index: rf"It is \boxed{{{answers[index]}}}.")
+
+
+async def test_where_a_budget_ends_before_anything_was_scored_the_majority_decides(
+    run: Any,
+) -> None:
+    record = await run(
+        answering(7, 7, 7, 7, 3), strategy="best_of_n", limits=Limits(requests=1), n=5
+    )
+    assert (record.ran_out, {leaf.scores for leaf in record.leaves}) == ("requests", {()})
+    assert record.verdicts["majority"] == Verdict(answer="7", correct=True)
+    assert {record.verdicts[vote] for vote in VOTES if vote != "majority"} == {
+        Verdict(answer="7", correct=True, by="majority")
+    }
+
+
+async def test_a_prm_that_fails_for_some_leaves_the_vote_to_the_others(run: Any) -> None:
+    """The second batch of an early-stopping best-of-N is never scored."""
+    script = iter([3, 5, *[7] * 6])
+    policy = FakePolicy(script=lambda node, index: rf"It is \boxed{{{next(script)}}}.")
+
+    record = await run(
+        policy, FakePRM(judge=lambda question, steps: 0.4 if "3" in steps[-1] else 0.6),
+        strategy="best_of_n", n=8, limits=Limits(requests=3),
+        stop=Stop(rule="beta", confidence=0.99, batch=2),
+    )  # fmt: skip
+    assert [bool(leaf.scores) for leaf in record.leaves] == [True, True, False, False]
+    assert record.verdicts["max_last"] == Verdict(answer="5", correct=False)
+    assert record.verdicts["weighted_last"] == Verdict(answer="5", correct=False)
+    assert record.verdicts["majority"] == Verdict(answer="7", correct=True)
 
 
 async def test_a_request_limit_is_never_passed(run: Any) -> None:
