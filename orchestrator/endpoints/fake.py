@@ -102,7 +102,7 @@ class FakePolicy:
             left -= words(step)
             steps.append(step)
             if not step.endswith(SEPARATOR):
-                return tuple(steps), "stop"
+                return tuple(steps), "stop" if any(map(str.strip, steps)) else "empty"
             if sampling.until == "step":
                 return tuple(steps), None
             if len(steps) == self.longest:

@@ -143,14 +143,15 @@ class HttpPolicy(ABC):
     def _finish(
         self, choice: ChatChoice | CompletionChoice, text: str, sampling: Sampling
     ) -> Finish | None:
-        """Paper: a path ends where its text does not end with the separator."""
+        """Paper: a path ends where its text does not end with the separator; one that ended without
+        a word is "empty"."""
         if choice.finish_reason == "length":
             return "length"
         if choice.finish_reason == "content_filter":
             return "filtered"
-        if sampling.until == "end":
-            return "stop"
-        return None if text.endswith(self.separator) else "stop"
+        if sampling.until == "step" and text.endswith(self.separator):
+            return None
+        return "stop" if text.strip() else "empty"
 
     def _met(self, choice: ChatChoice | CompletionChoice) -> int | str | None:
         """The stop string or token a sample ended at, where the server names it."""

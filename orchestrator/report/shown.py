@@ -24,14 +24,17 @@ def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
 
 
 def row_name(row: Row) -> str:
-    """``beam search``; ``best-of-N, stops`` or ``best-of-N, then DVTS`` where samples may end early
-    or be followed; of routed cells how: ``auto, pool``, or ``auto by rule``."""
+    """``beam search``, or ``beam search, orchard rules`` where its rules are not the paper's;
+    ``best-of-N, stops`` or ``best-of-N, then DVTS`` where samples may end early or be followed; of
+    routed cells how: ``auto, pool``, or ``auto by rule``."""
     if row.strategy == AUTO:
         return routed_name(row.settings)
     name = strategy_name(row.strategy)
     then = row.settings.get("then")
     if isinstance(then, Mapping):
         return f"{name}, then {strategy_name(then['strategy'])}"
+    if rules := row.settings.get("rules"):
+        name += f", {rules} rules"
     return f"{name}, stops" if row.settings.get("stop") else name
 
 

@@ -71,7 +71,7 @@ class Cell:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What its strategy is set to, without what is left off."""
+        """What its strategy is set to, without what is left off; the paper's rules go unnamed."""
         return _set(asdict(self.strategy))  # type: ignore[arg-type]
 
     @property
@@ -89,7 +89,7 @@ def _set(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _set(each) if isinstance(each, Mapping) else each
         for key, each in fields.items()
-        if each is not None
+        if each is not None and (key, each) != ("rules", "paper")
     }
 
 

@@ -5,20 +5,20 @@ from typing import ClassVar, Literal
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
-from orchestrator.core.selection import best
+from orchestrator.core.selection import Family, select
 from orchestrator.core.stopping import dominates
 from orchestrator.core.tree import Node
-from orchestrator.strategies.growth import grow
+from orchestrator.strategies.expansion import expand
 from orchestrator.strategies.settings import Stepwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeamSearch(Stepwise):
-    """Keep the best ``n / width`` paths of each level and grow each ``width`` ways (paper §3.1).
+    """Keep the best ``n / width`` paths of each level and expand each ``width`` ways (paper §3.1).
 
-    The root grows ``n`` ways. A path that finishes keeps its slot, so ``n / width`` answers come
-    back; fewer with ``stop: dominated``, which ends the search when no open path is worth more than
-    the best finished one.
+    The root is expanded ``n`` ways. A path that finishes keeps its slot, so ``n / width`` answers
+    come back; fewer with ``stop: dominated``, which ends the search when no open path is worth more
+    than the best finished one.
     """
 
     uses_prm: ClassVar[bool] = True
@@ -26,17 +26,16 @@ class BeamSearch(Stepwise):
     stop: Literal["dominated"] | None = None
 
     async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        answers: list[Node] = []
-        level = await grow(root, self.n, self.sampling, self.max_depth, policy, prm)
-        while level:
-            beams = best(level, self.n // self.width - len(answers), self.reward)
-            answers += [beam for beam in beams if beam.is_finished]
+        slots, answers = self.n // self.width, list[Node]()
+        beams, width = [root], self.n
+        while beams:
+            grown = await fan_out(expand(beam, width, self, policy, prm) for beam in beams)
+            level = map(Family, beams, grown)
+            ended, beams = select(level, slots - len(answers), self.reward, self.expansion)
+            answers += ended
+            finished = [beam for beam in beams if beam.is_finished]
             open_paths = [beam for beam in beams if not beam.is_finished]
-            if self.stop and dominates(answers, open_paths, self.reward):
-                break
-            grown = await fan_out(
-                grow(beam, self.width, self.sampling, self.max_depth, policy, prm)
-                for beam in open_paths
-            )
-            level = [child for children in grown for child in children]
+            if self.stop and dominates([*answers, *finished], open_paths, self.reward):
+                return [*answers, *finished][:slots]
+            width = self.width
         return answers

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.expansion_rules import RULES, ExpansionRules, RulesName
 from orchestrator.core.ports import Sampling
 from orchestrator.core.rewards import Reward
 from orchestrator.core.stopping import VoteRule
@@ -57,7 +58,8 @@ class WholeSolutions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepwise:
-    """Samples run to the end of a step; ``width`` is the paper's M, ``reward`` the node's value.
+    """Samples run to the end of a step; ``width`` is the paper's M, ``reward`` the node's value,
+    and ``rules`` say what becomes of samples that are no ordinary step.
 
     Raises ``ConfigError`` where ``width`` does not divide ``n``.
     """
@@ -66,6 +68,7 @@ class Stepwise:
     width: int = 4
     max_depth: int = 40
     reward: Reward = "last"
+    rules: RulesName = "paper"
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 2048
@@ -73,6 +76,10 @@ class Stepwise:
     @property
     def reads_answers(self) -> bool:
         return False
+
+    @property
+    def expansion(self) -> ExpansionRules:
+        return RULES[self.rules]
 
     def __post_init__(self) -> None:
         if self.width < 1:

@@ -53,7 +53,7 @@ from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.store import Store
 from orchestrator.simulation import SimulatedSender, urls
 from orchestrator.strategies import BeamSearch
-from orchestrator.strategies.growth import grow
+from orchestrator.strategies.expansion import expand
 from orchestrator.tasks.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
@@ -226,10 +226,7 @@ class OneLevel:
         while any(beams for beams, _ in kept):
             width = strategy.n if first else strategy.width
             grown = await fan_out(
-                fan_out(
-                    grow(beam, width, strategy.sampling, strategy.max_depth, self.policy, self)
-                    for beam in beams
-                )
+                fan_out(expand(beam, width, strategy, self.policy, self) for beam in beams)
                 for beams, _ in kept
             )
             scored = await fan_out(

@@ -91,13 +91,11 @@ async def test_a_finished_path_that_is_not_among_the_best_is_dropped() -> None:
     assert [leaf.path for leaf in leaves] == [(1, 0)]
 
 
-async def test_duplicates_empty_and_cut_steps_are_dropped_and_not_refilled() -> None:
+async def test_duplicates_and_cut_steps_are_dropped_and_not_refilled() -> None:
     def script(node: Node, index: int) -> str:
         if node.steps:
             return f"end {index} 0.5"
-        return {0: step("a", 0.5), 1: step("b", 0.5), 2: "", 3: "cut " * 50}.get(
-            index, step("a", 0.5)
-        )
+        return {0: step("a", 0.5), 1: step("b", 0.5), 2: "cut " * 50}.get(index, step("a", 0.5))
 
     policy, prm = FakePolicy(script=script), FakePRM(judge=by_last_word)
     leaves = await BeamSearch(n=16, max_tokens=20)(ROOT, policy, prm)
@@ -107,31 +105,37 @@ async def test_duplicates_empty_and_cut_steps_are_dropped_and_not_refilled() -> 
 
 
 async def test_three_tries_without_a_usable_child_make_a_dead_end() -> None:
-    policy, prm = FakePolicy(script=lambda node, index: " \n\n"), FakePRM()
-    (leaf,) = await BeamSearch(n=4)(ROOT, policy, prm)
-    assert (leaf.finish, leaf.path, leaf.steps) == ("dead_end", (), ())
-    assert (len(policy.requests), len(prm.requests)) == (3, 0)
-    assert len({request.node.seed for request in policy.requests}) == 3
+    def script(node: Node, index: int) -> str:
+        return "cut " * 50 if node.steps else step("a", 0.5)
+
+    policy, prm = FakePolicy(script=script), FakePRM(judge=by_last_word)
+    (leaf,) = await BeamSearch(n=4, max_tokens=20)(ROOT, policy, prm)
+    assert (leaf.finish, leaf.path, leaf.text) == ("dead_end", (0,), step("a", 0.5))
+    assert (len(policy.requests), len(prm.requests)) == (1 + 3, 1)
+    assert len({request.node.seed for request in policy.requests}) == 1 + 3
 
 
 async def test_a_second_try_may_succeed_with_its_own_randomness() -> None:
-    first = ROOT.seed
+    first = ROOT.child(0, ()).seed
 
     def script(node: Node, index: int) -> str:
-        return "" if node.seed == first else f"end {index}"
+        if not node.steps:
+            return step("a", 0.5)
+        return "cut " * 50 if node.seed == first else f"end {index} 0.5"
 
     policy = FakePolicy(script=script)
-    (leaf,) = await BeamSearch(n=4)(ROOT, policy, FakePRM())
-    assert (leaf.finish, len(policy.requests)) == ("stop", 2)
+    (leaf,) = await BeamSearch(n=4, max_tokens=20)(ROOT, policy, FakePRM(judge=by_last_word))
+    assert (leaf.finish, len(policy.requests)) == ("stop", 1 + 2)
 
 
-async def test_a_dead_end_keeps_its_text_and_value_and_competes_with_the_others() -> None:
+async def test_a_dead_end_keeps_its_text_and_value() -> None:
     def script(node: Node, index: int) -> str:
         if not node.steps:
             return step(f"{index}", 0.9 - index / 10)
-        return "" if node.path == (0,) else f"end {index} 0.2"
+        return "cut " * 50 if node.path == (0,) else f"end {index} 0.2"
 
-    leaves = await BeamSearch(n=8)(ROOT, FakePolicy(script=script), FakePRM(judge=by_last_word))
+    search = BeamSearch(n=8, max_tokens=20)
+    leaves = await search(ROOT, FakePolicy(script=script), FakePRM(judge=by_last_word))
     assert [(leaf.path, leaf.finish) for leaf in leaves] == [((0,), "dead_end"), ((1, 0), "stop")]
     assert leaves[0].scores == (0.9,)
 
@@ -151,13 +155,13 @@ async def test_a_box_ends_a_path_even_where_the_policy_would_go_on() -> None:
 @pytest.mark.parametrize(
     ("strategy", "first"),
     [
-        (BeamSearch(n=4, width=2), (1, 0)),
-        (BeamSearch(n=4, width=2, reward="last"), (1, 0)),
-        (BeamSearch(n=4, width=2, reward="min"), (0, 0)),
+        (BeamSearch(n=4, width=2), 1),
+        (BeamSearch(n=4, width=2, reward="last"), 1),
+        (BeamSearch(n=4, width=2, reward="min"), 0),
     ],
 )
 async def test_prm_last_is_the_value_of_a_node_unless_told_otherwise(
-    strategy: BeamSearch, first: tuple[int, ...]
+    strategy: BeamSearch, first: int
 ) -> None:
     def script(node: Node, index: int) -> str:
         if not node.steps:
@@ -165,7 +169,7 @@ async def test_prm_last_is_the_value_of_a_node_unless_told_otherwise(
         return f"{index} {0.55 if node.path == (0,) else 0.6}"
 
     leaves = await strategy(ROOT, FakePolicy(script=script), FakePRM(judge=by_last_word))
-    assert leaves[0].path == first
+    assert leaves[0].path[0] == first
 
 
 async def test_a_context_overflow_ends_the_path_as_it_stands() -> None:
