@@ -31,10 +31,12 @@ class Tree:
 
     ``run`` names the evaluation job, ``number`` counts its trees as they were begun, ``deadline``
     (seconds by the event loop's clock) is when an answer is due. ``key`` is the tree's own name,
-    the same in every process: what was paid for is remembered under it.
+    the same in every process: what was paid for is remembered under it. ``problem`` is the id of
+    the problem it solves: two problems may have the same text.
     """
 
     key: str = ""
+    problem: str = ""
     run: str = ""
     number: int = 0
     deadline: float = math.inf
@@ -54,7 +56,8 @@ class Node:
     the policy's to read, and siblings share those of their parent.
     ``scores`` holds one PRM score a step, in 0..1.
     ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
-    sample took, ``prompt_tokens`` and ``cached_tokens`` its request's prompt, which siblings share.
+    sample took, ``prompt_tokens`` and ``cached_tokens`` the prompt of its request. Siblings of one
+    ``request``, numbered among those of their parent, share that prompt, which counts once.
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
     ``prm_written_tokens`` were written.
@@ -76,6 +79,7 @@ class Node:
     step_tokens: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    request: int = 0
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
@@ -163,6 +167,7 @@ class Node:
             step_tokens=self.step_tokens,
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
+            request=self.request,
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
             prm_written_tokens=prm_written_tokens,
@@ -190,4 +195,8 @@ def derive_seed(seed: int, *keys: int | str) -> int:
 
 def root(question: str, *, seed: int, problem_id: str, tree: Tree = Tree()) -> Node:
     """The root of a problem's tree."""
-    return Node(question=question, seed=derive_seed(seed, problem_id), tree=tree)
+    return Node(
+        question=question,
+        seed=derive_seed(seed, problem_id),
+        tree=replace(tree, problem=problem_id),
+    )

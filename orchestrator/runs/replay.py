@@ -14,7 +14,7 @@ from orchestrator.core.budget import Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Finish, Node
 from orchestrator.runs.journal import KEY_BYTES, Journal
-from orchestrator.runs.wrappers import policy_cost, prm_cost
+from orchestrator.runs.wrappers import policy_spend, prm_cost
 
 
 class Sample(msgspec.Struct, array_like=True):
@@ -164,25 +164,14 @@ class JournaledPolicy:
         key = policy_key(self.model, node, n, sampling)
         if journal.knows(tree) and (found := (await journal.recall(tree)).get(key)):
             children = unpacked_samples(node, found[0])
-            self._note(children)
+            self.memory.replayed.add(policy_spend(children))
             return children
         children = await self.policy.extend(node, n, sampling)
-        cost = policy_cost(self.price, children) if self.price is not None else 0.0
+        cost = policy_spend(children, self.price).cost
         journal.append(tree, (key,), packed_samples(node, children), cost)
         if journal.is_behind:
             await journal.caught_up()
         return children
-
-    def _note(self, children: Sequence[Node]) -> None:
-        first = children[0] if children else None
-        self.memory.replayed.add(
-            Spend(
-                requests=1,
-                policy_tokens=sum(child.step_tokens for child in children),
-                prompt_tokens=first.prompt_tokens if first else 0,
-                cached_tokens=first.cached_tokens if first else 0,
-            )
-        )
 
 
 @dataclass(slots=True)

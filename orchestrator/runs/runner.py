@@ -67,7 +67,7 @@ async def solve(
     """
     scope = ledger.scope("problem", limits)
     recorder = Recorder(
-        MeteredPolicy(policy, scope, cell.policy.price),
+        MeteredPolicy(policy, scope, cell.policy.price, cell.policy.name in ports.one_a_request),
         MeteredPRM(prm or Unscored(), scope, cell.prm.price if cell.prm else None),
     )
     reward = cell.strategy.reward if isinstance(cell.strategy, Stepwise) else "last"

@@ -21,9 +21,8 @@ from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering
 from orchestrator.runs.runner import STOPPED, solve, use
 from orchestrator.runs.separate import SeparateSamples
-from orchestrator.runs.sharing import SharedPolicy, SharedPRM
+from orchestrator.runs.sharing import Demand, SharedPolicy, SharedPRM
 from orchestrator.runs.store import Store
-from orchestrator.strategies.voted import Voted
 
 FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""
@@ -140,23 +139,27 @@ class Scheduler:
         if self.plan.limits.seconds is not None:
             self._deadline = asyncio.get_running_loop().time() + self.plan.limits.seconds
         policies = {
-            name: SharedPolicy(self._asked(name), self._most_samples(name), name)
+            name: SharedPolicy(self._asked(name), self._demand(name), name)
             for name in self.ports.policies
         }
-        prms = {name: SharedPRM(self._judging(name)) for name in self.ports.prms}
+        prms = {
+            (policy, name): SharedPRM(self._judging(name))
+            for policy in policies
+            for name in self.ports.prms
+        }
         slots = asyncio.Semaphore(self.plan.trees)
         self._open_pools()
 
         async def one(item: tuple[Cell, Problem]) -> None:
             cell, problem = item
             policy = policies[cell.policy.name]
-            prm = prms[cell.prm.name] if cell.prm else None
+            prm = prms[cell.policy.name, cell.prm.name] if cell.prm else None
             await self._one(cell, problem, policy, prm, slots)
             self._left[cell.policy.name, problem.id] -= 1
             if not self._left[cell.policy.name, problem.id]:
-                policy.forget(problem.question)
-                for shared in prms.values():
-                    shared.forget(problem.question)
+                policy.forget(problem.id)
+                for name in self.ports.prms:
+                    prms[cell.policy.name, name].forget(problem.id)
                 if self.journal is not None:
                     start = root(problem.question, seed=self.plan.seed, problem_id=problem.id)
                     self.journal.forget(policy.tree_key(start.seed))
@@ -208,17 +211,9 @@ class Scheduler:
         models = [model for cell in self.plan.cells for model in (cell.policy, cell.prm)]
         return {model.name: model.price for model in models if model and model.price}
 
-    def _most_samples(self, policy: str) -> int:
-        return max(
-            (
-                cell.strategy.n
-                for cell in self.plan.cells
-                if cell.policy.name == policy
-                and isinstance(cell.strategy, Voted)
-                and cell.strategy.stop is None
-            ),
-            default=1,
-        )
+    def _demand(self, policy: str) -> Demand:
+        cells = [cell for cell in self.plan.cells if cell.policy.name == policy]
+        return Demand(cells, self.plan.problems)
 
     async def _one(
         self,

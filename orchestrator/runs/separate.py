@@ -11,7 +11,7 @@ from orchestrator.runs.branches import OnFailedBranch
 
 @dataclass(slots=True)
 class SeparateSamples:
-    """A policy asked for one sample a request, each with its own seed.
+    """A policy asked for one sample a request, each with its own seed and its own prompt to pay.
 
     A sample that fails is missing among the children, which keep their numbers; under ``refill``
     another is drawn in its place first, once, and under ``fail`` its failure is raised, as the
@@ -28,16 +28,8 @@ class SeparateSamples:
         samples = {i: child for i, child in enumerate(answers) if isinstance(child, Node)}
         if not samples:
             raise next(failure for failure in answers if isinstance(failure, EndpointError))
-        prompts = sum(child.prompt_tokens for child in samples.values())
-        cached = sum(child.cached_tokens for child in samples.values())
         return [
-            replace(
-                child,
-                path=(*node.path, i),
-                seed=derive_seed(node.seed, i),
-                prompt_tokens=prompts,
-                cached_tokens=cached,
-            )
+            replace(child, path=(*node.path, i), seed=derive_seed(node.seed, i), request=i)
             for i, child in samples.items()
         ]
 

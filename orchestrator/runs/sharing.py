@@ -6,12 +6,15 @@ Each strategy is still charged for all it uses, as if it ran alone.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node
+from orchestrator.runs.plan import Cell
+from orchestrator.strategies.settings import WholeSolutions
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -67,35 +70,56 @@ class Once(Generic[K, V]):
 
 
 class Shared(defaultdict[str, Once[K, V]]):
-    """What is computed once, by the question it belongs to, with which it is forgotten."""
+    """What is computed once, by the id of the problem it belongs to, with which it is forgotten."""
 
     def __init__(self) -> None:
         super().__init__(Once)
 
 
-class SharedPolicy:
-    """Draws ``most`` whole solutions of a problem at the first asking, and hands out the first n.
+class Demand:
+    """How many whole solutions of a problem the ``cells`` of one policy sample at once.
 
-    ``most`` is the largest n among the strategies that share, ``name`` the policy's. What is drawn
-    belongs to a tree of its own and to no strategy's, whichever asked first.
+    Finished cells count too: a run that goes on asks for what its journal remembers.
     """
 
-    def __init__(self, policy: Policy, most: int, name: str = "") -> None:
+    def __init__(self, cells: Iterable[Cell], problems: Sequence[Problem]) -> None:
+        self._number = {problem.id: number for number, problem in enumerate(problems)}
+        self._draws: defaultdict[Sampling, list[tuple[int, int]]] = defaultdict(list)
+        for cell in cells:
+            if isinstance(cell.strategy, WholeSolutions):
+                reach = len(problems) if cell.problems is None else cell.problems
+                self._draws[cell.strategy.sampling].append((cell.strategy.first_draw, reach))
+
+    def of(self, problem: str, sampling: Sampling) -> int:
+        """The most that any of them samples of this problem in this very way; 0: none does."""
+        draws, number = self._draws.get(sampling, []), self._number[problem]
+        return max((draw for draw, reach in draws if number < reach), default=0)
+
+
+class SharedPolicy:
+    """Draws as many whole solutions of a problem as any strategy will ask for at the first asking,
+    and hands out the first n.
+
+    ``demand`` knows how many that is, ``name`` is the policy's. What is drawn belongs to a tree of
+    its own and to no strategy's, whichever asked first.
+    """
+
+    def __init__(self, policy: Policy, demand: Demand, name: str = "") -> None:
         self.policy = policy
-        self.most = most
+        self.demand = demand
         self.name = name
         self._samples: Shared[tuple[Node, Sampling, int], list[Node]] = Shared()
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         if sampling.until == "step" or sampling.temperature == 0 or node.path:
             return await self.policy.extend(node, n, sampling)
-        most = max(n, self.most)
+        most = max(n, self.demand.of(node.tree.problem, sampling))
         shared = replace(node, tree=replace(node.tree, key=self.tree_key(node.seed)))
 
         async def draw(keys: Sequence[object]) -> list[list[Node]]:
             return [await self.policy.extend(shared, most, sampling)]
 
-        drawn = self._samples[node.question]
+        drawn = self._samples[node.tree.problem]
         (samples,) = await drawn.get([(node, sampling, most)], draw)
         return samples[:n]
 
@@ -103,13 +127,13 @@ class SharedPolicy:
         """The key of the tree that a problem's shared solutions belong to, by its root's seed."""
         return f"{self.name}/shared/{seed}"
 
-    def forget(self, question: str) -> None:
+    def forget(self, problem: str) -> None:
         """Drop what was drawn for a problem."""
-        self._samples.pop(question, None)
+        self._samples.pop(problem, None)
 
 
 class SharedPRM:
-    """Scores each whole solution once."""
+    """Scores each whole solution of one policy once."""
 
     def __init__(self, prm: PRM) -> None:
         self.prm = prm
@@ -120,13 +144,13 @@ class SharedPRM:
             return await self.prm.score(nodes)
         if not nodes:
             return []
-        scored = await self._scored[nodes[0].question].get(nodes, self.prm.score)
+        scored = await self._scored[nodes[0].tree.problem].get(nodes, self.prm.score)
         # whoever asked first may not have read the answers
         return [
             replace(one, answer=node.answer, logprob=node.logprob)
             for node, one in zip(nodes, scored, strict=True)
         ]
 
-    def forget(self, question: str) -> None:
+    def forget(self, problem: str) -> None:
         """Drop the scores of a problem's solutions."""
-        self._scored.pop(question, None)
+        self._scored.pop(problem, None)

@@ -13,26 +13,22 @@ class MeteredPolicy:
     """Charges a ledger for what its policy does.
 
     One token a sample is reserved in advance, so that an exhausted budget refuses the next
-    request; a budget can be overdrawn by what is in flight when it runs out, and no more.
+    request; a budget can be overdrawn by what is in flight when it runs out, and no more. A policy
+    with ``one_a_request`` is expected to send as many requests as samples.
     """
 
     policy: Policy
     ledger: Ledger
     price: Price | None = None
+    one_a_request: bool = False
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        reserved, actual = Spend(requests=1, policy_tokens=n), Spend()
+        requests = n if self.one_a_request else 1
+        reserved, actual = Spend(requests=requests, policy_tokens=n), Spend()
         self.ledger.reserve(reserved)
         try:
             children = await self.policy.extend(node, n, sampling)
-            actual = Spend(
-                requests=1,
-                policy_tokens=sum(child.step_tokens for child in children),
-                prompt_tokens=children[0].prompt_tokens if children else 0,
-                cached_tokens=children[0].cached_tokens if children else 0,
-            )
-            if self.price is not None:
-                actual.cost = policy_cost(self.price, children)
+            actual = policy_spend(children, self.price)
             return children
         finally:
             self.ledger.settle(reserved, actual)
@@ -63,13 +59,23 @@ class MeteredPRM:
             self.ledger.settle(reserved, actual)
 
 
-def policy_cost(price: Price, children: Sequence[Node]) -> float:
-    """USD for one request's children: what they generated, and the prompt they share."""
-    return price.cost(
-        prompt_tokens=children[0].prompt_tokens if children else 0,
-        cached_tokens=children[0].cached_tokens if children else 0,
-        written_tokens=sum(child.step_tokens for child in children),
+def policy_spend(children: Sequence[Node], price: Price | None = None) -> Spend:
+    """What sampling ``children`` of one node took: the tokens of each, and of every request that
+    they came from, be it one for all or one for each, the prompt once."""
+    requests = {child.request: child for child in children}.values()
+    spend = Spend(
+        requests=len(requests),
+        policy_tokens=sum(child.step_tokens for child in children),
+        prompt_tokens=sum(request.prompt_tokens for request in requests),
+        cached_tokens=sum(request.cached_tokens for request in requests),
     )
+    if price is not None:
+        spend.cost = price.cost(
+            prompt_tokens=spend.prompt_tokens,
+            cached_tokens=spend.cached_tokens,
+            written_tokens=spend.policy_tokens,
+        )
+    return spend
 
 
 def prm_cost(price: Price, scored: Sequence[Node]) -> float:
@@ -115,7 +121,7 @@ class BilledPolicy:
         await self._bill.reserve(expected, guessed=self._expected.is_guess)
         try:
             children = await self.policy.extend(node, n, sampling)
-            paid = policy_cost(self._price, children)
+            paid = policy_spend(children, self._price).cost
             self._expected.learn(n, paid)
             return children
         finally:

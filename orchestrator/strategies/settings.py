@@ -46,6 +46,11 @@ class WholeSolutions:
         return False
 
     @property
+    def first_draw(self) -> int:
+        """How many solutions it samples at once, before it looks at any."""
+        return 1
+
+    @property
     def sampling(self) -> Sampling:
         return Sampling(
             temperature=self.temperature,

@@ -22,6 +22,10 @@ class Voted(WholeSolutions):
     n: int = 16
     stop: Stop | None = None
 
+    @property
+    def first_draw(self) -> int:
+        return min(self.stop.batch, self.n) if self.stop else self.n
+
     async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
         return await self.go_on(root, policy, prm, [])
 

@@ -288,6 +288,64 @@ async def test_strategies_that_read_whole_solutions_share_them_and_each_pays(
     assert by_cell["majority", 4].policy_tokens < by_cell["majority", 8].policy_tokens
 
 
+async def test_no_more_is_drawn_than_some_cell_asks_for(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    policy = FakePolicy()
+    cells = [
+        make_cell("majority", n=4),
+        replace(make_cell("best_of_n", n=64), problems=1),
+        replace(make_cell("majority", n=8, temperature=1.0), problems=3),
+    ]
+    records = await run(Plan(problems=make_problems(10), cells=cells), make_ports(policy), tmp_path)
+    assert sum(request.n for request in policy.requests) == 64 + 9 * 4 + 3 * 8
+    used = {
+        (each.problem, each.settings["temperature"], leaf.path): leaf.tokens
+        for each in records
+        for leaf in each.leaves
+    }
+    assert policy.tokens == sum(used.values())
+
+
+@pytest.mark.parametrize("trees", [1, 2, 20])
+async def test_problems_of_the_same_text_are_each_paid_for_once(
+    tmp_path: Path, make_cell: Cells, make_ports: MakePorts, trees: int
+) -> None:
+    policy = FakePolicy(pause=after_a_while(trees))
+    prm = FakePRM(pause=after_a_while(-trees))
+    same = [Problem(id=f"p{i}", question="What is 1 + 1?", answer="2") for i in range(6)]
+    cells = [make_cell(name, n=n) for name in ("best_of_n", "majority") for n in (2, 4, 8)]
+    plan = Plan(problems=same, cells=cells, trees=trees)
+    await run(plan, make_ports(policy, prm), tmp_path)
+    assert [request.n for request in policy.requests] == [8] * 6
+    assert sum(len(request) for request in prm.requests) == 8 * 6
+
+
+async def test_a_policy_that_is_done_with_a_problem_leaves_the_others_their_scores(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    small_is_done = asyncio.Event()
+
+    async def wait_for_small(node: Node) -> None:
+        if node.tree.problem == "p0" and len(prm.requests) == 1:
+            await small_is_done.wait()
+
+    def note(record: Record) -> None:
+        if record.policy == "small":
+            small_is_done.set()
+
+    prm = FakePRM()
+    cells = [
+        make_cell("majority", n=2),
+        *(make_cell("best_of_n", n=n, policy="large") for n in (4, 2)),
+    ]
+    ports = make_ports(FakePolicy(pause=wait_for_small), prm, large=FakePolicy())
+    with Store(tmp_path) as store:
+        plan = Plan(problems=make_problems(1), cells=cells, trees=2)
+        await Scheduler(plan, ports, store, on_record=note).run()
+    assert sum(len(request) for request in prm.requests) == 4
+
+
 async def test_policies_that_share_a_prm_keep_their_own_solutions(
     tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
 ) -> None:

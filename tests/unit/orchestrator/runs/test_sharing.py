@@ -1,19 +1,34 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Sampling
+from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.errors import EndpointUnavailable
-from orchestrator.runs.sharing import Once, SharedPolicy, SharedPRM
+from orchestrator.runs.plan import Cell
+from orchestrator.runs.sharing import Demand, Once, SharedPolicy, SharedPRM
+from orchestrator.strategies.settings import Stop
+from tests.unit.orchestrator.runs.conftest import cell, problems
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 WHOLE = Sampling(temperature=0.7, max_tokens=8192, until="end")
 GONE = EndpointUnavailable("gone", url="")
+PROBLEMS = [Problem(id=id, question="What is 1 + 1?", answer="2") for id in "pq"]
+
+
+def sharing(policy: FakePolicy, most: int) -> SharedPolicy:
+    """A policy of which some strategy will ask for ``most`` solutions of each problem."""
+    return SharedPolicy(policy, Demand([cell("majority", n=most)], PROBLEMS))
+
+
+def capped(problems: int, strategy: str, **settings: Any) -> Cell:
+    return replace(cell(strategy, **settings), problems=problems)
 
 
 class Gate:
@@ -30,7 +45,7 @@ class Gate:
 
 async def test_whole_solutions_are_drawn_once_and_every_n_reads_the_first_of_them() -> None:
     policy = FakePolicy()
-    shared = SharedPolicy(policy, most=16)
+    shared = sharing(policy, 16)
     four, sixteen = await shared.extend(ROOT, 4, WHOLE), await shared.extend(ROOT, 16, WHOLE)
     assert sixteen[:4] == four
     assert sixteen == await FakePolicy().extend(ROOT, 16, WHOLE)
@@ -40,7 +55,7 @@ async def test_whole_solutions_are_drawn_once_and_every_n_reads_the_first_of_the
 async def test_concurrent_askers_share_one_request() -> None:
     gate = Gate()
     policy = FakePolicy(pause=gate)
-    shared = SharedPolicy(policy, most=8)
+    shared = sharing(policy, 8)
     gate.opened.set()
     drawn = await fan_out(shared.extend(ROOT, n, WHOLE) for n in (1, 4, 8, 4))
     assert [len(samples) for samples in drawn] == [1, 4, 8, 4]
@@ -49,7 +64,7 @@ async def test_concurrent_askers_share_one_request() -> None:
 
 async def test_other_problems_samplings_and_seeds_are_drawn_apart() -> None:
     policy = FakePolicy()
-    shared = SharedPolicy(policy, most=4)
+    shared = sharing(policy, 4)
     await shared.extend(ROOT, 4, WHOLE)
     await shared.extend(root("What is 1 + 1?", seed=2, problem_id="p"), 4, WHOLE)
     await shared.extend(root("What is 1 + 1?", seed=1, problem_id="q"), 4, WHOLE)
@@ -62,14 +77,57 @@ async def test_other_problems_samplings_and_seeds_are_drawn_apart() -> None:
 )
 async def test_steps_and_greedy_solutions_are_not_shared(sampling: Sampling) -> None:
     policy = FakePolicy()
-    shared = SharedPolicy(policy, most=64)
+    shared = sharing(policy, 64)
     for _ in range(2):
         await shared.extend(ROOT, 1, sampling)
     assert [request.n for request in policy.requests] == [1, 1]
 
 
 async def test_more_than_was_expected_is_drawn_when_asked_for() -> None:
-    assert len(await SharedPolicy(FakePolicy(), most=2).extend(ROOT, 5, WHOLE)) == 5
+    assert len(await sharing(FakePolicy(), 2).extend(ROOT, 5, WHOLE)) == 5
+
+
+def test_the_demand_is_the_most_that_a_cell_asks_for_of_this_problem_in_this_way() -> None:
+    many = problems(100)
+    cells = [cell("majority", n=4), capped(1, "best_of_n", n=64), capped(10, "majority", n=8)]
+    demand = Demand(cells, many)
+    assert [demand.of(many[i].id, WHOLE) for i in (0, 1, 9, 10, 99)] == [64, 8, 8, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"temperature": 1.0}, {"top_p": 0.9}, {"max_tokens": 100}, {"logprobs": True},
+    ],
+)  # fmt: skip
+def test_cells_that_sample_in_another_way_are_no_demand(other: dict[str, Any]) -> None:
+    many = problems(2)
+    one, another = cell("majority", n=4), cell("best_of_n", n=64, **other)
+    demand = Demand([one, another], many)
+    assert demand.of("p0", WHOLE) == 4
+    assert demand.of("p0", another.strategy.sampling) == 64  # type: ignore[union-attr]
+
+
+def test_cells_that_stop_early_demand_their_first_batch_and_tree_searches_nothing() -> None:
+    stop = Stop(rule="beta", batch=6)
+    cells = [cell("majority", n=64, stop=stop), cell("beam_search", n=16), cell("cot")]
+    demand = Demand([*cells, cell("cot", temperature=0.7)], problems(1))
+    assert demand.of("p0", WHOLE) == 6
+    assert Demand(cells[1:], problems(1)).of("p0", WHOLE) == 0
+
+
+async def test_what_one_of_two_problems_of_the_same_text_shares_outlives_the_other() -> None:
+    policy, prm = FakePolicy(), FakePRM()
+    samples, scores = sharing(policy, 4), SharedPRM(prm)
+    roots = [root(each.question, seed=1, problem_id=each.id) for each in PROBLEMS]
+    for start in roots:
+        await scores.score(await samples.extend(start, 4, WHOLE))
+    for shared in (samples, scores):
+        shared.forget("p")
+    await scores.score(await samples.extend(roots[1], 4, WHOLE))
+    assert (len(policy.requests), len(prm.requests)) == (2, 2)
+    await scores.score(await samples.extend(roots[0], 4, WHOLE))
+    assert (len(policy.requests), len(prm.requests)) == (3, 3)
 
 
 async def test_whole_solutions_are_scored_once() -> None:
@@ -102,7 +160,7 @@ async def test_the_steps_of_a_tree_are_scored_each_time() -> None:
 async def test_a_failure_is_told_to_all_who_wait_and_the_next_to_ask_tries_again() -> None:
     gate = Gate()
     policy = FakePolicy(pause=gate, failures={1: GONE})
-    shared = SharedPolicy(policy, most=4)
+    shared = sharing(policy, 4)
     askers = [asyncio.create_task(shared.extend(ROOT, 4, WHOLE)) for _ in range(3)]
     await gate.reached.wait()
     gate.opened.set()
@@ -114,7 +172,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_the_next_to_ask_tries_again
 async def test_when_the_one_who_computes_is_cancelled_those_who_wait_compute_again() -> None:
     gate = Gate()
     policy = FakePolicy(pause=gate)
-    shared = SharedPolicy(policy, most=4)
+    shared = sharing(policy, 4)
     first, *waiting = [asyncio.create_task(shared.extend(ROOT, 4, WHOLE)) for _ in range(3)]
     await gate.reached.wait()
     first.cancel()
@@ -129,7 +187,7 @@ async def test_when_the_one_who_computes_is_cancelled_those_who_wait_compute_aga
 async def test_a_waiters_own_cancellation_ends_the_waiter_and_nobody_else() -> None:
     gate = Gate()
     policy = FakePolicy(pause=gate)
-    shared = SharedPolicy(policy, most=4)
+    shared = sharing(policy, 4)
     first, waiter, other = [asyncio.create_task(shared.extend(ROOT, 4, WHOLE)) for _ in range(3)]
     await gate.reached.wait()
     await asyncio.sleep(0)

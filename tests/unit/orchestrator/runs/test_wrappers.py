@@ -9,6 +9,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
+from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.wrappers import (
     BilledPolicy,
     BilledPRM,
@@ -29,6 +30,45 @@ async def test_a_request_costs_its_samples_and_its_prompt_once() -> None:
         requests=1, policy_tokens=sum(child.step_tokens for child in children), prompt_tokens=5
     )
     assert ledger.reserved == Spend()
+
+
+async def test_samples_of_a_request_each_cost_their_prompts_each() -> None:
+    separate, ledger = SeparateSamples(FakePolicy()), Ledger()
+    children = await MeteredPolicy(separate, ledger, PRICE, one_a_request=True).extend(
+        ROOT, 4, STEP
+    )
+    written = sum(child.step_tokens for child in children)
+    cost = PRICE.cost(prompt_tokens=4 * 5, cached_tokens=0, written_tokens=written)
+    assert ledger.spent == Spend(
+        requests=4, policy_tokens=written, prompt_tokens=4 * 5, cost=pytest.approx(cost)
+    )
+
+
+async def test_some_of_the_samples_cost_their_own_prompts_alone() -> None:
+    class FirstTwo:
+        async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+            return (await SeparateSamples(FakePolicy()).extend(node, 64, sampling))[:n]
+
+    ledger = Ledger()
+    await MeteredPolicy(FirstTwo(), ledger).extend(ROOT, 2, STEP)
+    assert (ledger.spent.requests, ledger.spent.prompt_tokens) == (2, 2 * 5)
+
+
+async def test_of_separate_samples_those_that_are_lost_cost_nothing() -> None:
+    gone, ledger = EndpointUnavailable("gone", url=""), Ledger()
+    policy = SeparateSamples(FakePolicy(failures={1: gone, 3: gone}))
+    await MeteredPolicy(policy, ledger, one_a_request=True).extend(ROOT, 4, STEP)
+    assert (ledger.spent.requests, ledger.spent.prompt_tokens) == (2, 2 * 5)
+    assert ledger.reserved == Spend()
+
+
+async def test_separate_requests_never_pass_a_limit_of_requests() -> None:
+    policy, ledger = FakePolicy(), Ledger("run", Limits(requests=7))
+    metered = MeteredPolicy(SeparateSamples(policy), ledger, one_a_request=True)
+    await metered.extend(ROOT, 4, STEP)
+    with pytest.raises(BudgetExhausted):
+        await metered.extend(ROOT, 4, STEP)
+    assert len(policy.requests) == 4
 
 
 async def test_scoring_costs_what_the_prm_read() -> None:
