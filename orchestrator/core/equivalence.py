@@ -1,38 +1,66 @@
-"""Which answers mean the same: the classes that votes are cast for."""
+"""Which answers mean the same: the classes that votes are cast for.
+
+Equality of answers is not transitive: 1.00000 and 1.00018 are two answers until somebody says
+1.00009, which is near to both. So two answers are of one class when a chain of equal ones leads
+from one to the other. Such classes do not depend on who came first.
+"""
 
 from collections.abc import Sequence
 
 from orchestrator.core.ports import Grader
+from orchestrator.core.tree import Answer, Node
 
 
-class Classes:
-    """The classes of the answers seen so far, numbered as first seen.
-
-    Each distinct answer is compared with the first member of each class only.
-    """
+class Answers:
+    """The answers of one problem that were read so far; each pair is compared once."""
 
     def __init__(self, grader: Grader) -> None:
         self._grader = grader
-        self._representatives: list[str] = []
-        self._found: dict[str, int] = {}
+        self._read: dict[str, Answer] = {}
+        self._compared: set[tuple[str, str]] = set()
 
-    async def of(self, answer: str | None) -> int | None:
-        """The class of an answer; None where there is none."""
-        if answer is None:
+    async def read(self, text: str | None) -> Answer | None:
+        """An answer that knows which others it is equal to; None where there is none."""
+        if text is None:
             return None
-        if answer not in self._found:
-            self._found[answer] = await self._place(answer)
-        return self._found[answer]
+        answer = self._read.setdefault(text, Answer(text))
+        for other in list(self._read.values()):
+            # in one order, whoever came first: no grader's asymmetry decides
+            first, second = sorted((text, other.text))
+            if first == second or (first, second) in self._compared:
+                continue
+            if await self._grader.equal(first, second):  # what was not decided joins nobody
+                answer.equal.add(other.text)
+                other.equal.add(text)
+            self._compared.add((first, second))
+        return answer
 
-    async def _place(self, answer: str) -> int:
-        for number, representative in enumerate(self._representatives):
-            if await self._grader.equal(answer, representative):
-                return number
-        self._representatives.append(answer)
-        return len(self._representatives) - 1
+
+def components(answers: Sequence[Answer | None]) -> list[int | None]:
+    """The class of each answer among these alone, numbered as they come here; None where there is
+    no answer."""
+    among = {answer.text: answer for answer in answers if answer is not None}
+    classes: dict[str, int] = {}
+    number = 0
+    for text in among:
+        if text in classes:
+            continue
+        reached = {text}
+        while reached:
+            each = reached.pop()
+            classes[each] = number
+            reached |= among[each].equal & (among.keys() - classes.keys())
+        number += 1
+    return [None if answer is None else classes[answer.text] for answer in answers]
+
+
+def classes_of(leaves: Sequence[Node]) -> list[int | None]:
+    """The class of each leaf's answer, in a tree whose answers are read. An answer that was read
+    since may have joined two classes."""
+    return components([leaf.answer for leaf in leaves])
 
 
 async def classes(grader: Grader, answers: Sequence[str | None]) -> list[int | None]:
-    """The equivalence class of each answer; None where there is no answer."""
-    seen = Classes(grader)
-    return [await seen.of(answer) for answer in answers]
+    """The equivalence class of each answer, numbered as they come; None where there is none."""
+    seen = Answers(grader)
+    return components([await seen.read(answer) for answer in answers])

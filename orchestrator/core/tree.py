@@ -42,6 +42,15 @@ class Tree:
     deadline: float = math.inf
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a finished path answers. ``equal`` are the answers that mean the same, of those read in
+    its tree so far: it grows as others are read (see ``core.equivalence``)."""
+
+    text: str
+    equal: set[str] = field(default_factory=set, compare=False, repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One state of a solution: the question and the text so far.
@@ -63,8 +72,8 @@ class Node:
     ``prm_written_tokens`` were written.
     ``logprob`` is the mean log-probability of the tokens of this node's own sample, where it was
     asked for and is known.
-    ``answer`` numbers the answer of a finished path among those of its tree, equal ones alike, for
-    strategies that ask (``runs.answers``); None where there is none.
+    ``answer`` is the answer of a finished path, for strategies that ask (``runs.answers``); None
+    where there is none.
     ``tree`` says whose node it is, and is no part of the state.
     """
 
@@ -84,7 +93,7 @@ class Node:
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
     logprob: float | None = field(default=None, compare=False)
-    answer: int | None = field(default=None, compare=False)
+    answer: Answer | None = field(default=None, compare=False)
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
     @property

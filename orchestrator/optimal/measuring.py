@@ -1,11 +1,11 @@
 """From the records of a run to what profiles are fitted to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.core.equivalence import Classes
+from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
@@ -49,7 +49,8 @@ def sort_out(records: Iterable[Record]) -> Cells:
 
     Raises ``ProfileError`` where the greedy or the independent solutions are missing.
     """
-    cells = {record.cell: record for record in records}
+    found = {record.cell: record for record in records}
+    cells = {cell: found[cell] for cell in sorted(found)}  # in whatever order they were measured
     whole = [record for record in cells.values() if record.strategy in SAMPLING]
     greedy = next((each for each in whole if _is_greedy(each)), None)
     drawn = [each for each in whole if not _is_greedy(each) and "stop" not in each.settings]
@@ -92,31 +93,31 @@ async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> li
 async def _measured(
     problem: str, records: Mapping[str, Record], cells: Cells, grader: Grader
 ) -> Measured:
-    answers = Classes(grader)
+    tried = [cell for cell in cells.trees if cell in records]
+    kept = [records[cell] for cell in (cells.greedy, cells.samples, *tried)]
+    answers = iter(await classes(grader, [leaf.answer for each in kept for leaf in each.leaves]))
+    greedy, samples, *trees = [_searched(record, answers) for record in kept]
     return Measured(
         problem=problem,
-        greedy=await _searched(records[cells.greedy], answers),
-        samples=await _searched(records[cells.samples], answers),
-        trees={
-            cell: await _searched(records[cell], answers) for cell in cells.trees if cell in records
-        },
+        greedy=greedy,
+        samples=samples,
+        trees=dict(zip(tried, trees, strict=True)),
     )
 
 
-async def _searched(record: Record, answers: Classes) -> Searched:
+def _searched(record: Record, answers: Iterator[int | None]) -> Searched:
+    """``answers`` are the classes of its leaves' answers, and of those of records after it."""
     return Searched(
         leaves=tuple(
-            [
-                Leaf(
-                    answer=await answers.of(leaf.answer),
-                    right=bool(leaf.correct),
-                    scores=leaf.scores,
-                    tokens=leaf.tokens,
-                    text="".join(leaf.steps),
-                    logprob=leaf.logprob,
-                )
-                for leaf in record.leaves
-            ]
+            Leaf(
+                answer=next(answers),
+                right=bool(leaf.correct),
+                scores=leaf.scores,
+                tokens=leaf.tokens,
+                text="".join(leaf.steps),
+                logprob=leaf.logprob,
+            )
+            for leaf in record.leaves
         ),
         used=tuple(float(getattr(record, each)) for each in USED),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.core.difficulty import BINS, Bin, difficulty
+from orchestrator.core.equivalence import classes_of
 from orchestrator.core.tree import Node
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
@@ -47,8 +48,8 @@ def evidence(pilots: Sequence[Node]) -> dict[str, float]:
     """What pilots show, as a predictor reads it."""
     return features(
         [
-            Sample(answer=each.answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
-            for each in pilots
+            Sample(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
+            for each, answer in zip(pilots, classes_of(pilots), strict=True)
         ]
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.equivalence import classes_of
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.tree import Node
@@ -72,4 +73,4 @@ def is_unsure(voted: Voted, leaves: Sequence[Node]) -> bool:
 
 def tally(vote: VoteName, leaves: Sequence[Node]) -> list[float]:
     """What ``vote`` gives each answer so far."""
-    return list(totals(ballots(vote, leaves, [leaf.answer for leaf in leaves])).values())
+    return list(totals(ballots(vote, leaves, classes_of(leaves))).values())

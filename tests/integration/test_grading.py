@@ -1,6 +1,7 @@
 """The grader on real benchmark answers, with real worker processes."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -194,6 +195,28 @@ async def test_unequal_answers_are_unequal(grader: MathGrader) -> None:
 async def test_votes_of_different_spelling_fall_into_one_class(grader: MathGrader) -> None:
     answers = [r"\frac{\pi}{2}", None, "π/2", "2x+2", r"0.5\pi", "2(x+1)", "5"]
     assert await classes(grader, answers) == [0, None, 0, 1, 0, 1, 2]
+
+
+NEAR = [
+    ["1.0000", "1.0001", "1.0002"],
+    ["0.33333", "1/3", "0.33336"],
+    ["3.14159", "3.1418", "3.1420", "22/7"],
+    ["99.99", "100.00", "100.01", "7"],
+    ["-2.5000", "-2.5002", "-2.5004"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answers", NEAR, ids=lambda answers: answers[0])
+async def test_near_answers_fall_into_the_same_classes_in_any_order(
+    grader: MathGrader, answers: list[str]
+) -> None:
+    found = set()
+    for order in itertools.permutations(answers):
+        numbers = dict(zip(order, await classes(grader, order), strict=True))
+        found.add(
+            frozenset(frozenset(x for x in order if numbers[x] == n) for n in numbers.values())
+        )
+    assert len(found) == 1
 
 
 async def test_a_comparison_that_hangs_is_killed_undecided_and_grading_goes_on() -> None:

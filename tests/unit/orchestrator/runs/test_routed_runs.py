@@ -1,5 +1,6 @@
 """Runs whose problems are routed one by one."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
+from orchestrator.core.tree import Node
 from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.errors import EndpointUnavailable
-from orchestrator.optimal.routed import SeparateRouting
-from orchestrator.optimal.router import ProfileRouter
+from orchestrator.optimal.routed import SeparateRouting, pilots
+from orchestrator.optimal.router import ProfileRouter, evidence
+from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.store import Store, read_records
 from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
+from tests.unit.orchestrator.runs.conftest import BoxGrader
 
 GONE = EndpointUnavailable("gone", url="")
 
@@ -70,6 +74,32 @@ async def test_a_tree_search_joins_the_samples_of_those_that_they_leave_unsettle
     assert {len(each.leaves) for each in ways} == {8, 16 + 4}  # DVTS of 16 answers with four
     for each in ways:
         assert len({leaf.path for leaf in each.leaves}) == len(each.leaves)
+
+
+class NearGrader(BoxGrader):
+    """Calls numbers equal that are at most a half apart."""
+
+    async def equal(self, answer: str, reference: str) -> bool:
+        return abs(float(answer) - float(reference)) <= 0.5
+
+
+@pytest.mark.parametrize("late", ["the greedy one", "the others", "none"])
+async def test_pilots_show_the_same_whichever_come_first(late: str) -> None:
+    """3.4 is near to both of two answers that are not near to each other."""
+
+    def script(node: Node, index: int) -> str:
+        answer = ["3.4", "3.8"][index % 2] if node.path else "3.0"
+        return rf"It is \boxed{{{answer}}}."
+
+    async def pause(node: Node) -> None:
+        if late == ("the others" if node.path else "the greedy one"):
+            await asyncio.sleep(0.001)
+
+    root = Node(question="What is 1 + 2?", seed=1)
+    policy = AnsweringPolicy(FakePolicy(script=script, pause=pause), NearGrader())
+    whole = Sampling(temperature=0.7, max_tokens=100, until="end")
+    shown = evidence(await pilots(root, policy, FakePRM(), PILOTS, whole))
+    assert (shown["agreement"], shown["backing"]) == (1.0, 1.0)
 
 
 async def test_pilots_that_are_lost_leave_the_decision_to_the_others(run: Run) -> None:

@@ -46,6 +46,21 @@ async def test_a_likely_enough_majority_draws_no_more() -> None:
     assert await samples(beta, *[2, 3] * 32) == 64
 
 
+class NearGrader(BoxGrader):
+    """Calls numbers equal that are at most a half apart."""
+
+    async def equal(self, answer: str, reference: str) -> bool:
+        return abs(float(answer) - float(reference)) <= 0.5
+
+
+async def test_an_answer_that_joins_two_others_settles_a_vote_between_them() -> None:
+    given = iter(["3.0", "3.8", "3.0", "3.8", "3.4", *["3.0", "3.8"] * 6])
+    policy = FakePolicy(script=lambda node, index: rf"It is $\boxed{{{next(given)}}}$.")
+    majority = Majority(n=16, stop=Stop(rule="beta", confidence=0.95))
+    leaves = await majority(ROOT, AnsweringPolicy(policy, NearGrader()), FakePRM())
+    assert len(leaves) == 8
+
+
 async def test_what_the_prm_does_not_believe_settles_nothing() -> None:
     beta = BestOfN(n=32, stop=Stop(rule="beta", confidence=0.95))
     assert await samples(beta, *[2] * 32, score=1.0) == 4
