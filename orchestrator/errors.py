@@ -93,7 +93,8 @@ class EndpointUnavailable(EndpointError):
 
     ``answered`` says that it was a status rather than silence, and ``status`` which; ``timed_out``
     that it took too long. ``retry_after`` is the server's own wish, in seconds, where it stated
-    one. ``is_final``: it was waited for already, and trying again would not help.
+    one. ``is_doubtful``: the server is there, and it may be this request alone that it fails at.
+    ``is_final``: trying again would not help, it was done already.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class EndpointUnavailable(EndpointError):
         status: int | None = None,
         timed_out: bool = False,
         retry_after: float | None = None,
+        is_doubtful: bool = False,
         is_final: bool = False,
     ) -> None:
         super().__init__(message, url=url)
@@ -112,15 +114,38 @@ class EndpointUnavailable(EndpointError):
         self.status = status
         self.timed_out = timed_out
         self.retry_after = retry_after
+        self.is_doubtful = is_doubtful
         self.is_final = is_final
 
 
 class EndpointRefused(EndpointError):
-    """Wrong key, wrong model or malformed request: trying again cannot help."""
+    """Wrong key, wrong model or malformed request: trying again cannot help.
+
+    ``says`` is the server's own reason where it may be the text of this request alone that it
+    means, which its answers to other requests tell. ``names_cause``: by its words it is something
+    else, as the key or a parameter.
+    """
+
+    def __init__(
+        self, message: str, *, url: str, says: str | None = None, names_cause: bool = False
+    ) -> None:
+        super().__init__(message, url=url)
+        self.says = says
+        self.names_cause = names_cause
 
 
 class BadResponse(EndpointError):
-    """An answer that is not what the API promises: HTML, no choices, a score too few."""
+    """An answer that is not what the API promises: HTML, no choices, a score too few.
+
+    ``is_doubtful`` and ``is_final`` are as of ``EndpointUnavailable``.
+    """
+
+    def __init__(
+        self, message: str, *, url: str, is_doubtful: bool = True, is_final: bool = False
+    ) -> None:
+        super().__init__(message, url=url)
+        self.is_doubtful = is_doubtful
+        self.is_final = is_final
 
 
 class ContextOverflow(EndpointError):

@@ -32,10 +32,12 @@ class Breaker:
         self.state = "closed"
         self._wait = _FIRST_LOOK_S
 
-    def failed(self, now: float) -> bool:
-        """A failure; True where the breaker opens by it."""
+    def failed(self, now: float, *, is_certain: bool = False) -> bool:
+        """A failure; True where the breaker opens by it, as it does at once where it ``is_certain``
+        that others would fail too."""
         self.failures += 1
-        if self.state == "open" or (self.state == "closed" and self.failures < IN_A_ROW):
+        is_enough = is_certain or self.failures >= IN_A_ROW
+        if self.state == "open" or (self.state == "closed" and not is_enough):
             return False
         self.state = "open"
         self._put_off(now)

@@ -16,7 +16,7 @@ from orchestrator.endpoints.replicas import Replica, Replicas
 from orchestrator.endpoints.retry import RetryBudget
 from orchestrator.endpoints.status import Status, all_of
 from orchestrator.endpoints.turns import Served, Turns, Waiter
-from orchestrator.errors import BadResponse, EndpointUnavailable
+from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
 
 _LONGEST_PAUSE_S = 120.0
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
@@ -132,7 +132,8 @@ class Dispatcher:
             self._available()
 
     def failed(self, slot: Slot, error: EndpointUnavailable | BadResponse) -> None:
-        """Its replica did not answer as it should; a status of 429 says only that it is busy."""
+        """Its replica did not answer as it should; a status of 429 says only that it is busy, and
+        a doubtful failure that it may be the request."""
         replica, now = slot.replica, asyncio.get_running_loop().time()
         replica.last_error = error
         if isinstance(error, EndpointUnavailable):
@@ -144,10 +145,26 @@ class Dispatcher:
                     self._pause(replica, min(error.retry_after, _LONGEST_PAUSE_S), now)
             if error.status == 429:
                 return
-        if replica.breaker.failed(now):
+        if error.is_doubtful:
+            replica.doubts += 1
+            if replica.breaker.state != "half-open":
+                return
+        self.hold_against(replica, error)
+
+    def hold_against(
+        self, replica: Replica, error: EndpointError, *, is_certain: bool = False
+    ) -> None:
+        """A replica failed by its own fault; ``is_certain``: it would fail at any request."""
+        now = asyncio.get_running_loop().time()
+        replica.last_error = error
+        if replica.breaker.failed(now, is_certain=is_certain):
             self._redistribute(replica)
             if self._none_closed():
                 self._await_replicas(now)
+
+    def at(self, replica: Replica) -> Slot:
+        """A slot at one replica, whatever waits for it."""
+        return self._take(replica, asyncio.get_running_loop().time())
 
     # Replicas that come and go
 

@@ -34,7 +34,8 @@ _KNOWN_QUESTIONS = 16_384
 @dataclass(slots=True, eq=False)
 class Replica:
     """One server. ``base`` is its URL without ``/v1``; ``pace`` the smoothed seconds it takes for a
-    unit of work, of ``answers`` answers; ``share`` the part of a usual replica's load it is given;
+    unit of work, of ``answers`` answers; ``doubts`` are its failures since the last of these that
+    may be the requests' own fault; ``share`` the part of a usual replica's load it is given;
     ``paused_until`` (by the event loop's time) when it wants requests again; ``turns`` who waits
     for it."""
 
@@ -45,6 +46,7 @@ class Replica:
     in_flight: int = 0
     pace: float = 0.0
     answers: int = 0
+    doubts: int = 0
     share: float = 1.0
     paused_until: float = 0.0
     last_error: EndpointError | None = None
@@ -69,6 +71,7 @@ class Replica:
     def took(self, seconds: float, work: float) -> None:
         pace = seconds / work
         self.answers += 1
+        self.doubts = 0
         self.pace = pace if self.answers == 1 else self.pace + _RECENT * (pace - self.pace)
 
 

@@ -102,7 +102,9 @@ async def with_retries(
 ) -> T:
     """Run ``attempt`` until it succeeds or ``policy`` gives up, and then raise its last error.
 
-    The first try runs bare: entering tenacity costs more CPU than sending the request.
+    A failure that is doubtful is tried again soon and outside the ``budget``; whoever marks it so
+    bounds how often. The first try runs bare: entering tenacity costs more CPU than sending the
+    request.
     """
     if budget is not None:
         budget.first_try()
@@ -115,37 +117,44 @@ async def with_retries(
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    def pause(state: RetryCallState) -> float:
-        return policy.wait(state.attempt_number + 1, getattr(_failure(state), "retry_after", None))
+    last: EndpointUnavailable | BadResponse = first
+
+    def pause(failed_attempts: int) -> float:
+        retry_after = getattr(last, "retry_after", None)
+        return policy.wait(1 if last.is_doubtful else failed_attempts, retry_after)
 
     counted = 0 if policy.patience and _may_pass(first) else 1
 
     def enough(state: RetryCallState) -> bool:
         nonlocal counted
         is_patient = loop.time() - began < policy.patience
-        counted += not (is_patient and _may_pass(_failure(state)))
+        counted += not (is_patient and _may_pass(last))
         return counted >= policy.attempts
 
     async def again() -> T:
-        if budget is not None:
+        nonlocal last
+        if budget is not None and not last.is_doubtful:
             await budget.take()
-        return await attempt()
+        try:
+            return await attempt()
+        except WORTH_RETRYING as failure:
+            last = failure
+            raise
 
     retrying = AsyncRetrying(
-        stop=enough, wait=pause, retry=retry_if_exception(_is_worth_it), reraise=True
+        stop=enough,
+        wait=lambda state: pause(state.attempt_number + 1),
+        retry=retry_if_exception(_is_worth_it),
+        reraise=True,
     )
-    await retrying.sleep(policy.wait(1, getattr(first, "retry_after", None)))  # type: ignore[misc]
+    await retrying.sleep(pause(1))  # type: ignore[misc]
     return await retrying(again)
 
 
 def _is_worth_it(error: BaseException) -> bool:
-    return isinstance(error, WORTH_RETRYING) and not getattr(error, "is_final", False)
+    return isinstance(error, WORTH_RETRYING) and not error.is_final
 
 
-def _may_pass(error: BaseException | None) -> bool:
+def _may_pass(error: EndpointUnavailable | BadResponse) -> bool:
     """Whether it says that nobody is there, or has time, rather than what an answer was."""
     return isinstance(error, EndpointUnavailable) and (not error.answered or error.status == 429)
-
-
-def _failure(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None

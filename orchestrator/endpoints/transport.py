@@ -4,30 +4,26 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar, overload
+from typing import Any, Self, overload
 
 import msgspec
 
 from orchestrator.core.tree import Node
+from orchestrator.endpoints.complaints import UNREADABLE
 from orchestrator.endpoints.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.evidence import Doubts, Evidence
 from orchestrator.endpoints.hedging import Stragglers, hedged
-from orchestrator.endpoints.rate_limits import Estimate, RateLimits
-from orchestrator.endpoints.refusals import UNREADABLE, refusal, what_it_is
+from orchestrator.endpoints.rate_limits import RateLimits
+from orchestrator.endpoints.refusals import error_in, refusal, unreadable
 from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
+from orchestrator.endpoints.requests import R, Read, Request, T
 from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retries
 from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender, censored
 from orchestrator.endpoints.status import Status
 from orchestrator.endpoints.upkeep import Upkeep, roots
 from orchestrator.endpoints.wire import ModelList, Usage, encode
-from orchestrator.errors import BadResponse, EndpointError
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-Read: TypeAlias = Callable[[T, str], R]
-"""From a decoded answer, and the URL it came from, to what was wanted of it. It raises
-``BadResponse`` where that is not in it: a choice or a score too few."""
+from orchestrator.errors import BadResponse, EndpointError, EndpointRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +93,7 @@ class Transport:
             rates=RateLimits(endpoint.requests_per_minute, endpoint.tokens_per_minute),
             patience=endpoint.retry.patience,
         )
+        self._evidence = Evidence(self.dispatcher, self._send_once, endpoint.retry.attempts)
 
     async def __aenter__(self) -> Self:
         await self._sender.__aenter__()
@@ -143,34 +140,48 @@ class Transport:
     ) -> Any:
         """POST ``payload``, decode the answer as ``answer`` and ``read`` it; failures are retried.
 
-        What ``read`` raises is held against the replica as what cannot be decoded is. ``node`` is
-        what the request is for: its question says which replica holds its prefix, its tree whose
-        turn it is.
+        What ``read`` raises is a failure as what cannot be decoded is. ``node`` is what the request
+        is for: its question says which replica holds its prefix, its tree whose turn it is.
 
         Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, and
-        ``EndpointRefused`` or ``ContextOverflow`` at once.
+        ``EndpointRefused``, ``ContextOverflow``, ``ContentFiltered`` or ``PromptRefused`` at once.
         """
-        dispatcher, request = self.dispatcher, _Request(path, payload, encode(payload))
+        dispatcher = self.dispatcher
+        request = Request(path, payload, encode(payload), answer, read)
         tried: tuple[Replica, ...] = ()
+        doubts: Doubts | None = None
 
         async def attempt() -> Any:
-            nonlocal tried
+            nonlocal tried, doubts
             estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
             slot = await dispatcher.admit(node, estimate, tried)
             try:
-                exchange = self._exchange(slot, request, answer, read)
+                exchange = self._exchange(slot, request)
                 if self._stragglers is None or self._stragglers.after is None:
-                    return await exchange
-                return await hedged(exchange, again(slot), self._stragglers.after)
-            except WORTH_RETRYING:
+                    wanted = await exchange
+                else:
+                    wanted = await hedged(exchange, again(slot), self._stragglers.after)
+            except EndpointRefused as refused:
+                raise await self._evidence.judge_refusal(refused, request, slot.replica) from None
+            except WORTH_RETRYING as failure:
                 tried = (*tried, slot.replica)
-                raise
+                if failure.is_final and any(each not in tried for each in dispatcher.replicas):
+                    failure.is_final = False  # another replica may do better
+                if not failure.is_doubtful or failure.is_final:
+                    raise
+                doubts = doubts or Doubts()
+                raise await self._evidence.judge_failure(
+                    failure, doubts, request, slot.replica
+                ) from failure.__cause__
+            if doubts is not None:
+                self._evidence.recovered(doubts, slot.replica)
+            return wanted
 
         def again(slot: Slot) -> Callable[[], Coroutine[Any, Any, Any] | None]:
             async def elsewhere() -> Any:
                 estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
                 other = await dispatcher.admit(node, estimate, (*tried, slot.replica))
-                return await self._exchange(other, request, answer, read)
+                return await self._exchange(other, request)
 
             return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
 
@@ -180,23 +191,25 @@ class Transport:
             error.endpoint = self.endpoint.name
             raise
 
-    async def _exchange(
-        self, slot: Slot, request: "_Request", answer: type[T], read: Read[T, Any] | None
-    ) -> Any:
+    async def _send_once(self, replica: Replica, request: Request) -> Any:
+        return await self._exchange(self.dispatcher.at(replica), request)
+
+    async def _exchange(self, slot: Slot, request: Request) -> Any:
         """One request to one replica, which learns how it went."""
         dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
         try:
             said = await self._sender.send("POST", url, request.body)
             dispatcher.told(said.headers, slot)
-            decoded = self._decode(self._content(said, url), answer, url)
+            decoded: Any = self._decode(said, request.answer, url)
             usage = getattr(decoded, "usage", None)
             if usage is not None:
                 self.used.add(usage)
             answered = getattr(decoded, "model", None)  # /tokenize names none
             if answered is not None and self.endpoint.checks_model:
                 self._check_model(answered, url)
-            wanted = decoded if read is None else read(decoded, url)
+            wanted = decoded if request.read is None else request.read(decoded, url)
             seconds = dispatcher.succeeded(slot, request.work(usage))
+            self._evidence.answered(request)
             if self._stragglers is not None:
                 self._stragglers.took(seconds)
             if slot.passed is not None and usage is not None:
@@ -216,33 +229,32 @@ class Transport:
     async def get(self, base: str, path: str, answer: type[T]) -> T:
         """GET from one replica, once."""
         url = base + path
-        said = await self._sender.send("GET", url, None)
-        return self._decode(self._content(said, url), answer, url)
+        return self._decode(await self._sender.send("GET", url, None), answer, url)
 
     async def models(self, base: str) -> ModelList:
         """What one replica says it serves."""
         return await self.get(base, "/v1/models", ModelList)
 
-    def _content(self, said: Answer, url: str) -> bytes:
-        if said.status == 200:
-            return said.content
-        raise refusal(
-            said.status,
-            said.content,
-            url=url,
-            model=self.endpoint.model,
-            retry_after=said.headers.get("Retry-After"),
-            location=censored(said.headers.get("Location", ""), self.endpoint.api_key),
-        )
-
-    def _decode(self, content: bytes, answer: type[T], url: str) -> T:
+    def _decode(self, said: Answer, answer: type[T], url: str) -> T:
+        model = self.endpoint.model
+        if said.status != 200:
+            raise refusal(
+                said.status,
+                said.content,
+                url=url,
+                model=model,
+                retry_after=said.headers.get("Retry-After"),
+                location=censored(said.headers.get("Location", ""), self.endpoint.api_key),
+            )
+        if (stated := error_in(said.content, url=url, model=model)) is not None:
+            raise stated
         decoder = self._decoders.get(answer)
         if decoder is None:
             decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
         try:
-            return decoder.decode(content)  # type: ignore[return-value]
+            return decoder.decode(said.content)  # type: ignore[return-value]
         except UNREADABLE as error:
-            raise BadResponse(f"{url} {what_it_is(content)} ({error})", url=url) from error
+            raise unreadable(said.content, error, url=url, headers=said.headers) from error
 
     def _check_model(self, answered: str, url: str) -> None:
         """Hosted models answer under a dated name that starts with the one asked for."""
@@ -251,34 +263,6 @@ class Transport:
                 f"{url} was asked for the model {self.endpoint.model!r} and answered as "
                 f"{answered!r}: name the model it serves",
                 url=url,
+                is_doubtful=False,
+                is_final=True,
             )
-
-
-@dataclass(slots=True)
-class _Request:
-    """What is sent, and what it takes. ``work`` has a unit of its own, in which servers compare:
-    a token of the longest sample takes one, reading a prompt a 64th of that for each of its
-    tokens, and any request 16."""
-
-    path: str
-    payload: msgspec.Struct
-    body: bytes
-
-    def work(self, usage: Usage | None) -> float:
-        if usage is None:
-            return 16.0
-        read = usage.prompt_tokens - usage.cached_tokens
-        return 16.0 + usage.completion_tokens / self._n + max(0, read) / 64
-
-    def estimate(self, rates: RateLimits) -> Estimate:
-        most = getattr(self.payload, "max_tokens", 0)
-        return rates.estimator.estimate(len(self.body), self._n, most)
-
-    def learn(self, rates: RateLimits, usage: Usage) -> float:
-        """Tokens that it took in all."""
-        rates.estimator.saw(len(self.body), self._n, usage.prompt_tokens, usage.completion_tokens)
-        return usage.prompt_tokens + usage.completion_tokens
-
-    @property
-    def _n(self) -> int:
-        return getattr(self.payload, "n", 1)

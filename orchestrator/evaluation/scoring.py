@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM
-from orchestrator.core.tree import Node, root
+from orchestrator.core.tree import Finish, Node, root
 from orchestrator.errors import BadResponse
 from orchestrator.evaluation.evaluate import Failure
 from orchestrator.evaluation.samples import DataSet, Judged, Sample
 from orchestrator.jsonlines import JsonLines
 
 TOO_LONG = "longer than the PRM's context"
+_UNSCORED: dict[Finish | None, str] = {
+    "overflow": TOO_LONG,
+    "filtered": "stopped by the content filter of the PRM's provider",
+    "refused": "refused by the PRM's server, which takes others",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class Scorer:
         """Score ``work`` by ``prms``, keyed by judge; ``tick`` is called after every sample.
 
         Raises ``EndpointRefused`` and ``EndpointUnavailable``; a PRM's answer that cannot be read,
-        or a sample too long for it, fails that sample alone.
+        or a sample that is too long for it or that its server refuses, fails that sample alone.
         """
         queue = iter(work)
 
@@ -92,8 +97,8 @@ class Scorer:
         except BadResponse as error:
             self.failures[key] = str(error)
             return
-        if node.finish == "overflow":
-            self.failures[key] = TOO_LONG
+        if node.finish in _UNSCORED:
+            self.failures[key] = _UNSCORED[node.finish]
             return
         scores = Scores(
             judge=judge.identity,

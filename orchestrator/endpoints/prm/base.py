@@ -8,10 +8,24 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.tree import Finish, Node
 from orchestrator.endpoints.prm.coalescing import Coalescer
 from orchestrator.endpoints.transport import Transport
-from orchestrator.errors import BadResponse, ContextOverflow, EndpointRefused
+from orchestrator.errors import (
+    BadResponse,
+    ContentFiltered,
+    ContextOverflow,
+    EndpointError,
+    EndpointRefused,
+    PromptRefused,
+)
+
+_ENDS: dict[type[EndpointError], Finish] = {
+    ContextOverflow: "overflow",
+    ContentFiltered: "filtered",
+    PromptRefused: "refused",
+}
+"""What ends one branch, and how it ends there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +60,9 @@ class HttpPRM(ABC):
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         """The port's ``score``: siblings share a request wherever the route takes several.
 
-        A node without steps comes back as it is; one too long for the PRM comes back finished as
-        "overflow". Raises ``BadResponse`` where the scores are not one a step, or not
+        A node without steps comes back as it is; one that is too long for the PRM, that a filter
+        stops or that its server refuses, while it takes others, comes back finished as "overflow",
+        "filtered" or "refused". Raises ``BadResponse`` where the scores are not one a step, or not
         probabilities, and other ``EndpointError``.
         """
         wanted = [node for node in nodes if node.steps]
@@ -61,9 +76,9 @@ class HttpPRM(ABC):
     async def _scored(self, nodes: Sequence[Node]) -> list[Node]:
         try:
             readings = await self._read(nodes)
-        except ContextOverflow:
+        except tuple(_ENDS) as refused:
             if len(nodes) == 1:
-                return [nodes[0].ended("overflow")]
+                return [nodes[0].ended(_ENDS[type(refused)])]
             alone = await fan_out(self._scored([node]) for node in nodes)
             return [node for (node,) in alone]
         return [
@@ -107,7 +122,7 @@ def naming_nan(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except EndpointRefused as error:
+    except (EndpointRefused, PromptRefused) as error:
         if "not JSON compliant" in str(error):
             raise _no_number(url) from error
         raise

@@ -106,9 +106,17 @@ async def test_a_failure_that_cannot_pass_is_not_tried_again(
         (b'{"model": "m"', "something other than the OpenAI API"),
         (b'{"model": "\xff\xfe", "choices": []}', "something other than the OpenAI API"),
         (b'{"model": "m", "choices": null}', r"choices"),
-        (b'{"model": "other", "choices": []}', "asked for the model 'm' and answered as 'other'"),
+        (b'{"model": "m", "choices": "\\ud83d"}', "half a character .a lone surrogate."),
+        (b"\x1f\x8b\x08\x00", "answers compressed with gzip, which was not asked for"),
+        (b'data: {"model": "m"}\n\n', "answers a stream of events .SSE., which was not asked for"),
+        (b"event: x\ndata: {}", "answers a stream of events"),
+        (b': OPENROUTER PROCESSING\n\n{"model": "m", "choices": []}',
+         "answers with comments of an event stream before its JSON .': OPENROUTER PROCESSING'."),
+        (b'{"error": {"message": "the upstream is asleep"}}', "the upstream is asleep"),
+        (b'{"error": "asleep", "model": "m", "choices": []}', "asleep"),
+        (b'{"detail": "asleep"}', "asleep"),
     ],
-)
+)  # fmt: skip
 async def test_a_lying_answer_is_a_bad_response_once_all_tries_are_used(
     scripted: Any, answer: bytes, words: str
 ) -> None:
@@ -116,6 +124,51 @@ async def test_a_lying_answer_is_a_bad_response_once_all_tries_are_used(
     with pytest.raises(BadResponse, match=words):
         await transport.post("/v1/chat/completions", ASK, ChatResponse)
     assert transport.answers == []
+
+
+async def test_the_name_of_another_model_is_not_asked_for_again(scripted: Any) -> None:
+    other = {"model": "other", "choices": []}
+    transport = scripted(other, other, other)
+    with pytest.raises(BadResponse, match="asked for the model 'm' and answered as 'other'"):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert len(transport.sent) == 1
+    transport = scripted(other, other, other, urls=("http://a", "http://b"))
+    with pytest.raises(BadResponse, match="answered as 'other'"):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert len(transport.sent) == 2  # another replica may serve the right one
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        ({"code": 429, "message": "slow down"}, EndpointUnavailable, "answers 429: slow down"),
+        ({"code": "429", "message": "slow down"}, EndpointUnavailable, "answers 429: slow down"),
+        ({"type": "rate_limit_error", "message": "slow"}, EndpointUnavailable, "answers 429: slow"),
+        ({"code": "502", "message": "bad gateway"}, EndpointUnavailable, "answers 502: bad gate"),
+        ({"code": 401, "message": "no key"}, EndpointRefused, "refuses the API key .401."),
+        ({"code": "context_length_exceeded", "message": "long"}, ContextOverflow, "long"),
+        ({"code": 400, "message": "This model's maximum context length is 8 tokens"},
+         ContextOverflow, "8 tokens"),
+        ({"code": 403, "message": "Your input was flagged"}, ContentFiltered, "was flagged"),
+        ({"message": "no idea"}, BadResponse, "answers an error: no idea"),
+        ("no idea", BadResponse, "answers an error: no idea"),
+        ({"code": 404, "message": "no endpoints found"}, BadResponse, "no endpoints found"),
+    ],
+)  # fmt: skip
+async def test_an_error_inside_an_answer_counts_as_the_status_it_names(
+    scripted_once: Any, error: Any, kind: type[EndpointError], words: str
+) -> None:
+    for rest in ({}, {"model": "m", "choices": []}):
+        transport = scripted_once({"error": error, **rest})
+        with pytest.raises(kind, match=words) as caught:
+            await transport.post("/v1/chat/completions", ASK, ChatResponse)
+        assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("nothing", [None, "", {}, False])
+async def test_an_answer_whose_error_is_nothing_is_good(scripted_once: Any, nothing: Any) -> None:
+    transport = scripted_once(GOOD | {"error": nothing})
+    await transport.post("/v1/chat/completions", ASK, ChatResponse)
 
 
 async def test_a_hosted_model_may_answer_under_its_dated_name(scripted: Any) -> None:
