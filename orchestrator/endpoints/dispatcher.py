@@ -97,8 +97,10 @@ class Dispatcher:
         except asyncio.CancelledError:
             if waiter.turns is not None:
                 waiter.turns.gave_up(waiter)
-            elif waiter.granted.done() and not waiter.granted.cancelled():
-                self.release(waiter.granted.result())
+            elif (slot := _granted(waiter)) is not None:
+                if slot.passed is not None:
+                    self.rates.answered(slot.passed, 0.0)
+                self.release(slot)
             raise
 
     def release(self, slot: Slot) -> None:
@@ -388,3 +390,11 @@ class Dispatcher:
     def _share_turns(self) -> None:
         for replica in self.replicas:
             replica.turns.served = self._served
+
+
+def _granted(waiter: Waiter) -> Slot | None:
+    """The slot it was given, perhaps in the very turn of the loop in which it was cancelled."""
+    granted = waiter.granted
+    if not granted.done() or granted.cancelled() or granted.exception() is not None:
+        return None
+    return granted.result()

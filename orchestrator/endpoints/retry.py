@@ -79,7 +79,14 @@ class RetryBudget:
         self._waiting.append(turn)
         if self._timer is None:
             self._timer = loop.call_later(1.0, self._a_second_passed)
-        await turn
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # let go as it was cancelled
+                self._left += 1.0
+                self.spent -= 1
+                self._let_go()
+            raise
 
     def _let_go(self) -> None:
         while self._left >= 1.0 and self._waiting:

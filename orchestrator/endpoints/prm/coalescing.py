@@ -176,6 +176,7 @@ def _fail(calls: Sequence[_Call[R]], error: BaseException) -> None:
                 call.answer.cancel()
             else:
                 call.answer.set_exception(error)
+                call.answer.exception()  # whoever asked may have been cancelled in this very turn
 
 
 def shares(usage: Usage, lengths: Sequence[int]) -> list[tuple[int, int]]:

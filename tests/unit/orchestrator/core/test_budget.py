@@ -174,3 +174,15 @@ async def test_a_thousand_trees_overdraw_their_bill_by_little() -> None:
 
     await fan_out(tree(number) for number in range(1000))
     assert 9.9 <= bill.paid <= 10.1
+
+
+async def test_whoever_is_cancelled_as_the_bill_has_room_again_is_cancelled() -> None:
+    bill = Bill(limit=1.0)
+    await bill.reserve(0.8)
+    waiting = asyncio.create_task(bill.reserve(0.5))
+    await asyncio.sleep(0)
+    bill.settle(0.8, 0.1)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    assert bill.reserved == 0.0

@@ -11,7 +11,7 @@ from orchestrator.core.tree import Node, Tree
 from orchestrator.endpoints.breaker import IN_A_ROW
 from orchestrator.endpoints.concurrency import FIRST
 from orchestrator.endpoints.dispatcher import Dispatcher, Slot
-from orchestrator.endpoints.rate_limits import RateLimits
+from orchestrator.endpoints.rate_limits import Estimate, RateLimits
 from orchestrator.endpoints.replicas import Replica
 from orchestrator.errors import EndpointUnavailable
 from servers.simulated import clock
@@ -121,6 +121,50 @@ async def test_a_request_that_is_cancelled_as_its_turn_comes_gives_it_on() -> No
     second.cancel()
     await third
     assert dispatcher.in_flight == 0
+
+
+@in_virtual_time
+async def test_a_request_that_is_cancelled_as_patience_ends_is_cancelled() -> None:
+    dispatcher = Dispatcher("m", [A], patience=120.0)
+    await kill(dispatcher, next(iter(dispatcher.replicas)))
+    waiting = asyncio.create_task(dispatcher.admit(node()))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(120.0, waiting.cancel)  # after patience in the same turn
+    await asyncio.sleep(121.0)
+    assert waiting.cancelled()
+    assert dispatcher.status().waiting == 0
+
+
+@in_virtual_time
+async def test_a_tree_whose_time_is_up_as_patience_ends_has_no_more_time() -> None:
+    dispatcher = Dispatcher("m", [A], patience=120.0)
+    await kill(dispatcher, next(iter(dispatcher.replicas)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout_at(120.0):
+            while True:
+                try:
+                    await dispatcher.admit(node())
+                except EndpointUnavailable:  # as a tree that goes on without the branch
+                    await asyncio.sleep(1_000.0)
+    assert now() == pytest.approx(120.0)
+
+
+@in_virtual_time
+async def test_a_rate_limited_request_that_is_cancelled_as_it_goes_counts_for_nothing() -> None:
+    dispatcher = Dispatcher("m", [A], rates=RateLimits(None, 1_000))
+    large = Estimate(900.0, 0.0, 900.0)
+
+    async def go() -> float:
+        first = asyncio.create_task(dispatcher.admit(None, large))
+        while not dispatcher.in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        first.cancel()  # it is granted, and does not know yet
+        slot = await dispatcher.admit(None, large)
+        assert first.cancelled() and dispatcher.in_flight == 1
+        dispatcher.release(slot)
+        return now()
+
+    assert await keeping(dispatcher, go()) < 60.0
 
 
 @in_virtual_time

@@ -77,3 +77,20 @@ def test_a_straggler_is_what_takes_longer_than_most() -> None:
     for i in range(100):
         stragglers.took(float(i))
     assert stragglers.after == 90.0
+
+
+@pytest.mark.parametrize("again", [None, (1.0, GONE), (90.0, None)])
+@pytest.mark.parametrize("error", [None, GONE])
+def test_whoever_is_cancelled_as_an_answer_comes_is_cancelled(
+    again: tuple[float, Exception | None] | None, error: Exception | None
+) -> None:
+    async def go() -> bool:
+        second = (lambda: answer("again", *again)) if again else (lambda: None)
+        task = asyncio.create_task(hedged(answer("first", 60.0, error), second, 10.0))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_at(60.0, task.cancel)
+        await asyncio.wait([task])
+        assert len(asyncio.all_tasks()) == 1
+        return task.cancelled()
+
+    assert clock.run(go())

@@ -187,3 +187,41 @@ def test_a_quiet_time_saves_up_retries_for_one_replica_not_for_all() -> None:
     while budget.try_take():
         taken += 1
     assert taken == 1_000
+
+
+def test_a_retry_that_is_cancelled_as_it_may_go_gives_its_turn_on() -> None:
+    async def go() -> tuple[bool, float, int]:
+        budget, loop = RetryBudget(), asyncio.get_running_loop()
+        while budget.try_take():
+            pass
+        spent = budget.spent
+        first, second = (asyncio.create_task(budget.take()) for _ in range(2))
+        await asyncio.sleep(0)
+        loop.call_at(1.0, first.cancel)  # in the turn in which it is let go
+        await second
+        return first.cancelled(), loop.time(), budget.spent - spent
+
+    cancelled, at, spent = clock.run(go())
+    assert cancelled and spent == 1
+    assert at == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("failed_before", [0, 1])
+def test_a_request_that_is_cancelled_as_it_fails_is_cancelled(failed_before: int) -> None:
+    async def go() -> bool:
+        loop, failures = asyncio.get_running_loop(), [GONE] * failed_before
+
+        async def attempt() -> str:
+            if failures:
+                raise failures.pop()
+            answer: asyncio.Future[str] = loop.create_future()
+            loop.call_at(5.0, answer.set_exception, EndpointUnavailable("late", url=""))
+            return await answer
+
+        task = asyncio.create_task(with_retries(attempt, AT_ONCE, RetryBudget()))
+        await asyncio.sleep(1.0)
+        loop.call_at(5.0, task.cancel)
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert clock.run(go())

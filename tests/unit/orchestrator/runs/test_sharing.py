@@ -199,6 +199,26 @@ async def test_a_waiters_own_cancellation_ends_the_waiter_and_nobody_else() -> N
     assert len(policy.requests) == 1
 
 
+@pytest.mark.parametrize("error", [None, GONE, asyncio.CancelledError()])
+async def test_a_waiter_that_is_cancelled_as_the_value_comes_is_cancelled(
+    error: BaseException | None,
+) -> None:
+    once, gate = Once[int, int](), asyncio.Event()
+
+    async def compute(keys: Sequence[int]) -> list[int]:
+        await gate.wait()
+        if error is not None:
+            raise error
+        return list(keys)
+
+    first, waiter = (asyncio.create_task(once.get([1], compute)) for _ in range(2))
+    await asyncio.sleep(0)
+    gate.set()
+    asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, waiter.cancel)
+    await asyncio.wait([first, waiter])
+    assert waiter.cancelled()
+
+
 async def test_values_that_do_not_match_their_keys_leave_nobody_waiting() -> None:
     once: Once[int, int] = Once()
 

@@ -233,6 +233,26 @@ async def test_calls_cancelled_while_they_wait_are_not_sent() -> None:
     assert server.sent[-1] == ["13"]
 
 
+@pytest.mark.parametrize("error", [None, EndpointUnavailable("gone", url="")])
+async def test_a_call_that_is_cancelled_as_its_answer_comes_is_cancelled(
+    error: EndpointError | None,
+) -> None:
+    server, coalescer, tasks = await occupied()
+    call = asyncio.create_task(ask(coalescer, ["12"], NODE))
+
+    def answering(inputs: list[str]) -> EndpointError | None:
+        if inputs != ["12"]:
+            return None
+        asyncio.get_running_loop().call_soon(call.cancel)  # before the call sees its answer
+        return error
+
+    server.error = answering
+    await asyncio.sleep(coalescing.WINDOW * 2)
+    server.gate.set()
+    await asyncio.gather(call, *tasks, return_exceptions=True)
+    assert call.cancelled()
+
+
 async def test_everything_asked_is_answered_whatever_the_load() -> None:
     server = Busy()
     server.gate.set()
