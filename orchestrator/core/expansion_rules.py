@@ -11,7 +11,10 @@ from orchestrator.core.tree import Finish
 
 RulesName = Literal["paper", "orchard"]
 
-CUT: frozenset[Finish] = frozenset({"length", "overflow", "filtered", "refused"})
+TURNED_DOWN: frozenset[Finish] = frozenset({"overflow", "filtered", "refused"})
+"""The ends of what a server does not take, or not as a whole."""
+
+CUT: frozenset[Finish] = TURNED_DOWN | {"length"}
 """The ends of samples that are no whole step."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from heapq import heappush, nsmallest
 from typing import NamedTuple
 
-from orchestrator.core.expansion_rules import CUT, ExpansionRules
+from orchestrator.core.expansion_rules import CUT, TURNED_DOWN, ExpansionRules
 from orchestrator.core.rewards import Reward, value
 from orchestrator.core.tree import Node
 
@@ -126,7 +126,7 @@ def everything(children: Iterable[Node], rules: ExpansionRules) -> list[Node]:
     kept: dict[str, Node] = {}
     for child in children:
         step = _step(child)
-        if (child.finish == "length" or child.finish not in CUT) and (step or rules.keep_blank):
+        if child.finish not in TURNED_DOWN and (step or rules.keep_blank):
             goes_on = child.finish == "length" and child.steps[-1].endswith(SEPARATOR)
             kept[step] = replace(child, finish=None) if goes_on else child
     return list(kept.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from orchestrator.core.expansion_rules import TURNED_DOWN
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.selection import everything, usable
 from orchestrator.core.tree import Finish, Node
@@ -57,9 +58,9 @@ async def _score(node: Node, children: Sequence[Node], prm: PRM) -> list[Node]:
     scored = await prm.score(shown) if shown else []
     if shown and not scored:
         return []
-    found = unseen | {child.path: child for child in scored if child.finish != "overflow"}
+    found = unseen | {child.path: child for child in scored if child.finish not in TURNED_DOWN}
     kept = [found[child.path] for child in children if child.path in found]
-    return kept or [node.ended("overflow")]
+    return kept or [node.ended(scored[0].finish or "overflow")]
 
 
 def _finish(child: Node, max_depth: int) -> Node:

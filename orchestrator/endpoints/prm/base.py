@@ -2,10 +2,11 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import TypeAlias, TypeVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Finish, Node
@@ -19,6 +20,11 @@ from orchestrator.errors import (
     EndpointRefused,
     PromptRefused,
 )
+
+T = TypeVar("T")
+
+UNSCORABLE = 0.0
+"""The score of a step that cannot be scored, and of those after it (as in the authors' code)."""
 
 _ENDS: dict[type[EndpointError], Finish] = {
     ContextOverflow: "overflow",
@@ -42,6 +48,18 @@ class Reading:
     written_tokens: int = 0
 
 
+Outcome: TypeAlias = Reading | EndpointError
+"""What comes of one of several siblings: its scores, or what is wrong with it alone."""
+
+
+async def apart(answer: Awaitable[T]) -> T | EndpointError:
+    """An answer about one sibling, or what is wrong with that one. Raises what concerns others."""
+    try:
+        return await answer
+    except (BadResponse, ContentFiltered, ContextOverflow, PromptRefused) as error:
+        return error
+
+
 @dataclass(slots=True, kw_only=True)
 class HttpPRM(ABC):
     """One PRM family behind one endpoint.
@@ -53,7 +71,7 @@ class HttpPRM(ABC):
 
     transport: Transport
     running_minimum: bool = False
-    _pooling: Coalescer[list[Reading]] | None = field(
+    _pooling: Coalescer[list[Outcome]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
 
@@ -62,28 +80,54 @@ class HttpPRM(ABC):
 
         A node without steps comes back as it is; one that is too long for the PRM, that a filter
         stops or that its server refuses, while it takes others, comes back finished as "overflow",
-        "filtered" or "refused". Raises ``BadResponse`` where the scores are not one a step, or not
-        probabilities, and other ``EndpointError``.
+        "filtered" or "refused". A step that cannot be scored while a sibling can scores 0.0, and so
+        does every step after it. Raises ``BadResponse`` where no node has one score a step, or they
+        are no probabilities, and other ``EndpointError``.
         """
-        wanted = [node for node in nodes if node.steps]
-        scored = iter(await self._scored(wanted) if wanted else [])
-        return [next(scored) if node.steps else node for node in nodes]
+        shown = [self._before_unscorable(node) for node in nodes]
+        asked = [at for at, node in enumerate(shown) if _is_to_be_asked(node, of=nodes[at])]
+        scored = await self._scored([shown[at] for at in asked]) if asked else []
+        for at, node in zip(asked, scored, strict=True):
+            shown[at] = node
+        return [_whole(node, of=each) for node, each in zip(shown, nodes, strict=True)]
+
+    def unscorable(self, steps: Sequence[str]) -> int | None:
+        """The number of the first step that this family cannot tell from the end of another."""
+        return None
+
+    def _before_unscorable(self, node: Node) -> Node:
+        """``node``, or the one on its path before the first step that cannot be scored."""
+        at = self.unscorable(node.steps)
+        return node if at is None else replace(node, steps=node.steps[:at], scores=node.scores[:at])
 
     @abstractmethod
-    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
-        """Read the solutions of ``nodes``, all of which have steps. Raises ``EndpointError``."""
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+        """Read the solutions of ``nodes``, all of which have steps. Raises ``EndpointError`` where
+        nothing can be read of any of them."""
 
     async def _scored(self, nodes: Sequence[Node]) -> list[Node]:
-        try:
-            readings = await self._read(nodes)
-        except tuple(_ENDS) as refused:
-            if len(nodes) == 1:
-                return [nodes[0].ended(_ENDS[type(refused)])]
-            alone = await fan_out(self._scored([node]) for node in nodes)
-            return [node for (node,) in alone]
+        outcomes = await self._outcomes(nodes)
+        bad = [outcome for outcome in outcomes if isinstance(outcome, BadResponse)]
+        if bad and not any(isinstance(outcome, Reading) for outcome in outcomes):
+            raise bad[0]
         return [
-            self._with_scores(node, reading) for node, reading in zip(nodes, readings, strict=True)
+            self._with_scores(node, outcome)
+            if isinstance(outcome, Reading)
+            else _unscored(node)
+            if isinstance(outcome, BadResponse)
+            else node.ended(_ENDS[type(outcome)])
+            for node, outcome in zip(nodes, outcomes, strict=True)
         ]
+
+    async def _outcomes(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+        """What comes of each of ``nodes``, asked alone where a request for all is refused."""
+        try:
+            return await self._read(nodes)
+        except tuple(_ENDS) as error:
+            if len(nodes) == 1:
+                return [error]
+        alone = await fan_out(self._outcomes([node]) for node in nodes)
+        return [outcome for (outcome,) in alone]
 
     def _with_scores(self, node: Node, reading: Reading) -> Node:
         known = node.scores[: len(node.steps) - len(reading.scores)]
@@ -103,7 +147,7 @@ class HttpPRM(ABC):
         return "pooling"
 
     @property
-    def pooling(self) -> Coalescer[list[Reading]]:
+    def pooling(self) -> Coalescer[list[Outcome]]:
         """The way to ``/pooling``, which all calls of this PRM share."""
         if self._pooling is None:
             self._pooling = Coalescer(self.transport)
@@ -112,6 +156,22 @@ class HttpPRM(ABC):
     @property
     def url(self) -> str:
         return self.transport.endpoint.urls[0]
+
+
+def _is_to_be_asked(shown: Node, of: Node) -> bool:
+    """Whether the PRM has anything to say of the part that it is shown ``of`` a node."""
+    return bool(shown.steps) and (shown is of or len(shown.scores) < len(shown.steps))
+
+
+def _whole(shown: Node, of: Node) -> Node:
+    """The node again of which a part was shown."""
+    return shown if len(shown.steps) == len(of.steps) else _unscored(replace(shown, steps=of.steps))
+
+
+def _unscored(node: Node) -> Node:
+    """``node`` where the steps without a score cannot be scored."""
+    missing = len(node.steps) - len(node.scores)
+    return replace(node, scores=(*node.scores, *[UNSCORABLE] * missing))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import Reading
+from orchestrator.endpoints.prm.base import Outcome, Reading, apart
 from orchestrator.endpoints.prm.generative import GenerativePRM, Messages, Verifications
 from orchestrator.endpoints.prm.memory import Recent
 
@@ -40,8 +40,8 @@ class GenPRM(GenerativePRM):
         init=False, repr=False, default_factory=lambda: Recent(REMEMBERED)
     )
 
-    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
-        return await fan_out(self._read_one(node) for node in nodes)
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+        return await fan_out(apart(self._read_one(node)) for node in nodes)
 
     async def _read_one(self, node: Node) -> Reading:
         messages: Messages = [{"role": "system", "content": SYSTEM}]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import Reading
+from orchestrator.endpoints.prm.base import Outcome, Reading, apart
 from orchestrator.endpoints.prm.generative import GenerativePRM, mean
 
 INSTRUCTION = """\
@@ -37,8 +37,8 @@ class JudgePRM(GenerativePRM):
 
     max_tokens: int | None = 2048
 
-    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
-        return await fan_out(self._read_one(node) for node in nodes)
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+        return await fan_out(apart(self._read_one(node)) for node in nodes)
 
     async def _read_one(self, node: Node) -> Reading:
         message = {"role": "user", "content": render(node.question, node.steps)}

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Reading, naming_nan, probability
+from orchestrator.endpoints.prm.base import (
+    HttpPRM,
+    Outcome,
+    Reading,
+    apart,
+    naming_nan,
+    probability,
+)
 from orchestrator.endpoints.prm.coalescing import Pooled
+from orchestrator.endpoints.prm.pooling import ask_each
 from orchestrator.endpoints.wire import PoolingChatRequest, PoolingResponse
 from orchestrator.errors import BadResponse, ConfigError
 
@@ -30,18 +38,16 @@ class OutcomePRM(HttpPRM):
         if missing:
             raise ConfigError(f"template must hold {missing[0]}")
 
-    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
         if self.template is None:
-            return await fan_out(self._read_chat(node) for node in nodes)
+            return await fan_out(apart(self._read_chat(node)) for node in nodes)
         texts = [_filled(self.template, node.question, node.text) for node in nodes]
-        with naming_nan(self.url):
-            return await self.pooling.ask(
-                texts,
-                nodes[0],
-                lambda found, url: [
-                    _reading(node, pooled, url) for node, pooled in zip(nodes, found, strict=True)
-                ],
-            )
+        return await ask_each(
+            self.pooling,
+            nodes,
+            texts,
+            lambda number, pooled, url: _reading(nodes[number], pooled, url),
+        )
 
     async def _read_chat(self, node: Node) -> Reading:
         messages = [

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
+from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import Reading, naming_nan, probability
-from orchestrator.endpoints.prm.coalescing import Coalescer, Pooled
+from orchestrator.endpoints.prm.base import Outcome, Reading, apart, naming_nan, probability
+from orchestrator.endpoints.prm.coalescing import Coalescer, Input, Pooled
 from orchestrator.errors import BadResponse
 
 Render: TypeAlias = Callable[[str, Sequence[str]], str]
@@ -21,68 +22,101 @@ first piece begins with the question."""
 
 
 async def read_tags(
-    pooling: Coalescer[list[Reading]],
+    pooling: Coalescer[list[Outcome]],
     nodes: Sequence[Node],
     render: Render,
     *,
     column: int,
     family: str,
-) -> list[Reading]:
+) -> list[Outcome]:
     """Read texts of a server that answers a pair at every step tag; ``column`` is P(right).
 
     Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
     """
 
-    def read(found: Sequence[Pooled], url: str) -> list[Reading]:
-        readings = []
-        for node, pooled in zip(nodes, found, strict=True):
-            rows = pooled.rows
-            if len(rows) != len(node.steps):
-                raise BadResponse(
-                    f"{url} scored {len(rows)} steps of {len(node.steps)}: is {family} the family "
-                    "of this PRM, and the server's step_tag_id that of its tag?",
-                    url=url,
-                )
-            scores = [_cell(row, column, 2, url) for row in rows]
-            readings.append(_reading(scores, pooled))
-        return readings
+    def read(at: int, pooled: Pooled, url: str) -> Reading:
+        rows, steps = pooled.rows, len(nodes[at].steps)
+        if len(rows) != steps:
+            raise BadResponse(
+                f"{url} scored {len(rows)} steps of {steps}: is {family} the family "
+                "of this PRM, and the server's step_tag_id that of its tag?",
+                url=url,
+            )
+        return _reading([_cell(row, column, 2, url) for row in rows], pooled)
 
-    with naming_nan(pooling.transport.endpoint.urls[0]):
-        texts = [render(node.question, node.steps) for node in nodes]
-        return await pooling.ask(texts, nodes[0], read)
+    return await ask_each(
+        pooling, nodes, [render(node.question, node.steps) for node in nodes], read
+    )
 
 
 async def read_tokens(
-    pooling: Coalescer[list[Reading]],
+    pooling: Coalescer[list[Outcome]],
     nodes: Sequence[Node],
     pieces: Sequence[Pieces],
     *,
     column: int,
     columns: int,
-) -> list[Reading]:
+) -> list[Outcome]:
     """Read token ids of a server that answers a row of ``columns`` for every token.
 
     Raises ``BadResponse`` where the rows are not one a token, and other ``EndpointError``.
     """
     inputs = [tuple(token for piece in each for token in piece) for each in pieces]
 
-    def read(found: Sequence[Pooled], url: str) -> list[Reading]:
-        readings = []
-        for ids, each, pooled in zip(inputs, pieces, found, strict=True):
-            rows = pooled.rows
-            if len(rows) != len(ids):
-                raise BadResponse(
-                    f"{url} scored {len(rows)} of {len(ids)} tokens, and this PRM needs them all: "
-                    """serve it with --pooler-config '{"task": "token_classify"}'""",
-                    url=url,
-                )
-            ends = [end - 1 for end in accumulate(len(piece) for piece in each)]
-            scores = [_cell(rows[at], column, columns, url) for at in ends]
-            readings.append(_reading(scores, pooled))
-        return readings
+    def read(at: int, pooled: Pooled, url: str) -> Reading:
+        rows, ids = pooled.rows, inputs[at]
+        if len(rows) != len(ids):
+            raise BadResponse(
+                f"{url} scored {len(rows)} of {len(ids)} tokens, and this PRM needs them all: "
+                """serve it with --pooler-config '{"task": "token_classify"}'""",
+                url=url,
+            )
+        ends = [end - 1 for end in accumulate(len(piece) for piece in pieces[at])]
+        return _reading([_cell(rows[end], column, columns, url) for end in ends], pooled)
+
+    return await ask_each(pooling, nodes, inputs, read)
+
+
+async def ask_each(
+    pooling: Coalescer[list[Outcome]],
+    nodes: Sequence[Node],
+    inputs: Sequence[Input],
+    read: Callable[[int, Pooled, str], Reading],
+) -> list[Outcome]:
+    """What ``read`` makes of each of ``inputs``, which it has the number of. One that cannot be
+    read while others can is asked for again, alone.
+
+    Raises ``BadResponse`` where none can be read, and other ``EndpointError``.
+    """
+
+    def read_all(found: Sequence[Pooled], url: str) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        errors: list[BadResponse] = []
+        for number, pooled in enumerate(found):
+            try:
+                outcomes.append(read(number, pooled, url))
+            except BadResponse as error:
+                outcomes.append(error)
+                errors.append(error)
+        is_incomplete = not all(pooled.rows for pooled in found)
+        if errors and (is_incomplete or len(errors) == len(outcomes)):
+            raise errors[0]
+        return outcomes
+
+    async def alone(number: int) -> Outcome:
+        def read_one(found: Sequence[Pooled], url: str) -> list[Outcome]:
+            return [read(number, found[0], url)]
+
+        outcome = await apart(pooling.ask([inputs[number]], nodes[number], read_one))
+        return outcome[0] if isinstance(outcome, list) else outcome
 
     with naming_nan(pooling.transport.endpoint.urls[0]):
-        return await pooling.ask(inputs, nodes[0], read)
+        outcomes = await pooling.ask(inputs, nodes[0], read_all)
+        bad = [number for number, each in enumerate(outcomes) if isinstance(each, BadResponse)]
+        if not bad:
+            return outcomes
+        asked_again = dict(zip(bad, await fan_out(map(alone, bad)), strict=True))
+    return [asked_again.get(number, each) for number, each in enumerate(outcomes)]
 
 
 def _reading(scores: list[float], pooled: Pooled) -> Reading:

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import Reading, naming_nan, probability
+from orchestrator.endpoints.prm.base import Outcome, Reading, apart, naming_nan, probability
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import NextTokenRequest, NextTokenResponse
-from orchestrator.errors import BadResponse
+from orchestrator.errors import BadResponse, EndpointError
 
 LOWEST = -9999.0
 """What vLLM writes for a log-probability of minus infinity."""
@@ -41,13 +41,13 @@ class PrefixRoute:
     labels: tuple[int, int]
     add_special_tokens: bool
 
-    async def read(self, nodes: Sequence[Node], prefixes: Sequence[Sequence[str]]) -> list[Reading]:
+    async def read(self, nodes: Sequence[Node], prefixes: Sequence[Sequence[str]]) -> list[Outcome]:
         """A score for each of the nodes' ``prefixes``, of which a later one continues an earlier.
 
         The longest of every node go first, side by side; where a node has several, the others
         follow and find themselves in the prefix cache: with it at once, each would be computed
-        from the start. Raises ``BadResponse`` where a prefix has no such probability, and other
-        ``EndpointError``.
+        from the start. ``BadResponse`` is what comes of a node one of whose prefixes has no such
+        probability. Raises ``EndpointError``.
         """
         longest = iter(await self._ask([each[-1] for each in prefixes if each], nodes[0]))
         others = iter(await self._ask([text for each in prefixes for text in each[:-1]], nodes[0]))
@@ -56,8 +56,8 @@ class PrefixRoute:
             for each in prefixes
         ]
 
-    async def _ask(self, texts: Sequence[str], node: Node) -> list[Reading]:
-        return await fan_out(self._ask_one(text, node) for text in texts)
+    async def _ask(self, texts: Sequence[str], node: Node) -> list[Outcome]:
+        return await fan_out(apart(self._ask_one(text, node)) for text in texts)
 
     async def _ask_one(self, text: str, node: Node) -> Reading:
         request = NextTokenRequest(
@@ -97,7 +97,12 @@ class PrefixRoute:
         return probability(_softmax(right, wrong), url)
 
 
-def _joined(readings: Sequence[Reading]) -> Reading:
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    readings = []
+    for outcome in outcomes:
+        if isinstance(outcome, EndpointError):
+            return outcome
+        readings.append(outcome)
     return Reading(
         scores=[score for reading in readings for score in reading.scores],
         tokens=sum(reading.tokens for reading in readings),

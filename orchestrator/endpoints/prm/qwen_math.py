@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Reading
+from orchestrator.endpoints.prm.base import HttpPRM, Outcome
 from orchestrator.endpoints.prm.pooling import read_tags
 
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -21,11 +21,22 @@ class QwenMathPRM(HttpPRM):
     system: str | None = SYSTEM
 
     def render(self, question: str, steps: Sequence[str]) -> str:
-        solution = "".join(step.replace(TAG, "").strip() + TAG for step in steps)
-        turns = [("user", question.replace(TAG, "")), ("assistant", solution)]
+        solution = "".join(_plain(step).strip() + TAG for step in steps)
+        turns = [("user", _plain(question)), ("assistant", solution)]
         if self.system is not None:
             turns.insert(0, ("system", self.system))
         return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)
 
-    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
+    def unscorable(self, steps: Sequence[str]) -> int | None:
+        """The first step that spells the tag: nobody writes that but to be scored by it."""
+        return next((i for i, step in enumerate(steps) if TAG in step), None)
+
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
         return await read_tags(self.pooling, nodes, self.render, column=1, family="qwen_math")
+
+
+def _plain(text: str) -> str:
+    """``text`` without tags, those that only show when others are gone included."""
+    while TAG in text:
+        text = text.replace(TAG, "")
+    return text

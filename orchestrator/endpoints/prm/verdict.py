@@ -8,10 +8,10 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.prm.base import HttpPRM, Reading
+from orchestrator.endpoints.prm.base import HttpPRM, Outcome
 from orchestrator.endpoints.prm.prefix import PrefixRoute
 from orchestrator.endpoints.prm.tokens import Tokenizer
-from orchestrator.errors import ConfigError, EndpointRefused
+from orchestrator.errors import ConfigError, EndpointError, EndpointRefused
 
 Route: TypeAlias = Literal["auto", "pooling", "prefix"]
 
@@ -53,10 +53,10 @@ class VerdictPRM(HttpPRM):
         """The text up to where the verdict on the last of ``steps`` is predicted."""
 
     @abstractmethod
-    async def _pooled(self, nodes: Sequence[Node]) -> list[Reading]:
+    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
         """All steps by the pooling route."""
 
-    async def _prefixed(self, nodes: Sequence[Node]) -> list[Reading]:
+    async def _prefixed(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
         """The steps without a score by the prefix route."""
         if self._prefix_route is None:
             # By itself a label takes the form it has after a space in a sentencepiece vocabulary,
@@ -76,7 +76,7 @@ class VerdictPRM(HttpPRM):
         ]
         return await self._prefix_route.read(nodes, prefixes)
 
-    async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
         if self._chosen is None:
             async with self._lock:
                 self._chosen = self._chosen or await self._find_route()
@@ -93,10 +93,12 @@ class VerdictPRM(HttpPRM):
         except EndpointRefused as refused:
             first = refused
         try:
-            await self._prefixed(sample)
-            return "prefix"
+            (outcome,) = await self._prefixed(sample)
         except EndpointRefused as second:
             raise EndpointRefused(
                 f"{self.url} scores by neither route; pooling: {first}; prefix: {second}",
                 url=self.url,
             ) from second
+        if isinstance(outcome, EndpointError):
+            raise outcome
+        return "prefix"
