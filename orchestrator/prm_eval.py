@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.errors import RunError
+from orchestrator.errors import BudgetExhausted, RunError
 from orchestrator.terminal import Terminal
 
 SUMMARY = "prm-eval.json"
+
+UNFINISHED = 3
+"""The exit status where a budget ended it."""
 
 
 def prm_eval(
@@ -49,7 +52,8 @@ def prm_eval(
 ) -> None:
     """Measure PRMs on labelled solutions: first wrong steps, calibration, length bias.
 
-    What is scored stays in the directory of results and is not paid for again.
+    What is scored stays in the directory of results and is not paid for again. The
+    config's `budget` ends it as it ends a run; with a larger one it goes on.
     """
     from orchestrator.prm_evaluation import Wanted, evaluate_prms, load_models
     from orchestrator.report.prm_figures import draw_prms
@@ -65,12 +69,18 @@ def prm_eval(
         threshold=threshold,
     )
     console = Terminal(stderr=as_json, soft_wrap=True)
+    command = shlex.join(["orchard", *sys.argv[1:]])
     try:
         summary = evaluate_prms(load_models(config, overrides or []), wanted, out, console)
     except KeyboardInterrupt:
-        command = shlex.join(["orchard", *sys.argv[1:]])
         console.print(f"Stopped. Every score is kept; go on with:\n  {command}")
         sys.exit(130)
+    except BudgetExhausted as exhausted:
+        console.print(
+            f"Stopped early: {exhausted}. Every score is kept; with a larger one this goes on:\n"
+            f"  {command} --set budget.{exhausted.limit}=…"
+        )
+        sys.exit(UNFINISHED)
     content = prm_json(summary)
     try:
         (out / SUMMARY).write_bytes(content)

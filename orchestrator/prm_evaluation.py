@@ -9,21 +9,24 @@
       figures/
 """
 
+import asyncio
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from orchestrator.compose import connections, probe_all
+from orchestrator.compose import connections, prices, probe_all
 from orchestrator.config import RunConfig, validate
+from orchestrator.core.budget import Bill, Ledger, Price, Spend
+from orchestrator.core.ports import PRM
 from orchestrator.core.problem import Problem
-from orchestrator.errors import ConfigError
+from orchestrator.errors import BudgetExhausted, ConfigError
 from orchestrator.evaluation.drawing import Drawn, draw
 from orchestrator.evaluation.evaluate import evaluate
 from orchestrator.evaluation.processbench import read as read_samples
@@ -32,10 +35,13 @@ from orchestrator.evaluation.scoring import Judge, Scorer, Scores
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.jsonlines import JsonLines
 from orchestrator.labelled_chains import ChainSet
+from orchestrator.needs import Found
 from orchestrator.problem_sets import CHAINS
 from orchestrator.progress import Counting
 from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms
+from orchestrator.runs.journal import PROBES
+from orchestrator.runs.wrappers import BilledPolicy, BilledPRM
 from orchestrator.sections import nearest
 from orchestrator.serving import Addresses, started_servers, while_served
 from orchestrator.terminal import Terminal
@@ -72,18 +78,24 @@ def load_models(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Terminal) -> PRMSummary:
     """Draw and score what ``out`` does not hold yet, and measure.
 
-    Raises ``KeyboardInterrupt`` on Ctrl-C and SIGTERM, and ``OrchardError``; what was drawn and
+    Raises ``KeyboardInterrupt`` on Ctrl-C and SIGTERM, ``BudgetExhausted`` where the config's
+    ``budget`` ends it, what ``out`` holds counted too, and ``OrchardError``; what was drawn and
     scored by then is kept.
     """
-    judges = _judges(config, wanted)
+    names = _prms(config, wanted)
     files = _files(wanted)
     chains = _chains(config, wanted) if CHAINS in wanted.data else None
+    charged = prices(_with(config, {chains.policy} if chains else set(), names))
+    judges = [
+        Judge(name=name, identity=_identity(config, "prms", name), price=charged.get(name))
+        for name in names
+    ]
     with ExitStack() as stack:
         drawn = JsonLines(out / "chains.jsonl", Drawn)
         if chains is not None:
             stack.enter_context(drawn)
         scores = stack.enter_context(JsonLines(out / "scores.jsonl", Scores))
-        work = _Work(config, judges, files, chains, drawn, Scorer.of(scores))
+        work = _Work(config, judges, files, chains, drawn, Scorer.of(scores), charged)
         if work.is_left:
             work.carry_out(out / "logs", console)
         sets = work.data_sets()
@@ -102,16 +114,23 @@ def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Termina
     return summarise_prms(rows, threshold=wanted.threshold, data=notes)
 
 
-def _judges(config: RunConfig, wanted: Wanted) -> list[Judge]:
+def _prms(config: RunConfig, wanted: Wanted) -> list[str]:
     if not config.prms:
         raise ConfigError("the config has no PRM to evaluate: add one under `prms`")
     for name in wanted.prms:
         if name not in config.prms:
             raise ConfigError(f"no prm is named {name!r}: {nearest(name, list(config.prms))}")
-    return [
-        Judge(name=name, identity=_identity(config, "prms", name))
-        for name in wanted.prms or config.prms
-    ]
+    return list(wanted.prms or config.prms)
+
+
+def _with(config: RunConfig, policies: Collection[str], prms: Collection[str]) -> RunConfig:
+    """The config without the models that are not named."""
+    return config.model_copy(
+        update={
+            "policies": {k: v for k, v in config.policies.items() if k in policies},
+            "prms": {k: v for k, v in config.prms.items() if k in prms},
+        }
+    )
 
 
 def _chains(config: RunConfig, wanted: Wanted) -> ChainSet:
@@ -145,7 +164,7 @@ def _identity(config: RunConfig, kind: str, name: str) -> str:
 
 @dataclass(slots=True)
 class _Work:
-    """What an evaluation draws and scores, and how far it is."""
+    """What an evaluation draws and scores, how far it is, and what its models charge."""
 
     config: RunConfig
     judges: list[Judge]
@@ -153,6 +172,7 @@ class _Work:
     chains: ChainSet | None
     drawn: JsonLines[Drawn]
     scorer: Scorer
+    charged: Mapping[str, Price]
 
     @property
     def is_left(self) -> bool:
@@ -173,40 +193,103 @@ class _Work:
         return [*generated, *self.files]
 
     def carry_out(self, logs: Path, console: Terminal) -> None:
-        """Start what serves the models it needs, and those alone, and do what is left."""
+        """Start what serves the models it needs, and those alone, and do what is left.
+
+        Raises ``BudgetExhausted`` before anything is asked where nothing may be spent.
+        """
+        ledger, bill = self._budget()
         needed = {self.chains.policy} if self.chains and self.undrawn else set()
-        config = self.config.model_copy(
-            update={
-                "policies": {k: v for k, v in self.config.policies.items() if k in needed},
-                "prms": {judge.name: self.config.prms[judge.name] for judge in self.judges},
-            }
-        )
+        config = _with(self.config, needed, [judge.name for judge in self.judges])
         if config.servers.tiny is not None:
             console.print("Starting the embedded models …")
         with ExitStack() as stack:
             stack.enter_context(_sigterm_as_ctrl_c())
             with LiveFleet(console) as live:
                 addresses = stack.enter_context(started_servers(config, logs, live.show))
-            work = self._draw_and_score(config, addresses, console)
+            work = self._until_spent(config, addresses, console, ledger, bill)
             uvloop.run(while_served(work, config, addresses))
 
-    async def _draw_and_score(
-        self, config: RunConfig, addresses: Addresses, console: Terminal
+    def _budget(self) -> tuple[Ledger, Bill]:
+        """What may be spent, of which what the directory holds is spent already."""
+        limits = self.config.budget.limits()
+        # the bill keeps the limit of the cost, as in a run
+        ledger = Ledger("run", replace(limits, cost=None))
+        for spent in (
+            *(entry.spent for entry in self.scorer.journal.read()),
+            *(entry.spent for entry in (self.drawn.read() if self.chains else [])),
+        ):
+            ledger.spent.add(spent)
+        bill = Bill(limits.cost, ledger.spent.cost)
+        ledger.reserve(least := Spend(requests=1, prm_tokens=1))
+        ledger.settle(least, Spend())
+        if bill.limit is not None and bill.paid >= bill.limit:
+            raise BudgetExhausted("cost", bill.limit, ledger.name)
+        return ledger, bill
+
+    async def _until_spent(
+        self,
+        config: RunConfig,
+        addresses: Addresses,
+        console: Terminal,
+        ledger: Ledger,
+        bill: Bill,
     ) -> None:
-        found = await probe_all(config, addresses)
+        def pay_for_probes(cost: float) -> None:
+            bill.paid += cost
+            if cost:
+                spent = Spend(cost=cost)
+                self.scorer.journal.add(
+                    Scores(judge=PROBES, digest="", scores=(), tokens=0, spent=spent)
+                )
+
+        found = await probe_all(config, addresses, pay_for_probes)
+        allowed = ledger.limits.seconds
+        try:
+            async with asyncio.timeout(allowed) as clock:
+                await self._draw_and_score(config, addresses, found, console, ledger, bill)
+        except TimeoutError:
+            if allowed is None or not clock.expired():
+                raise
+            raise BudgetExhausted("seconds", allowed, ledger.name) from None
+
+    async def _draw_and_score(
+        self,
+        config: RunConfig,
+        addresses: Addresses,
+        found: Found,
+        console: Terminal,
+        ledger: Ledger,
+        bill: Bill,
+    ) -> None:
+        charged, in_flight = self.charged, config.trees
         async with connections(config, addresses, found) as opened:
-            prms = {each.name: each.prm for each in opened if each.prm is not None}
-            in_flight = config.trees
+            prms: dict[str, PRM] = {
+                each.name: BilledPRM(each.prm, charged[each.name], bill)
+                if each.name in charged
+                else each.prm
+                for each in opened
+                if each.prm is not None
+            }
             if self.chains is not None and (undrawn := self.undrawn):
                 (policy,) = (each.policy for each in opened if each.policy is not None)
+                price = charged.get(self.chains.policy)
                 with Counting("solutions drawn", len(undrawn), console) as count:
                     await draw(
-                        undrawn, policy, self.chains.label, self.drawn,
-                        seed=config.seed, in_flight=in_flight, tick=count.tick,
-                    )  # fmt: skip
+                        undrawn,
+                        policy if price is None else BilledPolicy(policy, price, bill),
+                        self.chains.label,
+                        self.drawn,
+                        seed=config.seed,
+                        in_flight=in_flight,
+                        ledger=ledger,
+                        price=price,
+                        tick=count.tick,
+                    )
             unscored = self.unscored
             with Counting("solutions scored", len(unscored), console) as count:
-                await self.scorer.run(unscored, prms, in_flight=in_flight, tick=count.tick)
+                await self.scorer.run(
+                    unscored, prms, in_flight=in_flight, ledger=ledger, tick=count.tick
+                )
 
 
 @contextmanager

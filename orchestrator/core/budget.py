@@ -160,11 +160,12 @@ class Bill:
         self._in_flight = 0
         self._settled = asyncio.Event()
 
-    async def reserve(self, expected: float, *, guessed: bool = False) -> None:
-        """Set ``expected`` aside.
+    async def reserve(self, expected: float, *, guessed: bool = False) -> bool:
+        """Set ``expected`` aside, and return True.
 
-        Raises ``BudgetExhausted`` where nothing in flight can make it fit, that is, when the limit
-        is used up. A mere guess may be sent alone, to learn from.
+        A mere guess may be sent alone, to learn from. False where it had to wait and nothing was
+        set aside: what others paid meanwhile may tell better. Raises ``BudgetExhausted`` where
+        nothing in flight can make it fit, that is, when the limit is used up.
         """
         while self.limit is not None and self.paid + self.reserved + expected > self.limit:
             if not self._in_flight:
@@ -173,8 +174,11 @@ class Bill:
                 raise BudgetExhausted("cost", self.limit, "run")
             self._settled.clear()
             await self._settled.wait()
+            if guessed:
+                return False
         self.reserved += expected
         self._in_flight += 1
+        return True
 
     def settle(self, expected: float, actual: float) -> None:
         """Turn what was set aside into what was really paid."""

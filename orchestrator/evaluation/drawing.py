@@ -1,25 +1,29 @@
 """Labelled solutions of problems whose steps a rule can judge, drawn from a policy."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from orchestrator.core.fanout import fan_out
+from orchestrator.core.budget import Ledger, Price, Spend
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node, root
 from orchestrator.evaluation.samples import Sample
+from orchestrator.evaluation.working import work_off
 from orchestrator.jsonlines import JsonLines
+from orchestrator.runs.wrappers import MeteredPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
     """What is kept of one request: its sample, None where the solution did not come to its end.
 
-    ``id`` names the problem, and the policy with all that its solution depends on.
+    ``id`` names the problem, and the policy with all that its solution depends on; ``spent`` is
+    what it took.
     """
 
     id: str
     sample: Sample | None
+    spent: Spend = field(default_factory=Spend)
 
 
 SAMPLING = Sampling(temperature=0.7, max_tokens=8192, until="end")
@@ -36,20 +40,23 @@ async def draw(
     *,
     seed: int,
     in_flight: int,
+    ledger: Ledger,
+    price: Price | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> None:
     """Add a solution of each problem to the journal, under its id in ``wanted``.
 
-    ``tick`` is called after every problem. Raises ``EndpointError``.
+    The ``ledger`` is charged, at the policy's ``price``; ``tick`` is called after every problem.
+    Raises ``EndpointError``, and ``BudgetExhausted`` once what is under way is drawn.
     """
-    queue = iter(wanted.items())
 
-    async def worker() -> None:
-        for id, problem in queue:
-            start = root(problem.question, seed=seed, problem_id=problem.id)
-            (solution,) = await policy.extend(start, 1, SAMPLING)
-            sample = label(problem, solution) if solution.finish == "stop" else None
-            journal.add(Drawn(id=id, sample=sample))
-            tick()
+    async def one(item: tuple[str, Problem]) -> None:
+        id, problem = item
+        scope = ledger.scope("solution")
+        start = root(problem.question, seed=seed, problem_id=problem.id)
+        (solution,) = await MeteredPolicy(policy, scope, price).extend(start, 1, SAMPLING)
+        sample = label(problem, solution) if solution.finish == "stop" else None
+        journal.add(Drawn(id=id, sample=sample, spent=scope.spent))
+        tick()
 
-    await fan_out(worker() for _ in range(min(in_flight, len(wanted))))
+    await work_off(wanted.items(), one, in_flight=in_flight)

@@ -1,15 +1,17 @@
 """A PRM's scores of labelled solutions: many in flight, none asked for twice."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from orchestrator.core.fanout import fan_out
+from orchestrator.core.budget import Ledger, Price, Spend
 from orchestrator.core.ports import PRM
 from orchestrator.core.tree import Finish, Node, root
 from orchestrator.errors import BadResponse
 from orchestrator.evaluation.evaluate import Failure
 from orchestrator.evaluation.samples import DataSet, Judged, Sample
+from orchestrator.evaluation.working import work_off
 from orchestrator.jsonlines import JsonLines
+from orchestrator.runs.wrappers import MeteredPRM
 
 TOO_LONG = "longer than the PRM's context"
 _UNSCORED: dict[Finish | None, str] = {
@@ -24,21 +26,24 @@ class Scores:
     """What is kept of one request.
 
     ``judge`` names the PRM with all that its scores depend on, ``digest`` what it read. ``scores``
-    holds one a step, ``tokens`` counts what the PRM read.
+    holds one a step, ``tokens`` counts what the PRM read, ``spent`` is what all of it took.
     """
 
     judge: str
     digest: str
     scores: tuple[float, ...]
     tokens: int
+    spent: Spend = field(default_factory=Spend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """A PRM's name in the config; ``identity`` adds all that its scores depend on."""
+    """A PRM's name in the config, and its ``price`` where known; ``identity`` adds to the name all
+    that its scores depend on."""
 
     name: str
     identity: str
+    price: Price | None = None
 
 
 @dataclass(slots=True)
@@ -74,26 +79,28 @@ class Scorer:
         prms: Mapping[str, PRM],
         *,
         in_flight: int,
+        ledger: Ledger,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Score ``work`` by ``prms``, keyed by judge; ``tick`` is called after every sample.
+        """Score ``work`` by ``prms``, keyed by judge, and charge the ``ledger``; ``tick`` is called
+        after every sample.
 
-        Raises ``EndpointRefused`` and ``EndpointUnavailable``; a PRM's answer that cannot be read,
-        or a sample that is too long for it or that its server refuses, fails that sample alone.
+        Raises ``EndpointRefused`` and ``EndpointUnavailable``, and ``BudgetExhausted`` once what is
+        under way is scored; a PRM's answer that cannot be read, or a sample that is too long for it
+        or that its server refuses, fails that sample alone.
         """
-        queue = iter(work)
 
-        async def worker() -> None:
-            for judge, sample in queue:
-                await self._one(judge, sample, prms[judge.name])
-                tick()
+        async def one(item: tuple[Judge, Sample]) -> None:
+            judge, sample = item
+            await self._one(judge, sample, prms[judge.name], ledger.scope("sample"))
+            tick()
 
-        await fan_out(worker() for _ in range(min(in_flight, len(work))))
+        await work_off(work, one, in_flight=in_flight)
 
-    async def _one(self, judge: Judge, sample: Sample, prm: PRM) -> None:
+    async def _one(self, judge: Judge, sample: Sample, prm: PRM, scope: Ledger) -> None:
         key = judge.identity, sample.digest
         try:
-            (node,) = await prm.score([_node(sample)])
+            (node,) = await MeteredPRM(prm, scope, judge.price).score([_node(sample)])
         except BadResponse as error:
             self.failures[key] = str(error)
             return
@@ -105,6 +112,7 @@ class Scorer:
             digest=sample.digest,
             scores=tuple(round(score, 6) for score in node.scores),
             tokens=node.prm_tokens,
+            spent=scope.spent,
         )
         self.journal.add(scores)
         self._known[key] = scores

@@ -14,7 +14,7 @@ from orchestrator.core.budget import Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Finish, Node
 from orchestrator.runs.journal import KEY_BYTES, Journal
-from orchestrator.runs.wrappers import policy_spend, prm_cost
+from orchestrator.runs.wrappers import policy_spend, prm_spend
 
 
 class Sample(msgspec.Struct, array_like=True):
@@ -206,7 +206,7 @@ class JournaledPRM:
 
     async def _ask(self, tree: str, keys: Sequence[bytes], nodes: Sequence[Node]) -> list[Node]:
         scored = await self.prm.score(nodes)
-        cost = prm_cost(self.price, scored) if self.price is not None else 0.0
+        cost = prm_spend(scored, self.price).cost
         self.memory.journal.append(tree, keys, packed_scores(nodes, scored), cost)
         if self.memory.journal.is_behind:
             await self.memory.journal.caught_up()

@@ -47,13 +47,7 @@ class MeteredPRM:
         self.ledger.reserve(reserved)
         try:
             scored = await self.prm.score(nodes)
-            actual = Spend(
-                requests=1,
-                prm_tokens=sum(node.prm_tokens for node in scored),
-                prm_cached_tokens=sum(node.prm_cached_tokens for node in scored),
-            )
-            if self.price is not None:
-                actual.cost = prm_cost(self.price, scored)
+            actual = prm_spend(scored, self.price)
             return scored
         finally:
             self.ledger.settle(reserved, actual)
@@ -78,30 +72,39 @@ def policy_spend(children: Sequence[Node], price: Price | None = None) -> Spend:
     return spend
 
 
-def prm_cost(price: Price, scored: Sequence[Node]) -> float:
-    """USD for the scores of ``scored``."""
-    written = sum(node.prm_written_tokens for node in scored)
-    return price.cost(
-        prompt_tokens=sum(node.prm_tokens for node in scored) - written,
-        cached_tokens=sum(node.prm_cached_tokens for node in scored),
-        written_tokens=written,
+def prm_spend(scored: Sequence[Node], price: Price | None = None) -> Spend:
+    """What scoring ``scored`` in one request took."""
+    spend = Spend(
+        requests=1,
+        prm_tokens=sum(node.prm_tokens for node in scored),
+        prm_cached_tokens=sum(node.prm_cached_tokens for node in scored),
     )
+    if price is not None:
+        written = sum(node.prm_written_tokens for node in scored)
+        spend.cost = price.cost(
+            prompt_tokens=spend.prm_tokens - written,
+            cached_tokens=spend.prm_cached_tokens,
+            written_tokens=written,
+        )
+    return spend
 
 
 class _Expected:
     """What a sample costs, so far as one can tell beforehand: the mean of those before it."""
 
-    def __init__(self, price: Price) -> None:
+    def __init__(self, price: Price, bill: Bill) -> None:
         self._first = price.cost(prompt_tokens=500, cached_tokens=0, written_tokens=500)
+        self._bill = bill
         self._samples = 0
         self._paid = 0.0
 
-    @property
-    def is_guess(self) -> bool:
-        return not self._samples
-
-    def of(self, samples: int) -> float:
-        return samples * (self._paid / self._samples if self._samples else self._first)
+    async def set_aside(self, samples: int) -> float:
+        """Wait until the bill has room for so many samples, and return what they are expected to
+        cost (USD). Raises ``BudgetExhausted``."""
+        while True:
+            expected = samples * (self._paid / self._samples if self._samples else self._first)
+            if await self._bill.reserve(expected, guessed=not self._samples):
+                return expected
 
     def learn(self, samples: int, paid: float) -> None:
         self._samples += samples
@@ -114,11 +117,10 @@ class BilledPolicy:
     def __init__(self, policy: Policy, price: Price, bill: Bill) -> None:
         self.policy = policy
         self._price, self._bill = price, bill
-        self._expected = _Expected(price)
+        self._expected = _Expected(price, bill)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        expected, paid = self._expected.of(n), 0.0
-        await self._bill.reserve(expected, guessed=self._expected.is_guess)
+        expected, paid = await self._expected.set_aside(n), 0.0
         try:
             children = await self.policy.extend(node, n, sampling)
             paid = policy_spend(children, self._price).cost
@@ -134,14 +136,13 @@ class BilledPRM:
     def __init__(self, prm: PRM, price: Price, bill: Bill) -> None:
         self.prm = prm
         self._price, self._bill = price, bill
-        self._expected = _Expected(price)
+        self._expected = _Expected(price, bill)
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
-        expected, paid = self._expected.of(len(nodes)), 0.0
-        await self._bill.reserve(expected, guessed=self._expected.is_guess)
+        expected, paid = await self._expected.set_aside(len(nodes)), 0.0
         try:
             scored = await self.prm.score(nodes)
-            paid = prm_cost(self._price, scored)
+            paid = prm_spend(scored, self._price).cost
             self._expected.learn(len(nodes), paid)
             return scored
         finally:

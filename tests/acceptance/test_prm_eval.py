@@ -205,6 +205,87 @@ def test_a_stopped_evaluation_prints_the_command_that_finishes_it(
     assert len(person.server.seen(POOLING)) == 200 - before + 1
 
 
+# A budget
+
+PRICE = {"input": 2.0, "output": 0.0}
+
+
+def bill(person: Person) -> float:
+    """USD that the server charges for all it was asked, the probes included."""
+    return sum(call.tokens for call in person.server.seen(POOLING)) * PRICE["input"] * 1e-6
+
+
+def test_a_limit_of_the_cost_ends_it_says_so_and_a_larger_one_goes_on(person: Person) -> None:
+    person.write("data.jsonl", samples(100))
+    only_models(person, price=PRICE)
+    each = 20 * PRICE["input"] * 1e-6
+    limit = 30.5 * each
+    command = ("prm-eval", "prms.yaml", "--data", "data.jsonl")
+    stopped = person.orchard(*command, "--set", f"budget.cost={limit}")
+    assert (stopped.code, stopped.err) == (3, "")
+    assert f"Stopped early: the run budget of ${limit:g} is used up." in stopped.out
+    assert "Every score is kept" in stopped.out
+    assert limit - each < bill(person) <= limit
+    assert scored(person) == 30  # of which one stands for the probe
+
+    again = person.orchard(*command, "--set", f"budget.cost={limit}")
+    assert again.code == 3 and bill(person) <= limit + each
+    assert stopped.out.splitlines()[-1].endswith("--set budget.cost=…")
+    assert person.orchard(*command, "--set", "budget.cost=1").code == 0
+    assert summary(person)["rows"][0]["samples"] == 100
+
+
+@pytest.mark.parametrize(
+    ("limit", "least", "most"),
+    [("tokens", 10, 17), ("prm_tokens", 10, 17), ("requests", 200, 200)],
+)
+def test_every_limit_of_the_budget_holds(person: Person, limit: str, least: int, most: int) -> None:
+    person.write("data.jsonl", samples(300))
+    only_models(person)
+    command = ("prm-eval", "prms.yaml", "--data", "data.jsonl", "--set", "trees=8")
+    outcome = person.orchard(*command, "--set", f"budget.{limit}=200")
+    assert outcome.code == 3
+    assert f"the run budget of 200 {limit.replace('_', ' ')} is used up" in outcome.out
+    assert least <= scored(person) <= most
+    before = len(person.server.calls)
+    assert person.orchard(*command, "--set", f"budget.{limit}=200").code == 3
+    assert len(person.server.calls) == before  # nothing is left of it: not even a probe
+
+
+def test_a_limit_of_the_time_ends_it(person: Person) -> None:
+    person.write("data.jsonl", samples(300))
+    only_models(person)
+    person.server.delay = 0.1
+    outcome = person.orchard(
+        "prm-eval", "prms.yaml", "--data", "data.jsonl", "--set", "trees=2",
+        "--set", "budget.seconds=1",
+    )  # fmt: skip
+    assert outcome.code == 3
+    assert "the run budget of 1 seconds is used up" in outcome.out
+    assert 0 < scored(person) < 40
+
+
+def test_a_limit_of_the_cost_holds_for_solutions_that_are_drawn_too(person: Person) -> None:
+    at = {"url": person.server.url, "prompt": "tiny", "price": PRICE}
+    config = person.write_config(policies={"policy": at, "large": at})
+    outcome = person.orchard(
+        "prm-eval", config, "--data", "chains", "--samples", "50",
+        "--set", "prms.prm.price.input=1", "--set", "prms.prm.price.output=0",
+        "--set", "budget.cost=0.0005",
+    )  # fmt: skip
+    assert outcome.code == 3, outcome
+    assert not person.server.seen(POOLING)[1:]
+
+
+def test_a_limit_of_the_cost_needs_prices(person: Person) -> None:
+    person.write("data.jsonl", samples(10))
+    only_models(person)
+    arguments = ("--data", "data.jsonl", "--set", "budget.cost=1")
+    complaint = person.orchard("prm-eval", "prms.yaml", *arguments).complaint
+    assert "a limit of the cost cannot be kept" in complaint
+    assert not person.server.generated()
+
+
 # Mistakes, of the person and of the PRM
 
 

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.budget import Ledger, Limits, Price, Spend
 from orchestrator.core.ports import PRM
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.fake import FakePRM
-from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
+from orchestrator.errors import BadResponse, BudgetExhausted, EndpointRefused, EndpointUnavailable
 from orchestrator.evaluation.samples import DataSet, Sample
 from orchestrator.evaluation.scoring import TOO_LONG, Judge, Scorer, Scores
 from orchestrator.jsonlines import JsonLines
 
 JUDGE = Judge(name="prm", identity="prm-1")
+FREE = Ledger()
+"""No limits."""
 
 
 def sample(number: int, words: int = 2) -> Sample:
@@ -40,7 +43,11 @@ async def test_every_step_is_scored_and_every_text_asked_for_once(
     prm, scorer, ticks = FakePRM(judge=lambda _, steps: len(steps) / 4), Scorer.of(journal), []
     twins = [*SAMPLES, *SAMPLES]
     await scorer.run(
-        scorer.unscored([JUDGE], twins), prms(prm), in_flight=4, tick=lambda: ticks.append(1)
+        scorer.unscored([JUDGE], twins),
+        prms(prm),
+        in_flight=4,
+        ledger=FREE,
+        tick=lambda: ticks.append(1),
     )
     assert len(prm.requests) == len(ticks) == len(SAMPLES)
     judged, failed, tokens = scorer.judged(JUDGE, DATA)
@@ -51,18 +58,20 @@ async def test_every_step_is_scored_and_every_text_asked_for_once(
 
 async def test_what_was_scored_is_not_asked_for_again(journal: JsonLines[Scores]) -> None:
     first = Scorer.of(journal)
-    await first.run(first.unscored([JUDGE], SAMPLES[:12]), prms(FakePRM()), in_flight=4)
+    await first.run(
+        first.unscored([JUDGE], SAMPLES[:12]), prms(FakePRM()), in_flight=4, ledger=FREE
+    )
     prm, second = FakePRM(), Scorer.of(journal)
     work = second.unscored([JUDGE], SAMPLES)
     assert [sample for _, sample in work] == list(SAMPLES[12:])
-    await second.run(work, prms(prm), in_flight=4)
+    await second.run(work, prms(prm), in_flight=4, ledger=FREE)
     assert len(prm.requests) == 8
     assert Scorer.of(journal).unscored([JUDGE], SAMPLES) == []
 
 
 async def test_another_prm_or_other_settings_are_scored_anew(journal: JsonLines[Scores]) -> None:
     scorer = Scorer.of(journal)
-    await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(FakePRM()), in_flight=4)
+    await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(FakePRM()), in_flight=4, ledger=FREE)
     other = Judge(name="prm", identity="prm-2")
     assert len(scorer.unscored([JUDGE, other], SAMPLES)) == len(SAMPLES)
 
@@ -79,7 +88,7 @@ async def test_no_more_than_so_many_are_in_flight(journal: JsonLines[Scores]) ->
 
     scorer = Scorer.of(journal)
     work = scorer.unscored([JUDGE], SAMPLES)
-    await scorer.run(work, prms(FakePRM(pause=pause)), in_flight=5)
+    await scorer.run(work, prms(FakePRM(pause=pause)), in_flight=5, ledger=FREE)
     assert most == 5
 
 
@@ -88,7 +97,12 @@ async def test_a_sample_too_long_fails_alone_and_is_tried_again_the_next_time(
 ) -> None:
     data = DataSet(name="data", samples=(sample(0), sample(1, words=50), sample(2)), note="")
     scorer = Scorer.of(journal)
-    await scorer.run(scorer.unscored([JUDGE], data.samples), prms(FakePRM(context=20)), in_flight=2)
+    await scorer.run(
+        scorer.unscored([JUDGE], data.samples),
+        prms(FakePRM(context=20)),
+        in_flight=2,
+        ledger=FREE,
+    )
     judged, failed, _ = scorer.judged(JUDGE, data)
     assert [one.sample.id for one in judged] == ["s0", "s2"]
     assert [(each.sample, each.reason) for each in failed] == [("s1", TOO_LONG)]
@@ -101,7 +115,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_sample_alone(
 ) -> None:
     prm = FakePRM(failures={2: BadResponse("3 scores of 2", url="u")})
     scorer = Scorer.of(journal)
-    await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(prm), in_flight=1)
+    await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(prm), in_flight=1, ledger=FREE)
     judged, failed, _ = scorer.judged(JUDGE, DATA)
     assert len(judged) == 19
     assert [(each.sample, each.reason) for each in failed] == [("s1", "3 scores of 2")]
@@ -114,5 +128,38 @@ async def test_an_endpoint_that_is_gone_ends_it_and_what_was_scored_stays(
     prm = FakePRM(failures={6: error("gone", url="u")})
     scorer = Scorer.of(journal)
     with pytest.raises(error, match="gone"):
-        await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(prm), in_flight=1)
+        await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(prm), in_flight=1, ledger=FREE)
     assert len(Scorer.of(journal).unscored([JUDGE], SAMPLES)) == 15
+
+
+async def test_a_budget_ends_it_once_all_that_is_in_flight_is_scored_and_kept(
+    journal: JsonLines[Scores],
+) -> None:
+    first, others_done = SAMPLES[0].problem, asyncio.Event()
+
+    async def first_comes_last(node: Node) -> None:
+        if node.question == first:
+            await others_done.wait()
+        elif len(prm.requests) == 7:
+            others_done.set()
+
+    prm, scorer = FakePRM(pause=first_comes_last), Scorer.of(journal)
+    ledger = Ledger("run", Limits(requests=7))
+    work = scorer.unscored([JUDGE], SAMPLES)
+    async with asyncio.timeout(5):
+        with pytest.raises(BudgetExhausted, match="the run budget of 7 requests is used up"):
+            await scorer.run(work, prms(prm), in_flight=4, ledger=ledger)
+    assert len(prm.requests) == len(journal.read()) == ledger.spent.requests == 7
+
+
+async def test_what_a_score_took_is_kept_with_it(journal: JsonLines[Scores]) -> None:
+    prm, scorer, ledger = FakePRM(), Scorer.of(journal), Ledger()
+    judge = Judge(name="prm", identity="prm-1", price=Price(input=2.0, output=0.0))
+    work = scorer.unscored([judge], SAMPLES[:3])
+    await scorer.run(work, prms(prm), in_flight=1, ledger=ledger)
+    spent = Spend()
+    for each in journal.read():
+        spent.add(each.spent)
+    assert spent == ledger.spent
+    assert (spent.requests, spent.prm_tokens) == (3, prm.tokens)
+    assert spent.cost == pytest.approx(2e-6 * prm.tokens)

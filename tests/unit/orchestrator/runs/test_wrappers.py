@@ -16,7 +16,7 @@ from orchestrator.runs.wrappers import (
     MeteredPolicy,
     MeteredPRM,
     Recorder,
-    prm_cost,
+    prm_spend,
 )
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
@@ -175,7 +175,7 @@ async def test_a_priced_policy_is_charged_in_dollars_and_an_unpriced_one_is_free
 
 def test_what_a_prm_wrote_costs_as_output_and_the_rest_as_input() -> None:
     scored = [ROOT.scored((0.5,), 100, 40, 30), ROOT.scored((0.5,), 50, 0, 10)]
-    assert prm_cost(PRICE, scored) == pytest.approx(1e-6 * (70 * 2.5 + 40 * 1.25 + 40 * 10))
+    assert prm_spend(scored, PRICE).cost == pytest.approx(1e-6 * (70 * 2.5 + 40 * 1.25 + 40 * 10))
 
 
 async def test_a_bill_holds_what_was_sent_and_stops_at_its_limit() -> None:
@@ -186,6 +186,26 @@ async def test_a_bill_holds_what_was_sent_and_stops_at_its_limit() -> None:
             await policy.extend(replace(ROOT, seed=i), 1, STEP)
     assert caught.value.limit == "cost"
     assert 0.5 < bill.paid <= 1.0 and bill.reserved == 0.0
+
+
+async def test_what_the_first_request_costs_tells_those_that_waited_for_it() -> None:
+    """100 are asked for at once, of which none would fit beside the first by the first guess."""
+    in_flight, most, price = 0, 0, Price(input=10_000.0, output=0.0)
+
+    async def pause(node: Node) -> None:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await asyncio.sleep(0)
+        in_flight -= 1
+
+    bill = Bill(limit=2.03)
+    policy = BilledPolicy(FakePolicy(pause=pause), price, bill)
+    asked = [policy.extend(replace(ROOT, seed=i), 1, STEP) for i in range(100)]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(each, BudgetExhausted) for each in found) == 60
+    assert bill.paid == pytest.approx(2.0)
+    assert most > 10
 
 
 async def test_a_request_that_fails_is_not_on_the_bill() -> None:
