@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.core.difficulty import SAMPLING
 from orchestrator.core.voting import VoteName, needs_prm
-
-SAMPLING = ("cot", "majority", "best_of_n")
-"""Strategies that draw whole solutions, independent of each other."""
 
 SCORED_VOTES: tuple[VoteName, ...] = ("majority", "weighted_last", "max_last")
 

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.core.difficulty import SAMPLING, independent_draws
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
 from orchestrator.core.voting import VoteName
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.arms import SAMPLING, SCORED_VOTES, Arm, followed_arms, sampling_arms
+from orchestrator.optimal.arms import SCORED_VOTES, Arm, followed_arms, sampling_arms
 from orchestrator.optimal.measured import USED, Leaf, Measured, Searched
 
 TREES = ("beam_search", "dvts")
@@ -53,7 +54,7 @@ def sort_out(records: Iterable[Record]) -> Cells:
     cells = {cell: found[cell] for cell in sorted(found)}  # in whatever order they were measured
     whole = [record for record in cells.values() if record.strategy in SAMPLING]
     greedy = next((each for each in whole if _is_greedy(each)), None)
-    drawn = [each for each in whole if not _is_greedy(each) and "stop" not in each.settings]
+    drawn = [each for each in whole if independent_draws(each) and not each.settings.get("stop")]
     samples = max(drawn, key=lambda each: each.n, default=None)
     if greedy is None or samples is None:
         raise ProfileError(

@@ -45,7 +45,7 @@ def gains(summary: Summary) -> list[Gain]:
             # the samples of best-of-N are majority's, and cost it no PRM
             row
             for row in votes
-            if row.strategy == "best_of_n"
+            if row.strategy == "best_of_n" and not row.settings.get("then")
         ]
         for rows in _strategies([row for row in shown_rows(summary) if row in every]):
             found.append(_gain(rows, cot, drawn))

@@ -237,4 +237,4 @@ def _bars(panel: Panel) -> list[tuple[str, str, Row]]:
         row = curve.at(n)
         if row is not None and curve.label in LOOKS:
             bars.append((curve.label, LOOKS[curve.label].colour, row))
-    return [bar for bar in bars if bar[2].by_difficulty]
+    return [bar for bar in bars if any(bin in bar[2].by_difficulty for bin in BINS)]

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.compute import Flops
-from orchestrator.core.difficulty import BINS, Bin
+from orchestrator.core.difficulty import BINS
 from orchestrator.core.records import Record
 from orchestrator.report.cells import Cell, gather
-from orchestrator.report.difficulty import Bins, bins_by_policy
+from orchestrator.report.difficulty import UNKNOWN, Bins, bins_by_policy
 from orchestrator.report.headline import Headline, HeadlineSpec, compare
 from orchestrator.report.outcomes import Outcome, outcome
 from orchestrator.report.routes import CellRoutes, routes_of
@@ -31,10 +31,11 @@ class Row:
     and do not depend on the vote; ``Record`` says what each kind counts. ``flops`` is None where
     the parameters of policy or PRM are not known. ``seconds`` is the sum of the problems' own
     times; they ran side by side, so the wall clock showed less. ``by_difficulty`` holds the bins
-    that have problems, as made by the pass@1 of ``difficulty_of``. ``sound_accuracy`` counts whole
-    chains, None where they cannot be judged. ``by_majority`` counts the problems whose answer the
-    majority elected in the vote's place, since none of their solutions was scored. ``emulated`` and
-    ``refused`` are those of any of its records.
+    that have problems, as made by the pass@1 of ``difficulty_of``, and as ``unknown`` those with
+    too few independent samples for one; it is empty where the policy is not sampled at all.
+    ``sound_accuracy`` counts whole chains, None where they cannot be judged. ``by_majority`` counts
+    the problems whose answer the majority elected in the vote's place, since none of their
+    solutions was scored. ``emulated`` and ``refused`` are those of any of its records.
     """
 
     task: str
@@ -100,10 +101,10 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
     for cell in cells:
         task, policy = cell.sample.task, cell.sample.policy
         # A large policy measured by CoT alone has no samples: the small one's bins stand in.
-        binned_by = policy if (task, policy) in bins or headline is None else headline.small
+        binned_by = policy if bins.get((task, policy)) or headline is None else headline.small
         known = bins.get((task, binned_by))
         for vote in cell.votes:
-            rows.append(_row(cell, vote, known or {}, binned_by if known else None))
+            rows.append(_row(cell, vote, known, binned_by if known else None))
     kept = [record for cell in cells for record in cell.records.values()]
     return Summary(
         rows=tuple(rows),
@@ -122,7 +123,7 @@ def to_json(summary: Summary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(rounded(asdict(summary))), indent=2) + b"\n"
 
 
-def _row(cell: Cell, vote: str, bins: Bins, difficulty_of: str | None) -> Row:
+def _row(cell: Cell, vote: str, bins: Bins | None, difficulty_of: str | None) -> Row:
     first = cell.sample
     records = cell.records.values()
     use = tokens_of(records)
@@ -182,12 +183,15 @@ def _wall_seconds(records: Iterable[Record]) -> float | None:
     return total
 
 
-def _by_difficulty(cell: Cell, correct: Mapping[str, bool], bins: Bins) -> dict[str, Outcome]:
-    problems: dict[Bin, list[str]] = defaultdict(list)
+def _by_difficulty(
+    cell: Cell, correct: Mapping[str, bool], bins: Bins | None
+) -> dict[str, Outcome]:
+    if bins is None:
+        return {}
+    problems: dict[str, list[str]] = defaultdict(list)
     for problem in correct:
-        if problem in bins:
-            problems[bins[problem]].append(problem)
-    return {bin: outcome(cell, correct, problems[bin]) for bin in BINS if problems[bin]}
+        problems[bins.get(problem, UNKNOWN)].append(problem)
+    return {bin: outcome(cell, correct, problems[bin]) for bin in (*BINS, UNKNOWN) if problems[bin]}
 
 
 def rounded(value: Any) -> Any:

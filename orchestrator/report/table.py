@@ -12,6 +12,7 @@ from rich.text import Text
 
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.report.curves import BASELINE, panels
+from orchestrator.report.difficulty import FEWEST_SAMPLES, UNKNOWN
 from orchestrator.report.sentences import headline_sentences
 from orchestrator.report.shown import groups, row_name, shown_rows
 from orchestrator.report.summary import Row, Summary
@@ -209,7 +210,7 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
         notes.append(
             f"{BEST} best of its policy and N on these very problems, so a flattering pick."
         )
-    if any(row.by_difficulty for row in shown):
+    if any(bin in row.by_difficulty for row in shown for bin in BINS):
         notes.append(
             "easy, medium, hard: % right where pass@1 is from 50 %, from 10 %, below 10 %."
         )
@@ -218,6 +219,7 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
         *_substitutes(shown),
         *_unscored(shown),
         *_borrowed_bins(shown),
+        *_unknown_bins(shown),
     ]
     if hidden := len(summary.rows) - len(shown):
         notes.append(f"{hidden} more rows, under other votes, are in summary.json.")
@@ -256,6 +258,25 @@ def _unscored(rows: Iterable[Row]) -> Iterator[str]:
                 f"{row.by_majority} of {counted(row.problems, 'problems')}, and the majority "
                 "decided; a limit was reached before the PRM answered, or the PRM failed."
             )
+
+
+def _unknown_bins(rows: Iterable[Row]) -> Iterator[str]:
+    """Problems that no bin counts, for each policy the most of a row."""
+    most: dict[str, Row] = {}
+    for row in rows:
+        if UNKNOWN in row.by_difficulty and _unknown(row) > _unknown(most.get(row.policy)):
+            most[row.policy] = row
+    for policy, row in most.items():
+        yield (
+            f"{policy}: the difficulty of {_unknown(row)} of {counted(row.problems, 'problems')} "
+            f"is unknown, and no bin counts them. It takes {FEWEST_SAMPLES} independent samples of "
+            "a problem: whole solutions drawn at a temperature above 0, of a vote that may stop "
+            "early its first batch."
+        )
+
+
+def _unknown(row: Row | None) -> int:
+    return row.by_difficulty[UNKNOWN]["problems"] if row else 0
 
 
 def _borrowed_bins(rows: Iterable[Row]) -> list[str]:

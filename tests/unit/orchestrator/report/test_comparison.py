@@ -207,6 +207,16 @@ def test_best_of_n_lends_its_samples_to_majority_without_the_prms_tokens(make_re
     assert gain.in_tokens == (0.5, "")
 
 
+def test_samples_that_a_tree_search_joined_are_no_majority_vote(make_record):
+    votes = {vote: Verdict(answer="7", correct=True) for vote in ("majority", "max_last")}
+    stop = {"rule": "beta", "confidence": 0.9, "batch": 4}
+    record = make_record(
+        strategy="best_of_n", n=4, prm="prm-qwen", verdicts=votes, policy_tokens=40, prm_tokens=40,
+        settings={"stop": stop, "then": {"strategy": "dvts", "n": 4}},
+    )  # fmt: skip
+    assert gains(summarise([record])) == []
+
+
 def test_a_run_without_cot_and_majority_has_no_derived_figures(cell):
     assert gains(summarise(cell("10", "dvts", 4, prm="prm-qwen")[:0])) == []
     only = cell("10", "beam_search", 4)

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 
 import pytest
 
@@ -142,7 +142,90 @@ def test_without_majority_best_of_n_makes_the_bins(make_record, make_leaf):
 def test_fewer_than_four_samples_make_no_bins(make_record, make_leaf):
     leaves = tuple(make_leaf(True, i) for i in range(3))
     (row,) = summarise([make_record(strategy="majority", n=3, leaves=leaves)]).rows
-    assert (row.by_difficulty, row.difficulty_of) == ({}, None)
+    assert (row.by_difficulty.keys(), row.difficulty_of) == ({"unknown"}, None)
+
+
+STOPS = {"temperature": 0.7, "stop": {"rule": "beta", "confidence": 0.95, "batch": 4}}
+
+
+def drawn_by(strategy, settings, leaves, make_record, **changes):
+    record = make_record(
+        strategy=strategy, n=changes.pop("n", 8), prm="prm-qwen", settings=settings,
+        leaves=tuple(leaves), **changes,
+    )  # fmt: skip
+    (row,) = summarise([record]).rows
+    return {bin: share["problems"] for bin, share in row.by_difficulty.items()}
+
+
+def test_a_leaf_that_a_search_found_makes_no_problem_easier(make_record, make_leaf):
+    first = [make_leaf(False, i) for i in range(4)]
+    batch = [replace(make_leaf(False, i), path=(1_000_004, i)) for i in range(4)]
+    found = replace(make_leaf(True), path=(1_000_008, 0, 2))
+    followed = STOPS | {"then": {"strategy": "dvts", "n": 4}}
+    leaves = [*first, *batch, found]
+    assert drawn_by("best_of_n", followed, leaves, make_record) == {"hard": 1}
+
+
+def test_of_a_vote_that_stopped_early_the_first_batch_alone_counts(make_record, make_leaf):
+    """Sampling went on for as long as no answer led: what came then is no sample of the policy."""
+    first = [make_leaf(i == 0, i) for i in range(4)]
+    later = [replace(make_leaf(True, i), path=(1_000_004, i)) for i in range(4)]
+    assert drawn_by("majority", STOPS, [*first, *later], make_record) == {"medium": 1}
+    assert drawn_by("majority", STOPS, later, make_record) == {"unknown": 1}
+    two = STOPS | {"stop": STOPS["stop"] | {"batch": 2}}
+    later = [replace(make_leaf(True, i), path=(1_000_002, i)) for i in range(2)]
+    assert drawn_by("majority", two, [*first[:2], *later], make_record) == {"unknown": 1}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings"),
+    [
+        ("best_of_n", {"temperature": 0.0}), ("majority", {"temperature": 0.0}),
+        ("beam_search", {"temperature": 0.7}), ("dvts", {"temperature": 0.7}),
+        ("auto", {"profile": "p", "budget": 9.0, "unit": "tokens"}),
+    ],
+)  # fmt: skip
+def test_greedy_and_guided_leaves_make_no_bins(strategy, settings, make_record, make_leaf):
+    leaves = [make_leaf(True, i) for i in range(8)]
+    verdicts = {"auto" if strategy == "auto" else "majority": Verdict(answer="7", correct=True)}
+    assert drawn_by(strategy, settings, leaves, make_record, verdicts=verdicts) == {}
+
+
+def test_whoever_drew_all_samples_makes_the_bins_before_whoever_may_stop(make_record, make_leaf):
+    stopped = make_record(
+        strategy="majority", n=64, settings=STOPS, cell="stops",
+        leaves=tuple(make_leaf(i == 0, i) for i in range(4)),
+    )  # fmt: skip
+    whole = make_record(
+        strategy="best_of_n", n=8, prm="prm-qwen", settings={"temperature": 0.7}, cell="whole",
+        leaves=tuple(make_leaf(False, i) for i in range(8)),
+    )  # fmt: skip
+    assert {*summarise([stopped, whole]).rows[0].by_difficulty} == {"hard"}
+
+
+def test_a_problem_with_too_few_samples_in_one_cell_is_binned_by_another(make_record, make_leaf):
+    few = make_record(strategy="majority", n=64, leaves=(make_leaf(True),), ran_out="seconds")
+    other = make_record(
+        strategy="best_of_n",
+        n=4,
+        prm="prm-qwen",
+        leaves=tuple(make_leaf(False, i) for i in range(4)),
+    )
+    assert {*summarise([few, other]).rows[0].by_difficulty} == {"hard"}
+
+
+def test_problems_of_unknown_difficulty_stand_beside_those_of_a_bin(make_record, make_leaf):
+    records = [
+        make_record(
+            problem=f"p{i}", strategy="majority", n=4,
+            leaves=tuple(make_leaf(True, k) for k in range(4 if i else 3)),
+        )
+        for i in range(3)
+    ]  # fmt: skip
+    (row,) = summarise(records).rows
+    assert {bin: share["problems"] for bin, share in row.by_difficulty.items()} == {
+        "easy": 2, "unknown": 1,
+    }  # fmt: skip
 
 
 def test_a_policy_without_samples_borrows_the_bins_of_the_headlines_small_one(make_run):

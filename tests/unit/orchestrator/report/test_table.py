@@ -139,6 +139,25 @@ def test_answers_that_the_majority_elected_for_want_of_scores_are_noted(make_rec
     assert "the majority decided" not in printed(records(0))
 
 
+def test_problems_of_unknown_difficulty_are_noted_and_no_bin_counts_them(make_record, make_leaf):
+    def records(unknown):
+        return [
+            make_record(
+                problem=f"p{i}", strategy="majority", n=4,
+                leaves=tuple(make_leaf(i == 0, k) for k in range(3 if i < unknown else 4)),
+            )
+            for i in range(3)
+        ]  # fmt: skip
+
+    said = " ".join(printed(records(2)).split())
+    assert "policy-160k: the difficulty of 2 of 3 problems is unknown, and no bin counts" in said
+    assert "easy, medium, hard: % right" in said
+    everything = " ".join(printed(records(3)).split())
+    assert "the difficulty of 3 of 3 problems is unknown" in everything
+    assert "easy, medium, hard: % right" not in everything
+    assert "is unknown" not in printed(records(0))
+
+
 def test_a_table_of_routed_cells_alone_explains_no_marks_and_bins_that_it_lacks(
     make_run, make_record
 ):
