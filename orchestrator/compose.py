@@ -217,7 +217,11 @@ async def connections(
         else:
             endpoint = replace(endpoint, retry=RUNNING)
         sender = _sender(name, settings, endpoint, (found or {}).get(name))
-        endpoint = replace(endpoint, checks_model=settings.hosted is None)
+        endpoint = replace(
+            endpoint,
+            checks_model=settings.hosted is None,
+            is_alias=settings.hosted == "azure",
+        )
         transport = await stack.enter_async_context(Transport(endpoint, sender))
         connection = Connection(
             name=name, transport=transport, hosted=settings.hosted, sender=sender

@@ -135,7 +135,8 @@ class EndpointRefused(EndpointError):
 
 
 class BadResponse(EndpointError):
-    """An answer that is not what the API promises: HTML, no choices, a score too few.
+    """An answer that is not what the API promises, or none at all: HTML, no choices, a score too
+    few, a text that was broken off.
 
     ``is_doubtful`` and ``is_final`` are as of ``EndpointUnavailable``.
     """

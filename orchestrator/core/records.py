@@ -10,6 +10,12 @@ POOL = "pool"
 """What ran out of a tree that was cut when the time of its pool was up, before its pilots maybe."""
 
 
+ENDS = ("length", "overflow", "filtered", "refused", "empty", "failed", "unscored", "dead_end")
+"""What samples are counted by that did not end as they should: their ``Node.finish``; ``failed``
+for want of an answer, ``unscored`` for want of the PRM's. A dead end is a leaf that no usable step
+followed on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafRecord:
     """One solution a tree ended with; ``path`` is its key there (see ``core.tree.Node``).
@@ -78,6 +84,11 @@ class Record:
     and as if the problem's cell had run alone. ``seconds`` is the problem's own time, ``ended`` the
     moment of its end (Unix time; 0 where it was not kept).
 
+    ``samples`` counts what the policy was asked for, and ``ends`` those that did not end as they
+    should, by ``ENDS``, whether or not they came to be leaves; ``other_models`` those that another
+    model answered than the one asked for, by its name. In records from before they were counted
+    ``samples`` is 0.
+
     ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
     "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters that
     the policy's does not take and was asked without. ``route`` is what ``auto`` decided, whose
@@ -111,6 +122,9 @@ class Record:
     error: str | None = None
     failed_branches: int = 0
     undecided: int = 0
+    samples: int = 0
+    ends: dict[str, int] = field(default_factory=dict, hash=False)
+    other_models: dict[str, int] = field(default_factory=dict, hash=False)
     emulated: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     route: Route | None = None

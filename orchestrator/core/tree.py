@@ -72,6 +72,7 @@ class Node:
     ``prm_written_tokens`` were written.
     ``logprob`` is the mean log-probability of the tokens of this node's own sample, where it was
     asked for and is known.
+    ``model`` is the one that answered, where that is another than the one asked for.
     ``answer`` is the answer of a finished path, for strategies that ask (``runs.answers``); None
     where there is none.
     ``tree`` says whose node it is, and is no part of the state.
@@ -93,6 +94,7 @@ class Node:
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
     logprob: float | None = field(default=None, compare=False)
+    model: str | None = field(default=None, compare=False)
     answer: Answer | None = field(default=None, compare=False)
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
@@ -115,6 +117,7 @@ class Node:
         prompt_tokens: int = 0,
         cached_tokens: int = 0,
         logprob: float | None = None,
+        model: str | None = None,
     ) -> "Node":
         """The node one sample on, by one step or by all that remain.
 
@@ -133,6 +136,7 @@ class Node:
             prompt_tokens=prompt_tokens,
             cached_tokens=cached_tokens,
             logprob=logprob,
+            model=model,
             tree=self.tree,
         )
 
@@ -181,6 +185,7 @@ class Node:
             prm_cached_tokens=prm_cached_tokens,
             prm_written_tokens=prm_written_tokens,
             logprob=self.logprob,
+            model=self.model,
             answer=self.answer,
             tree=self.tree,
         )

@@ -6,30 +6,45 @@ no text is tokenised twice and the server's prefix cache is hit exactly. ``ChatP
 token ids: it continues an open assistant message, for servers that know ``continue_final_message``.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
+from typing import TypeVar, cast
 
 import msgspec
 
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Finish, Node, split_steps
+from orchestrator.endpoints.ends import Choice, NoAnswer, Said, contents, no_answer, read_choice
+from orchestrator.endpoints.model_names import is_same_model
 from orchestrator.endpoints.refusals import miscounted
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import (
     ChatChoice,
     ChatRequest,
     ChatResponse,
-    CompletionChoice,
     CompletionRequest,
     CompletionResponse,
-    Usage,
     token_count,
     token_list,
     token_part,
 )
-from orchestrator.errors import BadResponse, ContentFiltered, ContextOverflow, PromptRefused
+from orchestrator.errors import (
+    BadResponse,
+    ContentFiltered,
+    ContextOverflow,
+    EndpointError,
+    EndpointUnavailable,
+    PromptRefused,
+)
+
+LOG = logging.getLogger(__name__)
+
+A = TypeVar("A", ChatResponse, CompletionResponse)
+
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 
 Prompt = Callable[[str], list[dict[str, str]]]
 """From a question to the chat messages that pose it."""
@@ -42,6 +57,7 @@ class HttpPolicy(ABC):
     transport: Transport
     prompt: Prompt
     separator: str = "\n\n"
+    _has_told: bool = field(default=False, init=False, repr=False)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         """The port's ``extend``; a context overflow comes back as one child that ended so, and so
@@ -94,70 +110,107 @@ class HttpPolicy(ABC):
             "include_stop_str_in_output": sampling.until == "step",
         }
 
-    def _children(
+    async def _send(
         self,
+        path: str,
+        request: ChatRequest | CompletionRequest,
+        kind: type[A],
         node: Node,
         n: int,
         sampling: Sampling,
-        choices: Sequence[ChatChoice | CompletionChoice],
-        usage: Usage,
+        prompt_ids: Callable[[A, str], tuple[bytes, ...] | None],
+    ) -> list[Node]:
+        """Children of ``node``: the samples of an answer that are answers.
+
+        Where some are not, the request goes out again as any bad answer's does; what is good of one
+        try is kept for the next, and returned in the end without the others. ``prompt_ids`` finds
+        the prompt's own tokens, None where they are not used.
+        """
+        good: dict[int, Node] = {}
+
+        def read(answer: A, url: str) -> list[Node]:
+            prompt = prompt_ids(answer, url)
+            self._keep(good, node, n, sampling, answer, prompt, url)
+            return [good[i] for i in range(n)]
+
+        try:
+            return await self.transport.post(path, request, kind, read, node=node)
+        except (BadResponse, EndpointUnavailable) as failure:
+            if not good:
+                raise
+            self._tell(failure)
+            return [good[i] for i in sorted(good)]
+
+    def _tell(self, failure: EndpointError) -> None:
+        """Once, why samples are missing that no failed request accounts for."""
+        if not self._has_told:
+            self._has_told = True
+            LOG.warning("%s; the other samples of such requests are kept", failure)
+
+    def _keep(
+        self,
+        good: dict[int, Node],
+        node: Node,
+        n: int,
+        sampling: Sampling,
+        answer: ChatResponse | CompletionResponse,
         prompt_ids: tuple[bytes, ...] | None,
         url: str,
-    ) -> list[Node]:
-        choices = sorted(choices, key=lambda choice: choice.index)
+    ) -> None:
+        """Add the choices that are answers to ``good``, by their index.
+
+        Raises ``BadResponse`` where that leaves one of ``n`` missing, or more.
+        """
+        usage, found = answer.usage, cast(Sequence[Choice], answer.choices)
+        choices = sorted(found, key=lambda choice: choice.index)
         if len(choices) != n:
             raise miscounted(len(choices), n, url)
         if [choice.index for choice in choices] != list(range(n)):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
+        bad: list[NoAnswer] = []
         share, rest = divmod(usage.written_tokens, n)
-        children = []
+        are_blank = not any(contents(choice).text.strip() for choice in choices)
         for choice in choices:
             ids = _part(choice.token_ids, url)
             if prompt_ids is not None and ids is None:
                 raise _without_token_ids(url)
-            text = (
-                choice.text
-                if isinstance(choice, CompletionChoice)
-                else choice.message.content or ""
-            )
-            if self._met(choice) == self.separator and not text.endswith(self.separator):
-                text += self.separator  # named by the server, but cut off
-            finish = self._finish(choice, text, sampling)
+            tokens = share + (choice.index < rest) if ids is None else token_count(ids)
+            known = tokens if are_blank or ids is not None else None
+            said = self._said(choice, sampling, known)
+            if isinstance(said, NoAnswer):
+                bad.append(said)
+                continue
             whole = sampling.until == "end"
-            children.append(
-                node.child(
-                    choice.index,
-                    split_steps(text, self.separator) if whole else (text,),
-                    finish=finish,
-                    token_ids=None if prompt_ids is None or ids is None else (*prompt_ids, ids),
-                    step_tokens=(
-                        share + (choice.index < rest) if ids is None else token_count(ids)
-                    ),
-                    prompt_tokens=usage.prompt_tokens,
-                    cached_tokens=usage.cached_tokens,
-                    logprob=_mean_logprob(choice) if sampling.logprobs else None,
-                )
+            child = node.child(
+                choice.index,
+                split_steps(said.text, self.separator) if whole else (said.text,),
+                finish=self._finish(said, sampling),
+                token_ids=None if prompt_ids is None or ids is None else (*prompt_ids, ids),
+                step_tokens=tokens,
+                prompt_tokens=usage.prompt_tokens,
+                cached_tokens=usage.cached_tokens,
+                logprob=_mean_logprob(choice) if sampling.logprobs else None,
+                model=self._another(answer.model),
             )
-        return children
+            good.setdefault(choice.index, child)
+        if len(good) < n:
+            raise no_answer(bad, url)
 
-    def _finish(
-        self, choice: ChatChoice | CompletionChoice, text: str, sampling: Sampling
-    ) -> Finish | None:
-        """Paper: a path ends where its text does not end with the separator; one that ended without
-        a word is "empty"."""
-        if choice.finish_reason == "length":
-            return "length"
-        if choice.finish_reason == "content_filter":
-            return "filtered"
-        if sampling.until == "step" and text.endswith(self.separator):
+    def _said(self, choice: Choice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
+        step_ends = self.separator if sampling.until == "step" else None
+        return read_choice(choice, step_ends=step_ends, tokens=tokens)
+
+    def _finish(self, said: Said, sampling: Sampling) -> Finish | None:
+        """Paper: a path ends where its text does not end with the separator."""
+        goes_on = said.end == "stop" and sampling.until == "step"
+        return None if goes_on and said.text.endswith(self.separator) else said.end
+
+    def _another(self, answered: str) -> str | None:
+        """The name of the model that answered, where it is another than the one asked for."""
+        endpoint = self.transport.endpoint
+        if endpoint.is_alias or is_same_model(endpoint.model, answered):
             return None
-        return "stop" if text.strip() else "empty"
-
-    def _met(self, choice: ChatChoice | CompletionChoice) -> int | str | None:
-        """The stop string or token a sample ended at, where the server names it."""
-        if choice.stop_reason is None and isinstance(choice, ChatChoice):
-            return choice.matched_stop
-        return choice.stop_reason
+        return answered
 
 
 class TokenPolicy(HttpPolicy):
@@ -166,33 +219,22 @@ class TokenPolicy(HttpPolicy):
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         known = node.token_ids
 
-        def begun(chat: ChatResponse, url: str) -> list[Node]:
+        def prompt_ids(chat: ChatResponse, url: str) -> tuple[bytes, ...]:
             ids = _part(chat.prompt_token_ids, url)
             if ids is None:
                 raise _without_token_ids(url)
-            return self._children(node, n, sampling, chat.choices, chat.usage, (ids,), url)
-
-        def gone_on(answer: CompletionResponse, url: str) -> list[Node]:
-            return self._children(node, n, sampling, answer.choices, answer.usage, known, url)
+            return (ids,)
 
         if known is None:
-            return await self.transport.post(
-                "/v1/chat/completions",
-                self._chat(node, n, sampling, most, token_ids=True),
-                ChatResponse,
-                begun,
-                node=node,
-            )
-        return await self.transport.post(
-            "/v1/completions",
-            CompletionRequest(
-                prompt=token_list(known),
-                return_token_ids=True,
-                **self._common(node, n, sampling, most),  # type: ignore[arg-type]
-            ),
-            CompletionResponse,
-            gone_on,
-            node=node,
+            chat = self._chat(node, n, sampling, most, token_ids=True)
+            return await self._send(CHAT, chat, ChatResponse, node, n, sampling, prompt_ids)
+        completion = CompletionRequest(
+            prompt=token_list(known),
+            return_token_ids=True,
+            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
+        )
+        return await self._send(
+            COMPLETIONS, completion, CompletionResponse, node, n, sampling, lambda *_: known
         )
 
 
@@ -200,18 +242,11 @@ class ChatPolicy(HttpPolicy):
     """Continues an open assistant message."""
 
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
-        return await self.transport.post(
-            "/v1/chat/completions",
-            self._chat(node, n, sampling, most, token_ids=False),
-            ChatResponse,
-            lambda chat, url: self._children(
-                node, n, sampling, chat.choices, chat.usage, None, url
-            ),
-            node=node,
-        )
+        chat = self._chat(node, n, sampling, most, token_ids=False)
+        return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
 
 
-def _mean_logprob(choice: ChatChoice | CompletionChoice) -> float | None:
+def _mean_logprob(choice: Choice) -> float | None:
     """Of a sample's tokens; None where the server does not tell, as for a text that goes on."""
     told = choice.logprobs if isinstance(choice, ChatChoice) else None
     tokens = (told.get("content") or []) if isinstance(told, dict) else []

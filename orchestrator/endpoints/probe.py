@@ -15,6 +15,7 @@ import msgspec
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import root
+from orchestrator.endpoints.ends import contents
 from orchestrator.endpoints.prm import HttpPRM
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import (
@@ -190,7 +191,7 @@ async def _tells_ends(transport: Transport) -> bool:
         stopped = (await _chat(transport, stop=[wanted])).choices[0]
     except EndpointRefused:
         return False
-    told = stopped.message.content or ""
+    told = contents(stopped).text
     return told.endswith(wanted) or wanted in (stopped.stop_reason, stopped.matched_stop)
 
 
@@ -259,4 +260,4 @@ def with_choices(answer: ChatResponse, url: str) -> ChatResponse:
 
 def _texts(answer: ChatResponse) -> list[str]:
     choices = sorted(answer.choices, key=lambda choice: choice.index)
-    return [choice.message.content or "" for choice in choices]
+    return [contents(choice).text for choice in choices]

@@ -35,8 +35,9 @@ class Endpoint:
     bounds one request; ``concurrency`` bounds requests in flight, which else the servers' own load
     does, and ``requests_per_minute`` and ``tokens_per_minute`` their rate. ``hedge`` is the
     percentile of answers' times after which a request is sent a second time. ``checks_model`` says
-    whether answers must name the model that was asked for, which those of hosted APIs need not: a
-    deployment on Azure has a name of its own. ``api_key`` comes from the environment and is never
+    whether answers must name the model that was asked for, which those of hosted APIs need not;
+    ``is_alias`` that ``model`` is a name of the user's own, such as a deployment's on Azure, which
+    says nothing of what answers. ``api_key`` comes from the environment and is never
     written anywhere.
     """
 
@@ -51,6 +52,7 @@ class Endpoint:
     tokens_per_minute: int | None = None
     hedge: float | None = None
     checks_model: bool = True
+    is_alias: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property

@@ -5,9 +5,15 @@ none, so a lying answer fails where it is decoded.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    Count = int
+else:
+    Count = int | None
+"""Of tokens, as servers send it: null is as good as left out, and 0 once it is read."""
 
 
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -79,11 +85,16 @@ class TokenDetails(msgspec.Struct):
 
 
 class Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    total_tokens: Count = 0
     prompt_tokens_details: TokenDetails | None = None
     completion_tokens_details: TokenDetails | None = None
+
+    def __post_init__(self) -> None:
+        self.prompt_tokens = self.prompt_tokens or 0
+        self.completion_tokens = self.completion_tokens or 0
+        self.total_tokens = self.total_tokens or 0
 
     @property
     def cached_tokens(self) -> int:
@@ -103,41 +114,68 @@ class Usage(msgspec.Struct):
         return self.completion_tokens + (thought if beside == self.total_tokens else 0)
 
 
+if TYPE_CHECKING:
+    Billed = Usage
+else:
+    Billed = Usage | None
+"""A usage, as servers send it: null is as good as left out."""
+
+
+class Answered(msgspec.Struct, kw_only=True):
+    """What answers of models have in common: who gave them, and what they are billed at, which
+    is nothing where the server does not tell."""
+
+    model: str
+    usage: Billed = msgspec.field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        self.usage = self.usage or Usage()
+
+
 class CompletionChoice(msgspec.Struct):
+    """One sample; ``ends`` says what it comes to."""
+
     index: int
-    text: str
-    finish_reason: str | None = None
+    text: str | None = None
+    finish_reason: Any = None
     stop_reason: int | str | None = None
+    error: Any = None
     token_ids: msgspec.Raw = msgspec.Raw()
     prompt_token_ids: msgspec.Raw = msgspec.Raw()
 
 
-class CompletionResponse(msgspec.Struct):
-    model: str
+class CompletionResponse(Answered):
     choices: list[CompletionChoice]
-    usage: Usage = msgspec.field(default_factory=Usage)
 
 
 class ChatMessage(msgspec.Struct):
-    content: str | None = None
+    """``content`` may be a list of parts. What a reasoning parser took out of it stands in
+    ``reasoning``, in ``reasoning_content`` of older servers; anything may stand in each of them."""
+
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
 
 
 class ChatChoice(msgspec.Struct):
-    """A stop string that was met is a ``stop_reason`` to vLLM, a ``matched_stop`` to SGLang."""
+    """One sample; ``ends`` says what it comes to. A stop string that was met is a ``stop_reason``
+    to vLLM, a ``matched_stop`` to SGLang."""
 
     index: int
-    message: ChatMessage
-    finish_reason: str | None = None
+    message: ChatMessage | None = None
+    finish_reason: Any = None
     stop_reason: int | str | None = None
     matched_stop: int | str | None = None
+    error: Any = None
     token_ids: msgspec.Raw = msgspec.Raw()
     logprobs: Any = None
 
 
-class ChatResponse(msgspec.Struct):
-    model: str
+class ChatResponse(Answered):
     choices: list[ChatChoice]
-    usage: Usage = msgspec.field(default_factory=Usage)
     prompt_token_ids: msgspec.Raw = msgspec.Raw()
 
 
@@ -152,10 +190,8 @@ class NextTokenChoice(msgspec.Struct):
     logprobs: NextTokenLogprobs | None = None
 
 
-class NextTokenResponse(msgspec.Struct):
-    model: str
+class NextTokenResponse(Answered):
     choices: list[NextTokenChoice]
-    usage: Usage = msgspec.field(default_factory=Usage)
 
 
 class PoolingItem(msgspec.Struct):
@@ -168,10 +204,8 @@ class PoolingItem(msgspec.Struct):
     data: list[list[float | None] | float | None]
 
 
-class PoolingResponse(msgspec.Struct):
-    model: str
+class PoolingResponse(Answered):
     data: list[PoolingItem]
-    usage: Usage = msgspec.field(default_factory=Usage)
 
 
 class TokenizeResponse(msgspec.Struct):

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from orchestrator.core.equivalence import Answers
 from orchestrator.core.ports import Grader, Policy, Sampling
+from orchestrator.core.stated import stating
 from orchestrator.core.tree import Node
+
+
+async def stated(grader: Grader, leaf: Node) -> str | None:
+    """The answer that a path states, or None where it states none."""
+    text = stating(leaf.text, leaf.finish)
+    return await grader.extract(text) if text else None
 
 
 class AnsweringPolicy:
@@ -21,7 +28,7 @@ class AnsweringPolicy:
 
     async def _read(self, children: Sequence[Node]) -> list[Node]:
         return [
-            replace(child, answer=await self._answers.read(await self._grader.extract(child.text)))
+            replace(child, answer=await self._answers.read(await stated(self._grader, child)))
             if child.is_finished
             else child
             for child in children

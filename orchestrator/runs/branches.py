@@ -9,7 +9,8 @@ from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.rewards import Reward
 from orchestrator.core.selection import best
 from orchestrator.core.tree import Node
-from orchestrator.errors import EndpointError, EndpointRefused
+from orchestrator.errors import BadResponse, EndpointError, EndpointRefused
+from orchestrator.runs.ends import missing
 
 OnFailedBranch = Literal["drop", "refill", "fail"]
 ON_FAILED_BRANCH: tuple[OnFailedBranch, ...] = get_args(OnFailedBranch)
@@ -51,8 +52,8 @@ class Branches:
                 await asyncio.sleep(0)  # until the search has begun to grow all it chose
                 origin = self._substitute(node)
             else:
-                if len(children) < n and all(child.finish != "overflow" for child in children):
-                    self.failed += n - len(children)
+                if lost := missing(origin, children, n):
+                    self._lose(lost, n)
                 return children
         return []
 
@@ -69,6 +70,11 @@ class Branches:
                 if not node.is_finished:
                     self._passed_over.setdefault(node.path[:-1], {})[node.path] = node
         return scored
+
+    def _lose(self, lost: int, n: int) -> None:
+        if self.on_failure == "fail":
+            raise BadResponse(f"{lost} of {n} samples came to no answer", url="")
+        self.failed += lost
 
     def _note(self, failure: EndpointError) -> None:
         if self.on_failure == "fail" or isinstance(failure, EndpointRefused):

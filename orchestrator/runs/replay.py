@@ -13,6 +13,8 @@ import msgspec
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Finish, Node
+from orchestrator.errors import EndpointError, EndpointRefused
+from orchestrator.runs.ends import missing
 from orchestrator.runs.journal import KEY_BYTES, Journal
 from orchestrator.runs.wrappers import policy_spend, prm_spend
 
@@ -29,11 +31,12 @@ class Sample(msgspec.Struct, array_like=True):
 
 
 class Samples(msgspec.Struct, array_like=True):
-    """What a policy answered."""
+    """What a policy answered; ``model`` did, where it is another than was asked for."""
 
     children: list[Sample]
     prompt_tokens: int
     cached_tokens: int
+    model: str | None = None
 
 
 class Scores(msgspec.Struct, array_like=True):
@@ -63,6 +66,12 @@ def policy_key(model: str, node: Node, n: int, sampling: Sampling) -> bytes:
     return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
 
 
+def part_key(key: bytes, have: int) -> bytes:
+    """What names a response of which only so many samples are there, by what would name it
+    whole."""
+    return blake2b(_pack((key, have)), digest_size=KEY_BYTES).digest()
+
+
 def prm_key(model: str, node: Node) -> bytes:
     """What names a PRM's judgement of one node within its tree."""
     asked = ("score", model, node.path, node.seed, node.question, node.steps, node.finish)
@@ -86,7 +95,8 @@ def packed_samples(node: Node, children: Sequence[Node]) -> bytes:
         for child in children
     ]
     first = children[0] if children else node
-    return _encode((Samples(samples, first.prompt_tokens, first.cached_tokens),))
+    found = Samples(samples, first.prompt_tokens, first.cached_tokens, first.model)
+    return _encode((found,))
 
 
 def unpacked_samples(node: Node, body: bytes) -> list[Node]:
@@ -104,6 +114,7 @@ def unpacked_samples(node: Node, body: bytes) -> list[Node]:
             prompt_tokens=found.prompt_tokens,
             cached_tokens=found.cached_tokens,
             logprob=sample.logprob,
+            model=found.model,
         )
         for sample in found.children
     ]
@@ -152,7 +163,11 @@ class Remembering:
 
 @dataclass(slots=True)
 class JournaledPolicy:
-    """Remembers what its policy, ``model`` by the config, answers."""
+    """Remembers what its policy, ``model`` by the config, answers.
+
+    Of a response some samples of which were lost the others are kept, and the next process asks
+    again for what is missing.
+    """
 
     policy: Policy
     model: str
@@ -162,16 +177,37 @@ class JournaledPolicy:
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         journal, tree = self.memory.journal, node.tree.key
         key = policy_key(self.model, node, n, sampling)
-        if journal.knows(tree) and (found := (await journal.recall(tree)).get(key)):
-            children = unpacked_samples(node, found[0])
-            self.memory.replayed.add(policy_spend(children))
-            return children
-        children = await self.policy.extend(node, n, sampling)
-        cost = policy_spend(children, self.price).cost
-        journal.append(tree, (key,), packed_samples(node, children), cost)
+        before: list[Node] = []
+        if journal.knows(tree):
+            known = await journal.recall(tree)
+            keys = (key, *(part_key(key, have) for have in range(n - 1, 0, -1)))
+            if found := next((known[each] for each in keys if each in known), None):
+                before = unpacked_samples(node, found[0])
+                self.memory.replayed.add(policy_spend(before))
+                if not missing(node, before, n):
+                    return before
+        drawn = await self._draw(node, n, sampling, before)
+        children = [*{child.path: child for child in (*drawn, *before)}.values()]
+        children.sort(key=lambda child: child.path)
+        cost = policy_spend(drawn, self.price).cost
+        name = part_key(key, len(children)) if missing(node, children, n) else key
+        journal.append(tree, (name,), packed_samples(node, children), cost)
         if journal.is_behind:
             await journal.caught_up()
         return children
+
+    async def _draw(
+        self, node: Node, n: int, sampling: Sampling, before: Sequence[Node]
+    ) -> list[Node]:
+        """Samples, none where that fails and some are there from ``before``."""
+        try:
+            return await self.policy.extend(node, n, sampling)
+        except EndpointRefused:
+            raise
+        except EndpointError:
+            if not before:
+                raise
+            return []
 
 
 @dataclass(slots=True)

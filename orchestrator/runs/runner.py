@@ -22,7 +22,7 @@ from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routed import Attempt
 from orchestrator.optimal.router import Decision
-from orchestrator.runs.answers import AnsweringPolicy
+from orchestrator.runs.answers import AnsweringPolicy, stated
 from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.clock import TreeClock
 from orchestrator.runs.comparing import CountingGrader
@@ -155,6 +155,9 @@ async def solve(
         error=error,
         failed_branches=branches.failed,
         undecided=grader.undecided,
+        samples=recorder.ends.samples,
+        ends=recorder.ends.counted(leaves),
+        other_models=dict(recorder.ends.models),
         emulated=substitutes.emulated,
         refused=substitutes.refused,
         route=_route(decision, is_cut=ran_out in (None, POOL)),
@@ -199,7 +202,7 @@ def use(spent: Spend, seconds: float = 0.0) -> Use:
 async def _grade(
     leaf: Node, problem: Problem, grader: Grader, soundness: Soundness | None
 ) -> LeafRecord:
-    answer = await grader.extract(leaf.text)
+    answer = await stated(grader, leaf)
     return LeafRecord(
         path=leaf.path,
         answer=answer,

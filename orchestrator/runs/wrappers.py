@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Node
+from orchestrator.errors import EndpointError
+from orchestrator.runs.ends import Ends
 
 
 @dataclass(slots=True)
@@ -154,16 +156,22 @@ class Recorder:
     """Remembers the furthest states of a tree, so that a search that is cut short can answer.
 
     ``seen`` holds the nodes that nothing was grown from, by path; ``paid`` the tokens of policy and
-    PRM that each node took.
+    PRM that each node took; ``ends`` how its samples ended.
     """
 
     policy: Policy
     prm: PRM
     seen: dict[tuple[int, ...], Node] = field(default_factory=dict)
     paid: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict)
+    ends: Ends = field(default_factory=Ends)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        children = await self.policy.extend(node, n, sampling)
+        try:
+            children = await self.policy.extend(node, n, sampling)
+        except EndpointError:
+            self.ends.failed(n)
+            raise
+        self.ends.sampled(node, children, n)
         if children:
             self.seen.pop(node.path, None)
             self.seen.update((child.path, child) for child in children)
@@ -171,7 +179,12 @@ class Recorder:
         return children
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
-        scored = await self.prm.score(nodes)
+        try:
+            scored = await self.prm.score(nodes)
+        except EndpointError:
+            self.ends.unscored(nodes)
+            raise
+        self.ends.scored(nodes, scored)
         self.seen.update((node.path, node) for node in scored if node.path in self.seen)
         self.paid.update((node.path, (node.step_tokens, node.prm_tokens)) for node in scored)
         return scored

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from orchestrator.core.expansion_rules import TURNED_DOWN
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.selection import everything, usable
+from orchestrator.core.stated import BOX
 from orchestrator.core.tree import Finish, Node
 from orchestrator.strategies.settings import Stepwise
-
-BOX = r"\boxed"
 
 
 async def expand(node: Node, width: int, search: Stepwise, policy: Policy, prm: PRM) -> list[Node]:

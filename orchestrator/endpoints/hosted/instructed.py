@@ -1,11 +1,11 @@
 """Continuation for APIs that have none, emulated: the model is told the steps so far."""
 
 from orchestrator.core.ports import Sampling
+from orchestrator.core.stated import BOX
 from orchestrator.core.tree import Node
-from orchestrator.endpoints.policy import HttpPolicy
-from orchestrator.endpoints.wire import ChatChoice, ChatRequest, ChatResponse
-
-BOX = r"\boxed"
+from orchestrator.endpoints.ends import Choice, NoAnswer, Said, read_choice
+from orchestrator.endpoints.policy import CHAT, HttpPolicy
+from orchestrator.endpoints.wire import ChatRequest, ChatResponse
 
 _FIRST = """\
 Solve it step by step, one step a message. Write the first step now and nothing else: one \
@@ -41,22 +41,11 @@ class InstructedPolicy(HttpPolicy):
     """
 
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
-        def read(chat: ChatResponse, url: str) -> list[Node]:
-            if sampling.until == "step":
-                for choice in chat.choices:
-                    self._cut(choice)
-            return self._children(node, n, sampling, chat.choices, chat.usage, None, url)
-
-        return await self.transport.post(
-            "/v1/chat/completions",
-            ChatRequest(
-                messages=self._messages(node, sampling),
-                **self._common(node, n, sampling, most),  # type: ignore[arg-type]
-            ),
-            ChatResponse,
-            read,
-            node=node,
+        chat = ChatRequest(
+            messages=self._messages(node, sampling),
+            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
         )
+        return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
 
     def _messages(self, node: Node, sampling: Sampling) -> list[dict[str, str]]:
         *before, posed = self.prompt(node.question)
@@ -69,10 +58,12 @@ class InstructedPolicy(HttpPolicy):
             return [*before, posed]
         return [*before, {**posed, "content": f"{posed['content']}\n\n{told}"}]
 
-    def _cut(self, choice: ChatChoice) -> None:
-        """Leave a choice its first step; the separator after it says that others are to follow."""
-        step, more, _ = (choice.message.content or "").strip().partition(self.separator)
-        if more:  # whatever ended the answer, it was not this step
-            choice.finish_reason = "stop"
+    def _said(self, choice: Choice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
+        """A choice's first step; the separator after it says that others are to follow."""
+        said = read_choice(choice, tokens=tokens)
+        if sampling.until == "end" or isinstance(said, NoAnswer):
+            return said
+        step, more, _ = said.text.strip().partition(self.separator)
+        end = "stop" if more else said.end  # whatever ended the answer, it was not this step
         goes_on = step and BOX not in step
-        choice.message.content = step + self.separator if goes_on else step
+        return Said(step + self.separator if goes_on else step, end)

@@ -1,5 +1,6 @@
 """What a hosted model can do, found out by asking it twice."""
 
+from orchestrator.endpoints.ends import contents
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.probe import PolicyAbilities, check_served, with_choices
 from orchestrator.endpoints.transport import Transport
@@ -62,4 +63,4 @@ async def _ask(transport: Transport) -> ChatResponse:
 
 def _texts(answer: ChatResponse) -> list[str]:
     choices = sorted(answer.choices, key=lambda choice: choice.index)
-    return [choice.message.content or "" for choice in choices]
+    return [contents(choice).text for choice in choices]

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import Node, derive_seed
+from orchestrator.endpoints.ends import NoAnswer, Said, no_answer, read_choice
 from orchestrator.endpoints.prm.base import HttpPRM, Reading
 from orchestrator.endpoints.refusals import miscounted
-from orchestrator.endpoints.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.wire import ChatChoice, ChatRequest, ChatResponse
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
 
 Messages = list[dict[str, str]]
@@ -19,11 +20,14 @@ class Verifications:
     """What the samples of one request say, and the tokens they took, the prompt and the
     ``written_tokens`` included.
 
-    ``texts`` are those that came to an end; ``cut`` counts the others.
+    ``texts`` are those that came to an end; ``cut`` counts those that ran out of tokens, ``lost``
+    those that are no answers, of which ``why`` says what the last was.
     """
 
     texts: tuple[str, ...]
     cut: int
+    lost: int = 0
+    why: str = ""
     tokens: int
     cached_tokens: int
     written_tokens: int
@@ -85,12 +89,16 @@ class GenerativePRM(HttpPRM):
             self._ask(messages, together, seed, stop, continued, node)
             for _ in range(self.samples // together)
         )
-        choices = [choice for answer in answers for choice in answer.choices]
-        ended = [choice for choice in choices if choice.finish_reason != "length"]
+        samples = [_verification(choice) for answer in answers for choice in answer.choices]
+        said = [each for each in samples if isinstance(each, Said)]
+        lost = [each.why for each in samples if isinstance(each, NoAnswer)]
+        lost += [f"ended one as {each.end}" for each in said if each.end not in ("stop", "length")]
         written = sum(answer.usage.written_tokens for answer in answers)
         return Verifications(
-            texts=tuple(choice.message.content or "" for choice in ended),
-            cut=len(choices) - len(ended),
+            texts=tuple(each.text for each in said if each.end == "stop"),
+            cut=sum(each.end == "length" for each in said),
+            lost=len(lost),
+            why=lost[-1] if lost else "",
             tokens=sum(answer.usage.prompt_tokens for answer in answers) + written,
             cached_tokens=sum(answer.usage.cached_tokens for answer in answers),
             written_tokens=written,
@@ -130,6 +138,10 @@ class GenerativePRM(HttpPRM):
         def read(answer: ChatResponse, url: str) -> ChatResponse:
             if len(answer.choices) != request.n:
                 raise miscounted(len(answer.choices), request.n, url)
+            samples = [_verification(choice) for choice in answer.choices]
+            bad = [each for each in samples if isinstance(each, NoAnswer)]
+            if len(bad) == request.n:
+                raise no_answer(bad, url)
             return answer
 
         return await self.transport.post(
@@ -138,13 +150,20 @@ class GenerativePRM(HttpPRM):
 
     def _no_vote(self, found: Verifications) -> BadResponse:
         """The error of a solution none of whose verifications has a vote."""
-        drawn = len(found.texts) + found.cut
+        drawn = len(found.texts) + found.cut + found.lost
         why = f"{found.cut} were cut at max_tokens" if found.cut else "none was cut"
+        if found.lost:
+            why += f"; {found.lost} are no answers, since its server {found.why}"
         return BadResponse(
             f"{self.url} verified a solution {drawn} times, never with a verdict on every step "
             f"({why}): raise max_tokens or samples, or is this PRM of another family?",
             url=self.url,
         )
+
+
+def _verification(choice: ChatChoice) -> Said | NoAnswer:
+    """What a sample says as it stands: a verifier's thought is what is read of it."""
+    return read_choice(choice, step_ends="")
 
 
 def mean(votes: Sequence[Sequence[bool]]) -> list[float]:

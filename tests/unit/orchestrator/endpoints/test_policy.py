@@ -5,7 +5,7 @@ import pytest
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import root
 from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
-from orchestrator.errors import BadResponse, ContextOverflow
+from orchestrator.errors import BadResponse, ContextOverflow, EndpointUnavailable
 from orchestrator.runs.separate import SeparateSamples
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
@@ -34,7 +34,7 @@ def chat(*texts: str, prompt_ids: list[int] | None = None, **usage: Any) -> dict
 
 def completion(*texts: str) -> dict[str, Any]:
     choices = [
-        {"index": i, "text": text, "token_ids": [ord(c) for c in text]}
+        {"index": i, "text": text, "finish_reason": "stop", "token_ids": [ord(c) for c in text]}
         for i, text in enumerate(texts)
     ]
     return {"model": "m", "choices": choices}
@@ -139,6 +139,130 @@ async def test_too_few_or_too_many_choices_are_a_bad_response(
         await ChatPolicy(scripted_once(chat(*texts)), ask).extend(ROOT, 2, STEP)
 
 
+def broken(index: int, *texts: str, reason: str | None = "abort", **more: Any) -> dict[str, Any]:
+    """An answer one choice of which was broken off."""
+    answer = chat(*texts, **more)
+    answer["choices"][index]["finish_reason"] = reason
+    return answer
+
+
+@pytest.mark.parametrize("reason", [None, "abort", "error", "insufficient_system_resource"])
+async def test_what_was_broken_off_is_asked_for_again(scripted: Any, reason: str | None) -> None:
+    for sampling in (STEP, WHOLE):
+        transport = scripted(broken(1, "a", "12", reason=reason), chat("a", "b"))
+        children = await ChatPolicy(transport, ask).extend(ROOT, 2, sampling)
+        assert [child.steps for child in children] == [("a",), ("b",)]
+        assert transport.sent[0] == transport.sent[1]
+
+
+async def test_what_is_good_of_one_try_is_kept_for_the_next(scripted: Any) -> None:
+    transport = scripted(broken(0, "?", "b", "c"), broken(1, "a", "?", "other"))
+    children = await ChatPolicy(transport, ask).extend(ROOT, 3, STEP)
+    assert [child.text for child in children] == ["a", "b", "c"]
+
+
+async def test_what_stays_broken_is_missing_in_the_end_and_the_others_survive(
+    scripted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = [broken(1, "a\n\n", "12", "c", prompt_ids=[1, 2]) for _ in range(20)]
+    policy = TokenPolicy(scripted(*answers), ask)
+    for _ in range(2):
+        children = await policy.extend(ROOT, 3, STEP)
+        assert [child.path for child in children] == [(0,), (2,)]
+        assert [child.token_ids for child in children] == [(b"1,2", b"97,10,10"), (b"1,2", b"99")]
+    (said,) = caplog.messages
+    assert "ended an answer with finish_reason 'abort'" in said
+
+
+async def test_what_is_good_survives_a_server_that_goes_away_after_it(scripted: Any) -> None:
+    gone = EndpointUnavailable("gone", url="")
+    (child,) = await ChatPolicy(scripted(broken(1, "a", "?"), gone, gone), ask).extend(
+        ROOT, 2, STEP
+    )
+    assert child.text == "a"
+
+
+async def test_where_nothing_is_an_answer_the_providers_words_are_the_error(scripted: Any) -> None:
+    answer = chat("12")
+    answer["choices"][0] |= {"error": {"code": 502, "message": "Upstream overloaded"}}
+    transport = scripted(answer, answer, answer)
+    with pytest.raises(BadResponse, match="broke off an answer: Upstream overloaded"):
+        await ChatPolicy(transport, ask).extend(ROOT, 1, WHOLE)
+    assert len(transport.sent) == 3
+
+
+async def test_what_the_server_would_do_again_is_not_asked_for_again(scripted: Any) -> None:
+    answer = chat("", "")
+    for choice in answer["choices"]:
+        choice["message"] = {"content": None, "reasoning_content": "It is 12."}
+    transport = scripted(answer)
+    with pytest.raises(BadResponse, match="reasoning-parser"):
+        await ChatPolicy(transport, ask).extend(ROOT, 2, WHOLE)
+    assert len(transport.sent) == 1
+
+
+async def test_what_a_reasoning_model_thinks_counts_and_its_content_answers(scripted: Any) -> None:
+    answer = chat("It is 4.", "", completion_tokens=900)
+    answer["choices"][0]["message"]["reasoning_content"] = "3? No."
+    answer["choices"][1] |= {
+        "message": {"content": None, "reasoning": "12 or"}, "finish_reason": "length",
+    }  # fmt: skip
+    children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 2, WHOLE)
+    assert [(child.steps, child.finish) for child in children] == [
+        (("It is 4.",), "stop"), ((), "length"),
+    ]  # fmt: skip
+    assert sum(child.step_tokens for child in children) == 900
+
+
+async def test_a_refusal_and_an_end_at_once_are_ends_of_their_own(scripted: Any) -> None:
+    for sampling in (STEP, WHOLE):
+        answer = chat("", "", completion_tokens=12)
+        answer["choices"][0]["message"] = {"content": None, "refusal": "I cannot add 1 and 1."}
+        children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 2, sampling)
+        assert [(child.text, child.finish) for child in children] == [
+            ("", "refused"), ("", "empty"),
+        ]  # fmt: skip
+
+
+async def test_text_that_tokens_are_billed_for_and_that_is_not_there_is_no_answer(
+    scripted_once: Any,
+) -> None:
+    for answer in (chat("", "", completion_tokens=400), chat("", "\n", completion_tokens=400)):
+        with pytest.raises(BadResponse, match="bills 200 tokens for an answer without text"):
+            await ChatPolicy(scripted_once(answer), ask).extend(ROOT, 2, WHOLE)
+    beside = chat("", "a" * 20, prompt_ids=[1], completion_tokens=400)
+    beside["choices"][0]["token_ids"] = list(range(50))
+    (child,) = await TokenPolicy(scripted_once(beside), ask).extend(ROOT, 2, WHOLE)
+    assert child.path == (1,)
+
+
+async def test_an_end_at_once_beside_samples_that_have_text_is_empty(scripted: Any) -> None:
+    answer = chat("", "It is 4.", completion_tokens=400)
+    children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 2, WHOLE)
+    assert [child.finish for child in children] == ["empty", "stop"]
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": None, "completion_tokens": 3}])
+async def test_a_usage_that_is_null_is_as_a_missing_one(scripted: Any, usage: Any) -> None:
+    answer = chat("It is 4.")
+    answer["usage"] = usage
+    (child,) = await ChatPolicy(scripted(answer), ask).extend(ROOT, 1, WHOLE)
+    assert (child.text, child.prompt_tokens) == ("It is 4.", 0)
+    assert child.step_tokens == (3 if usage else 0)
+
+
+async def test_the_name_of_another_model_goes_with_its_samples(scripted: Any) -> None:
+    for answered, known in [("gpt-4o-2024-08-06", None), ("gpt-4o-mini", "gpt-4o-mini")]:
+        answer = chat("It is 4.") | {"model": answered}
+        transport = scripted(answer, model="gpt-4o", checks_model=False)
+        (child,) = await ChatPolicy(transport, ask).extend(ROOT, 1, WHOLE)
+        assert child.model == child.scored([0.5]).model == known
+    deployment = scripted(chat("a") | {"model": "gpt-4o"}, model="mine", checks_model=False,
+                          is_alias=True)  # fmt: skip
+    (child,) = await ChatPolicy(deployment, ask).extend(ROOT, 1, WHOLE)
+    assert child.model is None
+
+
 async def test_a_server_without_token_ids_is_told_apart_with_what_to_set(
     scripted_once: Any,
 ) -> None:
@@ -183,7 +307,7 @@ async def test_separate_samples_are_requests_with_seeds_of_their_own(scripted: A
     assert [child.path for child in children] == [(0,), (1,), (2,)]
     assert len({sent.body["seed"] for sent in transport.sent}) == 3
     assert all("n" not in sent.body for sent in transport.sent)
-    assert {child.prompt_tokens for child in children} == {15}
+    assert [(child.prompt_tokens, child.request) for child in children] == [(5, 0), (5, 1), (5, 2)]
     assert [child.seed for child in children] == [ROOT.child(i, ()).seed for i in range(3)]
 
 

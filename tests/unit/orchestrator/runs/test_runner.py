@@ -296,9 +296,9 @@ async def test_samples_that_all_vote_are_not_wasted(run: Any) -> None:
 
 async def test_a_draw_that_makes_up_for_a_lost_sample_forgets_none_that_was_paid(run: Any) -> None:
     policy = FakePolicy(script=lambda node, index: rf"It is \boxed{{{index}}}.", failures={3: GONE})
-    samples, prm = SeparateSamples(policy), FakePRM(failures={2: GONE})
-    record = await run(samples, prm, strategy="best_of_n", n=8, on_failed_branch="fail")
-    assert (record.ran_out, len(policy.requests)) == ("endpoint", 9)
+    limits = Limits(requests=9)  # which ends it before what was drawn last is scored
+    record = await run(SeparateSamples(policy), strategy="best_of_n", n=8, limits=limits)
+    assert (record.ran_out, len(policy.requests)) == ("requests", 9)
     assert len({leaf.path for leaf in record.leaves}) == len(record.leaves) == 8
 
 

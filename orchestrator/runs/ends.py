@@ -1,0 +1,64 @@
+"""How the samples of a tree ended, counted at its ports: those that the search threw away too."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.core.tree import Finish, Node
+
+AS_THEY_SHOULD: tuple[Finish | None, ...] = (None, "stop", "depth")
+
+_OF_A_PROMPT: tuple[Finish | None, ...] = ("overflow", "filtered", "refused")
+
+
+def stands_for_all(node: Node, children: Sequence[Node]) -> bool:
+    """Whether the one child is no sample, but says why a request for several had none: its prompt
+    was too long, filtered or refused."""
+    if len(children) != 1:
+        return False
+    (child,) = children
+    return child.finish in _OF_A_PROMPT and child.steps == node.steps and not child.step_tokens
+
+
+def missing(node: Node, children: Sequence[Node], n: int) -> int:
+    """How many of ``n`` samples are lost."""
+    return 0 if stands_for_all(node, children) else max(0, n - len(children))
+
+
+@dataclass(slots=True)
+class Ends:
+    """``samples`` were asked for; ``counts`` is by what went wrong with them, ``models`` by the
+    name of another model that answered."""
+
+    samples: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+
+    def sampled(self, node: Node, children: Sequence[Node], n: int) -> None:
+        """A request for ``n`` samples came back with ``children``."""
+        self.samples += n
+        each = n if stands_for_all(node, children) else 1
+        for child in children:
+            if child.finish not in AS_THEY_SHOULD:
+                self.counts[str(child.finish)] += each
+            if child.model is not None:
+                self.models[child.model] += 1
+        self.counts["failed"] += missing(node, children, n)
+
+    def failed(self, n: int) -> None:
+        """A request for ``n`` samples came to nothing."""
+        self.samples += n
+        self.counts["failed"] += n
+
+    def scored(self, nodes: Sequence[Node], scored: Sequence[Node]) -> None:
+        """Of ``nodes`` came ``scored``: those that were too long for the PRM ended there."""
+        before = sum(node.finish == "overflow" for node in nodes)
+        self.counts["overflow"] += sum(node.finish == "overflow" for node in scored) - before
+
+    def unscored(self, nodes: Sequence[Node]) -> None:
+        self.counts["unscored"] += len(nodes)
+
+    def counted(self, leaves: Sequence[Node]) -> dict[str, int]:
+        """All that is not 0, dead ends among ``leaves`` included."""
+        dead = sum(leaf.finish == "dead_end" for leaf in leaves)
+        return {end: count for end, count in {**self.counts, "dead_end": dead}.items() if count}
