@@ -4,11 +4,12 @@ A server of one's own takes what vLLM takes, but a proxy in front of a cloud (Li
 reached the same way and refuses what its cloud does.
 """
 
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.hosted.negotiation import negotiate
 from orchestrator.endpoints.hosted.unsupported import REFUSALS
 from orchestrator.endpoints.sending import Answer, Sender
 
@@ -32,20 +33,19 @@ class AdaptingSender:
     async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         if body is None or not url.endswith(_ADAPTED):
             return await self._sender.send(method, url, body)
+        first: Answer | None = None
         if self.dialect.changes_nothing:  # as a rule, and then nothing is decoded
-            answer = await self._sender.send(method, url, body)
-            if answer.status not in REFUSALS:
-                return answer
-            asked = sent = msgspec.json.decode(body)
-        else:
-            asked = msgspec.json.decode(body)
-            sent = self.dialect.adapted(asked)
-            answer = await self._sender.send(method, url, msgspec.json.encode(sent))
-        while answer.status in REFUSALS:
-            self.dialect = self.dialect.learned(sent, answer.content)
-            adapted = self.dialect.adapted(asked)
-            if adapted == sent:
-                break
-            sent = adapted
-            answer = await self._sender.send(method, url, msgspec.json.encode(sent))
-        return answer
+            first = await self._sender.send(method, url, body)
+            if first.status not in REFUSALS:
+                return first
+
+        asked = msgspec.json.decode(body)
+
+        async def send(sent: dict[str, Any]) -> Answer:
+            nonlocal first
+            answer, first = first, None
+            if answer is None or sent != asked:
+                answer = await self._sender.send(method, url, msgspec.json.encode(sent))
+            return answer
+
+        return await negotiate(self, asked, send, url)

@@ -25,7 +25,7 @@ from openai import (
 
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
-from orchestrator.endpoints.hosted.unsupported import REFUSALS
+from orchestrator.endpoints.hosted.negotiation import negotiate
 from orchestrator.endpoints.sending import LARGEST, Answer, censored, failure, too_large
 from orchestrator.errors import EndpointError, EndpointRefused
 
@@ -86,14 +86,11 @@ class HostedSender:
         asked = msgspec.json.decode(body)
         if asked.get("continue_final_message"):
             return _refused("a hosted API does not go on with an open assistant message")
-        while True:
-            sent = self.dialect.adapted(asked)
-            answer = await self._exchange(client, url, f"/{route}", sent)
-            if answer.status not in REFUSALS:
-                return answer
-            self.dialect = self.dialect.learned(sent, answer.content)
-            if self.dialect.adapted(asked) == sent:
-                return answer
+
+        async def send(sent: dict[str, Any]) -> Answer:
+            return await self._exchange(client, url, f"/{route}", sent)
+
+        return await negotiate(self, asked, send, url)
 
     async def _client(self, base: str, url: str) -> AsyncOpenAI:
         if self._open is None:
