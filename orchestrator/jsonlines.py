@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,8 @@ import msgspec
 from orchestrator.errors import RunError
 
 T = TypeVar("T")
+
+_LOOKERS_GONE_S, _LOOK_EVERY_S = 1.0, 0.005
 
 
 class JsonLines(Generic[T]):
@@ -28,7 +31,7 @@ class JsonLines(Generic[T]):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = on_failure.enter_context(io.FileIO(self.path, "a+"))
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(self._file)
             except BlockingIOError:
                 raise RunError(
                     f"{self.path.parent} is in use by another orchard: wait for it, or name "
@@ -84,6 +87,32 @@ class JsonLines(Generic[T]):
     def _content(self) -> bytes:
         self._opened.seek(0)
         return self._opened.readall() or b""
+
+
+def _lock(file: io.FileIO) -> None:
+    """Hold a file alone. Raises ``BlockingIOError`` where another process does.
+
+    Whoever looks whether a file is held holds it too, for a moment in which nobody else can: so
+    a refusal is believed only when it lasts.
+    """
+    until = time.monotonic() + _LOOKERS_GONE_S
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_LOOK_EVERY_S)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the file open for appending. Raises ``OSError``."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def decoded(content: bytes, decode: Callable[[bytes], T], path: Path) -> list[T]:

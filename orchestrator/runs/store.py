@@ -12,7 +12,6 @@
       figures/
 """
 
-import fcntl
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ import msgspec
 from orchestrator.core.budget import Spend
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
-from orchestrator.jsonlines import JsonLines, decoded
+from orchestrator.jsonlines import JsonLines, decoded, is_held
 from orchestrator.yaml_files import read_yaml
 
 RECORDS, CONFIG, BEGUN, VERSIONS, SUMMARY = (
@@ -164,13 +163,9 @@ def _latest(records: Iterable[Record]) -> list[Record]:
 def is_in_use(folder: Path) -> bool:
     """Whether another process holds a run directory open for writing."""
     try:
-        with (folder / RECORDS).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_held(folder / RECORDS)
     except OSError as error:
         raise _unreadable(folder / RECORDS, error) from error
-    return False
 
 
 def read_config(folder: Path) -> Any:
