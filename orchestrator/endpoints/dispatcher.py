@@ -6,8 +6,10 @@ where the endpoint's rate is limited.
 """
 
 import asyncio
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.concurrency import LoopLag
@@ -17,6 +19,8 @@ from orchestrator.endpoints.retry import RetryBudget
 from orchestrator.endpoints.status import Status, all_of
 from orchestrator.endpoints.turns import Served, Turns, Waiter
 from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
+
+LOG = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 120.0
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
@@ -187,22 +191,36 @@ class Dispatcher:
             self._available()
 
     async def keep_rates(self) -> None:
-        """Let requests out as the endpoint's rate allows, as long as there are any limits."""
-        loop = asyncio.get_running_loop()
+        """Let requests out as the endpoint's rate allows, as long as there are any limits.
+
+        Where that cannot go on, those that wait fail with the reason: nobody else would let them
+        out.
+        """
         while True:
             await self._to_do.wait()
             self._to_do.clear()
-            while self.rates.are_any and (waiter := self._waiting.peek()) is not None:
-                if self._free(waiter, loop.time()) is None:
-                    break  # a release, or a replica that is back, goes on here
-                await self.rates.room(waiter.tokens or _NO_TOKENS)
-                waiter, now = self._waiting.peek(), loop.time()
-                replica = self._free(waiter, now) if waiter is not None else None
-                if waiter is not None and replica is not None:
-                    self._waiting.pop()
-                    if not waiter.granted.done():
-                        passed = self.rates.passed(waiter.tokens or _NO_TOKENS, now)
-                        waiter.granted.set_result(self._take(replica, now, passed))
+            try:
+                await self._let_out()
+            except Exception as error:
+                why = f"requests to {self.model} cannot be let out at its rate: {error!r}"
+                LOG.warning("%s", why)
+                self._fail_waiting(partial(EndpointUnavailable, why, url="", is_final=True))
+
+    async def _let_out(self) -> None:
+        """Until nobody waits, or has where to go: then a release, or a replica that is back, goes
+        on here."""
+        loop = asyncio.get_running_loop()
+        while self.rates.are_any and (waiter := self._waiting.peek()) is not None:
+            if self._free(waiter, loop.time()) is None:
+                return
+            await self.rates.room(waiter.tokens or _NO_TOKENS)
+            waiter, now = self._waiting.peek(), loop.time()
+            replica = self._free(waiter, now) if waiter is not None else None
+            if waiter is not None and replica is not None:
+                self._waiting.pop()
+                if not waiter.granted.done():
+                    passed = self.rates.passed(waiter.tokens or _NO_TOKENS, now)
+                    waiter.granted.set_result(self._take(replica, now, passed))
 
     def told(self, headers: Mapping[str, str], slot: Slot) -> None:
         """An answer's headers, which may tell of rate limits."""
@@ -373,9 +391,12 @@ class Dispatcher:
     def _lose_patience(self, since: float) -> None:
         if self._down_since != since:
             return
+        self._fail_waiting(self._gone)
+
+    def _fail_waiting(self, reason: Callable[[], EndpointUnavailable]) -> None:
         for waiter in list(self._waiting.drain()):
             if not waiter.granted.done():
-                waiter.granted.set_exception(self._gone())
+                waiter.granted.set_exception(reason())
 
     def _gone(self) -> EndpointUnavailable:
         errors = [each.last_error for each in self.replicas if each.last_error is not None]

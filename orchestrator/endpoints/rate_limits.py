@@ -230,12 +230,14 @@ class RateLimits:
         """Wait until a request may go; it is counted as gone."""
         loop = asyncio.get_running_loop()
         began = self.waiting_since = loop.time()
-        while (seconds := self._wait(estimate, loop.time())) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(seconds, 1.0))
-        if self._requests is not None:
-            await self._requests.acquire()
-        self.waited += loop.time() - began
-        self.waiting_since = None
+        try:
+            while (seconds := self._wait(estimate, loop.time())) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(min(seconds, 1.0))
+            if self._requests is not None:
+                await self._requests.acquire()
+        finally:
+            self.waited += loop.time() - began
+            self.waiting_since = None
 
     def _wait(self, estimate: Estimate, now: float) -> float:
         tokens = self._tokens.wait(estimate, now) if self._tokens is not None else 0.0

@@ -28,6 +28,7 @@ _SLOW = 3.0
 """A replica so many times slower than the middle one takes a share as much smaller."""
 
 _FEW, _RECENT = 8, 0.2
+_FIRST_LOAD_PAUSE_S, _LOAD_PAUSE_S = 1.0, 60.0
 _KNOWN_QUESTIONS = 16_384
 
 
@@ -37,7 +38,8 @@ class Replica:
     unit of work, of ``answers`` answers; ``doubts`` are its failures since the last of these that
     may be the requests' own fault; ``share`` the part of a usual replica's load it is given;
     ``paused_until`` (by the event loop's time) when it wants requests again; ``turns`` who waits
-    for it."""
+    for it. ``load_told`` is what it said last of its load, which it is asked for from ``load_due``
+    on, unless it ``tells_load`` never."""
 
     base: str
     limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
@@ -51,7 +53,9 @@ class Replica:
     paused_until: float = 0.0
     last_error: EndpointError | None = None
     load_told: ServerLoad | None = None
+    load_due: float = 0.0
     tells_load: bool = True
+    _load_pause: float = _FIRST_LOAD_PAUSE_S
 
     @property
     def load(self) -> int:
@@ -67,6 +71,19 @@ class Replica:
         if state == "open" or now < self.paused_until:
             return False
         return state == "closed" or not self.breaker.is_tried
+
+    def tells(self, load: ServerLoad, now: float) -> None:
+        """Its metrics were read."""
+        self.load_told = load
+        self.limit.told(load, now)
+        self._load_pause = _FIRST_LOAD_PAUSE_S
+
+    def tells_nothing(self, now: float, *, is_another: bool = False) -> None:
+        """Its metrics could not be read: it is asked ever more rarely, and no more where it
+        ``is_another`` kind of server, as one that told before is not."""
+        self.tells_load = self.load_told is not None or not is_another
+        self.load_due = now + self._load_pause
+        self._load_pause = min(_LOAD_PAUSE_S, 2 * self._load_pause)
 
     def took(self, seconds: float, work: float) -> None:
         pace = seconds / work

@@ -1,7 +1,9 @@
 """What a server says of its own load, where it does: vLLM's ``/metrics`` (Prometheus text)."""
 
+import math
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 _SAMPLE = re.compile(
     rb"^vllm:(num_requests_running|num_requests_waiting|kv_cache_usage_perc|num_preemptions_total)"
@@ -35,14 +37,14 @@ class ServerLoad:
 
 
 def read_load(metrics: bytes, before: ServerLoad | None = None) -> ServerLoad | None:
-    """The load in a server's metrics; None where they are not vLLM's."""
+    """The load in a server's metrics; None where they are not vLLM's, or cannot be read."""
     found: dict[bytes, list[float]] = {}
     try:
         for name, number in _SAMPLE.findall(metrics):
             found.setdefault(name, []).append(float(number))
     except ValueError:
         return None
-    if not found:
+    if not found or not all(map(math.isfinite, chain.from_iterable(found.values()))):
         return None
     preemptions = sum(found.get(b"num_preemptions_total", ()))
     return ServerLoad(
@@ -52,3 +54,9 @@ def read_load(metrics: bytes, before: ServerLoad | None = None) -> ServerLoad | 
         preemptions=preemptions,
         preempted=max(0.0, preemptions - before.preemptions) if before else 0.0,
     )
+
+
+def is_another_servers(status: int, metrics: bytes) -> bool:
+    """Whether an answer says that there are no metrics of vLLM here, and not only that they are out
+    of reach for now."""
+    return status in (404, 405, 501) or (status == 200 and b"vllm:" not in metrics)

@@ -2,25 +2,44 @@
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.endpoints.dispatcher import Dispatcher
 from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.sending import Answer, Sender
-from orchestrator.endpoints.server_load import read_load
-from orchestrator.errors import ConfigError, EndpointError
+from orchestrator.endpoints.server_load import is_another_servers, read_load
+from orchestrator.errors import ConfigError
 
 LOG = logging.getLogger(__name__)
 
 _LAG_EVERY_S, _HEALTH_EVERY_S, _LOAD_EVERY_S, _FILE_EVERY_S = 0.1, 0.25, 1.0, 1.0
 _PATIENCE_S = 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+
+
+async def supervise(duty: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work``, which has no end, again whenever it fails: after a line in the log, and a pause
+    that grows while it keeps failing."""
+    loop, task, pause = asyncio.get_running_loop(), asyncio.current_task(), _FIRST_PAUSE_S
+    while True:
+        began = loop.time()
+        try:
+            await work()
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # by whoever looks after this; any other cancellation is a failure
+            if loop.time() - began > _LONGEST_PAUSE_S:
+                pause = _FIRST_PAUSE_S
+            LOG.warning("%s failed and begins anew in %g s: %r", duty, pause, error)
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE_S, 2 * pause)
 
 
 class Upkeep:
     """Looks after a dispatcher until it is cancelled: the event loop's lag, open replicas' health,
-    servers' load, the list of replicas and the endpoint's rate."""
+    servers' load, the list of replicas and the endpoint's rate. One that fails ends no other."""
 
     def __init__(
         self, dispatcher: Dispatcher, sender: Sender, listed: ReplicasFile | None = None
@@ -30,15 +49,15 @@ class Upkeep:
         self._listed = listed
 
     async def run(self) -> None:
-        await fan_out(
-            [
-                self._dispatcher.keep_rates(),
-                self._watch_lag(),
-                self._read_loads(),
-                self._look_at_open_ones(),
-                *([self._follow(self._listed)] if self._listed is not None else []),
-            ]
-        )
+        duties: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("keeping the endpoint's rate", self._dispatcher.keep_rates),
+            ("watching the event loop", self._watch_lag),
+            ("reading the servers' load", self._read_loads),
+            ("asking for the replicas' health", self._look_at_open_ones),
+        ]
+        if (listed := self._listed) is not None:
+            duties.append(("following the list of replicas", lambda: self._follow(listed)))
+        await fan_out(supervise(f"{self._dispatcher.model}: {duty}", work) for duty, work in duties)
 
     async def _watch_lag(self) -> None:
         loop = asyncio.get_running_loop()
@@ -65,31 +84,39 @@ class Upkeep:
         self._dispatcher.looked(replica, answer is not None and answer.status < 500)
 
     async def _read_loads(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOAD_EVERY_S)
             self._dispatcher.replicas.weigh()
             await fan_out(
                 self._read_load(replica)
                 for replica in self._dispatcher.replicas
-                if replica.tells_load and replica.in_flight and replica.breaker.state == "closed"
+                if replica.tells_load
+                and replica.load_due <= loop.time()
+                and replica.in_flight
+                and replica.breaker.state == "closed"
             )
 
     async def _read_load(self, replica: Replica) -> None:
         answer = await self._ask(f"{replica.base}/metrics")
+        now = asyncio.get_running_loop().time()
         if answer is None:
+            replica.tells_nothing(now)
             return
         load = read_load(answer.content, replica.load_told) if answer.status == 200 else None
-        if load is None:
-            replica.tells_load = False  # another kind of server, or one behind a proxy
-            return
-        replica.load_told = load
-        replica.limit.told(load, asyncio.get_running_loop().time())
+        if load is not None:
+            replica.tells(load, now)
+        else:
+            is_another = is_another_servers(answer.status, answer.content)
+            replica.tells_nothing(now, is_another=is_another)
 
     async def _ask(self, url: str) -> Answer | None:
-        with suppress(EndpointError, TimeoutError):
+        """What a server answers, if anything: what is wrong with it, its requests tell better."""
+        try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await self._sender.send("GET", url, None)
-        return None
+        except Exception:
+            return None
 
     async def _follow(self, listed: ReplicasFile) -> None:
         while True:
