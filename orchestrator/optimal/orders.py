@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 class Orders:
     """``order[w]`` numbers ``samples``, of which the first ``pilots`` come before anything is
-    decided; ``used`` is what all but the greedy one took together, in the order of ``USED``.
-    ``trees`` came of the searches on the same problem."""
+    decided; ``used`` is what all but the greedy one took together, in the order of ``USED``, and
+    ``one_a_request`` whether that was a prompt for each of them. ``trees`` came of the searches on
+    the same problem."""
 
     def __init__(
         self,
@@ -30,6 +31,8 @@ class Orders:
         pilots: int,
         used: Sequence[float],
         trees: Iterable[Searched] = (),
+        *,
+        one_a_request: bool = False,
     ) -> None:
         import numpy as np
 
@@ -37,6 +40,7 @@ class Orders:
         self._order = order
         self._pilots = pilots
         self._used = used
+        self._one_a_request = one_a_request
         self._ballots = Ballots(Drawn.of(samples), order, [Drawn.of(tree.leaves) for tree in trees])
         self._leads: dict[tuple[VoteName, int], tuple[NDArray[np.float64], ...]] = {}
 
@@ -134,7 +138,9 @@ class Orders:
 
         everyone = np.arange(len(lengths))
         _, prompt, cached, prm, prm_cached, cost, seconds = self._used
-        requests = 1.0 + (lengths > self._pilots)
+        sampled = max(1, len(self._samples) - 1)  # all but the greedy one, which takes as much
+        share, requests = lengths / sampled, 1.0 + (lengths > self._pilots)
+        prompts = share if self._one_a_request else requests
         scored = lengths if is_scored else np.full(len(lengths), self._pilots)
         texts = self._new_texts[everyone, scored - 1] / max(
             1, len({each.text for each in self._samples[1:]})
@@ -142,11 +148,11 @@ class Orders:
         return np.stack(
             [
                 self._tokens[everyone, lengths - 1],
-                prompt * requests,
-                cached * requests,
+                prompt * prompts,
+                cached * prompts,
                 prm * texts,
                 prm_cached * texts,
-                cost * lengths / len(self._samples),
+                cost * share,
                 seconds * requests,
             ],
             axis=1,

@@ -125,7 +125,12 @@ def _problem(
             )
         )
     drawn = Orders(
-        samples, np.array(orders), pilots, measured.samples.used, measured.trees.values()
+        samples,
+        np.array(orders),
+        pilots,
+        measured.samples.used,
+        measured.trees.values(),
+        one_a_request=measured.samples.one_a_request,
     )
     right, used = (
         np.full((draws, len(arms)), np.nan),

@@ -76,6 +76,28 @@ async def test_arms_that_were_not_tried_are_unknown_not_wrong(run: Run, grader: 
     assert unknown.count(True) == 20
 
 
+async def test_fewer_samples_of_a_request_each_take_fewer_prompts(run: Run, grader: Grader) -> None:
+    """A prompt has 20 tokens here, be it that of one request or each of 16."""
+    one = run(30, samples=16)
+    each = [
+        replace(record, emulated=("n",), prompt_tokens=20 * record.n, requests=record.n + 1)
+        for record in one
+    ]
+    prompts = []
+    for records in (one, each):
+        cells = sort_out(records)
+        found = trials(await measure(records, cells, grader), cells.arms(4), 4)
+        prompts.append(
+            {
+                (arm.strategy, arm.n): float(found.used[:, :, a, 1].max())
+                for a, arm in enumerate(found.arms)
+                if arm.stop is None
+            }
+        )
+    assert prompts[0] == {arm: 20 * (1 + (arm[1] > 4)) for arm in prompts[0]}
+    assert prompts[1] == {arm: pytest.approx(20 * max(4, arm[1])) for arm in prompts[0]}
+
+
 async def test_what_fewer_samples_come_to_agrees_with_running_fewer(
     run: Run, grader: Grader
 ) -> None:

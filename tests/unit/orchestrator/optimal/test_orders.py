@@ -1,6 +1,7 @@
 """Votes over samples, all orders at once, are what they are one by one."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,11 +131,25 @@ def test_a_tree_search_joins_the_pilots_or_what_they_left_unsettled(
         assert used[way, 0] == sum(each.tokens for each in voters) + 100 * joins
 
 
-def test_the_greedy_answer_stands_alone_but_its_pilots_are_paid_for() -> None:
-    samples = [
-        Leaf(answer=i, right=i == 0, scores=(0.5,), tokens=10, text=str(i)) for i in range(4)
+def solutions(count: int) -> list[Leaf]:
+    return [
+        Leaf(answer=i, right=i == 0, scores=(0.5,), tokens=10, text=str(i)) for i in range(count)
     ]
-    drawn = Orders(samples, np.array([[0, 1, 2, 3]]), PILOTS, USED)
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_samples_of_a_request_each_take_a_prompt_each(n: int) -> None:
+    used = (160.0, 16 * 11.0, 16 * 5.0, 320.0, 0.0, 0.32, 2.0)
+    orders = Orders(solutions(17), np.arange(17)[None, :], PILOTS, used, one_a_request=True)
+    arm = Arm(strategy="best_of_n", settings={"n": n}, vote="max_last")
+    _, took = orders.outcome(arm)
+    policy_tokens, prompt, cached, prm, _, cost, _ = took[0]
+    assert (policy_tokens, prompt, cached, prm) == (10 * n, 11 * n, 5 * n, 20 * n)
+    assert cost == pytest.approx(0.02 * n)
+
+
+def test_the_greedy_answer_stands_alone_but_its_pilots_are_paid_for() -> None:
+    drawn = Orders(solutions(4), np.array([[0, 1, 2, 3]]), PILOTS, USED)
     right, used = drawn.outcome(Arm(strategy="cot", settings={}, vote="majority"))
     assert right.tolist() == [1.0]
     assert used[0, 0] == 20
