@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +13,16 @@ from rich.text import Text
 from orchestrator import __version__
 from orchestrator.compare import compare
 from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, ProfileError
+from orchestrator.exit_status import EXIT_STATUS_HELP, ExitStatus
 from orchestrator.prm_eval import prm_eval
 from orchestrator.profile_cli import profile, resume_profile
 from orchestrator.servers_cli import servers
-from orchestrator.terminal import Terminal, TerminalLog
+from orchestrator.terminal import Terminal, TerminalLog, tolerate_any_encoding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.records import Record
     from orchestrator.report.summary import Summary
 
 app = typer.Typer(
@@ -27,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Search trees over language models: small policies that beat large ones. "
     "Start with `orchard demo`, which needs nothing but this machine.",
+    epilog=EXIT_STATUS_HELP,
 )
 
 app.add_typer(servers, name="servers")
@@ -39,7 +45,7 @@ OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run directory; an existing one is continued.")
 ]
 MaxCostOption = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--max-cost", metavar="USD", help="Stop cleanly when so much is paid; it resumes."
     ),
@@ -52,6 +58,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def main() -> None:
     """The ``orchard`` command: errors become one line and a non-zero exit."""
+    tolerate_any_encoding()
     logging.basicConfig(format="%(message)s", handlers=[TerminalLog()])
     logging.captureWarnings(True)
     try:
@@ -64,7 +71,7 @@ def main() -> None:
         if isinstance(error, OtherConfig):
             for change in error.changes:
                 console.print(f"  {change}")
-        sys.exit(1)
+        sys.exit(ExitStatus.REFUSED)
 
 
 @app.callback(invoke_without_command=True)
@@ -76,7 +83,7 @@ def _root(
         raise typer.Exit
 
 
-@app.command()
+@app.command(epilog=EXIT_STATUS_HELP)
 def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer problems: under a minute.")] = False,
     out: OutOption = None,
@@ -92,7 +99,7 @@ def demo(
     _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, as_json)
 
 
-@app.command()
+@app.command(epilog=EXIT_STATUS_HELP)
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML config, e.g. configs/demo.yaml.")],
     overrides: SetOption = None,
@@ -116,7 +123,7 @@ def run(
     _execute(config, overrides, out or Path("runs") / config.stem, as_json)
 
 
-@app.command()
+@app.command(epilog=EXIT_STATUS_HELP)
 def resume(
     run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
     overrides: SetOption = None,
@@ -267,12 +274,12 @@ def check(
         console.print(abilities(found))
         console.print(", ".join(counted(count, noun) for noun, count in size.items()))
     if any("error" in entry for entry in found):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitStatus.REFUSED)
 
 
 app.command()(compare)
-app.command()(profile)
-app.command()(prm_eval)
+app.command(epilog=EXIT_STATUS_HELP)(profile)
+app.command(epilog=EXIT_STATUS_HELP)(prm_eval)
 
 
 def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None:
@@ -280,10 +287,9 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.begun import claim, resumes
     from orchestrator.compose import headline, plan
     from orchestrator.config import load
-    from orchestrator.report.figures import draw
     from orchestrator.report.summary import to_json
     from orchestrator.results import read_results
-    from orchestrator.run_state import kept, unfinished
+    from orchestrator.run_state import kept, left, problems, unfinished
     from orchestrator.runs.journal import JOURNAL, Journal
     from orchestrator.runs.store import SUMMARY, Store
     from orchestrator.session import carry_out, farewell, resumable, stoppable
@@ -292,7 +298,8 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     planned = plan(config)
     console = Terminal(stderr=as_json, soft_wrap=True)
     goes_on = resumes(out) + (" --json" if as_json else "")
-    said = farewell(goes_on)
+    said = partial(farewell, out, goes_on)
+    results = exhausted = None
     with Store(out) as store:
         try:
             with (
@@ -302,21 +309,44 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
             ):
                 claim(store, journal, config)
                 carry_out(config, planned, store, journal, console, said)
-        except BudgetExhausted as exhausted:
-            console.print(
-                f"Stopped early: {exhausted}; with a larger one this goes on:\n"
-                f"  {resumes(out)} --set budget.{exhausted.limit}=…"
-            )
-        records, summary = read_results(out, headline(config))
-        store.write(SUMMARY, to_json(summary))
-        figures = draw(summary, records, out / "figures")
-    _print(summary, as_json)
-    if not as_json:
-        _say_routing(summary, out)
-    console.print(kept(out, config, summary))
-    if summary.failed and (left := unfinished(out, config)):
-        console.print(left)
-    console.print(f"Summary  {out / SUMMARY}")
+        except BudgetExhausted as error:
+            exhausted = error
+        to_go = left(out, planned)
+        if not store.is_empty:
+            results = records, summary = read_results(out, headline(config))
+            store.write(SUMMARY, to_json(summary))
+    if results is not None:
+        _print(summary, as_json)
+        if not as_json:
+            _say_routing(summary, out)
+        console.print(kept(out, config, summary))
+        _name_files(out / SUMMARY, _figures(summary, records, out / "figures", console), console)
+    if exhausted is not None:
+        console.print(
+            f"Stopped early: {exhausted}, {problems(to_go)} to go; with a larger one this goes "
+            f"on:\n  {resumes(out)} --set budget.{exhausted.limit}=…"
+        )
+    elif to_go:
+        console.print(unfinished(out, planned))
+    if to_go:
+        raise typer.Exit(ExitStatus.UNFINISHED)
+
+
+def _figures(
+    summary: "Summary", records: "Sequence[Record]", folder: Path, console: Terminal
+) -> list[Path]:
+    """The run's figures; where they cannot be written the results are there all the same."""
+    from orchestrator.report.figures import draw
+
+    try:
+        return draw(summary, records, folder)
+    except OSError as error:
+        console.print(f"No figures: cannot write {folder}: {error.strerror}")
+        return []
+
+
+def _name_files(summary: Path, figures: "Sequence[Path]", console: Terminal) -> None:
+    console.print(f"Summary  {summary}")
     for figure in figures:
         if figure.suffix == ".png":
             console.print(f"Figure   {figure}")

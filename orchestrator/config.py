@@ -6,7 +6,7 @@ it names the environment variable that holds them (``api_key_env``).
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
@@ -26,11 +26,22 @@ from orchestrator.core.voting import VOTES
 from orchestrator.endpoint_config import INSTRUCTED, PolicyConfig, PRMConfig
 from orchestrator.errors import ConfigError
 from orchestrator.fleet_config import FleetConfig, ModelConfig
-from orchestrator.reading import as_list, read
+from orchestrator.reading import as_list, place_of, read
 from orchestrator.runs.branches import ON_FAILED_BRANCH
 from orchestrator.runs.plan import Cell, Model
-from orchestrator.sections import LocatedPath, Section, located, nearest, one_line, one_of
+from orchestrator.sections import (
+    LocatedPath,
+    Quantity,
+    Section,
+    keys_to,
+    located,
+    nearest,
+    one_line,
+    one_of,
+    quantity,
+)
 from orchestrator.strategies import STRATEGIES
+from orchestrator.yaml_files import Keys
 
 NO_PRICES: Mapping[str, Price] = MappingProxyType({})
 
@@ -90,12 +101,12 @@ class LimitsConfig(Section):
     ``seconds`` of a run count from each start.
     """
 
-    tokens: Annotated[int, Field(ge=1)] | None = None
-    policy_tokens: Annotated[int, Field(ge=1)] | None = None
-    prm_tokens: Annotated[int, Field(ge=1)] | None = None
-    requests: Annotated[int, Field(ge=1)] | None = None
-    cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    tokens: Annotated[int, Field(ge=1), Quantity] | None = None
+    policy_tokens: Annotated[int, Field(ge=1), Quantity] | None = None
+    prm_tokens: Annotated[int, Field(ge=1), Quantity] | None = None
+    requests: Annotated[int, Field(ge=1), Quantity] | None = None
+    cost: Annotated[float, Field(gt=0, allow_inf_nan=False), Quantity] | None = None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), Quantity] | None = None
 
     def limits(self) -> Limits:
         return Limits(**self.model_dump())
@@ -162,6 +173,8 @@ class CellsConfig(Section):
 
     def _strategy(self, name: str, n: int | None) -> Strategy:
         settings = dict(self.model_extra or {}) | ({} if n is None else {"n": n})
+        if "budget" in settings:
+            settings["budget"] = quantity(settings["budget"])
         try:
             return TypeAdapter(STRATEGIES[name]).validate_python(settings)  # type: ignore[no-any-return]
         except ValidationError as error:
@@ -170,7 +183,7 @@ class CellsConfig(Section):
             said = first["msg"]
             if first["type"] == "dataclass_type":
                 said = f"write it as {{{'rule' if place == 'stop' else 'strategy'}: …}}"
-            raise ConfigError(f"{name}: {place}: {said}") from None
+            raise ConfigError(f"{name}: {place}: {said}", first["loc"]) from None
 
 
 class HeadlineConfig(Section):
@@ -277,7 +290,7 @@ class RunConfig(Section):
                         raise _twice(cells[cell.id], cell)
                     cells[cell.id] = cell
             except ConfigError as error:
-                raise ConfigError(f"cells.{i}: {error}") from error
+                raise ConfigError(f"cells.{i}: {error}", ("cells", i, *error.keys)) from error
         self._check_headline(list(cells.values()))
         return list(cells.values())
 
@@ -355,17 +368,24 @@ def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read, compose and validate a config. Raises ``ConfigError``."""
-    return validate(read(path, overrides), str(path))
+    """Read, compose and validate a config. Raises ``ConfigError``, which names the line."""
+    return validate(read(path, overrides), str(path), lambda keys: place_of(path, keys, overrides))
 
 
-def validate(values: dict[str, Any], source: str) -> RunConfig:
-    """Validate a config's values; ``source`` names it in the error. Raises ``ConfigError``."""
+def validate(
+    values: dict[str, Any], source: str, place: Callable[[Keys], str] | None = None
+) -> RunConfig:
+    """Validate a config's values. Raises ``ConfigError``.
+
+    The error is led by ``source``, or by the ``place`` of the values it is about.
+    """
     try:
         config = RunConfig.model_validate(values)
         config.build_cells()
     except ValidationError as error:
-        raise ConfigError(f"{source}: {one_line(error)}") from None
+        said, keys = one_line(error), keys_to(error)
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
-    return config
+        said, keys = str(error), error.keys
+    else:
+        return config
+    raise ConfigError(f"{place(keys) if place else source}: {said}", keys)

@@ -24,7 +24,7 @@ from orchestrator.endpoints.transport import Endpoint
 from orchestrator.errors import ConfigError
 from orchestrator.prices import PriceConfig
 from orchestrator.reading import as_list
-from orchestrator.sections import LocatedPath, Section, nearest, one_of
+from orchestrator.sections import LocatedPath, Quantity, Section, nearest, one_of
 from orchestrator.tasks.prompts import PROMPTS
 
 INSTRUCTED = "instructed"
@@ -54,8 +54,8 @@ class EndpointConfig(Section):
     training_tokens: float | None = Field(None, gt=0, allow_inf_nan=False)
     timeout: float = Field(600.0, gt=0, allow_inf_nan=False)
     concurrency: Annotated[int, Field(ge=1)] | None = None
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1), Quantity] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1), Quantity] | None = None
     hedge: bool | Annotated[float, Field(ge=50, lt=100)] = False
     omit: Annotated[
         tuple[Annotated[str, one_of("parameter", OMITTABLE)], ...], BeforeValidator(as_list)

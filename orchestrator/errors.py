@@ -9,6 +9,7 @@
     ├── RunError                 a run directory that cannot be read, written or continued
     │   └── OtherConfig          it holds results that this config would not give
     ├── ServerError              a local server that did not start
+    ├── OutputError              stdout or stderr takes no more text
     ├── BudgetExhausted          a limit of the budget was reached; the tree answers all the same
     └── EndpointError            anything an endpoint did
         ├── EndpointUnavailable  no answer after every retry: refused, timed out, 429, 5xx
@@ -27,7 +28,14 @@ class OrchardError(Exception):
 
 
 class ConfigError(OrchardError):
-    """A config, option or name that cannot be right."""
+    """A config, option or name that cannot be right.
+
+    ``keys`` lead to it from the outermost section in, as far as they are known.
+    """
+
+    def __init__(self, message: str, keys: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class TaskError(OrchardError):
@@ -55,6 +63,10 @@ class OtherConfig(RunError):
 
 class ServerError(OrchardError):
     """A local server that did not start."""
+
+
+class OutputError(OrchardError):
+    """Stdout or stderr takes no more text, on a full disk for example."""
 
 
 class BudgetExhausted(OrchardError):

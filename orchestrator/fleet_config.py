@@ -11,8 +11,16 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationErr
 from orchestrator.api_keys import KeyVariable
 from orchestrator.endpoints.prm import PRM_FAMILIES
 from orchestrator.errors import ConfigError
-from orchestrator.reading import read
-from orchestrator.sections import LocatedPath, Section, located, nearest, one_line, one_of
+from orchestrator.reading import place_of, read
+from orchestrator.sections import (
+    LocatedPath,
+    Section,
+    keys_to,
+    located,
+    nearest,
+    one_line,
+    one_of,
+)
 from orchestrator.tasks.prompts import PROMPTS
 
 Flags = dict[str, str | int | float | bool | list[str] | dict[str, JsonValue]]
@@ -125,7 +133,7 @@ def load_fleet(path: Path) -> FleetFile:
         file = FleetFile.model_validate(values)
         file.servers.fleet.check_models(file.models)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {one_line(error)}") from None
+        raise ConfigError(f"{place_of(path, keys_to(error))}: {one_line(error)}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     return file

@@ -65,8 +65,14 @@ class JsonLines(Generic[T]):
         return self._opened.seek(0, io.SEEK_END) == 0
 
     def add(self, entry: T) -> None:
-        """Append an entry. Raises ``RunError`` where the disk is full; what was stored stays."""
+        """Append an entry.
+
+        Raises ``RunError`` where the disk is full, and what was stored stays; and where the file
+        was deleted, since what goes on into it is lost.
+        """
         file = self._opened
+        if not self.path.exists():
+            raise RunError(was_deleted(self.path.parent))
         line = msgspec.json.encode(entry) + b"\n"
         end = file.seek(0, io.SEEK_END)
         try:
@@ -113,6 +119,14 @@ def is_held(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def was_deleted(folder: Path) -> str:
+    """What to say of a directory that vanished while it was written to."""
+    return (
+        f"{folder} was deleted while the run was under way: nothing of it is kept. Begin it again, "
+        "in a directory that stays"
+    )
 
 
 def decoded(content: bytes, decode: Callable[[bytes], T], path: Path) -> list[T]:

@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 
 from orchestrator.core.budget import Price
 from orchestrator.errors import ConfigError
-from orchestrator.reading import read
-from orchestrator.sections import Section, one_line
+from orchestrator.reading import place_of, read
+from orchestrator.sections import Section, keys_to, one_line
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -53,4 +53,4 @@ def read_prices(path: Path) -> Prices:
     try:
         return Prices.model_validate(read(path))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {one_line(error)}") from None
+        raise ConfigError(f"{place_of(path, keys_to(error))}: {one_line(error)}") from None

@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from orchestrator.errors import BudgetExhausted, RunError
+from orchestrator.exit_status import ExitStatus
 from orchestrator.terminal import Terminal
 
 SUMMARY = "prm-eval.json"
-
-UNFINISHED = 3
-"""The exit status where a budget ended it."""
 
 
 def prm_eval(
@@ -74,13 +72,13 @@ def prm_eval(
         summary = evaluate_prms(load_models(config, overrides or []), wanted, out, console)
     except KeyboardInterrupt:
         console.print(f"Stopped. Every score is kept; go on with:\n  {command}")
-        sys.exit(130)
+        sys.exit(ExitStatus.STOPPED)
     except BudgetExhausted as exhausted:
         console.print(
             f"Stopped early: {exhausted}. Every score is kept; with a larger one this goes on:\n"
             f"  {command} --set budget.{exhausted.limit}=…"
         )
-        sys.exit(UNFINISHED)
+        sys.exit(ExitStatus.UNFINISHED)
     content = prm_json(summary)
     try:
         (out / SUMMARY).write_bytes(content)

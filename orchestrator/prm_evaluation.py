@@ -38,6 +38,7 @@ from orchestrator.labelled_chains import ChainSet
 from orchestrator.needs import Found
 from orchestrator.problem_sets import CHAINS
 from orchestrator.progress import Counting
+from orchestrator.reading import place_of
 from orchestrator.reading import read as read_config
 from orchestrator.report.prm_summary import PRMSummary, summarise_prms
 from orchestrator.runs.journal import PROBES
@@ -72,7 +73,8 @@ class Wanted:
 
 def load_models(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """A run's config, or one of models alone. Raises ``ConfigError``."""
-    return validate(_NO_SEARCH | read_config(path, overrides), str(path))
+    values = _NO_SEARCH | read_config(path, overrides)
+    return validate(values, str(path), lambda keys: place_of(path, keys, overrides))
 
 
 def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Terminal) -> PRMSummary:

@@ -22,12 +22,12 @@ def profile(
         ),
     ],
     tokens: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--tokens",
-            min=1,
-            help="What the measurements may take, of policies and PRMs together: searches that "
-            "are far from being the best are dropped early.",
+            metavar="N",
+            help="What the measurements may take, of policies and PRMs together, e.g. 50M: "
+            "searches that are far from being the best are dropped early.",
         ),
     ] = None,
     overrides: Annotated[
@@ -58,7 +58,7 @@ def profile(
             raise ConfigError("--tokens and --set are for a config: a run is measured already")
     elif len(sources) == 1:
         runs = [Path("runs") / f"{sources[0].stem}-profile"]
-        capped = [*(overrides or []), *([f"budget.tokens={tokens}"] if tokens else [])]
+        capped = [*(overrides or []), *([f"budget.tokens={tokens}"] if tokens is not None else [])]
         goes_on = shlex.join(["orchard", *sys.argv[1:]])
         measure_profiles(load(sources[0], capped), runs[0], console, goes_on)
     else:

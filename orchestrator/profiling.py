@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from orchestrator.begun import claim
@@ -42,7 +43,7 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
     config = swept(config, found)
     rounds = Rounds(plan_of(config), found, config.budget.tokens)
     console.print(_beforehand(rounds, found))
-    said = farewell(goes_on)
+    said = partial(farewell, out, goes_on)
 
     async def following(grader: Grader) -> Plan | None:
         return await rounds.next(finished(read_records(out)), grader)

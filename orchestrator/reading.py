@@ -3,12 +3,12 @@
 A file may ``include`` others; what it says itself wins, and ``--set key=value`` wins over both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ConfigError
-from orchestrator.yaml_files import parse_yaml, read_yaml
+from orchestrator.yaml_files import Keys, line_of, parse_yaml, read_yaml
 
 
 def as_list(value: Any) -> Any:
@@ -40,6 +40,28 @@ def _read(path: Path, including: tuple[Path, ...]) -> dict[str, Any]:
     for included in as_list(values.pop("include", [])):
         composed = _merge(composed, _read(path.parent / str(included), (*including, path)))
     return _merge(composed, values)
+
+
+def place_of(path: Path, keys: Keys, overrides: Sequence[str] = ()) -> str:
+    """Where a config says what lies at ``keys``: ``run.yaml, line 12``, or the file it includes.
+
+    No line where an override says it, or nothing does.
+    """
+    wanted = [str(key) for key in keys]
+    for override in overrides:
+        by_hand = override.partition("=")[0].split(".")
+        if by_hand[: len(wanted)] == wanted[: len(by_hand)]:
+            return f"{path}, --set {override}"
+    reached = [(*line_of(file, keys), file) for file in _files(path)]
+    depth, line, file = max(reached, key=lambda each: each[0])
+    return f"{file}, line {line}" if depth else str(path)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A config and all that it includes, those first whose values win."""
+    yield path
+    for included in reversed(as_list(read_yaml(path).get("include", []))):
+        yield from _files(path.parent / str(included))
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from orchestrator.profiling import PROFILES
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import counted, megabytes
 from orchestrator.runs.journal import JOURNAL, kept_by
+from orchestrator.runs.plan import Plan
 from orchestrator.runs.runner import STOPPED
 from orchestrator.runs.store import is_in_use, is_open, read_records
 
@@ -21,9 +22,13 @@ def what_is_left(run: Path, config: RunConfig) -> str | None:
     except RunError as error:  # the results are as they were
         return str(error)
     if kind == "run":
+        try:
+            planned = plan(config)
+        except OrchardError:  # its task is out of reach from here
+            return None
         if is_in_use(run):
-            return f"The run is under way: {_problems(_left(run, config))} to go."
-        return unfinished(run, config)
+            return f"The run is under way: {problems(left(run, planned))} to go."
+        return unfinished(run, planned)
     if is_in_use(run):
         return "The profile is under way."
     if any((run / PROFILES).glob("*")):
@@ -31,26 +36,22 @@ def what_is_left(run: Path, config: RunConfig) -> str | None:
     return f"Its profiles are not fitted yet. Go on with:\n  {resumes(run)}"
 
 
-def unfinished(run: Path, config: RunConfig) -> str | None:
+def unfinished(run: Path, planned: Plan) -> str | None:
     """What is left of a run, why where it failed, and the command that goes on with it."""
-    left = _left(run, config)
-    if not left:
+    to_go = left(run, planned)
+    if not to_go:
         return None
     errors = [each.error for each in read_records(run) if each.error not in (None, STOPPED)]
     why = f"; the last that failed: {errors[-1]}" if errors else ""
-    return f"Unfinished: {_problems(left)} to go{why}. Go on with:\n  {resumes(run)}"
+    return f"Unfinished: {problems(to_go)} to go{why}. Go on with:\n  {resumes(run)}"
 
 
-def _problems(left: int) -> str:
-    return f"{left:,} problem{'s' if left != 1 else ''} of its cells"
+def problems(count: int) -> str:
+    return f"{count:,} problem{'s' if count != 1 else ''} of its cells"
 
 
-def _left(run: Path, config: RunConfig) -> int:
-    """How many problems of its cells a run has not finished; 0 where its task is out of reach."""
-    try:
-        planned = plan(config)
-    except OrchardError:
-        return 0
+def left(run: Path, planned: Plan) -> int:
+    """How many problems of its cells a run has not finished."""
     caps = {cell.id: cell.cap for cell in planned.cells}
     finished = {
         (record.cell, record.problem)

@@ -1,7 +1,9 @@
 """What every part of a config is made of: sections that refuse keys they do not know."""
 
 import difflib
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +45,22 @@ def located(path: Path) -> Path:
         raise ValueError(f"{path}: there is no such home directory") from None
 
 
+_QUANTITY = re.compile(r"([+-]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?) ?([kMGB]?)")
+_MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
+
+
+def quantity(value: Any) -> Any:
+    """``1e6``, ``2k`` and ``1.5M`` as the numbers they stand for, which YAML takes for text; all
+    else as it is."""
+    found = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return value
+    exact = Decimal(found[1].replace("_", "")) * _MULTIPLES[found[2]]
+    return int(exact) if exact == exact.to_integral_value() else float(exact)
+
+
+Quantity = BeforeValidator(quantity)
+
 LocatedPath = Annotated[Path, AfterValidator(located)]
 
 
@@ -60,6 +78,19 @@ class Section(BaseModel):
                 if key not in known:
                     raise ValueError(f"unknown key {key!r}: {nearest(str(key), known)}")
         return values
+
+
+_SAID_PLACE = re.compile(r"(?:unknown key '([^']+)'|([\w-]+(?:\.[\w-]+)*): )")
+
+
+def keys_to(error: ValidationError) -> tuple[str | int, ...]:
+    """The way to the first mistake, a part of which a validator may tell in its message."""
+    first = error.errors()[0]
+    said = _SAID_PLACE.match(str(first["msg"]).removeprefix("Value error, "))
+    if said is None:
+        return first["loc"]
+    more = [said[1]] if said[1] else said[2].split(".")
+    return (*first["loc"], *(int(key) if key.isdecimal() else key for key in more))
 
 
 def one_line(error: ValidationError) -> str:

@@ -17,7 +17,9 @@ from orchestrator.compose import open_ports, prices, probe_all, unpriced
 from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
 from orchestrator.errors import BudgetExhausted, EndpointError, RunError
+from orchestrator.exit_status import ExitStatus
 from orchestrator.fleet_view import LiveFleet
+from orchestrator.jsonlines import was_deleted
 from orchestrator.needs import check_able
 from orchestrator.optimal.published import LABEL
 from orchestrator.progress import LiveProgress, ticking
@@ -35,12 +37,16 @@ Then = Callable[[Grader], Awaitable[Plan | None]]
 """What is to be run once a plan is done, if anything."""
 
 
+Farewell = Callable[[], str]
+"""What is said when a run is stopped: see ``farewell``."""
+
+
 class Stopped(Exception):
     """The person at the keyboard, or whoever sent SIGTERM, ended the run."""
 
 
 @contextmanager
-def stoppable(farewell: str) -> Iterator[None]:
+def stoppable(farewell: Farewell) -> Iterator[None]:
     """Ctrl-C and SIGTERM raise ``Stopped`` from the block, once it has cleaned up; a second one
     meanwhile ends the process at once, with ``farewell``."""
 
@@ -72,21 +78,24 @@ def resumable(folder: Path, console: Terminal, goes_on: str) -> Iterator[None]:
             raise
         raise RunError(f"{error}; what is paid for is kept, go on with: {goes_on}") from error
     except Stopped:
-        console.print(farewell(goes_on))
+        console.print(farewell(folder, goes_on))
         gc.freeze()  # Python would look through all that the trees leave: 0.6 s of 3,000
-        sys.exit(130)
+        sys.exit(ExitStatus.STOPPED)
 
 
-def farewell(goes_on: str) -> str:
+def farewell(folder: Path, goes_on: str) -> str:
+    """What a person reads who stopped the run in ``folder``."""
+    if not (folder / JOURNAL).exists():
+        return f"Stopped. {was_deleted(folder)}"
     return f"Stopped. All that is paid for is kept; go on with:\n  {goes_on}"
 
 
-def _end_at_once(farewell: str) -> None:
+def _end_at_once(farewell: Farewell) -> None:
     """From now on Ctrl-C and SIGTERM end the process, whatever it is doing."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        os.write(sys.stderr.fileno(), f"\n{farewell}\n".encode())
-        os._exit(130)
+        os.write(sys.stderr.fileno(), f"\n{farewell()}\n".encode())
+        os._exit(ExitStatus.STOPPED)
 
     for number in SIGNALS:
         signal.signal(number, end)
@@ -98,7 +107,7 @@ def carry_out(
     store: Store,
     journal: Journal,
     console: Terminal,
-    farewell: str,
+    farewell: Farewell,
     then: Then | None = None,
 ) -> None:
     """Run what is unfinished of a plan, and of those that ``then`` says, in a block that is
@@ -161,7 +170,7 @@ async def _schedule(scheduler: Scheduler, console: Terminal) -> None:
         console.print(f"{asked:,} requests, of which {replayed:,} replayed from the journal")
 
 
-def _until_stopped(work: Coroutine[Any, Any, None], farewell: str) -> None:
+def _until_stopped(work: Coroutine[Any, Any, None], farewell: Farewell) -> None:
     """Run ``work`` to its end; Ctrl-C and SIGTERM cancel it and let it clean up, once."""
 
     async def main() -> None:

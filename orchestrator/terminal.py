@@ -1,13 +1,20 @@
 """The one way to a person's terminal, on which the text of others is text and nothing else."""
 
+import codecs
+import errno
 import logging
+import os
+import sys
+import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Span, Text
 
+from orchestrator.errors import OutputError
 from orchestrator.plain_text import plain
 
 
@@ -32,6 +39,13 @@ class Terminal(Console):
             emoji=False,
         )
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Raises ``OutputError`` where stdout takes no more, on a full disk for example."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(plain(text), **options)  # before its width is measured
 
@@ -44,8 +58,48 @@ class Terminal(Console):
             yield segment if segment.control else segment._replace(text=plain(segment.text))
 
     def print_json_text(self, content: str) -> None:
-        """``content``, which is JSON, unbroken and uncoloured, for programs."""
-        self.file.write(plain(content) + "\n")
+        """``content``, which is JSON, unbroken and uncoloured, for programs.
+
+        Raises ``OutputError``.
+        """
+        try:
+            self.file.write(plain(content) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> OSError | OutputError:
+        if error.errno == errno.EPIPE:  # whoever read it has seen enough
+            return error
+        stream = "stderr" if self.stderr else "stdout"
+        with suppress(OSError, ValueError):  # what is left in its buffer has nowhere to go
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        return OutputError(
+            f"cannot write to {stream}: {error.strerror}; what was computed is kept in the run "
+            "directory, where `orchard show` reads it"
+        )
+
+
+_ASCII = str.maketrans(
+    {"–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "→": "->", "≥": ">=", "≤": "<=", "·": "."}
+    | dict.fromkeys("█▒░", "#")
+)
+
+
+def _spelled_in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """The error handler of streams that cannot show every character."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_ASCII)
+    simple = unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode()
+    return simple, error.end
+
+
+def tolerate_any_encoding() -> None:
+    """Have stdout and stderr spell what their encoding lacks, as in the C locale, in ASCII."""
+    codecs.register_error("orchard-ascii", _spelled_in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="orchard-ascii")
 
 
 def _spelled_out(text: Text) -> Text:

@@ -1,5 +1,6 @@
 """YAML, read in one place: each mistake in it is a ``ConfigError`` that names file and line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,18 @@ def parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"{source}: is not YAML{place}: {why}") from None
 
 
+Keys = Sequence[str | int]
+"""The way to a value, from the outermost section in: ``("cells", 0, "n")``."""
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's own types, and a place for every mistake."""
+    """YAML's own types, each key once, and a place for every mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        _refuse_repeated_keys(node)  # of which PyYAML would take the last, without a word
+        return super().construct_mapping(node, deep=deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         # Depth first: a value that contains itself is refused here instead of looping in whoever
@@ -55,6 +66,44 @@ class _Loader(yaml.SafeLoader):
             raise
         except Exception as error:  # PyYAML trusts that what looks like a date or a number is one
             raise ConstructorError(None, None, _no_such(node, error), node.start_mark) from error
+
+
+def _refuse_repeated_keys(node: yaml.Node) -> None:
+    first: dict[tuple[str, str], yaml.Mark] = {}
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+            continue
+        before = first.setdefault((key.tag, key.value), key.start_mark)
+        if before is not key.start_mark:
+            said = f"{key.value!r} stands here and on line {before.line + 1}: leave one of them"
+            raise ConstructorError(None, None, said, key.start_mark)
+
+
+def line_of(path: Path, keys: Keys) -> tuple[int, int]:
+    """How many of ``keys`` lead somewhere in a YAML file, one below the other, and the line of the
+    last that does; ``(0, 1)`` where none does, or the file cannot be read."""
+    found, line = 0, 1
+    try:
+        node = yaml.compose(path.read_text(), Loader=_Loader)
+        for key in keys:
+            below = _below(node, key)
+            if below is None:
+                break
+            mark, node = below
+            found, line = found + 1, mark.line + 1
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        pass
+    return found, line
+
+
+def _below(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark, node.value[key]
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if isinstance(name, yaml.ScalarNode) and name.value == str(key):
+                return name.start_mark, value
+    return None
 
 
 def _no_such(node: yaml.Node, error: Exception) -> str:

@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from typing import Self, TypeVar
 
 from orchestrator.errors import RunError
+from orchestrator.jsonlines import was_deleted
 
 T = TypeVar("T")
 
@@ -229,6 +230,8 @@ class Journal:
         assert database is not None
         try:
             if self._failure is None:
+                if not self.path.exists():
+                    raise sqlite3.OperationalError("it was deleted")
                 database.execute("BEGIN IMMEDIATE")
                 self._insert(database, rows)
                 database.execute("COMMIT")
@@ -279,6 +282,8 @@ class Journal:
             _tell(loop, waiting, found)
 
     def _explained(self, error: sqlite3.Error) -> RunError:
+        if self._thread.is_alive() and not self.path.exists():
+            return RunError(was_deleted(self.path.parent))
         said = " ".join(str(error).split())
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

@@ -23,7 +23,7 @@ import msgspec
 from orchestrator.core.budget import Spend
 from orchestrator.core.records import Record
 from orchestrator.errors import RunError
-from orchestrator.jsonlines import JsonLines, decoded, is_held
+from orchestrator.jsonlines import JsonLines, decoded, is_held, was_deleted
 from orchestrator.yaml_files import read_yaml
 
 RECORDS, CONFIG, BEGUN, VERSIONS, SUMMARY = (
@@ -124,6 +124,8 @@ class Store:
             part.write_bytes(content)
             part.replace(path)
         except OSError as error:
+            if not self.folder.exists():
+                raise RunError(was_deleted(self.folder)) from error
             raise RunError(f"cannot write {path}: {error.strerror}") from error
 
 

@@ -38,7 +38,9 @@ class Auto:
         if self.profile is not None and self.budget is None:
             raise ConfigError("auto needs a `budget`, such as `budget: 2000` (tokens a problem)")
         if self.budget is not None and not 0 < self.budget < math.inf:
-            raise ConfigError(f"budget = {self.budget} must be above 0, and a finite number")
+            raise ConfigError(
+                f"budget = {self.budget} must be above 0, and a finite number", ("budget",)
+            )
         if self.profile is None and (self.budget is not None or self.pool):
             raise ConfigError(
                 "a budget can only be routed by a measured `profile` (`orchard profile CONFIG`); "
@@ -47,7 +49,7 @@ class Auto:
         if self.pool and self.spread == "each":
             raise ConfigError("a pool is spread over all problems: leave `spread: each` out")
         if self.pilots is not None and self.pilots < 2:
-            raise ConfigError(f"pilots = {self.pilots} must be at least 2")
+            raise ConfigError(f"pilots = {self.pilots} must be at least 2", ("pilots",))
 
     @property
     def n(self) -> int:

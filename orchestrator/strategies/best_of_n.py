@@ -28,10 +28,12 @@ class BestOfN(Voted):
     then: Then | None = None
 
     def __post_init__(self) -> None:
+        Voted.__post_init__(self)
         if self.then and (self.stop is None or self.stop.rule == "certain"):
             raise ConfigError(
                 "`then` follows a vote that is not sure enough: it needs a `stop` with a "
-                "confidence, for example {rule: beta, confidence: 0.9}"
+                "confidence, for example {rule: beta, confidence: 0.9}",
+                ("then",),
             )
 
     async def go_on(

@@ -9,7 +9,7 @@ from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.tree import Node
 from orchestrator.core.voting import VoteName, ballots, totals
-from orchestrator.strategies.settings import Stop, WholeSolutions
+from orchestrator.strategies.settings import Stop, WholeSolutions, check_samples_can_differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,11 @@ class Voted(WholeSolutions):
 
     n: int = 16
     stop: Stop | None = None
+
+    def __post_init__(self) -> None:
+        # by name: a class with slots is made anew, and super() looks for the old one
+        WholeSolutions.__post_init__(self)
+        check_samples_can_differ(self.n, self.temperature)
 
     @property
     def first_draw(self) -> int:

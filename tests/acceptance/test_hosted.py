@@ -10,6 +10,7 @@ import yaml
 from aiohttp import web
 
 from orchestrator.core.budget import Price
+from orchestrator.exit_status import ExitStatus
 from orchestrator.prices import read_prices
 from orchestrator.reading import shipped_config
 from orchestrator.report.wording import dollars
@@ -119,7 +120,8 @@ def test_max_cost_stops_cleanly_and_the_run_goes_on_with_more(
     price = read_prices(shipped_config("prices.yaml")).of("gpt-4o")
     assert price is not None
     begin = ("run", config, "--set", "trees=8", *PROBED_ALIKE)
-    stopped = succeeded(person.orchard(*begin, "--max-cost", "0.01"))
+    stopped = person.orchard(*begin, "--max-cost", "0.01")
+    assert stopped.code == ExitStatus.UNFINISHED
     assert "Stopped early: the run budget of $0.01 is used up" in stopped.out + stopped.err
     assert 0.009 < paid(openai.paid, price) < 0.0105
     finished = succeeded(person.orchard("run", config, "--max-cost", "1", "--json"))
@@ -145,7 +147,8 @@ def test_probes_are_on_the_bill_at_every_start_and_none_is_sent_where_it_is_used
     assert f"Cost of probing the endpoints, which is no cell's: {dollars(2 * once)}." in shown
     person.problems(12)
     asked = len(openai.paid)
-    stopped = succeeded(person.orchard(*more, "--max-cost", str(2 * used + once)))
+    stopped = person.orchard(*more, "--max-cost", str(2 * used + once))
+    assert stopped.code == ExitStatus.UNFINISHED
     assert "Stopped early: the run budget of" in stopped.out
     assert len(openai.paid) == asked
 
@@ -234,7 +237,7 @@ def test_a_mistake_in_a_table_of_prices_is_named(
 ) -> None:
     person.write("mine.yaml", f"as_of: 2026-01-01\n{table}\n")
     complaint = person.orchard("run", write(person, openai, WHOLE), "--prices=mine.yaml").complaint
-    assert "mine.yaml: " in complaint and says in complaint
+    assert "mine.yaml" in complaint and says in complaint
     assert not openai.calls
 
 

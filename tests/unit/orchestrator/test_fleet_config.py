@@ -120,5 +120,5 @@ def test_a_file_without_a_right_fleet_says_what_to_write(
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError) as caught:
         load_fleet(path)
-    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).startswith(str(path))
     assert said in str(caught.value)
