@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from orchestrator import compose
 from orchestrator.compose import open_ports, plan, probe_all
 from orchestrator.config import RunConfig, validate
 from orchestrator.core.records import LeafRecord, Record
-from orchestrator.endpoints import transport
 from orchestrator.runs import journal as journal_module
 from orchestrator.runs.journal import JOURNAL, KEY_BYTES, Journal
 from orchestrator.runs.scheduler import Scheduler
@@ -98,7 +98,7 @@ def run(folder: Path, faults: Faults | None = None, *, problems: int = 24) -> Ou
 
     def sender(of: Fleet) -> Any:
         return mock.patch.object(
-            transport, "AiohttpSender",
+            compose, "AiohttpSender",
             lambda *, api_key, timeout: SimulatedSender(of, timeout=timeout),
         )  # fmt: skip
 
