@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.equivalence import classes_of
+from orchestrator.core.expansion_rules import TURNED_DOWN
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.tree import Node
@@ -50,6 +51,8 @@ class Voted(WholeSolutions):
             if not batch:
                 break
             leaves += batch
+            if all(leaf.finish in TURNED_DOWN and not leaf.steps for leaf in batch):
+                break  # the prompt itself was: another draw sends it again
         return leaves
 
     @property

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Node, root
+from orchestrator.core.tree import Finish, Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.strategies import DVTS, STRATEGIES, BeamSearch, BestOfN, CoT, Majority
 
@@ -46,6 +46,23 @@ async def test_best_of_n_scores_every_step_of_every_solution_in_one_request() ->
     leaves = await BestOfN(n=5)(ROOT, policy, prm)
     assert ([request.n for request in policy.requests], len(prm.requests)) == ([5], 1)
     assert all(len(leaf.scores) == len(leaf.steps) == 3 for leaf in leaves)
+
+
+@pytest.mark.parametrize("finish", ["overflow", "filtered", "refused"])
+@pytest.mark.parametrize("strategy", [Majority(n=16), BestOfN(n=16)])
+async def test_a_prompt_that_is_turned_down_is_asked_once_however_many_are_wanted(
+    strategy: Any, finish: Finish
+) -> None:
+    class TurnsDown:
+        asked = 0
+
+        async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+            self.asked += 1
+            return [node.child(0, (), finish=finish)]
+
+    policy = TurnsDown()
+    leaves = await strategy(ROOT, policy, FakePRM())
+    assert ([leaf.finish for leaf in leaves], policy.asked) == ([finish], 1)
 
 
 async def test_a_box_in_the_middle_does_not_end_a_whole_solution() -> None:
