@@ -125,6 +125,7 @@ class Dispatcher:
         seconds = now - slot.since
         replica.took(seconds, work)
         replica.limit.succeeded(seconds, work, replica.in_flight, now)
+        self.rates.went_well(now)
         self.answered(replica)
         return seconds
 

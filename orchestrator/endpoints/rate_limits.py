@@ -9,9 +9,12 @@ counted at the time it went out, as providers do.
 import asyncio
 import math
 import re
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from asyncio_throttle.throttler import Throttler
 
@@ -153,6 +156,8 @@ class Allowance:
     """What a server's own headers leave of a limit: a bucket that refills as they say.
 
     What went out after the request that they answer may not be counted in them, and is taken off.
+    Headers may be wrong, or not say when there is more: a minute after the last word, and the last
+    request, one goes out whatever they left, and its answer tells.
     """
 
     _left: float = math.inf
@@ -160,6 +165,7 @@ class Allowance:
     _per_second: float = 0.0
     _at: float = 0.0
     _spent: float = 0.0
+    _probe_at: float = 0.0
 
     @property
     def is_told(self) -> bool:
@@ -170,24 +176,36 @@ class Allowance:
         """All that ever went out."""
         return self._spent
 
-    def told(self, limit: float, left: float, reset: float, spent: float, now: float) -> None:
+    def told(
+        self, limit: float, left: float, reset: float | None, spent: float, now: float
+    ) -> None:
         """``left`` of ``limit`` were left to the request before which ``spent`` had gone out; the
-        limit is whole again in ``reset`` seconds."""
+        limit is whole again in ``reset`` seconds, None where that is not known."""
+        left = min(max(left, 0.0), limit)
         self._limit, self._at = limit, now
         self._left = left - (self._spent - spent)
-        if reset > 0 and limit > left:
-            self._per_second = (limit - left) / reset
+        if limit > left:
+            self._per_second = (limit - left) / reset if reset else 0.0
+        self._probe_at = now + MINUTE
+
+    def went_well(self, now: float) -> None:
+        """A request succeeded; where its answer has no word of the limit, a minute after the last,
+        the limit is whole again."""
+        if self.is_told and now > self._at + MINUTE:
+            self._left, self._at = self._limit, now
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds until so much is left; 0 where it is."""
+        """Seconds until so much is left, or one request goes out to see; 0 where it is."""
         missing = min(amount, self._limit) - self._now(now)
         if missing <= 0 or not self.is_told:
             return 0.0
-        return missing / self._per_second if self._per_second else 1.0
+        refilled = missing / self._per_second if self._per_second else math.inf
+        return max(0.0, min(refilled, self._probe_at - now))
 
-    def spend(self, amount: float) -> None:
+    def spend(self, amount: float, now: float = 0.0) -> None:
         self._spent += amount
         self._left -= amount
+        self._probe_at = max(self._probe_at, now + MINUTE)
 
     def _now(self, now: float) -> float:
         return min(self._limit, self._left + self._per_second * (now - self._at))
@@ -252,8 +270,8 @@ class RateLimits:
         """The request that there was ``room`` for goes out."""
         even = max(1.0 / self._requests_per_minute, estimate.mean / self._tokens_per_minute)
         self._not_before = max(now - _BURST_S, self._not_before) + even * MINUTE / _FASTER
-        self._requests_told.spend(1.0)
-        self._tokens_told.spend(estimate.mean)
+        self._requests_told.spend(1.0, now)
+        self._tokens_told.spend(estimate.mean, now)
         charge = self._tokens.reserve(estimate, now) if self._tokens is not None else None
         return Passed(charge, self._requests_told.spent, self._tokens_told.spent)
 
@@ -263,8 +281,15 @@ class RateLimits:
             mean = passed.charge.estimate.mean
             self._tokens.settle(passed.charge, mean if tokens is None else tokens)
 
-    def told(self, headers: Mapping[str, str], passed: Passed | None, now: float) -> None:
-        """Read ``x-ratelimit-*``, where a server sends them."""
+    def told(
+        self,
+        headers: Mapping[str, str],
+        passed: Passed | None,
+        now: float,
+        unix: float | None = None,
+    ) -> None:
+        """Read ``x-ratelimit-*``, where a server sends them; ``unix`` is the time as servers have
+        it."""
         for kind, allowance in (
             ("requests", self._requests_told),
             ("tokens", self._tokens_told),
@@ -273,9 +298,16 @@ class RateLimits:
             left = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
             if limit is None or left is None or limit <= 0:
                 continue
-            reset = seconds(headers.get(f"x-ratelimit-reset-{kind}")) or 0.0
+            reset = until(
+                headers.get(f"x-ratelimit-reset-{kind}"), time.time() if unix is None else unix
+            )
             spent = allowance.spent if passed is None else getattr(passed, kind)
             allowance.told(limit, left, reset, spent, now)
+
+    def went_well(self, now: float) -> None:
+        """A request succeeded; ``told`` has read its headers already."""
+        self._requests_told.went_well(now)
+        self._tokens_told.went_well(now)
 
 
 def _number(text: str | None) -> float | None:
@@ -297,3 +329,36 @@ def seconds(text: str | None) -> float | None:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+_SECONDS_SINCE_1970, _MILLISECONDS_SINCE_1970 = 1e9, 1e11
+"""What is larger is no duration: 30 years."""
+
+
+def until(text: str | None, unix: float) -> float | None:
+    """Seconds from ``unix`` (time since 1970) to the moment that a server means: by a duration, by
+    seconds or milliseconds since 1970, or by a date (RFC 3339 or HTTP's).
+
+    None where it is none of these, or is not to come.
+    """
+    text = (text or "").strip()
+    left = seconds(text)
+    if left is None:
+        moment = _date(text)
+        left = None if moment is None else moment - unix
+    elif left >= _MILLISECONDS_SINCE_1970:
+        left = left / 1e3 - unix
+    elif left >= _SECONDS_SINCE_1970:
+        left -= unix
+    return left if left is not None and 0 < left < math.inf else None
+
+
+def _date(text: str) -> float | None:
+    """Seconds from 1970 to a date; one without a time zone is UTC's."""
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            date = read(text)
+            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            continue
+    return None

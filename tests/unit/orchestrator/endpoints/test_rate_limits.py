@@ -1,8 +1,11 @@
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 
+from orchestrator.core.fanout import fan_out
+from orchestrator.endpoints.dispatcher import Dispatcher
 from orchestrator.endpoints.rate_limits import (
     Allowance,
     Estimate,
@@ -11,6 +14,7 @@ from orchestrator.endpoints.rate_limits import (
     RequestWindow,
     TokenWindow,
     seconds,
+    until,
 )
 from servers.simulated import clock
 
@@ -142,3 +146,141 @@ def test_headers_that_make_no_sense_are_no_limit() -> None:
         rates = RateLimits(None, None)
         rates.told(headers, None, 0.0)
         assert not rates.are_any
+
+
+NOW = 1_790_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7h12m", 25_920.0), ("26000", 26_000.0), ("1m26.4s", 86.4), ("250ms", 0.25),
+        ("1790000060", 60.0), ("1790000060.5", 60.5), ("1790000060000", 60.0),
+        ("2026-09-21T14:14:20Z", 60.0), ("2026-09-21T14:14:20.250Z", 60.25),
+        ("2026-09-21T16:14:20+02:00", 60.0), ("2026-09-21T14:14:20", 60.0),
+        ("Mon, 21 Sep 2026 14:14:20 GMT", 60.0),
+        ("0", None), ("0s", None), ("-5", None), ("-5s", None), ("nan", None), ("inf", None),
+        ("1789999999", None), ("1789999999000", None), ("2026-09-21T14:13:19Z", None),
+        ("Mon, 21 Sep 2026 14:13:19 GMT", None), ("soon", None), ("", None), (None, None),
+        ("9" * 400, None), ("2026-13-45", None), ("1e3", None),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_limit_is_read_as_a_duration_a_time_or_a_date(
+    text: str | None, expected: float | None
+) -> None:
+    assert until(text, NOW) == (None if expected is None else pytest.approx(expected))
+
+
+def told(**headers: str) -> dict[str, str]:
+    """Headers by what comes after ``x-ratelimit-``."""
+    return {f"x-ratelimit-{key.replace('_', '-')}": value for key, value in headers.items()}
+
+
+def sends(headers: dict[str, str], requests: int = 8, seconds: float = 1.0) -> list[float]:
+    """When requests went out, of which each is answered with the same headers; the first alone."""
+
+    async def go() -> list[float]:
+        loop, went = asyncio.get_running_loop(), []
+        dispatcher = Dispatcher("m", ["http://a"])
+
+        async def one() -> None:
+            slot = await dispatcher.admit(None, Estimate(100.0, 0.0, 100.0))
+            went.append(loop.time())
+            await asyncio.sleep(seconds)
+            dispatcher.told(headers, slot)
+            dispatcher.succeeded(slot, 1.0)
+            dispatcher.release(slot)
+
+        keeper = asyncio.create_task(dispatcher.keep_rates())
+        await one()
+        await asyncio.wait_for(fan_out(one() for _ in range(requests - 1)), 86_400.0)
+        keeper.cancel()
+        return went
+
+    return clock.run(go())
+
+
+NONE_LEFT = {
+    "no reset": told(limit_requests="3", remaining_requests="0"),
+    "an empty reset": told(limit_requests="3", remaining_requests="0", reset_requests=""),
+    "a reset at once": told(limit_requests="3", remaining_requests="0", reset_requests="0s"),
+    "a bare zero": told(limit_requests="3", remaining_requests="0", reset_requests="0"),
+    "a negative reset": told(limit_requests="3", remaining_requests="0", reset_requests="-4"),
+    "a reset that is no number": told(
+        limit_requests="3", remaining_requests="0", reset_requests="nan"
+    ),
+    "a reset in words": told(limit_requests="3", remaining_requests="0", reset_requests="soon"),
+    "a date that is past": told(
+        limit_requests="3", remaining_requests="0", reset_requests="2020-01-01T00:00:00Z"
+    ),
+    "a time that is past": told(
+        limit_requests="3", remaining_requests="0", reset_requests="1700000000"
+    ),
+    "a reset in a day": told(limit_requests="3", remaining_requests="0", reset_requests="24h"),
+    "a reset in 100 years": told(
+        limit_requests="3", remaining_requests="0", reset_requests="2126-01-01T00:00:00Z"
+    ),
+    "less than none left": told(limit_requests="3", remaining_requests="-7"),
+    "only tokens": told(limit_tokens="1000", remaining_tokens="0"),
+    "only tokens, of which too few are left": told(limit_tokens="1000", remaining_tokens="12"),
+    "fewer tokens than a request takes": told(limit_tokens="50", remaining_tokens="0"),
+    "both": told(
+        limit_requests="3", remaining_requests="2", limit_tokens="1000", remaining_tokens="0"
+    ),
+}
+
+
+@pytest.mark.parametrize("headers", NONE_LEFT.values(), ids=NONE_LEFT)
+def test_where_nothing_is_left_one_request_a_minute_sees_whether_there_is_more(
+    headers: dict[str, str],
+) -> None:
+    went = sends(headers)
+    gaps = [later - before for before, later in pairwise(went)]
+    assert gaps == pytest.approx([61.0] * 7, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        told(limit_requests="3", remaining_requests="9"),
+        told(limit_requests="3", remaining_requests="nan", reset_requests="1h"),
+        told(limit_requests="nan", remaining_requests="0", reset_requests="1h"),
+        told(limit_requests="-3", remaining_requests="0"),
+        told(remaining_requests="0", reset_requests="1h"),
+        told(limit_requests="1000", remaining_requests="900"),
+    ],
+)
+def test_headers_that_leave_enough_or_make_no_sense_hold_nothing_up(
+    headers: dict[str, str],
+) -> None:
+    assert sends(headers)[-1] < 61.0
+
+
+def test_an_answer_without_headers_a_minute_later_frees_all() -> None:
+    rates = RateLimits(None, None)
+    for _ in range(3):
+        rates.passed(NOTHING, 0.0)
+    rates.told(told(limit_requests="3", remaining_requests="0"), None, 0.0)
+    assert rates._wait(NOTHING, 59.0) == pytest.approx(1.0)
+    rates.went_well(59.0)
+    assert rates._wait(NOTHING, 59.0) == pytest.approx(1.0)
+    rates.passed(NOTHING, 60.0)
+    assert rates._wait(NOTHING, 61.0) == pytest.approx(59.0)
+    rates.went_well(62.0)
+    for _ in range(3):
+        assert rates._wait(NOTHING, 62.0) == 0.0
+        rates.passed(NOTHING, 62.0)
+    assert rates._wait(NOTHING, 62.0) > 0.0
+
+
+def test_resets_as_times_since_1970_and_as_dates_are_kept_as_durations_are() -> None:
+    for reset in ("30s", "1790000030", "1790000030000", "2026-09-21T14:13:50Z"):
+        rates = RateLimits(None, None)
+        headers = told(limit_requests="60", remaining_requests="0", reset_requests=reset)
+        rates.told(headers, None, 0.0, NOW)
+        assert rates._wait(NOTHING, 0.0) == pytest.approx(0.5)
+
+
+def test_a_probe_that_is_under_way_for_long_is_followed_by_another_a_minute_later() -> None:
+    went = sends(NONE_LEFT["no reset"], requests=4, seconds=150.0)
+    assert [round(at) for at in went[:3]] == [0, 210, 270]
