@@ -18,11 +18,14 @@ _LOOKERS_GONE_S, _LOOK_EVERY_S = 1.0, 0.005
 
 
 class JsonLines(Generic[T]):
-    """A file of entries held open for appending by one process. A context manager."""
+    """A file of entries held open for appending by one process; ``decode`` reads one of its lines.
 
-    def __init__(self, path: Path, kind: type[T]) -> None:
+    A context manager.
+    """
+
+    def __init__(self, path: Path, decode: Callable[[bytes], T]) -> None:
         self.path = path
-        self._decode = msgspec.json.Decoder(kind).decode
+        self._decode = decode
         self._file: io.FileIO | None = None
 
     def __enter__(self) -> Self:

@@ -19,6 +19,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvloop
 
 from orchestrator.compose import connections, prices, probe_all
@@ -93,10 +94,12 @@ def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Termina
         for name in names
     ]
     with ExitStack() as stack:
-        drawn = JsonLines(out / "chains.jsonl", Drawn)
+        drawn = JsonLines(out / "chains.jsonl", msgspec.json.Decoder(Drawn).decode)
         if chains is not None:
             stack.enter_context(drawn)
-        scores = stack.enter_context(JsonLines(out / "scores.jsonl", Scores))
+        scores = stack.enter_context(
+            JsonLines(out / "scores.jsonl", msgspec.json.Decoder(Scores).decode)
+        )
         work = _Work(config, judges, files, chains, drawn, Scorer.of(scores), charged)
         if work.is_left:
             work.carry_out(out / "logs", console)

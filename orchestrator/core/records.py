@@ -6,6 +6,10 @@ and they meet only here.
 
 from dataclasses import dataclass, field
 
+RECORD_FORMAT = 2
+"""Raised when what a record says changes its meaning; 1 are those from before formats were
+numbered, which do not say."""
+
 POOL = "pool"
 """What ran out of a tree that was cut when the time of its pool was up, before its pilots maybe."""
 
@@ -92,9 +96,10 @@ class Record:
     ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
     "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters that
     the policy's does not take and was asked without. ``route`` is what ``auto`` decided, whose
-    verdict is under that name.
+    verdict is under that name. ``format`` is that of the record itself.
     """
 
+    format: int = RECORD_FORMAT
     cell: str
     task: str
     policy: str

@@ -49,7 +49,7 @@ CHECKED_BYTES = 64 * 2**20
 """A journal up to this size is checked as a whole when it is opened (0.2 s); of a larger one, and
 of every row, what is read."""
 
-_APPLICATION, _LAYOUT = 0x4F726368, 2  # "Orch"
+_APPLICATION, _LAYOUT = 0x4F726368, 3  # "Orch"; raised with what keys or bodies mean
 _PATIENCE_S = 20.0  # another program may hold the file locked for so long
 _SCHEMA = """
 CREATE TABLE trees (
@@ -117,8 +117,9 @@ class Journal:
         (layout,) = database.execute("PRAGMA user_version").fetchone()
         if tables and layout != _LAYOUT:
             raise RunError(
-                f"{self.path} is of another version of Orchard: go on with that one, or move it "
-                "away, and the same command goes on without it; finished problems are kept"
+                f"{self.path} is of format {layout}, and this Orchard reads {_LAYOUT}: go on with "
+                "the Orchard that wrote it (versions.json), or move it away, and the same command "
+                "goes on without it; finished problems are kept"
             )
         if self.path.stat().st_size <= CHECKED_BYTES:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()

@@ -15,13 +15,14 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from orchestrator.core.budget import Spend
-from orchestrator.core.records import Record
+from orchestrator.core.records import RECORD_FORMAT, Record
 from orchestrator.errors import RunError
 from orchestrator.jsonlines import JsonLines, decoded, is_held, was_deleted
 from orchestrator.yaml_files import read_yaml
@@ -50,7 +51,7 @@ class Store:
         """What finished problems cost."""
         self.spent_in: dict[str, Spend] = defaultdict(Spend)
         """The same by cell."""
-        self._records = JsonLines(folder / RECORDS, Record)
+        self._records = JsonLines(folder / RECORDS, partial(_record, folder))
 
     def __enter__(self) -> Self:
         """Raises ``RunError`` where the folder cannot be written, is in use or is damaged."""
@@ -155,7 +156,28 @@ def read_records(folder: Path) -> list[Record]:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return _latest(decoded(content, msgspec.json.Decoder(Record).decode, path))
+    return _latest(decoded(content, partial(_record, folder), path))
+
+
+class _Format(msgspec.Struct):
+    format: int = 1
+    cell: str | None = None
+
+
+_format = msgspec.json.Decoder(_Format).decode
+_decode = msgspec.json.Decoder(Record).decode
+
+
+def _record(folder: Path, line: bytes) -> Record:
+    """A line of the records. Raises ``RunError`` where it is of another format."""
+    found = _format(line)
+    if found.format != RECORD_FORMAT and found.cell is not None:
+        raise RunError(
+            f"{folder / RECORDS} is of format {found.format}, and this Orchard reads "
+            f"{RECORD_FORMAT}: read it with the Orchard that {folder / VERSIONS} names, or run the "
+            "config again with another --out"
+        )
+    return _decode(line)
 
 
 def _latest(records: Iterable[Record]) -> list[Record]:

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.json import Decoder
 
 from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.problem import Problem
@@ -23,7 +24,7 @@ def label(problem: Problem, solution: Node) -> Sample:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[JsonLines[Drawn]]:
-    with JsonLines(tmp_path / "chains.jsonl", Drawn) as opened:
+    with JsonLines(tmp_path / "chains.jsonl", Decoder(Drawn).decode) as opened:
         yield opened
 
 
@@ -58,7 +59,7 @@ async def test_a_solution_that_did_not_end_is_remembered_and_is_no_sample(
 
 async def test_the_seed_alone_decides_what_is_drawn(tmp_path: Path) -> None:
     def drawn(name: str) -> JsonLines[Drawn]:
-        return JsonLines(tmp_path / name, Drawn)
+        return JsonLines(tmp_path / name, Decoder(Drawn).decode)
 
     with drawn("a") as one, drawn("b") as same, drawn("c") as other:
         await draw(WANTED, FakePolicy(), label, one, seed=1, in_flight=1, ledger=Ledger())

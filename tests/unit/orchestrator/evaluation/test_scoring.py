@@ -3,6 +3,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.json import Decoder
 
 from orchestrator.core.budget import Ledger, Limits, Price, Spend
 from orchestrator.core.ports import PRM
@@ -29,7 +30,7 @@ DATA = DataSet(name="data", samples=SAMPLES, note="made up")
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[JsonLines[Scores]]:
-    with JsonLines(tmp_path / "scores.jsonl", Scores) as opened:
+    with JsonLines(tmp_path / "scores.jsonl", Decoder(Scores).decode) as opened:
         yield opened
 
 

@@ -245,7 +245,7 @@ def test_a_journal_of_another_version_is_named_and_not_touched(path: Path) -> No
         database.execute("PRAGMA user_version = 1")
     database.close()
     content = path.read_bytes()
-    with pytest.raises(RunError, match="of another version of Orchard: go on with that one"):
+    with pytest.raises(RunError, match=r"of format 1, and this Orchard reads \d: go on with"):
         recalled(path)
     assert path.read_bytes() == content
 

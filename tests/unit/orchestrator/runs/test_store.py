@@ -1,4 +1,5 @@
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator import jsonlines
-from orchestrator.core.records import Record
+from orchestrator.core.records import RECORD_FORMAT, Record
 from orchestrator.errors import ConfigError, RunError
 from orchestrator.runs.store import RECORDS, Store, read_config, read_records
 
@@ -56,6 +57,25 @@ def test_a_torn_last_line_is_dropped_and_written_over(
         assert store.finished("small/cot") == {"p0"}
         store.add(make_record("p1"))
     assert read_records(tmp_path) == [make_record("p0"), make_record("p1")]
+
+
+@pytest.mark.parametrize("written", [None, 1, 99])
+def test_records_of_another_format_are_told_as_such_with_what_to_do(
+    tmp_path: Path, make_record: Make, written: int | None
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record("p0"))
+    good = json.loads((tmp_path / RECORDS).read_text())
+    assert good["format"] == RECORD_FORMAT
+    other = {key: value for key, value in good.items() if key != "format"}
+    # what another format holds besides may be anything
+    other = {**other, "leaves": 3} | ({} if written is None else {"format": written})
+    (tmp_path / RECORDS).write_text(f"{json.dumps(other)}\n")
+    said = rf"records\.jsonl is of format {written or 1}, and this Orchard reads {RECORD_FORMAT}: "
+    with pytest.raises(RunError, match=f"{said}read it with .*versions.json.* another --out"):
+        read_records(tmp_path)
+    with pytest.raises(RunError, match=said):
+        Store(tmp_path).__enter__()
 
 
 @pytest.mark.parametrize("damage", [b"{}\n", b"not json\n", b'{"cell": "\xff"}\n'])
