@@ -22,7 +22,7 @@ from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfi
 from orchestrator.endpoints.adapting import AdaptingSender
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.instructed import InstructedPolicy
-from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
+from orchestrator.endpoints.policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (
     PolicyAbilities,
@@ -30,6 +30,7 @@ from orchestrator.endpoints.probe import (
     probe_policy,
     probe_prm,
 )
+from orchestrator.endpoints.rendered import RenderedPolicy
 from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.sending import AiohttpSender
 from orchestrator.endpoints.transport import Endpoint, Transport
@@ -121,6 +122,7 @@ class Connection:
     """
 
     name: str
+    settings: EndpointConfig
     transport: Transport
     sender: "HostedSender | AdaptingSender"
     policy: Policy | None = None
@@ -147,16 +149,30 @@ class Connection:
         if self.prm is not None:
             return await probe_prm(self.transport, self.prm, listed=self.hosted != "azure")
         if self.hosted is None:
-            return await probe_policy(self.transport)
+            assert isinstance(self.settings, PolicyConfig)
+            return await probe_policy(
+                self.transport,
+                separator=PROMPTS[self.settings.prompt].separator,  # type: ignore[index]
+                by_ids=self.settings.continuation != "chat",
+            )
         from orchestrator.endpoints.hosted.probing import probe_hosted
 
         return await probe_hosted(self.transport, self.hosted)
 
 
+_CONTINUING: Mapping[str, type[HttpPolicy]] = {
+    "tokens": TokenPolicy,
+    "rendered": RenderedPolicy,
+    INSTRUCTED: InstructedPolicy,
+}
+"""Policies by how they continue a solution; all others by an open chat message."""
+
+
 def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) -> Policy:
-    continuation = can.continuation if config.continuation == "auto" else config.continuation
     family = PROMPTS[config.prompt]  # type: ignore[index]
-    kind = {"tokens": TokenPolicy, INSTRUCTED: InstructedPolicy}.get(continuation or "", ChatPolicy)
+    wished = config.continuation
+    by = can.continuation if wished in ("auto", "chat") else wished
+    kind = _CONTINUING.get(by or "", ChatPolicy)
     return kind(transport, family.messages, family.separator)
 
 
@@ -224,7 +240,11 @@ async def connections(
         )
         transport = await stack.enter_async_context(Transport(endpoint, sender))
         connection = Connection(
-            name=name, transport=transport, hosted=settings.hosted, sender=sender
+            name=name,
+            settings=settings,
+            transport=transport,
+            hosted=settings.hosted,
+            sender=sender,
         )
         if isinstance(settings, PRMConfig):
             connection.prm = _prm(settings, transport, name)

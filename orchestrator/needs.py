@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.config import RunConfig
-from orchestrator.endpoint_config import INSTRUCTED
+from orchestrator.endpoint_config import INSTRUCTED, PolicyConfig
 from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell, Substitutes
@@ -32,15 +32,7 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
         name = cell.strategy_name
         if not isinstance(cell.strategy, Stepwise):
             name += f" (which may come to {NAMES_OF[type(stepwise[0])]})"
-        lacks = (
-            "cannot go on with a solution (neither by token ids nor by an open chat message)"
-            if can.continuation is None and settings.continuation == "auto"
-            else "takes no stop strings"
-            if "stop" in can.refused
-            else "does not tell whether a stop string or the end of the answer ended a step"
-            if not can.ends_told
-            else None
-        )
+        lacks = _lacks(can, settings)
         if lacks and settings.hosted:
             raise ConfigError(
                 f"{cell.policy.name} is hosted and {lacks}, as {name} needs: use "
@@ -52,6 +44,24 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
                 f"the server of {cell.policy.name} {lacks}, as {name} needs: use "
                 "cot, majority or best_of_n, or serve it with vLLM"
             )
+        if can.trims and can.continuation != "rendered":
+            raise ConfigError(
+                f"the server of {cell.policy.name} loses the blank line at the end of an open "
+                f"message (its chat template trims it), so that {name} would come to nothing but "
+                "dead ends: serve it with a template that keeps it (vLLM: --chat-template), or "
+                "with vLLM's token ids or /tokenize, or use cot, majority or best_of_n"
+            )
+
+
+def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
+    """What a search by steps needs and an endpoint lacks, as the rest of a sentence."""
+    if can.continuation is None and settings.continuation == "auto":
+        return "cannot go on with a solution (neither by token ids nor by an open chat message)"
+    if "stop" in can.refused:
+        return "takes no stop strings"
+    if not can.ends_told:
+        return "does not tell whether a stop string or the end of the answer ended a step"
+    return None
 
 
 IN_VAIN = ("temperature", "top_p", "seed", "stop")
@@ -67,6 +77,7 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
     emulated = {
         "model": any(each is not None and each.simulated for each in asked),
         "n": not can.n and cell.weight > 1,
+        "samples": not can.samples_differ and cell.weight > 1,
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }
     needed = [each for each in IN_VAIN if stepwise or each != "stop"]

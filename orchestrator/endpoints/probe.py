@@ -7,35 +7,21 @@ ability is seen at work, in a dozen small requests.
 
 import difflib
 import logging
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Literal
-
-import msgspec
+from typing import Any
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import root
+from orchestrator.endpoints.asking import REFUSED, WORDS, chat, complete, texts, works
+from orchestrator.endpoints.continuing import Continuation, Continued, continued
 from orchestrator.endpoints.ends import contents
 from orchestrator.endpoints.prm import HttpPRM
+from orchestrator.endpoints.sampling import judged
 from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import (
-    ChatRequest,
-    ChatResponse,
-    CompletionRequest,
-    CompletionResponse,
-    ModelCard,
-    is_listed,
-)
-from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.endpoints.wire import ChatResponse, ModelCard, is_listed
+from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
 
 LOG = logging.getLogger(__name__)
-
-Continuation = Literal["tokens", "chat"]
-
-_QUESTION = [{"role": "user", "content": "Write the numbers from 1 to 20, separated by spaces."}]
-_BEGUN = [*_QUESTION, {"role": "assistant", "content": "1 2 3 4 5 6 7 8 9"}]
-_NEXT = "10"
-_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +29,9 @@ class PolicyAbilities:
     """What a policy's endpoint was seen to do.
 
     ``continuation`` is how a solution can be gone on with: by "tokens", by an open "chat" message,
-    or not at all. ``n``: several samples in one request, ``samples_differ``: and not all the same.
+    by one that the server has "rendered" to tokens, or not at all; ``trims``: an open message loses
+    the separator at its end. ``n``: several samples in one request that are no copies of one.
+    ``samples_differ``: samples are not all the same, whatever the seed.
     ``ends_told``: an answer shows whether a stop string ended it. ``context`` is in tokens.
     ``simulated``: there is no model, and what it writes is made up.
 
@@ -55,6 +43,7 @@ class PolicyAbilities:
     completions: bool = False
     token_ids: bool = False
     continuation: Continuation | None = None
+    trims: bool = False
     n: bool = True
     samples_differ: bool = True
     seed_honoured: bool = False
@@ -117,23 +106,28 @@ async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavaila
     return card
 
 
-async def probe_policy(transport: Transport) -> PolicyAbilities:
-    """Try a policy's endpoint with a few hundred tokens. Raises ``EndpointError``."""
+async def probe_policy(
+    transport: Transport, *, separator: str = "\n\n", by_ids: bool = True
+) -> PolicyAbilities:
+    """Try a policy's endpoint with a few hundred tokens; ``separator`` ends a step, and ``by_ids``
+    says whether a solution may be continued by token ids. Raises ``EndpointError``."""
     card = await check_served(transport)
-    two = await _two_samples(transport)
-    again = await _two_samples(transport)
-    gives_ids = all(map(is_listed, (two.prompt_token_ids, *(c.token_ids for c in two.choices))))
-    by_ids = gives_ids and await _works(_complete(transport, two.prompt_token_ids))
-    by_chat = by_ids or await _continues_chat(transport)
+    first = await _two_samples(transport, seed=1)
+    again = await _two_samples(transport, seed=1)
+    samples = await judged(first, again, lambda: _two_samples(transport, seed=2))
+    gives_ids = all(map(is_listed, (first.prompt_token_ids, *(c.token_ids for c in first.choices))))
+    goes_on = gives_ids and await works(complete(transport, first.prompt_token_ids))
+    how = Continued("tokens") if goes_on and by_ids else await continued(transport, separator)
     return PolicyAbilities(
         context=card.max_model_len,
         simulated=card.is_simulated,
-        completions=by_ids or await _works(_complete(transport, "1 2 3")),
+        completions=goes_on or await works(complete(transport, "1 2 3")),
         token_ids=gives_ids,
-        continuation="tokens" if by_ids else "chat" if by_chat else None,
-        n=len(two.choices) == 2,
-        samples_differ=len(set(_texts(two))) == len(two.choices),
-        seed_honoured=_texts(two) == _texts(again),
+        continuation=how.by,
+        trims=how.trims,
+        n=samples.several,
+        samples_differ=samples.differ,
+        seed_honoured=samples.repeatable,
         logprobs=await _gives_logprobs(transport),
         ends_told=await _tells_ends(transport),
     )
@@ -153,43 +147,26 @@ async def probe_prm(transport: Transport, prm: HttpPRM, *, listed: bool = True) 
     )
 
 
-async def _two_samples(transport: Transport) -> ChatResponse:
+async def _two_samples(transport: Transport, seed: int) -> ChatResponse:
+    asked: dict[str, Any] = {"seed": seed, "temperature": 1.0}
     try:
-        return await _chat(transport, n=2, seed=1, temperature=1.0, return_token_ids=True)
-    except EndpointRefused:  # some refuse what they do not know, and more than one sample
+        return await chat(transport, WORDS, n=2, return_token_ids=True, **asked)
+    except REFUSED:  # some refuse what they do not know, and more than one sample
         pass
     try:
-        return await _chat(transport, n=2, seed=1, temperature=1.0)
-    except EndpointRefused:
-        return await _chat(transport, seed=1, temperature=1.0)
-
-
-async def _continues_chat(transport: Transport) -> bool:
-    """Whether an open assistant message is gone on with.
-
-    A server that knows the wish renders the message without its end, and so counts fewer tokens
-    than without the wish. One that counts the same may do so always, or never: its text tells.
-    """
-    try:
-        wished = await _chat(transport, _BEGUN, continued=True)
-        plain = await _chat(transport, _BEGUN)
-    except EndpointUnavailable:
-        raise
-    except EndpointError:
-        return False
-    if 0 < wished.usage.prompt_tokens < plain.usage.prompt_tokens:
-        return True
-    return _texts(wished)[0].lstrip().startswith(_NEXT)
+        return await chat(transport, WORDS, n=2, **asked)
+    except REFUSED:
+        return await chat(transport, WORDS, **asked)
 
 
 async def _tells_ends(transport: Transport) -> bool:
     """Whether a stop string is kept in the text, or named as the reason it ended there."""
-    wanted = _texts(await _chat(transport))[0].strip()[2:5]
+    wanted = texts(await chat(transport))[0].strip()[2:5]
     if not wanted.strip():  # too little was said to stop in
         return True
     try:
-        stopped = (await _chat(transport, stop=[wanted])).choices[0]
-    except EndpointRefused:
+        stopped = (await chat(transport, stop=[wanted])).choices[0]
+    except REFUSED:
         return False
     told = contents(stopped).text
     return told.endswith(wanted) or wanted in (stopped.stop_reason, stopped.matched_stop)
@@ -197,67 +174,9 @@ async def _tells_ends(transport: Transport) -> bool:
 
 async def _gives_logprobs(transport: Transport) -> bool:
     try:
-        answer = await _chat(transport, logprobs=True, top_logprobs=2)
+        answer = await chat(transport, logprobs=True, top_logprobs=2)
     except EndpointUnavailable:
         raise
     except EndpointError:
         return False
     return bool(answer.choices[0].logprobs)
-
-
-async def _works(request: Awaitable[object]) -> bool:
-    try:
-        await request
-    except EndpointUnavailable:
-        raise
-    except EndpointError:
-        return False
-    return True
-
-
-async def _complete(transport: Transport, prompt: str | msgspec.Raw) -> CompletionResponse:
-    request = CompletionRequest(model=transport.endpoint.model, prompt=prompt, max_tokens=1)
-    return await transport.post("/v1/completions", request, CompletionResponse)
-
-
-async def _chat(
-    transport: Transport,
-    messages: list[dict[str, str]] = _QUESTION,
-    *,
-    n: int = 1,
-    seed: int | None = None,
-    temperature: float = 0.0,
-    stop: list[str] | None = None,
-    continued: bool = False,
-    return_token_ids: bool = False,
-    logprobs: bool | None = None,
-    top_logprobs: int | None = None,
-) -> ChatResponse:
-    request = ChatRequest(
-        model=transport.endpoint.model,
-        messages=messages,
-        max_tokens=_TOKENS,
-        n=n,
-        seed=seed,
-        temperature=temperature,
-        stop=stop,
-        include_stop_str_in_output=stop is not None,
-        add_generation_prompt=not continued,
-        continue_final_message=continued,
-        return_token_ids=return_token_ids,
-        logprobs=logprobs,
-        top_logprobs=top_logprobs,
-    )
-    return await transport.post("/v1/chat/completions", request, ChatResponse, with_choices)
-
-
-def with_choices(answer: ChatResponse, url: str) -> ChatResponse:
-    """An answer that says anything at all. Raises ``BadResponse``."""
-    if not answer.choices:
-        raise BadResponse(f"{url} returned no choices", url=url)
-    return answer
-
-
-def _texts(answer: ChatResponse) -> list[str]:
-    choices = sorted(answer.choices, key=lambda choice: choice.index)
-    return [contents(choice).text for choice in choices]

@@ -33,7 +33,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 class CompletionRequest(Request, kw_only=True, omit_defaults=True):
     """``max_tokens`` null is all the room there is; left out, the API takes it for 16."""
 
-    prompt: str | msgspec.Raw
+    prompt: str | Sequence[int] | msgspec.Raw
     max_tokens: int | None = 16
 
 
@@ -77,6 +77,15 @@ class TokenizeRequest(msgspec.Struct, kw_only=True):
     model: str
     prompt: str
     add_special_tokens: bool
+
+
+class TokenizeChatRequest(msgspec.Struct, kw_only=True):
+    """``/tokenize`` of a conversation whose last message is open."""
+
+    model: str
+    messages: list[dict[str, str]]
+    add_generation_prompt: bool = False
+    continue_final_message: bool = True
 
 
 class TokenDetails(msgspec.Struct):

@@ -5,6 +5,7 @@ _STRATEGIES = {"cot": "CoT", "majority": "majority", "best_of_n": "best-of-N", "
 EMULATED = {
     "model": "the models themselves, by a simulated fleet whose accuracy means nothing",
     "n": "several samples, by separate requests",
+    "samples": "samples that differ, by copies of one (it ignores seed and temperature)",
     "continuation": "continuation, by an instruction that quotes the steps so far",
 }
 """What stands in for what an API lacks."""

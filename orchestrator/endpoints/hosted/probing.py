@@ -1,13 +1,13 @@
 """What a hosted model can do, found out by asking it twice."""
 
-from orchestrator.endpoints.ends import contents
+from orchestrator.endpoints.asking import WORDS, with_choices
 from orchestrator.endpoints.hosted.clouds import HostedAPI
-from orchestrator.endpoints.probe import PolicyAbilities, check_served, with_choices
+from orchestrator.endpoints.probe import PolicyAbilities, check_served
+from orchestrator.endpoints.sampling import judged
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse
 from orchestrator.errors import EndpointError, EndpointRefused
 
-_QUESTION = [{"role": "user", "content": "Write eight random words on one line."}]
 _UNSERVED = "does not serve the model"
 _TOKENS = 512
 """Enough for a reasoning model to come to an answer."""
@@ -25,12 +25,12 @@ async def probe_hosted(transport: Transport, api: HostedAPI) -> PolicyAbilities:
             await _name_the_nearest(transport, refused)
         raise
     again = await _ask(transport)
-    texts, texts_again = _texts(first), _texts(again)
-    several = len(texts) == 2
+    # One sample more is not worth its price where the API gives one a request.
+    samples = await judged(first, again, lambda: _ask(transport, seed=2), of_one=False)
     return PolicyAbilities(
-        n=several,
-        samples_differ=len({*texts, *texts_again}) > 1,
-        seed_honoured=texts == texts_again,
+        n=samples.several,
+        samples_differ=samples.differ,
+        seed_honoured=samples.repeatable,
         logprobs=all(choice.logprobs for choice in first.choices),
         ends_told=False,
     )
@@ -45,22 +45,17 @@ async def _name_the_nearest(transport: Transport, refused: EndpointRefused) -> N
             raise error from refused
 
 
-async def _ask(transport: Transport) -> ChatResponse:
+async def _ask(transport: Transport, seed: int = 1) -> ChatResponse:
     request = ChatRequest(
         model=transport.endpoint.model,
-        messages=_QUESTION,
+        messages=WORDS,
         n=2,
         max_tokens=_TOKENS,
         temperature=0.7,
         top_p=0.9,
-        seed=1,
+        seed=seed,
         stop=["\n\n"],
         logprobs=True,
         top_logprobs=2,
     )
     return await transport.post("/v1/chat/completions", request, ChatResponse, with_choices)
-
-
-def _texts(answer: ChatResponse) -> list[str]:
-    choices = sorted(answer.choices, key=lambda choice: choice.index)
-    return [contents(choice).text for choice in choices]

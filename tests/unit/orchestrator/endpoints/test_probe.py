@@ -93,7 +93,7 @@ def sglang(asked: Any) -> Any:
 
 def llama_cpp(asked: Any) -> Any:
     """One sample a request; always goes on with an assistant's message; says nothing of stops."""
-    text, _ = cut(TEXT, asked)
+    text, _ = cut(f"{TEXT} {asked.get('seed')}" if asked.get("seed") else TEXT, asked)
     return {"choices": [{"index": 0, "message": {"content": text}}], "usage": {"prompt_tokens": 9}}
 
 
@@ -240,6 +240,29 @@ async def test_a_policy_that_ignores_seeds_or_repeats_itself_is_found_out() -> N
 
     can = await probe_policy(Server(dull, without))
     assert (can.seed_honoured, can.samples_differ) == (True, False)
+
+
+def samples(*texts: str) -> Any:
+    choices = [{"index": i, "message": {"content": text}} for i, text in enumerate(texts)]
+    return {"choices": choices}
+
+
+async def test_copies_of_one_sample_are_told_from_samples_that_are_all_the_same() -> None:
+    by_seed = await probe_policy(Server(lambda a: samples(*2 * [f"!!!! {a.get('seed')}"]), without))
+    assert (by_seed.n, by_seed.samples_differ) == (False, True)
+    calls = iter(range(99))
+    by_chance = await probe_policy(Server(lambda a: samples(*2 * [f"!!!! {next(calls)}"]), without))
+    assert (by_chance.n, by_chance.samples_differ) == (False, True)
+    one_a_request = await probe_policy(Server(lambda a: samples("!!!!"), without))
+    assert (one_a_request.n, one_a_request.samples_differ) == (False, False)
+
+
+async def test_two_samples_that_agree_by_chance_are_no_copies() -> None:
+    def seldom(asked: Any) -> Any:
+        return samples("!!!! a", "!!!! a" if asked.get("seed") == 1 else "!!!! b")
+
+    can = await probe_policy(Server(seldom, without))
+    assert (can.n, can.samples_differ) == (True, True)
 
 
 async def test_no_choices_at_all_is_a_bad_response_and_a_dead_server_an_error() -> None:

@@ -1,0 +1,39 @@
+"""Whether samples are worth asking for: several a request, different ones, the same ones again."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from orchestrator.endpoints.asking import texts
+from orchestrator.endpoints.wire import ChatResponse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """``several`` come of one request and are no copies; they ``differ`` at all, by the seed at
+    least; the same seed is ``repeatable``."""
+
+    several: bool
+    differ: bool
+    repeatable: bool
+
+
+async def judged(
+    first: ChatResponse,
+    again: ChatResponse,
+    other: Callable[[], Awaitable[ChatResponse]],
+    *,
+    of_one: bool = True,
+) -> Samples:
+    """What two answers to one request for two samples show.
+
+    Where those samples are all the same, ``other`` asks with another seed, as a run does that asks
+    for samples one by one; for a server that gave one sample each only with ``of_one``.
+    """
+    one, same = texts(first), texts(again)
+    several, repeatable = len(one) > 1, one == same
+    if len(set(one)) > 1 or not (several or of_one):
+        return Samples(several=several, differ=True, repeatable=repeatable)
+    elsewhere = texts(await other())
+    differ = len({*one, *same, *elsewhere}) > 1
+    copies = several and differ and len(set(elsewhere)) == 1
+    return Samples(several=several and not copies, differ=differ, repeatable=repeatable)
