@@ -325,7 +325,6 @@ def versions() -> dict[str, object]:
         "aiohttp",
         "openai",
         "msgspec",
-        "math-verify",
         "sympy",
         "torch",
         "transformers",

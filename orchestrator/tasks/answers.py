@@ -1,94 +1,139 @@
-"""Reading the answer out of a solution.
+r"""Reading the answer out of a solution.
 
-The first of these that the text has (paper, appendix; order of the authors' code):
+What is thought (``<think>``) is not said, and what follows in a problem that the model makes up is
+not asked. Of the rest, the first of these that it has (paper, appendix; order of the authors'
+code):
 
 1. ``final answer is $…$. I hope``, as the Llama 3 prompt asks for
-2. the last ``\\boxed{…}`` or ``\\fbox{…}`` that is closed and not empty
-3. what follows the last ``answer is``
-4. the last number
+2. the last ``\boxed{…}`` that is closed and not empty
+3. what follows the last ``answer is``, ``Answer:`` or ``####``
+4. the last expression with a number, as a whole
 
-Every pattern is linear in the text, so a hostile one cannot stall the event loop.
+A box that is never closed states no answer, nor does a number that only labels (step 2). Every
+pattern is linear in the text, so a hostile one cannot stall the event loop.
 """
 
 import re
 
+from orchestrator.tasks.boxes import boxes, without_placeholders
+from orchestrator.tasks.expressions import MATH, chosen, formula_at, runs, tidied, undelimited
+from orchestrator.tasks.math.terms import words
+
 MAX_TEXT = 200_000
 """Characters read, from the end: well beyond the 32,768 tokens of the longest solutions."""
 
-_HOPED = re.compile(r"final answer is:? ?\$([^$]*)\$ ?\.? ?I hope")
-_BRACE = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z]) ?\{|\\.|[{}]", re.DOTALL)
-_STATED = re.compile(r"\banswer is\b", re.IGNORECASE)
-_MATH = re.compile(r"\$([^$]*)\$|\\\(((?:(?!\\\)).)*)\\\)")
-_SENTENCE_END = re.compile(r"[.!?](?= |$)|\n")
-_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
-_NUMBER = re.compile(r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])\.\d+")
+WINDOW = 500
+"""Characters read after a phrase, and around a number: more is no answer."""
+
+_HOPED = re.compile(r"final answer is:? ?\$((?:[^$\\]|\\.)*)\$ ?\.? ?I hope")
+_STATED = re.compile(
+    r"\banswers?\b\**(?: to (?:the|this) (?:problem|question))?"
+    r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?:| ?=)|^ ?####",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NEXT_PROBLEM = re.compile(r"\n[ #*]*(?:Problem|Question|Q)\b[ \d]*\**[:.]")
+_SENTENCE = re.compile(rf"{MATH}|(?P<end>[.!?](?=[\s*]|$)|\n)", re.DOTALL)
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:[.,]\d+)*|\.\d+)")
+_CHOICE = re.compile(r"\**\(?([A-H])(?:\)|\.(?= \S)|:(?= \S))")
+_NOT_STATED = words(
+    "correct incorrect wrong right not as found obtained clear obvious unique simple known valid"
+    " reasonable consistent impossible what that this which we you i it here there in on if because"
+    " indeed verified confirmed unclear unknown"
+)
+_MAX_WORDS = 6
+
+MAX_STATED = 10
+"""Phrases that are tried, from the last: "the answer is clear" states none."""
 
 
 def extract(text: str) -> str | None:
     """The answer ``text`` states, or None where it states none or only an empty box."""
-    text = text[-MAX_TEXT:]
-    hoped = _HOPED.findall(text)
-    if hoped and (answer := _unboxed(hoped[-1])):
-        return answer
-    boxes = _boxes(text)
-    if boxes:
-        return next((box for box in reversed(boxes) if box), None)
-    return _stated(text) or _last_number(text)
+    text = _asked(_said(without_placeholders(text[-MAX_TEXT:])))
+    for hoped in reversed(_HOPED.findall(text)):
+        filled = [box for box in boxes(hoped).closed if box]
+        if answer := filled[-1] if filled else hoped.strip():
+            return answer
+    closed, open_at = boxes(text)
+    if closed:
+        return next((box for box in reversed(closed) if box), None)
+    if open_at is not None:
+        return _stated(text[:open_at])
+    return _stated(text) or _last(text)
 
 
-def _boxes(text: str) -> list[str]:
-    """The contents of all closed boxes, in the order they open."""
-    opened: list[tuple[int, bool]] = []
-    boxes: dict[int, str] = {}
-    for match in _BRACE.finditer(text):
-        token = match[0]
-        if token == "}":
-            if opened:
-                start, is_box = opened.pop()
-                if is_box:
-                    # One box in another would be copied once a level: keep the innermost.
-                    boxes[start] = "" if _holds_box(boxes, start) else text[start : match.start()]
-        elif token.endswith("{") and token != r"\{":
-            opened.append((match.end(), len(token) > 1))
-    return [boxes[start].strip() for start in sorted(boxes)]
+def _said(text: str) -> str:
+    """What follows the thoughts; what is before them where they do not end."""
+    if "</think>" in text:
+        return text.rpartition("</think>")[2]
+    return text.partition("<think>")[0]
 
 
-def _holds_box(boxes: dict[int, str], start: int) -> bool:
-    """Whether the box closed last opened within the one that opened at ``start``."""
-    return bool(boxes) and next(reversed(boxes)) > start
-
-
-def _unboxed(answer: str) -> str:
-    boxes = _boxes(answer)
-    return boxes[-1] if boxes else answer.strip()
+def _asked(text: str) -> str:
+    """The text up to a further problem that the model poses itself after its answer."""
+    answered = min(
+        (m.start() for pattern in (_HOPED, _STATED) if (m := pattern.search(text))),
+        default=len(text),
+    )
+    box = text.find(r"\boxed{")
+    answered = min(answered, box) if box >= 0 else answered
+    further = _NEXT_PROBLEM.search(text, answered)
+    return text[: further.start()] if further else text
 
 
 def _stated(text: str) -> str | None:
-    """The formula, number or phrase after the last ``answer is``."""
-    end = None
-    for match in _STATED.finditer(text):
-        end = match.end()
-    if end is None:
+    """The expression or words after the last phrase that states an answer."""
+    for match in reversed(list(_STATED.finditer(text))[-MAX_STATED:]):
+        answer = _phrase(text[match.end() : match.end() + WINDOW])
+        if answer is not None:
+            return answer
+    return None
+
+
+def _phrase(text: str) -> str | None:
+    """What the rest of a sentence says."""
+    phrase = _sentence(text.lstrip(" :=*_\n\t"))
+    if not phrase:
         return None
-    rest = text[end : end + 500].lstrip(" :*\n")
-    phrase = rest[: m.start()] if (m := _SENTENCE_END.search(rest)) else rest
-    formula = _MATH.search(phrase)
-    if formula:
-        return (formula[1] or formula[2] or "").strip() or None
-    phrase = phrase.strip(" *:")
-    if _WORD.search(phrase) and (number := _last_number(phrase)):
-        return number
-    return phrase or None
+    if (choice := _CHOICE.match(phrase)) is not None:
+        return choice[1]
+    _, is_but, instead = phrase.partition(" but ")
+    if phrase.startswith("not ") and is_but:
+        phrase = instead
+    whole = undelimited(phrase).strip(" *_`:,;\"'")
+    words = whole.split()
+    if not words or words[0].casefold() in _NOT_STATED or "answer" in words:
+        return None
+    if (run := chosen(phrase)) is not None:
+        return tidied(run)
+    return whole if len(words) <= _MAX_WORDS else None
 
 
-def _last_number(text: str) -> str | None:
-    """The last number that is not part of a name ("x2", "user77"), without thousands' commas."""
+def _sentence(text: str) -> str:
+    """The text up to the end of its sentence, of which formulas are part; a display may follow."""
+    for match in _SENTENCE.finditer(text):
+        if match["end"] is None:
+            continue
+        before, after = text[: match.start()], text[match.end() :]
+        if match[0] == "\n" and re.match(r"\s*(?:\$\$|\\\[|\\begin)", after) and "$" not in before:
+            continue
+        if before.strip(" *"):
+            return before
+    return text
+
+
+def _last(text: str) -> str | None:
+    """The last expression that has a number and labels nothing."""
     last = None
     for match in _NUMBER.finditer(text):
         last = match
     if last is None:
         return None
-    before = text[: last.start()][-2:]
-    # A minus is a sign, unless something stands before it to subtract from.
-    negative = before.endswith("-") and not re.match(r"[\w)}\]]", before[:-1])
-    return ("-" if negative else "") + last[0].replace(",", "")
+    formula = formula_at(text, last.start())
+    at, end = formula or last.span()
+    before = text[max(0, at - WINDOW) : at]
+    start = max((m.end() for m in re.finditer(r"[.!?]\s|\n", before)), default=0)
+    after = "" if formula else _sentence(text[end : end + WINDOW])
+    for run in reversed(runs(before[start:] + text[at:end] + after)):
+        if not run.is_label and any(map(str.isdigit, run.text)):
+            return tidied(run)
+    return None

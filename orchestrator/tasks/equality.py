@@ -1,137 +1,406 @@
-"""Equality of answers as far as it needs no algebra, in microseconds and linear time.
+r"""Whether two answers mean the same, as far as their form decides; formulas are left to algebra.
 
 Conventions, for this module and the algebra behind it:
 
 - Numbers are compared exactly: 27.0 is 27, and ½ is 0.5 is 1/2. Two decimals count as equal within
-  1e-4 relative (the authors' tolerance), a decimal and a fraction within 1e-6 (0.333333 is 1/3).
-- Units, degrees, currency and percent signs are dropped: 10\\% is 10, and is not 0.1. The authors
-  also accept a factor of 100; that inflates scores, so it hides behind ``percent``.
+  1e-4 of the larger (the authors' tolerance), a decimal and an exact number within 1e-6 (0.333333
+  is 1/3); a whole number is no other one's neighbour.
+- A unit that only one side names is dropped, currency and percent signs among them: 5 cm is 5 and
+  not 5 km, 10\% is 10 and not 0.1. The authors also accept a factor of 100; that inflates scores,
+  so it hides behind ``percent``.
 - 52_8 is 52 where one side names no base; 52_8 is not 52_7.
 - (1,2) is ordered, {1,2} and 1,2 are not; (1,2) is not [1,2], nor {1,2}. Bare 1,2 is (1,2).
-- Words are compared without case: \\text{Evelyn} is evelyn; (C) is C.
+- x = 5 is 5 and not y = 5; x > 3 is (3, oo) and not y > 3.
+- Words are compared without case: \text{Evelyn} is evelyn; (C) is C.
+- What cannot be read is equal to its own spelling alone.
 """
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from collections.abc import Sequence as Items
 from fractions import Fraction
+from typing import Protocol
 
-from orchestrator.tasks.latex import MAX_ANSWER, compact, split_list, tidy
+from orchestrator.tasks.math.latex import MAX_ANSWER
+from orchestrator.tasks.math.numbers import near, rational
+from orchestrator.tasks.math.statements import read
+from orchestrator.tasks.math.terms import (
+    REALS,
+    Apply,
+    Based,
+    Choice,
+    Combination,
+    Congruence,
+    Formula,
+    Interval,
+    Matrix,
+    Named,
+    Number,
+    Quantity,
+    Ratio,
+    Relation,
+    Sequence,
+    Spelling,
+    Symbol,
+    Value,
+    Words,
+    add,
+    divide,
+    multiply,
+    negative,
+)
+from orchestrator.tasks.math.units import agree
 
-DECIMAL_TOLERANCE = Fraction(1, 10**4)
-FRACTION_TOLERANCE = Fraction(1, 10**6)
+ORDERED = ("()", "[]", "(]", "[)")
 
-_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_RATIO = re.compile(r"([+-]?\d+)/(\d+)")
-_FRAC = re.compile(r"([+-]?)(\d*)\\frac\{([+-]?\d+)\}\{([+-]?\d+)\}")
-_BASED = re.compile(r"([0-9A-F]+)_(?:\{(\d+)\}|(\d+))")
-_WORDS = re.compile(r"(?=.*[A-Za-z]{4})[A-Za-z]+(?: [A-Za-z]+)*")
-
-
-def quick(answer: str, reference: str, *, percent: bool = False) -> bool | None:
-    """Whether two answers are equal, or None where only algebra can tell."""
-    if max(len(answer), len(reference)) > MAX_ANSWER:
-        return answer.strip() == reference.strip()
-    plain = _same_numbers(answer.strip(), reference.strip(), percent)
-    if plain is not None:
-        return plain  # nearly all comparisons of a run, so spare them the tidying
-    left, right = tidy(answer), tidy(reference)
-    if compact(left) == compact(right):
-        return bool(left)
-    if not left or not right:
-        return False
-    verdict = _same_numbers(compact(left), compact(right), percent)
-    if verdict is None:
-        verdict = _same_words(answer, reference, left, right)
-    return _same_lists(left, right) if verdict is None else verdict
-
-
-def number(text: str) -> tuple[Fraction, bool] | None:
-    """The value of a plain number or fraction, and whether it is a decimal one."""
-    if _DECIMAL.fullmatch(text) or _THOUSANDS.fullmatch(text):
-        plain = text.replace(",", "")
-        return Fraction(plain.rstrip(".")), "." in plain
-    if (ratio := _RATIO.fullmatch(text)) and int(ratio[2]):
-        return Fraction(int(ratio[1]), int(ratio[2])), False
-    if (frac := _FRAC.fullmatch(text)) and int(frac[4]):
-        value = int(frac[2] or 0) + Fraction(int(frac[3]), int(frac[4]))
-        return -value if frac[1] == "-" else value, False
-    return None
+MAX_UNORDERED = 40
+"""Of longer lists, the items that differ in spelling are compared in their order."""
 
 
-def _same_numbers(left: str, right: str, percent: bool) -> bool | None:
-    a, b = number(left), number(right)
-    if a is not None and b is not None:
-        factors = (1, 100, Fraction(1, 100)) if percent else (1,)
-        return any(_near((a[0] * factor, a[1]), b) for factor in factors)
-    base_a, base_b = _BASED.fullmatch(left), _BASED.fullmatch(right)
-    if base_a and base_b:
-        return _digits_and_base(base_a) == _digits_and_base(base_b)
-    if (base_a and b is not None) or (base_b and a is not None):
-        return (base_a[1] if base_a else left) == (base_b[1] if base_b else right)
-    return None
+class Algebra(Protocol):
+    """What decides where form does not. None: cannot tell."""
+
+    def formulas(self, left: Formula, right: Formula) -> bool | None: ...
+
+    def equations(self, left: Relation, right: Relation) -> bool | None:
+        """Whether two equations, or two inequalities, have the same solutions."""
+        ...
+
+    def sets(self, left: Value, right: Value) -> bool | None:
+        """Whether two sets of real numbers are the same; relations stand for their solutions."""
+        ...
 
 
-def _near(a: tuple[Fraction, bool], b: tuple[Fraction, bool]) -> bool:
-    (left, left_decimal), (right, right_decimal) = a, b
-    if left == right:
-        return True
-    if left_decimal and right_decimal:
-        return abs(left - right) <= DECIMAL_TOLERANCE * abs(right)
-    if left.denominator == 1 or right.denominator == 1:
-        return False  # whole numbers are exact: 10000 is not 10001
-    return (left_decimal or right_decimal) and abs(left - right) <= FRACTION_TOLERANCE * abs(right)
+class NoAlgebra:
+    """Leaves everything open."""
 
-
-def _digits_and_base(match: re.Match[str]) -> tuple[str, str]:
-    return match[1], match[2] or match[3]
-
-
-def _same_words(answer: str, reference: str, left: str, right: str) -> bool | None:
-    """Words are decided by spelling: to algebra "east" is a product, and equal to "seat"."""
-    marked = any(r"\text" in raw or r"\mbox" in raw for raw in (answer, reference))
-    words = [
-        _WORDS.fullmatch(each) is not None or (marked and each.replace(" ", "").isalpha())
-        for each in (left, right)
-    ]
-    if all(words):
-        return left.casefold() == right.casefold()
-    if any(words) and any(number(compact(each)) is not None for each in (left, right)):
-        return False
-    return None
-
-
-def _same_lists(left: str, right: str) -> bool | None:
-    """Tuples, sets and intervals, as far as their shapes and plain elements decide."""
-    if r"\pm" in left or r"\pm" in right:
-        return None  # stands for two elements
-    a, b = split_list(left), split_list(right)
-    if a is None or b is None:
-        single, other = (left, b) if a is None else (right, a)
-        # 1 is not 1,1, though as sets they were the same.
-        return False if other is not None and number(compact(single)) is not None else None
-    (shape_a, items_a), (shape_b, items_b) = a, b
-    shapes = {shape_a, shape_b}
-    if len(shapes) == 2 and shapes not in ({"", "()"}, {"", "{}"}):
-        return False
-    if len(items_a) != len(items_b):
-        return False
-    if shapes <= {"", "{}"}:
-        return _same_bags(items_a, items_b)
-    pairs = [_same_item(x, y) for x, y in zip(items_a, items_b, strict=True)]
-    return False if False in pairs else None if None in pairs else True
-
-
-def _same_item(left: str, right: str) -> bool | None:
-    a, b = compact(tidy(left)), compact(tidy(right))
-    return True if a == b else _same_numbers(a, b, percent=False)
-
-
-def _same_bags(left: Sequence[str], right: Sequence[str]) -> bool | None:
-    a, b = ([number(compact(tidy(each))) for each in items] for items in (left, right))
-    if None in a or None in b:
+    def formulas(self, left: Formula, right: Formula) -> bool | None:
         return None
-    if Counter(x[0] for x in a if x) == Counter(x[0] for x in b if x):
-        return True
-    return None if any(x[1] for x in (*a, *b) if x) else False  # decimals may be near
+
+    def equations(self, left: Relation, right: Relation) -> bool | None:
+        return None
+
+    def sets(self, left: Value, right: Value) -> bool | None:
+        return None
+
+
+def quick(left: str, right: str, *, percent: bool = False) -> bool | None:
+    """Whether two answers are equal, or None where only algebra can tell."""
+    if max(len(left), len(right)) > MAX_ANSWER:
+        return left.strip() == right.strip()
+    a, b = read(left), read(right)
+    verdict = compare(a, b, NoAlgebra())
+    if percent and not verdict and (scaled := _scaled(a, b)) is not None:
+        return scaled
+    return verdict
+
+
+def compare(left: Value, right: Value, algebra: Algebra) -> bool | None:
+    """Whether two values are equal, the same in either order; None where nothing can tell."""
+    return Comparison(algebra).values(left, right)
+
+
+class Comparison:
+    """Compares values by cases, from what wraps a value to the bare formula."""
+
+    def __init__(self, algebra: Algebra) -> None:
+        self._algebra = algebra
+
+    def values(self, left: Value, right: Value) -> bool | None:
+        if left == right:
+            return left != Spelling("")
+        for a, b in ((left, right), (right, left)):
+            match a, b:
+                case (Spelling(), _):
+                    return False
+                case (Choice(), _):
+                    return self._choices(a, b)
+        for a, b in ((left, right), (right, left)):
+            match a, b:
+                case (Named(), _):
+                    return self._named(a, b)
+        for a, b in ((left, right), (right, left)):
+            match a, b:
+                case (Quantity(value, unit), Quantity(other, other_unit)):
+                    return self.values(value, other) if agree(unit, other_unit) else False
+                case (Quantity(value, _), _):
+                    return self.values(value, b)
+        for a, b in ((left, right), (right, left)):
+            match a, b:
+                case (Words(), _):
+                    return self._words(a, b)
+                case (Ratio(), _):
+                    return self._ratios(a, b)
+                case (Based(), _):
+                    return _same_digits(a, b)
+                case (Congruence(), _):
+                    return self._congruences(a, b)
+        return self._sets(left, right)
+
+    def _choices(self, choice: Choice, other: Value) -> bool | None:
+        if isinstance(other, Choice):
+            if choice.letter != other.letter:
+                return False
+            return self.values(choice.content, other.content) is not False
+        if isinstance(other, Words) and len(other.text) == 1:
+            return other.text.casefold() == choice.letter.casefold()
+        return self.values(choice.content, other)
+
+    def _named(self, named: Named, other: Value) -> bool | None:
+        if isinstance(other, Named):
+            if named.name == other.name:
+                return self.values(named.value, other.value)
+            return self._equations(_relation(named), _relation(other))
+        if isinstance(other, Relation):
+            if other.operator == "=":
+                return self._equations(_relation(named), other)
+            return self.values(named.value, other)
+        return self.values(named.value, other)
+
+    def _equations(self, left: Relation | None, right: Relation | None) -> bool | None:
+        if left is None or right is None:
+            return False
+        if (left.operator == "=") != (right.operator == "="):
+            return False
+        return self._algebra.equations(left, right)
+
+    def _words(self, words: Words, other: Value) -> bool | None:
+        if isinstance(other, Words):
+            if words.text.casefold() == other.text.casefold():
+                return True
+            if words.product is None or other.product is None:
+                return False
+            if len(words.text) == 1 and len(other.text) == 1:
+                return False
+            return self._formulas(words.product, other.product)
+        if words.product is None or not isinstance(other, Number | Symbol | Apply):
+            return False
+        return self._formulas(words.product, other)
+
+    def _ratios(self, ratio: Ratio, other: Value) -> bool | None:
+        if isinstance(other, Ratio):
+            if (ratio.is_clock and other.is_clock) or len(ratio.parts) != len(other.parts):
+                return False  # times of day, which are no proportions: 3:30 is not 1:10
+            first, second = ratio.parts[0], other.parts[0]
+            return _all(
+                self._formulas(multiply(a, second), multiply(b, first))
+                for a, b in zip(ratio.parts[1:], other.parts[1:], strict=True)
+            )
+        if len(ratio.parts) != 2 or not isinstance(other, Number | Symbol | Apply):
+            return False
+        if rational(ratio.parts[1]) == Number(Fraction(0)):
+            return False
+        return self._formulas(divide(*ratio.parts), other)
+
+    def _congruences(self, congruence: Congruence, other: Value) -> bool | None:
+        if not isinstance(other, Congruence):
+            return False
+        modulus, other_modulus = rational(congruence.modulus), rational(other.modulus)
+        difference = rational(add(congruence.residue, negative(other.residue)))
+        if modulus is None or other_modulus is None or difference is None:
+            return _all(
+                (
+                    self._formulas(congruence.residue, other.residue),
+                    self._formulas(congruence.modulus, other.modulus),
+                )
+            )
+        if modulus != other_modulus or not modulus.value:
+            return False
+        return difference.value % modulus.value == 0
+
+    def _sets(self, left: Value, right: Value) -> bool | None:
+        """Lists, sets, intervals and relations, or else formulas."""
+        for a, b in ((left, right), (right, left)):
+            match a, b:
+                case (Sequence(), Matrix(rows)) if a.brackets in ("", "()"):
+                    items = _vector(rows)
+                    return False if items is None else self._ordered(a.items, items)
+                case (Sequence("{}" | "", (item,)), _) if not _is_set(b):
+                    return self.values(item, b)
+        if isinstance(left, Sequence) and isinstance(right, Sequence):
+            return self._sequences(left, right)
+        if isinstance(left, Interval) and isinstance(right, Interval):
+            return self._intervals(left, right)
+        for a, b in ((left, right), (right, left)):
+            match a, b:
+                case (Sequence(brackets, (low, high)), Interval()) if brackets in ORDERED:
+                    if not _are_formulas((low, high)):
+                        return False
+                    return self._intervals(Interval(brackets, low, high), b)  # type: ignore[arg-type]
+        if isinstance(left, Relation) and isinstance(right, Relation):
+            return self._relations(left, right)
+        if _is_set(left) and _is_set(right):
+            return self._combinations(left, right)
+        if _is_formula(left) and _is_formula(right):
+            return self._formulas(left, right)  # type: ignore[arg-type]
+        return False
+
+    def _relations(self, left: Relation, right: Relation) -> bool | None:
+        if {left.operator, right.operator} == {"<", "<="}:
+            return False
+        if (left.operator == "=") != (right.operator == "="):
+            return False
+        if left.operator == "!=" or right.operator == "!=":
+            return self._algebra.sets(left, right)
+        return self._algebra.equations(left, right)
+
+    def _combinations(self, left: Value, right: Value) -> bool | None:
+        """Unions and the like; plain intervals against finite sets differ."""
+        pair = (left, right)
+        if (
+            isinstance(left, Combination)
+            and isinstance(right, Combination)
+            and left.operation == right.operation != "difference"
+            and self._unordered(left.parts, right.parts)
+        ):
+            return True
+        if not any(isinstance(each, Combination | Relation) or each == REALS for each in pair):
+            return False
+        if any(isinstance(each, Relation) and each.operator == "=" for each in pair):
+            return False
+        return self._algebra.sets(left, right)
+
+    def _sequences(self, left: Sequence, right: Sequence) -> bool | None:
+        brackets = {left.brackets, right.brackets}
+        if len(brackets) == 2 and brackets not in ({"", "()"}, {"", "{}"}):
+            return False
+        a, b = left.items, right.items
+        if brackets == {"{}"}:
+            a, b = self._distinct(a), self._distinct(b)
+        if len(a) != len(b):
+            return False
+        names_a, names_b = _names(a), _names(b)
+        if names_a and names_b:
+            if names_a.keys() != names_b.keys():
+                return False
+            return _all(self.values(names_a[name], names_b[name]) for name in names_a)
+        is_ordered = brackets not in ({""}, {"{}"}, {"", "{}"}) or names_a or names_b
+        if is_ordered or Words("...") in a:
+            return self._ordered(a, b)
+        return self._unordered(a, b)
+
+    def _distinct(self, items: Items[Value]) -> tuple[Value, ...]:
+        kept: list[Value] = []
+        for item in items:
+            if not any(self.values(item, each) for each in kept):
+                kept.append(item)
+        return tuple(kept)
+
+    def _ordered(self, left: Items[Value], right: Items[Value]) -> bool | None:
+        if len(left) != len(right):
+            return False
+        return _all(self.values(a, b) for a, b in zip(left, right, strict=True))
+
+    def _unordered(self, left: Items[Value], right: Items[Value]) -> bool | None:
+        """Whether the items can be paired; None where that hangs on what cannot be told."""
+        if len(left) != len(right):
+            return False
+        left, right = _without_common(left, right)
+        if len(left) > MAX_UNORDERED:
+            return self._ordered(left, right)
+        verdicts = [[self.values(a, b) for b in right] for a in left]
+        if _can_pair([[each is True for each in row] for row in verdicts]):
+            return True
+        return (
+            None if _can_pair([[each is not False for each in row] for row in verdicts]) else False
+        )
+
+    def _intervals(self, left: Interval, right: Interval) -> bool | None:
+        if left.brackets != right.brackets:
+            return False
+        return _all((self._formulas(left.low, right.low), self._formulas(left.high, right.high)))
+
+    def _formulas(self, left: Formula, right: Formula) -> bool | None:
+        if left == right:
+            return True
+        if isinstance(left, Matrix) and isinstance(right, Matrix):
+            if [len(row) for row in left.rows] != [len(row) for row in right.rows]:
+                return False
+            return _all(
+                self._formulas(a, b)
+                for row, other in zip(left.rows, right.rows, strict=True)
+                for a, b in zip(row, other, strict=True)
+            )
+        a, b = rational(left), rational(right)
+        if a is not None and b is not None:
+            return near(a, b)
+        return self._algebra.formulas(left, right)
+
+
+def _relation(named: Named) -> Relation | None:
+    """The equation or inequality behind a named value, where it is one of formulas."""
+    if named.subject is None or not _is_formula(named.value):
+        return None
+    return Relation("=", named.subject, named.value)  # type: ignore[arg-type]
+
+
+def _names(items: Iterable[Value]) -> dict[str, Value]:
+    """The values of x = 2, y = 3 by name; empty where any has none."""
+    named = [item for item in items if isinstance(item, Named)]
+    found = {item.name: item.value for item in named}
+    return found if len(found) == len(list(items)) else {}
+
+
+def _vector(rows: tuple[tuple[Formula, ...], ...]) -> tuple[Formula, ...] | None:
+    if len(rows) == 1:
+        return rows[0]
+    return tuple(row[0] for row in rows) if len(rows[0]) == 1 else None
+
+
+def _is_set(value: Value) -> bool:
+    return isinstance(value, Sequence | Interval | Combination | Relation) or value == REALS
+
+
+def _is_formula(value: Value) -> bool:
+    return isinstance(value, Number | Symbol | Apply | Matrix)
+
+
+def _are_formulas(values: Iterable[Value]) -> bool:
+    return all(map(_is_formula, values))
+
+
+def _same_digits(based: Based, other: Value) -> bool:
+    digits = based.digits.lstrip("0")
+    if isinstance(other, Based):
+        return (digits, based.base) == (other.digits.lstrip("0"), other.base)
+    return isinstance(other, Number) and other.value == int(based.digits)
+
+
+def _all(verdicts: Iterable[bool | None]) -> bool | None:
+    is_open = False
+    for verdict in verdicts:
+        if verdict is False:
+            return False
+        is_open |= verdict is None
+    return None if is_open else True
+
+
+def _without_common(left: Items[Value], right: Items[Value]) -> tuple[Items[Value], Items[Value]]:
+    """What two lists do not have in common, word for word."""
+    common = Counter(left) & Counter(right)
+    return list((Counter(left) - common).elements()), list((Counter(right) - common).elements())
+
+
+def _can_pair(fits: Items[Items[bool]]) -> bool:
+    """Whether each row can take a column of its own that fits (augmenting paths)."""
+    taken: dict[int, int] = {}
+
+    def place(row: int, tried: set[int]) -> bool:
+        for column, fit in enumerate(fits[row]):
+            if fit and column not in tried:
+                tried.add(column)
+                if column not in taken or place(taken[column], tried):
+                    taken[column] = row
+                    return True
+        return False
+
+    return all(place(row, set()) for row in range(len(fits)))
+
+
+def _scaled(left: Value, right: Value) -> bool | None:
+    """Whether two numbers are a factor of 100 apart; None where they are not both numbers."""
+    a, b = (each.value if isinstance(each, Quantity) else each for each in (left, right))
+    if not isinstance(a, Number) or not isinstance(b, Number):
+        return None
+    factors = (Fraction(100), Fraction(1, 100))
+    return any(near(Number(a.value * factor, a.is_decimal), b) for factor in factors)

@@ -99,7 +99,7 @@ class _Worker:
         if "error" in greeting:
             await worker.end()
             raise TaskError(
-                f"answers cannot be compared: {greeting['error']}. Run `pip install math-verify`"
+                f"answers cannot be compared: {greeting['error']}. Run `pip install sympy`"
             )
         return worker
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
+from orchestrator.tasks.boxes import reference
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -26,13 +27,15 @@ class Fields:
 def problem(record: Mapping[str, Any], fields: Fields, *, where: str, default_id: str) -> Problem:
     """The problem a record states.
 
-    ``where`` names the record in errors ("problems.jsonl, line 3"). Raises ``TaskError``.
+    An answer field that is a whole solution ("… #### 42" as in GSM8K, or with a box) is read as the
+    answer it states. ``where`` names the record in errors ("problems.jsonl, line 3"). Raises
+    ``TaskError``.
     """
     level = None if fields.level is None else _value(record, "level", fields.level, where)
     return Problem(
         id=default_id if fields.id is None else _text(record, "id", fields.id, where),
         question=_text(record, "question", fields.question, where),
-        answer=_text(record, "answer", fields.answer, where),
+        answer=reference(_text(record, "answer", fields.answer, where)),
         level=f"Level {_plain(level)}" if isinstance(level, int | float) else level,
     )
 

@@ -1,48 +1,391 @@
-"""Equality of answers by algebra: math-verify, with sympy beneath. Runs in worker processes only.
+"""Algebra on formulas, by sympy. Runs in worker processes only.
 
-It can take for ever and all memory on a short answer, so whoever calls it must be able to kill it.
-math-verify's own time limits are off: they need signals in the main thread and cannot interrupt
-a long multiplication.
+It can take for ever and all memory on a short answer (a tower of powers), so whoever calls it must
+be able to kill it.
+
+Two formulas in unknowns are the same where they have the same value at points chosen without
+regard to them, to 30 digits: that decides what rewriting would only guess at, and takes
+milliseconds. Where one side is not real, as the logarithm of a negative number, a point says
+nothing.
 """
 
-import logging
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, reduce
 from typing import Any
 
-from math_verify import parse, verify
-from math_verify.parser import LatexExtractionConfig
-from sympy import Expr, Float
+import sympy
+from sympy import Dummy, Integer, Rational, S
 
-from orchestrator.tasks.latex import tidy
+from orchestrator.tasks.equality import compare
+from orchestrator.tasks.math.numbers import DECIMAL_TOLERANCE, EXACT_TOLERANCE
+from orchestrator.tasks.math.statements import read
+from orchestrator.tasks.math.terms import (
+    EULER,
+    IMAGINARY,
+    INFINITY,
+    PI,
+    REALS,
+    Apply,
+    Combination,
+    Formula,
+    Interval,
+    Matrix,
+    Number,
+    Quantity,
+    Relation,
+    Sequence,
+    Symbol,
+    Value,
+    words,
+)
 
-# Each call without its own time limit would warn.
-logging.getLogger("math_verify").setLevel(logging.ERROR)
+DIGITS = 50
+SAME = Rational(1, 10**30)
+"""Relative difference below which values computed to ``DIGITS`` are the same."""
 
-_FORMULA = [LatexExtractionConfig(boxed_match_priority=-1)]
-RELATIVE_TOLERANCE = 1e-4
+ENOUGH = 4
+"""Points at which formulas must agree."""
+
+_REAL_POINTS = tuple(
+    Rational(*each)
+    for each in (
+        (17, 7), (-23, 11), (5, 13), (31, 9), (-7, 19), (43, 17), (-29, 8), (3, 23), (61, 21),
+        (-2, 3), (37, 6), (11, 10),
+    )
+)  # fmt: skip
+_WHOLE_POINTS = tuple(map(Integer, (3, 4, 7, 2, 9, 6, 5, 11, 8, 12, 13, 10)))
 
 
-def same(answer: str, reference: str) -> bool:
-    """Whether two answers are mathematically equal. Any error of the parser is a no."""
-    left, right = _parsed(tidy(answer)), _parsed(tidy(reference))
-    if not left or not right:
+def same(answer: str, reference: str) -> bool | None:
+    """Whether two answers mean the same; None where neither form nor algebra decides."""
+    return compare(read(answer), read(reference), SympyAlgebra())
+
+
+class SympyAlgebra:
+    """Implements ``equality.Algebra``."""
+
+    def formulas(self, left: Formula, right: Formula) -> bool | None:
+        decimals = sum(map(_has_decimal, (left, right)))
+        return _same(expression(left), expression(right), decimals)
+
+    def equations(self, left: Relation, right: Relation) -> bool | None:
+        a, b = (_numerator(expression(r.left) - expression(r.right)) for r in (left, right))
+        unknowns = _unknowns(a, b)
+        if not unknowns:
+            return None
+        ratios = []
+        for point in _points(unknowns, [a, b]):
+            value, other = _value(a, point), _value(b, point)
+            if value is None or other is None or value == 0 or other == 0:
+                continue
+            ratios.append(sympy.N(value / other, DIGITS))
+            if not _is_close(ratios[0], ratios[-1], SAME):
+                return False
+        if len(ratios) < ENOUGH:
+            return None
+        return left.operator == "=" or bool(sympy.re(ratios[0]) > 0)
+
+    def sets(self, left: Value, right: Value) -> bool | None:
+        unknown = Dummy("x", real=True)
+        a, b = _real_set(left, unknown), _real_set(right, unknown)
+        if a is None or b is None:
+            return False
+        pieces, others = _pieces(a), _pieces(b)
+        if pieces is None or others is None:
+            return True if a == b else None
+        if len(pieces) != len(others):
+            return False
+        for piece, other in zip(pieces, others, strict=True):
+            if piece[2:] != other[2:]:
+                return False
+            if not all(_same(x, y, 0) for x, y in zip(piece[:2], other[:2], strict=True)):
+                return False
+        return True
+
+
+def _same(left: Any, right: Any, decimals: int) -> bool | None:
+    if left == right:
+        return True
+    if isinstance(left, sympy.MatrixBase) or isinstance(right, sympy.MatrixBase):
+        return _same_matrices(left, right, decimals)
+    if left.has(S.NaN, S.ComplexInfinity) or right.has(S.NaN, S.ComplexInfinity):
         return False
-    equal = verify(right, left, timeout_seconds=None, allow_set_relation_comp=True)
-    return bool(equal) and _relatively_near(left[0], right[0])
+    if left.is_infinite or right.is_infinite:
+        return False
+    if not left.free_symbols | right.free_symbols and not _has_unknown_function(left, right):
+        return _same_numbers(left, right, decimals)
+    return _identical(left, right)
+
+
+def _same_matrices(left: Any, right: Any, decimals: int) -> bool | None:
+    if not all(isinstance(each, sympy.MatrixBase) for each in (left, right)):
+        return False
+    if left.shape != right.shape:
+        return False
+    verdicts = [_same(a, b, decimals) for a, b in zip(left, right, strict=True)]
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def _same_numbers(left: Any, right: Any, decimals: int) -> bool | None:
+    if left.is_Rational and right.is_Rational and not decimals:
+        return False
+    longest = max((len(str(abs(n))) for n in left.atoms(Integer) | right.atoms(Integer)), default=1)
+    digits = DIGITS + min(2 * longest, 2_000)
+    a, b = sympy.N(left, digits), sympy.N(right, digits)
+    if not (a.is_number and b.is_number) or a.has(S.NaN) or b.has(S.NaN):
+        return None
+    if _is_close(a, b, Rational(1, 10 ** (digits - 20))):
+        return True
+    if decimals == 0:
+        return False
+    tolerance = DECIMAL_TOLERANCE if decimals == 2 else EXACT_TOLERANCE
+    if left.is_Integer or right.is_Integer:
+        return False
+    return _is_close(a, b, Rational(tolerance.numerator, tolerance.denominator))
+
+
+def _is_close(a: Any, b: Any, tolerance: Any) -> bool:
+    larger = max(abs(a), abs(b))
+    return bool(abs(a - b) <= tolerance * larger)
+
+
+def _identical(left: Any, right: Any) -> bool | None:
+    """Whether two expressions agree wherever both are real, or wherever both have a value."""
+    difference = left - right
+    if difference == 0 or sympy.expand(difference) == 0:
+        return True
+    if any(
+        each.has(sympy.Sum, sympy.Product) and _has_unknown_function(each) for each in (left, right)
+    ):
+        return False
+    left, right = _with_unknowns_for_functions(left, right)
+    unknowns = _unknowns(left, right)
+    is_complex = left.has(sympy.I) or right.has(sympy.I)
+    real = other = 0
+    other_agree = True
+    for point in _points(unknowns, [left, right]):
+        a, b = _value(left, point), _value(right, point)
+        if a is None or b is None:
+            continue
+        is_same = _is_close(a, b, SAME)
+        if is_complex or (_is_real(a) and _is_real(b)):
+            if not is_same:
+                return False
+            real += 1
+            if real == ENOUGH:
+                return True
+        elif not _is_real(a) and not _is_real(b):
+            other += 1
+            other_agree &= is_same
+    if real:
+        return True
+    return other_agree if other else None
+
+
+def _points(unknowns: list[Any], expressions: list[Any]) -> Iterator[dict[Any, Any]]:
+    is_whole = any(each.has(sympy.Sum, sympy.Product) for each in expressions)
+    values = _WHOLE_POINTS if is_whole else _REAL_POINTS
+    for i in range(len(values)):
+        yield {
+            unknown: values[(i + 5 * j) % len(values)] + (0 if is_whole else Rational(j, 101))
+            for j, unknown in enumerate(unknowns)
+        }
+    if not is_whole:  # what is real at whole numbers alone, as (-1)^n
+        for i in range(len(_WHOLE_POINTS)):
+            yield {
+                unknown: _WHOLE_POINTS[(i + 5 * j) % len(_WHOLE_POINTS)]
+                for j, unknown in enumerate(unknowns)
+            }
+
+
+def _value(expression: Any, point: dict[Any, Any]) -> Any:
+    """What the expression is worth at a point; None where it has no finite value."""
+    value = expression.subs(point)
+    if value.has(sympy.Sum, sympy.Product):
+        value = value.doit()
+    value = sympy.N(value, DIGITS)
+    if not value.is_number or value.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
+        return None
+    if value.atoms(sympy.Function):
+        return None
+    return value
+
+
+def _is_real(value: Any) -> bool:
+    real, imaginary = value.as_real_imag()
+    return bool(abs(imaginary) <= SAME * abs(real)) or imaginary == 0
+
+
+def _unknowns(*expressions: Any) -> list[Any]:
+    found: set[Any] = set().union(*(each.free_symbols for each in expressions))
+    return sorted(found, key=str)
+
+
+def _has_unknown_function(*expressions: Any) -> bool:
+    return any(each.has(sympy.core.function.AppliedUndef) for each in expressions)
+
+
+def _with_unknowns_for_functions(left: Any, right: Any) -> tuple[Any, Any]:
+    applied = left.atoms(sympy.core.function.AppliedUndef) | right.atoms(
+        sympy.core.function.AppliedUndef
+    )
+    unknowns: dict[Any, Any] = {}
+    for each in sorted(applied, key=str):
+        known = next(
+            (
+                other
+                for other in unknowns
+                if sympy.expand(each.args[0] - other.args[0]) == 0
+                and each.func == other.func
+                and len(each.args) == len(other.args) == 1
+            ),
+            None,
+        )
+        unknowns[each] = unknowns[known] if known is not None else sympy.Symbol(f"_{len(unknowns)}")
+    return left.xreplace(unknowns), right.xreplace(unknowns)
+
+
+def _numerator(expression: Any) -> Any:
+    over, _ = sympy.fraction(sympy.together(expression))
+    return over
+
+
+def _has_decimal(value: Formula) -> bool:
+    match value:
+        case Number(is_decimal=is_decimal):
+            return is_decimal
+        case Apply(arguments=arguments):
+            return any(map(_has_decimal, arguments))
+    return False
+
+
+def _real_set(value: Value, unknown: Any) -> Any:
+    """The set of real numbers a value stands for; None where it stands for none."""
+    match value:
+        case Quantity(inner, _):
+            return _real_set(inner, unknown)
+        case Interval(brackets, low, high):
+            return _interval(brackets, low, high)
+        case Sequence(brackets, (low, high)) if brackets in ("()", "(]", "[)", "[]"):
+            return _interval(brackets, low, high)
+        case Sequence("{}" | "", items):
+            return sympy.FiniteSet(*map(expression, items))
+        case Combination("union", parts):
+            sets = [_real_set(part, unknown) for part in parts]
+            return None if None in sets else sympy.Union(*sets)
+        case Combination("intersection", parts):
+            sets = [_real_set(part, unknown) for part in parts]
+            return None if None in sets else sympy.Intersection(*sets)
+        case Combination("difference", parts):
+            sets = [_real_set(part, unknown) for part in parts]
+            return None if None in sets else reduce(lambda a, b: a - b, sets)
+        case Relation():
+            return _solutions(value, unknown)
+    return S.Reals if value == REALS else None
+
+
+def _interval(brackets: str, low: Any, high: Any) -> Any:
+    ends = expression(low), expression(high)
+    if any(each.free_symbols for each in ends):
+        return None
+    return sympy.Interval(*ends, brackets[0] == "(", brackets[1] == ")")
+
+
+def _solutions(relation: Relation, unknown: Any) -> Any:
+    left, right = expression(relation.left), expression(relation.right)
+    symbols = left.free_symbols | right.free_symbols
+    if len(symbols) != 1 or _has_unknown_function(left, right):
+        return None
+    (symbol,) = symbols
+    classes = {"=": sympy.Eq, "<": sympy.Lt, "<=": sympy.Le, "!=": sympy.Ne}
+    condition = classes[relation.operator](left.subs(symbol, unknown), right.subs(symbol, unknown))
+    if condition in (True, False):
+        return S.Reals if condition else S.EmptySet
+    return sympy.solveset(condition, unknown, S.Reals)
+
+
+def _pieces(found: Any) -> list[tuple[Any, Any, bool, bool]] | None:
+    """The disjoint intervals and points of a set, from left to right."""
+    if found is S.EmptySet:
+        return []
+    if found == S.Reals:
+        return [(S.NegativeInfinity, S.Infinity, True, True)]
+    pieces: list[tuple[Any, Any, bool, bool]] = []
+    for part in found.args if isinstance(found, sympy.Union) else (found,):
+        if isinstance(part, sympy.Interval):
+            pieces.append((part.start, part.end, bool(part.left_open), bool(part.right_open)))
+        elif isinstance(part, sympy.FiniteSet):
+            pieces += [(each, each, False, False) for each in part.args]
+        else:
+            return None
+    return sorted(pieces, key=lambda piece: (float(piece[0]), float(piece[1])))
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> list[Any]:
-    """What math-verify reads: an expression where it can, and the text."""
-    found: list[Any] = parse(f"${text}$", _FORMULA, parsing_timeout=None)
-    return found
+def expression(value: Formula) -> Any:
+    """The formula as sympy has it."""
+    match value:
+        case Number(number):
+            return Rational(number.numerator, number.denominator)
+        case Symbol(name):
+            return _CONSTANTS.get(value) or sympy.Symbol(name)
+        case Matrix(rows):
+            return sympy.Matrix([[expression(each) for each in row] for row in rows])
+        case Apply("sum" | "product" as kind, (body, variable, low, high)):
+            series = sympy.Sum if kind == "sum" else sympy.Product
+            bounds = (sympy.Symbol(variable.name), expression(low), expression(high))  # type: ignore[union-attr]
+            return series(expression(body), bounds).doit()
+        case Apply(function, arguments):
+            return _applied(function, [expression(each) for each in arguments])
 
 
-def _relatively_near(left: Any, right: Any) -> bool:
-    """math-verify rounds to six places, at which all small numbers are the same."""
-    if not all(isinstance(each, Expr) and each.is_number for each in (left, right)):
-        return True
-    if not any(each.has(Float) for each in (left, right)):
-        return True
-    difference = abs((left - right).evalf())
-    return bool(difference <= RELATIVE_TOLERANCE * abs(right.evalf()))
+_CONSTANTS: dict[Formula, Any] = {
+    PI: sympy.pi,
+    EULER: sympy.E,
+    IMAGINARY: sympy.I,
+    INFINITY: sympy.oo,
+}
+
+
+def _applied(function: str, arguments: list[Any]) -> Any:
+    match function, arguments:
+        case "+", _:
+            return reduce(lambda a, b: a + b, arguments)
+        case "*", _:
+            return reduce(lambda a, b: a * b, arguments)
+        case "^", [base, exponent]:
+            return base**exponent
+        case "root", [radicand, index]:
+            if index.is_Integer and index % 2 == 1 and radicand.is_negative:
+                return -sympy.root(-radicand, index)
+            return sympy.root(radicand, index)
+        case "degrees", [angle]:
+            return angle * sympy.pi / 180
+        case "log", [x, base]:
+            return sympy.log(x) / sympy.log(base)
+        case "ln", [x]:
+            return sympy.log(x)
+        case "permutations", [n, k]:
+            return sympy.ff(n, k)
+        case "abs", [sympy.MatrixBase() as matrix]:
+            return matrix.det()
+        case (("gcd" | "lcm"), _) if all(each.is_Integer for each in arguments):
+            return reduce(sympy.gcd if function == "gcd" else sympy.lcm, arguments)
+    known = _FUNCTIONS.get(function)
+    return known(*arguments) if known else sympy.Function(function)(*arguments)
+
+
+_FUNCTIONS: dict[str, Any] = {
+    **{
+        name: getattr(sympy, name)
+        for name in words(
+            "sin cos tan cot sec csc sinh cosh tanh coth sech csch exp floor ceiling"
+            " factorial factorial2 binomial re im arg"
+        )
+    },
+    **{f"arc{name}": getattr(sympy, f"a{name}") for name in words("sin cos tan cot sec csc")},
+    **{f"ar{name}": getattr(sympy, f"a{name}") for name in words("sinh cosh tanh")},
+    "abs": sympy.Abs,
+    "max": sympy.Max,
+    "min": sympy.Min,
+}  # fmt: skip

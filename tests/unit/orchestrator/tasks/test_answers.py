@@ -35,7 +35,7 @@ from orchestrator.tasks.answers import MAX_TEXT, extract
         # 4. the last number
         ("so we get 3 and then 1,234.5 of them", "1234.5"),
         ("the temperature falls to -7 degrees", "-7"),
-        ("10-3", "3"),
+        ("10-3", "10-3"),
         ("a total of $.5", ".5"),
         ("x2 is 204. -user2010", "204"),
     ],

@@ -136,3 +136,21 @@ def test_two_problems_cannot_share_an_id(tmp_path: Path) -> None:
     path = write(tmp_path, row(key="a"), row(key="a"))
     fields = Fields(question="problem", answer="answer", id="key")
     assert "'a' appears twice" in refusal(path, fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "answer"),
+    [
+        ("She sold 48/2 = <<48/2=24>>24 clips.\nIn all 48+24 = <<48+24=72>>72.\n#### 72", "72"),
+        ("It is cheaper by 1,200.\n#### 1,200", "1,200"),
+        (r"We see that $x^2=4$, so $x=\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
+        (r"First \boxed{3}? No: \boxed{4}.", "4"),
+        (r"\text{June 4}", r"\text{June 4}"),
+        ("# 3", "# 3"),
+    ],
+)
+def test_a_whole_solution_in_the_answer_field_is_read_as_the_answer_it_states(
+    tmp_path: Path, field: str, answer: str
+) -> None:
+    (problem,) = jsonl.read(write(tmp_path, row(answer=field)), FIELDS)
+    assert problem.answer == answer

@@ -1,0 +1,47 @@
+"""Pairs of answers with their right verdicts, by kind, as they are read and compared in a run."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.tasks.boxes import reference
+from orchestrator.tasks.grader import MathGrader
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "grading.jsonl"
+PAIRS: list[dict[str, Any]] = [
+    json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()
+]
+SENTENCE = 4
+"""Words from which on the gold of a completion is one itself."""
+
+
+@pytest.fixture
+async def grader() -> AsyncIterator[MathGrader]:
+    async with MathGrader(seconds=30) as grader:
+        yield grader
+
+
+async def verdict(grader: MathGrader, pair: dict[str, Any]) -> bool | None:
+    gold: str | None = reference(pair["gold"])
+    answer: str | None = pair["answer"]
+    if pair.get("completion"):
+        answer = await grader.extract(pair["answer"])
+        if len(pair["gold"].split()) >= SENTENCE:
+            gold = await grader.extract(pair["gold"])
+    if answer is None or gold is None:
+        return False
+    found = await grader.equal(answer, gold)
+    assert await grader.equal(gold, answer) is found
+    return found
+
+
+async def test_pairs_of_every_kind_are_judged_right(grader: MathGrader) -> None:
+    verdicts = await asyncio.gather(*(verdict(grader, pair) for pair in PAIRS))
+    wrong = [
+        pair for pair, found in zip(PAIRS, verdicts, strict=True) if found is not pair["equal"]
+    ]
+    assert wrong == []
