@@ -37,6 +37,11 @@ NUMBERS = (
 COST = ("cost\n$", 7)
 """The column of runs that cost money."""
 
+MERGED_BINS = ("easy/med/hard", 13)
+
+LEFT_OUT_FIRST = (MERGED_BINS, NUMBERS[3], NUMBERS[2], COST, NUMBERS[1])
+"""What a terminal that is too narrow for all columns goes without, one after the other."""
+
 BEST = "*"
 
 
@@ -51,6 +56,7 @@ def report(summary: Summary, *, every_vote: bool = False) -> RenderableType:
         *headline(summary),
         *tables(summary, every_vote=every_vote),
         *best_by_difficulty(summary),
+        _LeftOut(_Names.of(shown_rows(summary, every_vote)), any(r.cost for r in summary.rows)),
         *_notes(summary, every_vote),
     )
 
@@ -66,17 +72,12 @@ def headline(summary: Summary) -> list[RenderableType]:
 def tables(summary: Summary, *, every_vote: bool = False) -> Iterator[RenderableType]:
     """One table for each policy and PRM, their columns aligned from table to table."""
     shown = shown_rows(summary, every_vote)
-    best = _best(shown)
-    widths = (
-        max(len("strategy"), *(len(row_name(row)) for row in shown)),
-        max(3, *(len(str(row.n)) for row in shown)),
-        max(len("vote"), *(len(row.vote) for row in shown)),
-    )
+    best, names = _best(shown), _Names.of(shown)
     paid = any(row.cost for row in summary.rows)
     several_tasks = len({row.task for row in shown}) > 1
     for group in groups(shown):
         yield Text(_title(group[0], several_tasks), style="bold")
-        yield Padding(_Columns(group, best, widths, paid), (0, 0, 1, 0))
+        yield Padding(_Columns(group, best, names, paid), (0, 0, 1, 0))
 
 
 def best_by_difficulty(summary: Summary) -> list[RenderableType]:
@@ -100,74 +101,131 @@ def best_by_difficulty(summary: Summary) -> list[RenderableType]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """A table that closes its ranks before it would have to cut a number.
+class _Layout:
+    """Which columns a table has in so many characters, and how far apart.
 
     In a narrow terminal its columns stand closer; in a narrower one the bins share a column and
-    lose their decimals; in the narrowest, names wrap, and at last votes.
+    lose their decimals, then names wrap, and at last columns are left out. Strategy, N, vote and
+    accuracy stay.
     """
+
+    columns: tuple[tuple[str, int], ...]
+    gap: int
+    is_compact: bool
+    wraps: bool
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, room: int, names: "_Names", *, paid: bool) -> "_Layout":
+        numbers = (*NUMBERS, COST) if paid else NUMBERS
+        bins = tuple((bin, max(len(bin), len("100.0"))) for bin in BINS)
+
+        def width(columns: Sequence[tuple[str, int]], gap: int, strategy: int) -> int:
+            widths = [strategy, names.n, names.vote, *(width for _, width in columns)]
+            return sum(widths) + gap * (len(widths) - 1)
+
+        columns = (*numbers, *bins)
+        gap = 2 if width(columns, 2, names.strategy) <= room else 1
+        is_compact = width(columns, gap, names.strategy) > room
+        if is_compact:
+            columns = (*numbers, MERGED_BINS)
+        wraps = width(columns, gap, names.strategy) > room
+        left_out = []
+        for column in LEFT_OUT_FIRST:
+            if width(columns, gap, names.word) > room and column in columns:
+                columns = tuple(each for each in columns if each != column)
+                left_out.append(column[0].replace("\n", " "))
+        wraps = wraps and width(columns, gap, names.strategy) > room
+        return cls(columns, gap, is_compact, wraps, tuple(left_out))
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The widths that strategies (``word``: their longest word), N and votes need; the same for
+    every table of a report."""
+
+    strategy: int
+    word: int
+    n: int
+    vote: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "_Names":
+        names = [row_name(row) for row in rows]
+        return cls(
+            strategy=max(len(each) for each in ("strategy", *names)),
+            word=max(len(word) for name in ("strategy", *names) for word in name.split()),
+            n=max(len(str(each)) for each in (100, *(row.n for row in rows))),
+            vote=max(len(each) for each in ("vote", *(row.vote for row in rows))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A table that drops columns before it would have to cut a number or a name."""
 
     rows: Sequence[Row]
     best: frozenset[int]
-    widths: tuple[int, int, int]
-    """Of strategy, N and vote; the same for every table of a report."""
+    names: _Names
     paid: bool
     """Whether anything cost money."""
 
-    @property
-    def numbers(self) -> tuple[tuple[str, int], ...]:
-        return (*NUMBERS, COST) if self.paid else NUMBERS
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        bins = tuple((bin, max(len(bin), len("100.0"))) for bin in BINS)
-        merged = (("easy/med/hard", 13),)
-        room = options.max_width
-        gap = 2 if self._width(bins, 2) <= room else 1
-        compact = self._width(bins, gap) > room
-        columns = merged if compact else bins
-        wraps = self._width(columns, gap) > room
-
-        table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
-        strategy, n, vote = self.widths
-        table.add_column("strategy", min_width=None if wraps else strategy, overflow="fold")
-        table.add_column("N", justify="right", min_width=n, no_wrap=True)
-        word = max(len(word) for row in self.rows for word in row_name(row).split())
-        is_tight = self._width(columns, gap) - strategy + word > room
-        if is_tight:
-            table.add_column("vote", overflow="fold")
-        else:
-            table.add_column("vote", min_width=vote, no_wrap=True)
-        for heading, width in (*self.numbers, *columns):
+        layout = _Layout.of(options.max_width, self.names, paid=self.paid)
+        table = Table(box=None, padding=(0, layout.gap, 0, 0), pad_edge=False, header_style="dim")
+        strategy = None if layout.wraps else self.names.strategy
+        table.add_column("strategy", min_width=strategy, overflow="fold")
+        table.add_column("N", justify="right", min_width=self.names.n, no_wrap=True)
+        table.add_column("vote", min_width=self.names.vote, no_wrap=True)
+        for heading, width in layout.columns:
             table.add_column(heading, justify="right", min_width=width, no_wrap=True)
         for row in self.rows:
             is_best = id(row) in self.best
-            cost = [dollars(row.cost / row.problems).removeprefix("$")] if self.paid else []
-            cells = [*_cells(row, is_best), *cost, *_bins(row, compact)]
-            table.add_row(*cells, style="bold green" if is_best else "")
+            numbers = _numbers(row, is_best) | _bins(row, layout.is_compact)
+            cells = [numbers[heading] for heading, _ in layout.columns]
+            table.add_row(*_names(row), *cells, style="bold green" if is_best else "")
         yield table
 
-    def _width(self, bins: Sequence[tuple[str, int]], gap: int) -> int:
-        widths = [*self.widths, *(width for _, width in (*self.numbers, *bins))]
-        return sum(widths) + gap * (len(widths) - 1)
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """Says which columns there was no room for, if any."""
+
+    names: _Names
+    paid: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        layout = _Layout.of(options.max_width, self.names, paid=self.paid)
+        if layout.left_out:
+            yield Text(
+                f"Too narrow a terminal for: {', '.join(layout.left_out)}. Widen it, or see "
+                "`orchard show --json`.",
+                style="dim",
+            )
 
 
-def _cells(row: Row, is_best: bool) -> list[str]:
-    return [
-        row_name(row),
-        str(row.n or "–"),
-        row.vote if row.strategy != BASELINE else "–",
+def _names(row: Row) -> tuple[str, str, str]:
+    return row_name(row), str(row.n or "–"), row.vote if row.strategy != BASELINE else "–"
+
+
+def _numbers(row: Row, is_best: bool) -> dict[str, str]:
+    """The cells of a row under their headings."""
+    cells = [
         percent(row.accuracy) + (BEST if is_best else " "),
         f"[{percent(row.ci_low)}, {percent(row.ci_high)}]",
         amount(row.policy_tokens / row.problems),
         amount(row.prm_tokens / row.problems) if row.prm_tokens else "–",
+        dollars(row.cost / row.problems).removeprefix("$"),
     ]
+    return {heading: cell for (heading, _), cell in zip((*NUMBERS, COST), cells, strict=True)}
 
 
-def _bins(row: Row, compact: bool) -> list[str]:
-    bins = [row.by_difficulty.get(bin) for bin in BINS]
+def _bins(row: Row, compact: bool) -> dict[str, str]:
+    bins = {bin: row.by_difficulty.get(bin) for bin in BINS}
     if not compact:
-        return [percent(bin["accuracy"]) if bin else "–" for bin in bins]
-    return ["/".join(f"{100 * bin['accuracy']:.0f}" if bin else "–" for bin in bins)]
+        return {bin: percent(each["accuracy"]) if each else "–" for bin, each in bins.items()}
+    shares = (f"{100 * each['accuracy']:.0f}" if each else "–" for each in bins.values())
+    return {MERGED_BINS[0]: "/".join(shares)}
 
 
 def _best(rows: Iterable[Row]) -> frozenset[int]:
