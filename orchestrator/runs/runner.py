@@ -66,17 +66,16 @@ async def solve(
     ``EndpointRefused`` passes through, since it concerns the whole run.
     """
     scope = ledger.scope("problem", limits)
+    paid = MeteredPRM(prm or Unscored(), scope, cell.prm.price if cell.prm else None)
     recorder = Recorder(
         MeteredPolicy(policy, scope, cell.policy.price, cell.policy.name in ports.one_a_request),
-        MeteredPRM(prm or Unscored(), scope, cell.prm.price if cell.prm else None),
+        OncePRM(paid) if cell.strategy.reads_answers else paid,
     )
     reward = cell.strategy.reward if isinstance(cell.strategy, Stepwise) else "last"
     branches = Branches(recorder, recorder, on_failed_branch, reward)
-    asked: Policy = branches
-    judge: PRM = branches
     grader = CountingGrader(ports.grader)
-    if cell.strategy.reads_answers:
-        asked, judge = AnsweringPolicy(branches, grader), OncePRM(branches)
+    reads_answers = cell.strategy.reads_answers
+    asked: Policy = AnsweringPolicy(branches, grader) if reads_answers else branches
     until = math.inf if cell.routing is None else cell.routing.deadline
     clock = TreeClock(tree.deadline, limits.seconds, until=until, slots=slots)
     start = root(
@@ -96,7 +95,7 @@ async def solve(
     ran_out = error = None
     try:
         async with clock.running():
-            leaves = await search(start, asked, judge)
+            leaves = await search(start, asked, branches)
         if not leaves and branches.last_failure is not None:
             raise branches.last_failure
     except TimeoutError:

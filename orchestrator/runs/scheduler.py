@@ -138,13 +138,13 @@ class Scheduler:
         """
         if self.plan.limits.seconds is not None:
             self._deadline = asyncio.get_running_loop().time() + self.plan.limits.seconds
+        demands = {name: self._demand(name) for name in self.ports.policies}
         policies = {
-            name: SharedPolicy(self._asked(name), self._demand(name), name)
-            for name in self.ports.policies
+            name: SharedPolicy(self._asked(name), demand, name) for name, demand in demands.items()
         }
         prms = {
-            (policy, name): SharedPRM(self._judging(name))
-            for policy in policies
+            (policy, name): SharedPRM(self._judging(name), demand.draws)
+            for policy, demand in demands.items()
             for name in self.ports.prms
         }
         slots = asyncio.Semaphore(self.plan.trees)

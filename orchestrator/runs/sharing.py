@@ -5,14 +5,17 @@ Each strategy is still charged for all it uses, as if it ran alone.
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node
+from orchestrator.errors import EndpointError
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies.settings import WholeSolutions
 
@@ -92,8 +95,15 @@ class Demand:
 
     def of(self, problem: str, sampling: Sampling) -> int:
         """The most that any of them samples of this problem in this very way; 0: none does."""
-        draws, number = self._draws.get(sampling, []), self._number[problem]
-        return max((draw for draw, reach in draws if number < reach), default=0)
+        return max(self._asked(problem, sampling), default=0)
+
+    def draws(self, problem: str) -> list[int]:
+        """How many solutions of this problem any of them samples, in whatever way."""
+        return [draw for sampling in self._draws for draw in self._asked(problem, sampling)]
+
+    def _asked(self, problem: str, sampling: Sampling) -> list[int]:
+        number = self._number[problem]
+        return [draw for draw, reach in self._draws.get(sampling, []) if number < reach]
 
 
 class SharedPolicy:
@@ -133,24 +143,63 @@ class SharedPolicy:
 
 
 class SharedPRM:
-    """Scores each whole solution of one policy once."""
+    """Scores each whole solution of one policy once, and each text among them.
 
-    def __init__(self, prm: PRM) -> None:
+    What a strategy is charged is what it would have paid alone, whoever asked first: each text of a
+    call once. To that end solutions are asked for in the same groups by anybody: the first ones, as
+    many as the strategy of the smallest ``draws`` has, then those up to the next, and so on.
+    """
+
+    def __init__(
+        self, prm: PRM, draws: Callable[[str], Sequence[int]] = lambda problem: ()
+    ) -> None:
         self.prm = prm
-        self._scored: Shared[Node, Node] = Shared()
+        self._draws = draws
+        self._scored: Shared[Hashable, Node] = Shared()
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
         if not all(node.is_finished and len(node.path) == 1 for node in nodes):
             return await self.prm.score(nodes)
         if not nodes:
             return []
-        scored = await self._scored[nodes[0].tree.problem].get(nodes, self.prm.score)
-        # whoever asked first may not have read the answers
+        problem = nodes[0].tree.problem
+        known, draws = self._scored[problem], sorted(self._draws(problem))
+        texts = {_text(node): node for node in reversed(nodes)}
+        groups: defaultdict[int, list[Hashable]] = defaultdict(list)
+        for node in nodes:
+            groups[bisect_right(draws, node.path[-1])].append(_text(node))
+
+        async def score(group: list[Hashable]) -> dict[Hashable, Node] | EndpointError:
+            try:
+                return dict(zip(group, await known.get(group, compute), strict=True))
+            except EndpointError as error:  # which ends no other group's request
+                return error
+
+        async def compute(missing: list[Hashable]) -> list[Node]:
+            return await self.prm.score([texts[text] for text in missing])
+
+        judged: dict[Hashable, Node] = {}
+        # tasks begin in order: a text belongs to the first group that holds it
+        for outcome in await fan_out(score(groups[number]) for number in sorted(groups)):
+            if isinstance(outcome, EndpointError):
+                raise outcome
+            judged |= outcome
         return [
-            replace(one, answer=node.answer, logprob=node.logprob)
-            for node, one in zip(nodes, scored, strict=True)
+            _as_judged(node, judged[_text(node)], is_first=texts[_text(node)] is node)
+            for node in nodes
         ]
 
     def forget(self, problem: str) -> None:
         """Drop the scores of a problem's solutions."""
         self._scored.pop(problem, None)
+
+
+def _text(node: Node) -> Hashable:
+    return node.steps, node.finish
+
+
+def _as_judged(node: Node, one: Node, *, is_first: bool) -> Node:
+    """``node`` with the scores of ``one`` of its text, and the price where it is the first."""
+    price = (one.prm_tokens, one.prm_cached_tokens, one.prm_written_tokens) if is_first else ()
+    scored = node.scored(one.scores, *price)
+    return scored if one.finish in (None, node.finish) else scored.ended(one.finish)

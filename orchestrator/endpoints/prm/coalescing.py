@@ -64,7 +64,8 @@ class Coalescer(Generic[R]):
     _requests: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def ask(self, inputs: Sequence[Input], node: Node, read: ReadPooled[R]) -> R:
-        """What ``read`` makes of the server's answer to ``inputs``, where equal ones are sent once.
+        """What ``read`` makes of the server's answer to ``inputs``, of which equal ones are sent
+        and paid once.
 
         ``node`` is what it is for. An input the server skips has no rows. What cannot be read is
         asked for again. Raises ``EndpointError``, never for what is wrong with another call's
@@ -138,18 +139,21 @@ class Coalescer(Generic[R]):
 
         Raises ``BadResponse`` where none can: then the replica is to blame.
         """
-        distinct = list(dict.fromkeys(each for call in calls for each in call.inputs))
-        request = PoolingRequest(model=self.transport.endpoint.model, input=distinct)
+        # each call sends its own: what it takes never depends on who shares the request
+        distinct = [list(dict.fromkeys(call.inputs)) for call in calls]
+        sent = [each for inputs in distinct for each in inputs]
+        request = PoolingRequest(model=self.transport.endpoint.model, input=sent)
 
         def read(answer: PoolingResponse, url: str) -> list[R | BadResponse]:
             rows = {item.index: item.data for item in answer.data}
-            parts = shares(answer.usage, [1 + len(each) for each in distinct])
-            found = {
-                each: Pooled(rows=rows.get(i, []), tokens=parts[i][0], cached_tokens=parts[i][1])
-                for i, each in enumerate(distinct)
-            }
+            parts = shares(answer.usage, [max(1, len(each)) for each in sent])
+            pooled = iter(
+                Pooled(rows=rows.get(i, []), tokens=tokens, cached_tokens=cached)
+                for i, (tokens, cached) in enumerate(parts)
+            )
             answers: list[R | BadResponse] = []
-            for call in calls:
+            for call, inputs in zip(calls, distinct, strict=True):
+                found = {each: next(pooled) for each in inputs}
                 try:
                     answers.append(call.read([_first_paid(found, i) for i in call.inputs], url))
                 except BadResponse as error:
@@ -163,7 +167,7 @@ class Coalescer(Generic[R]):
 
 
 def _first_paid(found: dict[Input, Pooled], one: Input) -> Pooled:
-    """What came back for ``one``; whoever asks again for the same has it for nothing."""
+    """What came back for ``one``; the same again costs nothing."""
     pooled = found[one]
     found[one] = Pooled(rows=pooled.rows)
     return pooled
@@ -181,7 +185,8 @@ def _fail(calls: Sequence[_Call[R]], error: BaseException) -> None:
 
 def shares(usage: Usage, lengths: Sequence[int]) -> list[tuple[int, int]]:
     """A request's prompt tokens, and those of them that were cached, in whole parts that are
-    nearly proportional to ``lengths``, which are above 0."""
+    nearly proportional to ``lengths``, which are above 0. Of inputs that are token ids each has
+    exactly its own; of texts it is an estimate."""
     tokens, cached = _parts(usage.prompt_tokens, lengths), _parts(usage.cached_tokens, lengths)
     return list(zip(tokens, cached, strict=True))
 

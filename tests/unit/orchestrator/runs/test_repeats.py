@@ -34,6 +34,27 @@ async def test_a_request_that_holds_nothing_new_is_not_sent() -> None:
     assert (len(asked.requests), len(again.scores)) == (1, 1)
 
 
+async def test_equal_texts_of_subtrees_that_grow_side_by_side_are_scored_where_they_grow() -> None:
+    """Which of them came first would be chance."""
+    asked = FakePRM()
+    prm = OncePRM(asked)
+    await prm.score([solution(0, 0, "two")])
+    for tree in (0, 1):
+        leaf = ROOT.fork(8).fork(tree).child(0, ("two",), finish="stop", step_tokens=3)
+        (scored,) = await prm.score([leaf])
+        assert scored.prm_tokens > 0
+    assert len(asked.requests) == 3
+
+
+async def test_a_text_that_could_not_be_scored_is_asked_for_again() -> None:
+    asked = FakePRM(context=1)
+    prm = OncePRM(asked)
+    for batch in (0, 4):
+        (judged,) = await prm.score([solution(batch, 0, "two words")])
+        assert (judged.finish, judged.scores) == ("overflow", ())
+    assert len(asked.requests) == 2
+
+
 async def test_open_paths_are_scored_wherever_they_are() -> None:
     asked = FakePRM()
     prm = OncePRM(asked)

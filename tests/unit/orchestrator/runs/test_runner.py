@@ -171,6 +171,20 @@ async def test_a_prm_that_fails_for_some_leaves_the_vote_to_the_others(run: Any)
     assert record.verdicts["majority"] == Verdict(answer="7", correct=True)
 
 
+async def test_a_text_that_was_scored_before_is_no_unscored_one_when_the_time_is_up(
+    run: Any,
+) -> None:
+    """The second batch repeats a text of the first, and the third is never drawn."""
+    given = iter([3, 5, 3, 5, 5, 3])
+    policy = FakePolicy(script=lambda node, index: rf"It is \boxed{{{next(given)}}}.")
+    record = await run(
+        policy, strategy="best_of_n", n=8, limits=Limits(requests=3),
+        stop=Stop(rule="beta", confidence=0.99, batch=2),
+    )  # fmt: skip
+    assert record.ran_out == "requests"
+    assert [bool(leaf.scores) for leaf in record.leaves] == [True] * 4
+
+
 async def test_a_request_limit_is_never_passed(run: Any) -> None:
     policy, prm = FakePolicy(script=one_finishes), FakePRM()
     record = await run(policy, prm, limits=Limits(requests=7), n=8)

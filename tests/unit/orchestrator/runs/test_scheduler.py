@@ -10,12 +10,15 @@ import pytest
 from orchestrator.core.budget import Limits
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
-from orchestrator.core.tree import Node
+from orchestrator.core.tree import Node, derive_seed
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
 from orchestrator.errors import BudgetExhausted, EndpointRefused, EndpointUnavailable, RunError
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler, unfinished
 from orchestrator.runs.store import Store, read_records
+from orchestrator.strategies.settings import Stop
+from orchestrator.strategies.then import Then
+from tests.unit.orchestrator.runs.test_sharing import SharingPRM
 
 Problems, Cells, MakePorts = (
     Callable[[int], list[Problem]],
@@ -64,6 +67,38 @@ async def test_the_same_seed_grows_the_same_trees_at_any_concurrency(
     assert len(found[0]) == 100
     assert found[0] == found[1]
     assert any(leaf.correct for record in found[0] for leaf in record.leaves)
+
+
+async def test_each_cell_is_charged_the_same_in_any_order_and_at_any_concurrency(
+    tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
+) -> None:
+    stop = Stop(rule="beta", confidence=0.9, batch=4)
+    then = Then(strategy="dvts", n=8, max_depth=3)
+    cells = [
+        make_cell("best_of_n", n=4), make_cell("best_of_n", n=16), make_cell("majority", n=9),
+        make_cell("best_of_n", n=16, stop=stop), make_cell("best_of_n", n=8, stop=stop, then=then),
+    ]  # fmt: skip
+
+    def few_texts(node: Node, index: int) -> str:
+        draw = derive_seed(node.seed, index)
+        last = rf"Therefore \boxed{{{draw % 3}}}"
+        return last if len(node.steps) or draw % 2 else f"Step{'s' * (draw % 5)} on\n\n"
+
+    found = []
+    for trees, order in ((1, cells), (1, cells[::-1]), (8, cells), (8, cells[::-1])):
+        ports = make_ports(
+            FakePolicy(script=few_texts, pause=after_a_while(trees)),
+            SharingPRM(pause=after_a_while(-trees)),
+        )
+        plan = Plan(problems=make_problems(8), cells=order, trees=trees)
+        folder = tmp_path / str(len(found))
+        found.append(comparable(await run(plan, ports, folder)))
+    used = [
+        [(each.cell, each.problem, each.prm_tokens, each.prm_wasted_tokens) for each in records]
+        for records in found
+    ]
+    assert used[0] == used[1] == used[2] == used[3]
+    assert all(tokens for cell, _, tokens, _ in used[0] if "best_of_n" in cell)
 
 
 async def test_another_seed_grows_other_trees(

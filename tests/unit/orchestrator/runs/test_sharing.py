@@ -1,6 +1,7 @@
 import asyncio
+import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.fake import FakePolicy, FakePRM
+from orchestrator.endpoints.fake import FakePolicy, FakePRM, words
+from orchestrator.endpoints.prm.coalescing import shares
+from orchestrator.endpoints.wire import Usage
 from orchestrator.errors import EndpointUnavailable
 from orchestrator.runs.plan import Cell
 from orchestrator.runs.sharing import Demand, Once, SharedPolicy, SharedPRM
@@ -128,6 +131,69 @@ async def test_what_one_of_two_problems_of_the_same_text_shares_outlives_the_oth
     assert (len(policy.requests), len(prm.requests)) == (2, 2)
     await scores.score(await samples.extend(roots[0], 4, WHOLE))
     assert (len(policy.requests), len(prm.requests)) == (3, 3)
+
+
+@dataclass
+class SharingPRM(FakePRM):
+    """Charges as ``/pooling`` does: equal texts of a request once, the others by their length."""
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        scored = await FakePRM.score(self, nodes)
+        texts = {node.text: words(node.text) for node in scored}
+        parts = shares(Usage(prompt_tokens=sum(texts.values())), [len(text) for text in texts])
+        left = dict(zip(texts, parts, strict=True))
+        return [node.scored(node.scores, *left.pop(node.text, (0, 0))) for node in scored]
+
+
+def spelled(node: Node, index: int) -> str:
+    """Few texts, of which no two have as many characters a word."""
+    return ["so it is", "thereforeitis 5", "a b c d e f g", "2"][(3 * index + index // 3) % 4]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("order", list(itertools.permutations([4, 6, 16])))
+async def test_scoring_is_charged_the_same_whoever_asks_first(
+    order: tuple[int, ...], together: bool
+) -> None:
+    solutions = await FakePolicy(script=spelled).extend(ROOT, 16, WHOLE)
+
+    async def charged(order: Sequence[int], together: bool) -> dict[int, int]:
+        prm = SharingPRM(pause=lambda node: asyncio.sleep(0))
+        shared = SharedPRM(prm, lambda problem: [4, 6, 16])
+        if together:
+            scored = await fan_out(shared.score(solutions[:n]) for n in order)
+        else:
+            scored = [await shared.score(solutions[:n]) for n in order]
+        return {n: prm_tokens(each) for n, each in zip(order, scored, strict=True)}
+
+    assert await charged(order, together) == await charged((4, 6, 16), together=False)
+
+
+def prm_tokens(nodes: Sequence[Node]) -> int:
+    return sum(node.prm_tokens for node in nodes)
+
+
+async def test_equal_texts_of_a_call_are_charged_once_though_others_asked_for_them() -> None:
+    texts = ["same", "same", "other", "same"]
+    solutions = [ROOT.child(i, (text,), finish="stop") for i, text in enumerate(texts)]
+    prm = FakePRM()
+    shared = SharedPRM(prm)
+    first = await shared.score(solutions[:2])
+    again = await shared.score(solutions[1:])
+    assert [bool(node.prm_tokens) for node in first] == [True, False]
+    assert [bool(node.prm_tokens) for node in again] == [True, True, False]
+    assert [node.path for node in again] == [(1,), (2,), (3,)]
+    assert [node.text for request in prm.requests for node in request] == ["same", "other"]
+
+
+async def test_a_group_that_fails_costs_no_other_its_scores() -> None:
+    solutions = await FakePolicy().extend(ROOT, 8, WHOLE)
+    prm = FakePRM(failures={1: GONE}, pause=lambda node: asyncio.sleep(0))
+    shared = SharedPRM(prm, lambda problem: [4, 8])
+    with pytest.raises(EndpointUnavailable):
+        await shared.score(solutions)
+    assert len(await shared.score(solutions)) == 8
+    assert [len(request) for request in prm.requests] == [4, 4, 4]
 
 
 async def test_whole_solutions_are_scored_once() -> None:

@@ -55,9 +55,17 @@ class Busy:
             raise
         if error := self.error(list(request.input)):
             raise error
-        items = [PoolingItem(index=i, data=[float(t)]) for i, t in enumerate(request.input)]
-        usage = Usage(prompt_tokens=10 * len(items))
+        items = [PoolingItem(index=i, data=[_number(t)]) for i, t in enumerate(request.input)]
+        usage = Usage(prompt_tokens=sum(map(_tokens, request.input)))
         return read(PoolingResponse(model="m", data=items, usage=usage), "http://host/pooling")
+
+
+def _number(one: str | tuple[int, ...]) -> float:
+    return float(one if isinstance(one, str) else one[0])
+
+
+def _tokens(one: str | tuple[int, ...]) -> int:
+    return 10 if isinstance(one, str) else len(one)
 
 
 async def ask(coalescer: Coalescer[list[Pooled]], inputs: list[str], node: Node) -> list[Pooled]:
@@ -118,15 +126,16 @@ async def test_a_call_waits_no_longer_than_the_window(monkeypatch: pytest.Monkey
     assert (await call)[0].rows == [7.0]
 
 
-async def test_the_same_input_is_sent_and_paid_once() -> None:
+async def test_each_call_sends_and_pays_for_its_own_inputs_and_equal_ones_once() -> None:
+    """What a call takes does not depend on who asked for the same before it."""
     server, coalescer, _ = await occupied()
     calls = [asyncio.create_task(ask(coalescer, ["5", "6", "5"], NODE)) for _ in range(2)]
     await asyncio.sleep(0)
     server.gate.set()
     found = [pooled for each in await asyncio.gather(*calls) for pooled in each]
-    assert server.sent[-1] == ["5", "6"]
+    assert server.sent[-1] == ["5", "6", "5", "6"]
     assert [pooled.rows for pooled in found] == [[5.0], [6.0], [5.0]] * 2
-    assert [pooled.tokens for pooled in found] == [10, 10, 0, 0, 0, 0]
+    assert [pooled.tokens for pooled in found] == [10, 10, 0] * 2
 
 
 @pytest.mark.parametrize("kind", [ContextOverflow, EndpointRefused])
@@ -259,6 +268,22 @@ async def test_everything_asked_is_answered_whatever_the_load() -> None:
     coalescer: Coalescer[list[Pooled]] = Coalescer(server)  # type: ignore[arg-type]
     found = await fan_out(ask(coalescer, [f"{i}", f"{i + 1}"], NODE) for i in range(500))
     assert [each[1].rows for each in found] == [[float(i + 1)] for i in range(500)]
+
+
+async def test_token_ids_take_their_own_tokens_whoever_shares_the_request() -> None:
+    taken = []
+    for company in ([], [(1,) * 7], [(1,) * 3, (2,) * 11, (3,)]):
+        server, coalescer, _ = await occupied()
+        asked = [*company, (5, 6), (7, 8, 9, 10, 11)]
+        calls = [
+            asyncio.create_task(coalescer.ask([ids], NODE, lambda found, url: list(found)))
+            for ids in asked
+        ]
+        await asyncio.sleep(0)
+        server.gate.set()
+        taken.append([(await call)[0].tokens for call in calls][len(company) :])
+        assert len(server.sent[BUSY:]) == 1
+    assert taken == [[2, 5]] * 3
 
 
 def test_tokens_are_shared_out_by_length_and_none_is_lost() -> None:
