@@ -122,6 +122,6 @@ async def simulate(
         scheduler.on_record = finished
         await scheduler.run()
         return Took(
-            trees=progress.total, seconds=loop.time(), full_s=full_s, spent=progress.spent,
+            trees=progress.total, seconds=loop.time(), full_s=full_s, spent=progress.ledger.spent,
             fleet=fleet,
         )  # fmt: skip

@@ -9,7 +9,7 @@ several strategies share is paid once, what a journal remembers not again.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.errors import BudgetExhausted
 
@@ -73,12 +73,6 @@ class Spend:
         self.prm_cached_tokens -= other.prm_cached_tokens
         self.requests -= other.requests
         self.cost -= other.cost
-
-    def less(self, other: "Spend") -> "Spend":
-        """The difference of both."""
-        difference = replace(self)
-        difference.subtract(other)
-        return difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

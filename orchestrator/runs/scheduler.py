@@ -23,6 +23,7 @@ from orchestrator.runs.runner import STOPPED, solve, use
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.sharing import Demand, SharedPolicy, SharedPRM
 from orchestrator.runs.store import Store
+from orchestrator.runs.wrappers import CountedPolicy, CountedPRM
 
 FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""
@@ -65,7 +66,9 @@ class Progress:
 
     ``already`` of ``total`` problems were finished before. ``work`` weighs each problem to be run
     by its cell's weight, ``work_done`` those that are done; ``pools`` are the shared caps.
-    ``before`` was spent on the former, ``replayed`` on the latter: the journal remembered it.
+    ``spent`` is what this session really sent, what several strategies share counted once, and
+    ``replayed`` what the journal remembered instead; the ledger charges each strategy for all it
+    uses, those of earlier sessions too.
     """
 
     total: int
@@ -75,7 +78,7 @@ class Progress:
     finished: int = 0
     in_flight: int = 0
     cell: str = ""
-    before: Spend = field(default_factory=Spend)
+    spent: Spend = field(default_factory=Spend)
     replayed: Spend = field(default_factory=Spend)
     ledger: Ledger = field(default_factory=Ledger)
     bill: Bill = field(default_factory=Bill)
@@ -87,11 +90,6 @@ class Progress:
         together, when it is used up or earlier."""
         by_problems = self.work_done / self.work if self.work else 0.0
         return max(by_problems, min((pool.newly_used for pool in self.pools), default=0.0))
-
-    @property
-    def spent(self) -> Spend:
-        """What this session spent; the ledger also holds what earlier ones did."""
-        return self.ledger.spent.less(self.before).less(self.replayed)
 
 
 @dataclass(slots=True)
@@ -120,7 +118,6 @@ class Scheduler:
         total = sum(len(self.plan.problems[: cell.problems]) for cell in self.plan.cells)
         weights = [cell.weight for cell, _ in unfinished(self.plan, self.store)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))
-        self.progress.before = replace(self.store.spent)
         self.progress.ledger.spent = replace(self.store.spent)
         self.progress.bill = self.ports.bill
         # the bill keeps the limit of the cost: it counts what several strategies share once
@@ -189,7 +186,7 @@ class Scheduler:
 
     def _asked(self, name: str) -> Policy:
         """A policy, remembering, and asked for as many samples a request as its server gives."""
-        policy = self.ports.policies[name]
+        policy: Policy = CountedPolicy(self.ports.policies[name], self.progress.spent)
         if self.journal is not None:
             policy = JournaledPolicy(policy, name, self._memory(), self._prices.get(name))
         if name in self.ports.one_a_request:
@@ -197,7 +194,7 @@ class Scheduler:
         return policy
 
     def _judging(self, name: str) -> PRM:
-        prm = self.ports.prms[name]
+        prm = CountedPRM(self.ports.prms[name], self.progress.spent)
         if self.journal is None:
             return prm
         return JournaledPRM(prm, name, self._memory(), self._prices.get(name))

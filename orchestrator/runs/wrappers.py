@@ -91,6 +91,33 @@ def prm_spend(scored: Sequence[Node], price: Price | None = None) -> Spend:
     return spend
 
 
+@dataclass(slots=True)
+class CountedPolicy:
+    """Adds up in ``spent`` what its policy is really asked for: beneath what is shared, and beneath
+    the journal."""
+
+    policy: Policy
+    spent: Spend
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        children = await self.policy.extend(node, n, sampling)
+        self.spent.add(policy_spend(children))
+        return children
+
+
+@dataclass(slots=True)
+class CountedPRM:
+    """Adds up in ``spent`` what its PRM is really asked for, as ``CountedPolicy`` does."""
+
+    prm: PRM
+    spent: Spend
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        scored = await self.prm.score(nodes)
+        self.spent.add(prm_spend(scored))
+        return scored
+
+
 class _Expected:
     """What a sample costs, so far as one can tell beforehand: the mean of those before it."""
 

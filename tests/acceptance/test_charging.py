@@ -151,6 +151,22 @@ def test_problems_of_the_same_text_pay_for_their_own_samples_once(run: Start, tr
     assert done.billed("prompt_tokens", "prm") == done.rows["best_of_n", 8]["prm_tokens"]
 
 
+@pytest.mark.parametrize("takes_n", [True, False])
+def test_cells_that_join_a_finished_run_take_what_its_journal_keeps(
+    run: Start, takes_n: bool
+) -> None:
+    done = run([whole("majority", 16)], asked(5), Counting(takes_n=takes_n))
+    billed = len(done.server.bills)
+    values = yaml.safe_load((done.person.home / "run.yaml").read_text())
+    values["cells"].append(whole("majority", 4))
+    done.person.write("run.yaml", yaml.safe_dump(values))
+    again = done.person.orchard("run", "run.yaml")
+    assert again.code == 0, again
+    assert len(done.server.bills) == billed
+    assert f"{billed} requests, of which {billed} replayed from the journal" in again.out
+    assert done.rows["majority", 4]["requests"] == (5 * 4 if not takes_n else 5)
+
+
 def test_separate_requests_count_towards_a_limit_of_requests(run: Start) -> None:
     done = run([whole("majority", 4)], asked(20), Counting(takes_n=False), budget={"requests": 24})
     assert "the run budget of 24 requests is used up" in done.outcome.out

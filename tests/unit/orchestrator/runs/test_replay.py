@@ -287,6 +287,32 @@ async def test_what_was_paid_before_counts_towards_the_budget_and_is_told_apart(
     assert progress.spent.policy_tokens == total - progress.replayed.policy_tokens
 
 
+@pytest.mark.parametrize("one_a_request", [frozenset(), frozenset({"small"})])
+async def test_what_a_session_spent_is_what_it_sent_whoever_shares_it(
+    tmp_path: Path,
+    make_problems: Problems,
+    make_cell: Cells,
+    make_ports: MakePorts,
+    one_a_request: frozenset[str],
+) -> None:
+    cells = [make_cell("best_of_n", n=16), make_cell("majority", n=8), make_cell("majority", n=4)]
+    sent = []
+    for some in (cells[:1], cells):  # the first session has finished what the second one shares
+        policy, prm = FakePolicy(), FakePRM()
+        ports = replace(make_ports(policy, prm), one_a_request=one_a_request)
+        plan = Plan(problems=make_problems(3), cells=some)
+        with Store(tmp_path) as store, Journal(tmp_path / JOURNAL) as journal:
+            scheduler = Scheduler(plan, ports, store, journal)
+            await scheduler.run()
+        spent = scheduler.progress.spent
+        assert (spent.policy_tokens, spent.prm_tokens) == (policy.tokens, prm.tokens)
+        assert spent.requests == len(policy.requests) + len(prm.requests)
+        sent.append(spent)
+    assert sent[0].requests == 3 * (16 if one_a_request else 1) + 3
+    assert sent[1] == Spend()
+    assert scheduler.progress.replayed.policy_tokens == sent[0].policy_tokens
+
+
 async def test_what_several_strategies_share_was_paid_once_and_what_is_replayed_not_again(
     tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
 ) -> None:
