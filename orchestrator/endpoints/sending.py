@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from typing import AnyStr, Protocol, Self
 
 import aiohttp
+from asyncio_throttle.throttler import Throttler
 
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 
 LARGEST = 64 * 2**20
 """Bytes of the largest answer that is read."""
+
+LOOKS_A_SECOND = 100
+"""GETs, for health, load and models, that one endpoint's replicas are sent between them: hundreds
+that come back at once are not asked in one burst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,7 @@ class AiohttpSender:
         self._timeout = timeout
         self._largest = largest
         self._session: aiohttp.ClientSession | None = None
+        self._looks = Throttler(rate_limit=LOOKS_A_SECOND, period=1.0)
 
     async def __aenter__(self) -> Self:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -76,6 +82,9 @@ class AiohttpSender:
     async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         if self._session is None:
             raise RuntimeError("an AiohttpSender is used inside `async with`")
+        if method == "GET":
+            async with self._looks:
+                pass
         try:
             async with self._session.request(
                 method, url, data=body, allow_redirects=False
