@@ -215,7 +215,7 @@ class Comparison:
                 case (Sequence(), Matrix(rows)) if a.brackets in ("", "()"):
                     items = _vector(rows)
                     return False if items is None else self._ordered(a.items, items)
-                case (Sequence("{}" | "", (item,)), _) if not _is_set(b):
+                case (Sequence("{}" | "", (item,)), _) if not _is_set(b) or _is_tuple(item, b):
                     return self.values(item, b)
         if isinstance(left, Sequence) and isinstance(right, Sequence):
             return self._sequences(left, right)
@@ -231,7 +231,7 @@ class Comparison:
             return self._relations(left, right)
         if _is_set(left) and _is_set(right):
             return self._combinations(left, right)
-        if _is_formula(left) and _is_formula(right):
+        if is_formula(left) and is_formula(right):
             return self._formulas(left, right)  # type: ignore[arg-type]
         return False
 
@@ -329,7 +329,7 @@ class Comparison:
 
 def _relation(named: Named) -> Relation | None:
     """The equation or inequality behind a named value, where it is one of formulas."""
-    if named.subject is None or not _is_formula(named.value):
+    if named.subject is None or not is_formula(named.value):
         return None
     return Relation("=", named.subject, named.value)  # type: ignore[arg-type]
 
@@ -351,12 +351,16 @@ def _is_set(value: Value) -> bool:
     return isinstance(value, Sequence | Interval | Combination | Relation) or value == REALS
 
 
-def _is_formula(value: Value) -> bool:
+def _is_tuple(*values: Value) -> bool:
+    return all(isinstance(each, Sequence) and each.brackets in ORDERED for each in values)
+
+
+def is_formula(value: Value) -> bool:
     return isinstance(value, Number | Symbol | Apply | Matrix)
 
 
 def _are_formulas(values: Iterable[Value]) -> bool:
-    return all(map(_is_formula, values))
+    return all(map(is_formula, values))
 
 
 def _same_digits(based: Based, other: Value) -> bool:

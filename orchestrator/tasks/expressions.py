@@ -165,10 +165,11 @@ def formula_at(text: str, position: int) -> tuple[int, int] | None:
 
 
 def _is_prose(formula: str) -> bool:
-    return (
-        formula.startswith("$")
-        and _WORD_IN_MATH.search(re.sub(r"\\[A-Za-z]+(?: ?\{[^{}]*\})?", "", formula)) is not None
-    )
+    """Whether two dollars are money with words between them: $200 and $."""
+    if not formula.startswith("$") or formula.startswith("$$"):
+        return False
+    bare = re.sub(r"\\[A-Za-z]+(?: ?\{[^{}]*\})?", "", formula)
+    return re.match(r"\$\d.* \$", bare) is not None or _WORD_IN_MATH.search(bare) is not None
 
 
 def _kind(match: re.Match[str], sentence: str) -> Kind | None:

@@ -16,7 +16,7 @@ from typing import Any
 import sympy
 from sympy import Dummy, Integer, Rational, S
 
-from orchestrator.tasks.equality import compare
+from orchestrator.tasks.equality import compare, is_formula
 from orchestrator.tasks.math.numbers import DECIMAL_TOLERANCE, EXACT_TOLERANCE
 from orchestrator.tasks.math.statements import read
 from orchestrator.tasks.math.terms import (
@@ -69,7 +69,10 @@ class SympyAlgebra:
         return _same(expression(left), expression(right), decimals)
 
     def equations(self, left: Relation, right: Relation) -> bool | None:
-        a, b = (_numerator(expression(r.left) - expression(r.right)) for r in (left, right))
+        a, b = (
+            expression(relation.left) - expression(relation.right) for relation in (left, right)
+        )
+        a, b = map(_numerator, _with_unknowns_for_functions(a, b))
         unknowns = _unknowns(a, b)
         if not unknowns:
             return None
@@ -268,7 +271,7 @@ def _real_set(value: Value, unknown: Any) -> Any:
             return _interval(brackets, low, high)
         case Sequence(brackets, (low, high)) if brackets in ("()", "(]", "[)", "[]"):
             return _interval(brackets, low, high)
-        case Sequence("{}" | "", items):
+        case Sequence("{}", items) if all(map(is_formula, items)):
             return sympy.FiniteSet(*map(expression, items))
         case Combination("union", parts):
             sets = [_real_set(part, unknown) for part in parts]

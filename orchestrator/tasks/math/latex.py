@@ -61,7 +61,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
             r"(?![a-zA-Z])\.?",
             "",
         ),
-        (r"(\d),\\! ?(?=\d{3}(?!\d))", r"\1"),
+        (r"(\d), ?\\! ?(?=\d{3}(?!\d))", r"\1"),
         (r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ""),
         (r"\{,\}", ","),
         (r"(\\\\)|\\!", lambda match: match[1] or ""),
@@ -85,6 +85,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (rf"\( ?(?:\\?b?mod|{TEXT} ?mod ?{END})(?![a-zA-Z]) ?([^()]*)\)", r"\\mod \1"),
         (r"\\pmod ?(?:\{([^{}]*)\}|(\w))", lambda match: rf"\mod {match[1] or match[2]}"),
         (r"\\%", "%"),
+        (r"(?<=\d) ?[xX] ?(?=10 ?\^)", r"\\times "),
         (r"\$", " "),
         (r"(^|\\cup ?|\\in ?|= ?)(\])([^\[\]()]*,[^\[\]()]*)([\[\]])()", _reversed),
         (r"()([(\[])([^\[\]()]*,[^\[\]()]*)(\[)( ?\\cup|$)", _reversed),
@@ -95,7 +96,10 @@ _BOX = re.compile(r"\\?(?:boxed|fbox|framebox) ?\{(.*)\}", re.DOTALL)
 
 def normalise(answer: str) -> str:
     """The answer without decoration. Spaces remain, as single ones; ``$`` is the currency."""
-    text = unwrap(answer.replace(r"\$", _DOLLAR))
+    text = answer.replace(r"\$", _DOLLAR)
+    if text.count("$") == 1:  # opens no formula
+        text = text.replace("$", _DOLLAR)
+    text = unwrap(text)
     if not text.isascii():
         text = "".join(map(_spell, text))
     if r"\begin" not in text:  # where rows end; elsewhere a backslash that was escaped twice

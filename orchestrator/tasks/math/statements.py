@@ -7,11 +7,11 @@ taken off numbers only, ``\text{…}`` keeps its meaning, and words are not prod
 import re
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from orchestrator.tasks.boxes import reference
 from orchestrator.tasks.math.formulas import FormulaReader, combine, formula, listed, split, symbols
-from orchestrator.tasks.math.latex import MAX_ANSWER, compact, normalise, plain
+from orchestrator.tasks.math.latex import END, MAX_ANSWER, TEXT, compact, normalise, plain
 from orchestrator.tasks.math.terms import (
     EMPTY,
     EULER,
@@ -68,7 +68,9 @@ _CHOICE = re.compile(
     re.DOTALL,
 )
 _LABELLED = re.compile(r"(?:(?:option|choice|answer)\s+)?\(?([A-Za-z])\)?\.?", re.IGNORECASE)
-_WORDS = re.compile(r"[^\W\d_]+(?:(?: |-|, |')[^\W\d_]+)*\.?")
+_NEGATED = re.compile(r"(?:negative|minus) ([\d.\\(].*)", re.IGNORECASE | re.DOTALL)
+_WORDS = re.compile(r"[^\W\d_]+(?:(?: |-|')[^\W\d_]+)*\.?")
+_MARKED = re.compile(f"{TEXT}[^{END}]*{END}")
 _UNKNOWN = re.compile(
     r"(?:[A-Za-z]|\\?(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|rho|sigma|tau|ell))"
     r"(?:_(?:\{[^{}]*\}|\w))?'*(?:\^\{-1\})?(?:\([^()]*\))?"
@@ -101,6 +103,8 @@ def read(answer: str) -> Value:
         return Choice(letter, read(content))
     if (label := _LABELLED.fullmatch(said)) is not None:
         return Words(label[1], _constant(label[1]))
+    if (negated := _NEGATED.fullmatch(said)) is not None:
+        return read("-" + negated[1])
     words = _words(text, said)
     if words is not None:
         return words
@@ -134,6 +138,8 @@ def _words(text: str, said: str) -> Words | None:
         return None
     runs = re.findall(r"[^\W\d_]+", said)
     is_marked = text != said
+    if is_marked and re.search(r"(?:^|\W)[^\W\d_](?:\W|$)", _MARKED.sub(" ", text)):
+        return None  # x \text{ cm}
     if not is_marked:
         if all(len(run) == 1 for run in runs):
             return None
@@ -169,14 +175,16 @@ class Reader:
 
     def _item(self, tokens: list[Token]) -> Value:
         """One of several: words and dates are read as such."""
+        source = self._source(tokens)
+        if (words := _words(source, plain(source))) is not None:
+            return words
         try:
             return self.statement(tokens)
         except Unreadable:
             if all(token.text == "..." for token in tokens):
                 return Words("...")
-            said = self._source(tokens)
             if any(token.kind == "text" for token in tokens):
-                return Words(plain(said))
+                return Words(plain(source))
             raise
 
     def statement(self, tokens: list[Token]) -> Value:
@@ -301,7 +309,7 @@ class Reader:
             return None
         if unit_tokens[0].kind == "letter" and last.kind == "letter":
             return None
-        is_text = self._text[unit_tokens[0].start] == "\x02" or unit_tokens[0].kind == "text"
+        is_text = unit_tokens[0].is_text or unit_tokens[0].kind == "text" or last.text == r"\circ"
         is_number = (
             last.kind == "number" or last.text in _AFTER_VALUE or last.text in ("pi", r"\pi")
         )
@@ -384,13 +392,12 @@ def _joined(values: list[Value], joints: list[str]) -> Value:
 
 
 def _united(values: list[Value], joints: list[str]) -> Value:
-    are_conditions = all(isinstance(each, Interval | Combination | Relation) for each in values)
-    if are_conditions and set(joints) in ({"or"}, {"and"}):
-        operation = "union" if joints[0] == "or" else "intersection"
-        united: Value = values[0]
-        for each in values[1:]:
-            united = combine(operation, united, each)
-        return united
+    if any(isinstance(each, Interval | Combination | Relation) for each in values):
+        sets = [Sequence("{}", (each,)) if isinstance(each, Number) else each for each in values]
+        if set(joints) == {"or"}:
+            return reduce(lambda a, b: combine("union", a, b), sets)
+        if set(joints) == {"and"}:
+            return reduce(lambda a, b: combine("intersection", a, b), sets)
     return Sequence("", tuple(each for value in values for each in listed(value)))
 
 

@@ -1,7 +1,7 @@
 """The tokens of an answer: numbers, names, letters that multiply, text, commands, symbols."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
@@ -21,6 +21,7 @@ class Token:
     """``start`` and ``end`` are its place in the text; ``number`` is what a number is worth.
 
     A ``name`` is a run of letters with a meaning of its own, a ``letter`` one that multiplies.
+    ``is_text`` marks what stood in ``\\text{…}``.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Token:
     number: Fraction | None = None
     is_decimal: bool = False
     is_spaced: bool = False
+    is_text: bool = False
 
 
 NAMES = {
@@ -124,7 +126,8 @@ def _read(match: re.Match[str], is_spaced: bool, last: Token | None) -> Iterator
         case "letters":
             yield from _letters(whole, start, is_spaced, last)
         case "text":
-            yield from _text(match["text"], token)
+            for each in _text(match["text"], match.start("text")):
+                yield replace(each, is_spaced=is_spaced or each.is_spaced, is_text=True)
         case "command":
             name = _COMMANDS.get(whole, whole)
             if (known := NAMES.get(name.removeprefix("\\"))) is not None:
@@ -154,17 +157,18 @@ def _letters(letters: str, start: int, is_spaced: bool, last: Token | None) -> I
             yield Token("letter", letter, i, i + 1, is_spaced=is_spaced and i == start)
 
 
-def _text(content: str, token: Callable[[Kind, str], Token]) -> Iterator[Token]:
-    content = content.strip()
-    if content in NAMES:
-        yield token("name", NAMES[content])
-    elif len(content) == 1:
-        yield token("letter", content)
-    elif re.search(r"[\d,=<>]", content):
+def _text(content: str, start: int) -> Iterator[Token]:
+    word = content.strip()
+    at = start + content.index(word)
+    if word in NAMES:
+        yield Token("name", NAMES[word], at, at + len(word))
+    elif len(word) == 1:
+        yield Token("letter", word, at, at + 1)
+    elif re.search(r"[\d,=<>]", word):
         for each in tokenise(content)[:-1]:
-            yield replace(each, start=token("end", "").start, end=token("end", "").end)
+            yield replace(each, start=each.start + start, end=each.end + start)
     else:
-        yield token("text", content)
+        yield Token("text", word, at, at + len(word))
 
 
 def _endless(digits: str) -> tuple[Fraction, bool]:
