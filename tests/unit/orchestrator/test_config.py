@@ -56,6 +56,14 @@ def test_other_keys_of_a_group_are_settings_of_its_strategies() -> None:
     ]
 
 
+def test_searches_take_rules_and_refuse_others() -> None:
+    group = {"policy": "small", "prm": "prm", "strategy": "dvts", "n": 4}
+    told = [valid(cells=[group | more]).build_cells()[0] for more in ({}, {"rules": "orchard"})]
+    assert [cell.strategy for cell in told] == [DVTS(n=4), DVTS(n=4, rules="orchard")]
+    with pytest.raises(ConfigError, match=r"rules: .*'paper' or 'orchard'"):
+        valid(cells=[group | {"rules": "papers"}])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

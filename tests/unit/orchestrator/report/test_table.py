@@ -64,6 +64,16 @@ def test_every_number_of_a_row_stands_in_its_line(make_run, width):
         assert re.search(pattern, text), pattern
 
 
+def test_searches_of_other_rules_than_the_papers_are_named_apart(make_run):
+    run = [each for each in make_run(15) if each.strategy == "dvts"]
+    other = [
+        replace(each, cell=f"{each.cell}o", settings=each.settings | {"rules": "orchard"})
+        for each in run
+    ]
+    text = " ".join(printed([*run, *other], width=110).split())
+    assert "DVTS, orchard rules" in text and re.search(r"DVTS \d", text)
+
+
 def test_what_ends_early_or_goes_on_is_named_apart_and_votes_stay_whole(make_run):
     stop = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
     then = {**stop, "then": {"strategy": "dvts", "n": 16}}

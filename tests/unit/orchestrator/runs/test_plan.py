@@ -20,3 +20,11 @@ def test_cells_of_other_settings_or_models_have_other_ids(make_cell: Callable[..
         make_cell("best_of_n", n=4),
     ]
     assert len({cell.id for cell in cells}) == 5
+
+
+def test_rules_are_named_in_a_cells_id_where_they_are_not_the_papers(
+    make_cell: Callable[..., Cell],
+) -> None:
+    paper = make_cell("dvts", n=16, rules="paper")
+    assert paper.id == make_cell("dvts", n=16).id and "rules" not in paper.settings
+    assert "-rulesorchard-" in make_cell("dvts", n=16, rules="orchard").id

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.expansion_rules import RulesName
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM, chains
 from orchestrator.errors import ConfigError
@@ -237,12 +238,19 @@ def test_a_width_that_does_not_divide_n_is_refused_with_the_nearest_n(
         BeamSearch(n=n, width=width)
 
 
-@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.integers(1, 5))
+@given(
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.sampled_from(["paper", "orchard"]),
+)
 def test_any_beam_search_ends_with_at_most_its_slots_of_finished_paths(
-    slots: int, width: int, depth: int, answers: int
+    slots: int, width: int, depth: int, answers: int, rules: RulesName
 ) -> None:
     policy = FakePolicy(script=chains(depth, answers))
-    strategy = BeamSearch(n=slots * width, width=width, max_depth=3)
+    strategy = BeamSearch(n=slots * width, width=width, max_depth=3, rules=rules)
     leaves = asyncio.run(strategy(ROOT, policy, FakePRM()))
     assert 1 <= len(leaves) <= slots
     assert all(leaf.is_finished and len(leaf.scores) == len(leaf.steps) <= 3 for leaf in leaves)
+    assert len({leaf.path for leaf in leaves}) == len(leaves)
