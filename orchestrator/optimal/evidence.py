@@ -1,7 +1,6 @@
 """What a few pilot samples show of a problem, without its answer being known."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -34,18 +33,19 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
     the mean, highest and spread of it over the samples; the ``weight`` in 0..1 of the answer that
     PRM-Vote would elect; and ``doubt``, the mean over the samples of their lowest step's logit.
     """
-    answers = Counter(sample.answer for sample in samples if sample.answer is not None)
-    unanswered = len(samples) - answers.total()
-    shares = [count / len(samples) for count in answers.values()]
+    classes = [sample.answer for sample in samples]
+    given = totals(ballots("majority", samples, classes))
+    unanswered = classes.count(None)
+    shares = [count / len(samples) for count in given.values()]
     shares += [1 / len(samples)] * unanswered
     first, *others = samples
     found = {
-        "agreement": max(answers.values(), default=0) / len(samples),
+        "agreement": max(given.values(), default=0.0) / len(samples),
         "backing": sum(first.answer is not None and each.answer == first.answer for each in others)
         / max(1, len(others)),
         "entropy": -math.fsum(share * math.log(share) for share in shares)
         / math.log(max(2, len(samples))),
-        "answered": answers.total() / len(samples),
+        "answered": (len(samples) - unanswered) / len(samples),
         "length": math.log1p(fmean(sample.tokens for sample in samples)),
     }
     if first.logprob is not None:
@@ -53,7 +53,7 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
     if not all(sample.scores for sample in samples):
         return found
     last = [sample.scores[-1] for sample in samples]
-    weights = totals(ballots("weighted_last", samples, [sample.answer for sample in samples]))
+    weights = totals(ballots("weighted_last", samples, classes))
     return found | {
         "first": last[0],
         "score": fmean(last),
