@@ -16,7 +16,7 @@ from orchestrator.endpoints.asking import REFUSED, WORDS, chat, complete, texts,
 from orchestrator.endpoints.continuing import Continuation, Continued, continued
 from orchestrator.endpoints.ends import contents
 from orchestrator.endpoints.prm import HttpPRM
-from orchestrator.endpoints.sampling import judged
+from orchestrator.endpoints.sampling import counts_samples, judged
 from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import ChatResponse, ModelCard, is_listed
 from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
@@ -30,8 +30,8 @@ class PolicyAbilities:
 
     ``continuation`` is how a solution can be gone on with: by "tokens", by an open "chat" message,
     by one that the server has "rendered" to tokens, or not at all; ``trims``: an open message loses
-    the separator at its end. ``n``: several samples in one request that are no copies of one.
-    ``samples_differ``: samples are not all the same, whatever the seed.
+    the separator at its end. ``n``: several samples in one request that are no copies of one and
+    are all counted. ``samples_differ``: samples are not all the same, whatever the seed.
     ``ends_told``: an answer shows whether a stop string ended it. ``context`` is in tokens.
     ``simulated``: there is no model, and what it writes is made up.
 
@@ -125,7 +125,7 @@ async def probe_policy(
         token_ids=gives_ids,
         continuation=how.by,
         trims=how.trims,
-        n=samples.several,
+        n=samples.several and (gives_ids or await counts_samples(transport)),
         samples_differ=samples.differ,
         seed_honoured=samples.repeatable,
         logprobs=await _gives_logprobs(transport),

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from orchestrator.endpoints.asking import texts
+from orchestrator.endpoints.asking import REFUSED, chat, texts
+from orchestrator.endpoints.transport import Transport
 from orchestrator.endpoints.wire import ChatResponse
 
 
@@ -37,3 +38,16 @@ async def judged(
     differ = len({*one, *same, *elsewhere}) > 1
     copies = several and differ and len(set(elsewhere)) == 1
     return Samples(several=several and not copies, differ=differ, repeatable=repeatable)
+
+
+async def counts_samples(transport: Transport) -> bool:
+    """Whether the usage counts every sample of a request.
+
+    That of llama.cpp counts the first one alone; its samples are counted where each is a request.
+    Two samples of one token each tell. Raises ``EndpointError``.
+    """
+    try:
+        answer = await chat(transport, n=2, most=1, temperature=1.0)
+    except REFUSED:
+        return True
+    return answer.usage.completion_tokens != 1

@@ -141,6 +141,14 @@ def test_the_cost_of_a_cell_that_uses_all_that_is_drawn_is_the_bill(
     assert sum(costs) == pytest.approx(bill, abs=1e-8)
 
 
+def test_samples_that_a_servers_usage_does_not_count_are_charged_all_the_same(run: Start) -> None:
+    done = run([whole("majority", 8)], asked(5), Counting(counts_first=True))
+    row = done.rows["majority", 8]
+    assert done.billed("samples") == 5 * 8
+    assert done.billed("completion_tokens") == row["policy_tokens"]
+    assert row["emulated"] == ["n"]
+
+
 @pytest.mark.parametrize("trees", [1, 3, 64])
 def test_problems_of_the_same_text_pay_for_their_own_samples_once(run: Start, trees: int) -> None:
     questions = [asked(2)[i % 2] for i in range(8)]

@@ -31,9 +31,11 @@ class Billed:
 
 @dataclass(slots=True)
 class Counting:
-    """``takes_n`` says whether a request may ask for several samples."""
+    """``takes_n`` says whether a request may ask for several samples, ``counts_first`` whether the
+    usage counts the first of them alone."""
 
     takes_n: bool = True
+    counts_first: bool = False
     bills: list[Billed] = field(default_factory=list)
     probes: list[Billed] = field(default_factory=list)
     url: str = ""
@@ -50,33 +52,40 @@ class Counting:
         body = await request.json()
         answer = self._chat(body) if request.path == CHAT else _scores(body)
         asked = PROBLEM.search(json.dumps(body.get("messages") or body["input"]))
+        texts = [choice["message"]["content"] for choice in answer.get("choices", [])]
         bill = Billed(
             model=body["model"],
             question=asked[0] if asked else None,
-            samples=len(answer.get("choices", [])),
+            samples=len(texts),
             prompt_tokens=answer["usage"]["prompt_tokens"],
-            completion_tokens=answer["usage"]["completion_tokens"],
+            completion_tokens=sum(len(text.split()) for text in texts),
         )
         (self.bills if asked else self.probes).append(bill)
         return web.json_response(answer)
 
     def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
-        question = body["messages"][-1]["content"]
-        texts = [
+        question, most = body["messages"][-1]["content"], body.get("max_tokens") or 512
+        samples = [
             _solution(body.get("seed"), question, index)
             for index in range(body.get("n", 1) if self.takes_n else 1)
         ]
+        are_cut = [len(text.split()) > most for text in samples]
+        texts = [
+            " ".join(text.split()[:most]) if is_cut else text
+            for text, is_cut in zip(samples, are_cut, strict=True)
+        ]
+        counted = texts[:1] if self.counts_first else texts
         prompt = sum(len(message["content"].split()) for message in body["messages"])
         return {
             "model": body["model"],
             "choices": [
                 {
-                    "index": index, "finish_reason": "stop",
+                    "index": index, "finish_reason": "length" if is_cut else "stop",
                     "message": {"role": "assistant", "content": text},
                 }
-                for index, text in enumerate(texts)
+                for index, (text, is_cut) in enumerate(zip(texts, are_cut, strict=True))
             ],
-            "usage": _usage(prompt, sum(len(text.split()) for text in texts)),
+            "usage": _usage(prompt, sum(len(text.split()) for text in counted)),
         }  # fmt: skip
 
 

@@ -265,6 +265,17 @@ async def test_two_samples_that_agree_by_chance_are_no_copies() -> None:
     assert (can.n, can.samples_differ) == (True, True)
 
 
+@pytest.mark.parametrize("counted", [1, 2, 0])
+async def test_samples_that_the_usage_does_not_count_are_asked_for_one_by_one(counted: int) -> None:
+    def counting(asked: Any) -> Any:
+        answer = sglang(asked)
+        tokens = counted * asked["max_tokens"]
+        return answer | {"usage": {"prompt_tokens": 9, "completion_tokens": tokens}}
+
+    can = await probe_policy(Server(counting, completing))
+    assert can.n is (counted != 1)
+
+
 async def test_no_choices_at_all_is_a_bad_response_and_a_dead_server_an_error() -> None:
     for silent in (lambda asked: {"choices": []}, only_several):
         with pytest.raises(BadResponse, match="no choices"):
