@@ -26,6 +26,9 @@ _ROUTES = {
 }
 
 
+_STYLES = {"problem": "red", "beware": "yellow"}
+
+
 def abilities(endpoints: Sequence[dict[str, Any]]) -> Text:
     """A paragraph an endpoint: where it is, and what it can do or why it cannot work.
 
@@ -42,7 +45,7 @@ def _paragraph(found: dict[str, Any]) -> Text:
     text.append(f" ({'policy' if found['role'] == 'policy' else 'PRM'})\n")
     for label, value in _lines(found).items():
         text.append(f"    {label:<9}", style="dim")
-        text.append(f"{value}\n", style="red" if label == "problem" else "")
+        text.append(f"{value}\n", style=_STYLES.get(label, ""))
     return text
 
 
@@ -64,6 +67,8 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
         lines["emulated"] = "; ".join(emulated)
     if refused := [each for each in found["refused"] if each in IN_VAIN]:
         lines["refuses"] = f"{', '.join(refused)}: it is asked without"
+    if found["remarks"]:
+        lines["beware"] = "; ".join(found["remarks"])
     return lines
 
 

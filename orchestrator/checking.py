@@ -12,7 +12,7 @@ from orchestrator.config import RunConfig
 from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError, OrchardError
 from orchestrator.fleet_view import LiveFleet
-from orchestrator.needs import Found, check_able, substitutes
+from orchestrator.needs import Found, check_able, remarks, substitutes
 from orchestrator.runs.plan import Cell
 from orchestrator.serving import Addresses, started_servers
 from orchestrator.terminal import Terminal
@@ -24,8 +24,8 @@ def check_endpoints(
     """What each endpoint can do, or its ``error``; servers of the run come up on the way.
 
     An entry has ``name``, ``role``, ``urls``, ``model``, ``hosted`` (the API of its cloud), its
-    ``price`` where known, what is ``emulated`` for its cells and the endpoint's abilities. Raises
-    ``ConfigError`` and ``ServerError``.
+    ``price`` where known, what is ``emulated`` for its cells, the endpoint's abilities, and
+    ``remarks`` for a person to read. Raises ``ConfigError`` and ``ServerError``.
     """
     with tempfile.TemporaryDirectory() as logs, LiveFleet(console) as live:  # noqa: SIM117
         with started_servers(config, Path(logs), live.show) as addresses:
@@ -64,6 +64,8 @@ async def _ask(
             entries[name].setdefault("error", str(error))
         else:
             _note_emulated(entries[name], cell, config, found)
+    for name in found:
+        entries[name]["remarks"] = remarks(name, cells, found)
     return list(entries.values())
 
 

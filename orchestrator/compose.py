@@ -35,7 +35,7 @@ from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.sending import AiohttpSender
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
-from orchestrator.needs import Found, substitutes
+from orchestrator.needs import Found, context_needed, substitutes
 from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.problem_sets import CHAINS, chain_is_sound, problems
 from orchestrator.reading import shipped_config
@@ -118,7 +118,7 @@ class Connection:
     """One endpoint of a run: its transport, and the port built on it.
 
     ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks to it, and knows
-    what it refuses.
+    what it refuses. A policy's context must hold as many tokens as are ``needed``.
     """
 
     name: str
@@ -128,6 +128,7 @@ class Connection:
     policy: Policy | None = None
     prm: HttpPRM | None = None
     hosted: HostedAPI | None = None
+    needed: int = 0
 
     async def probe(self) -> PolicyAbilities | PRMAbilities:
         """What the endpoint can do. Raises ``EndpointError``, led by its name."""
@@ -154,6 +155,7 @@ class Connection:
                 self.transport,
                 separator=PROMPTS[self.settings.prompt].separator,  # type: ignore[index]
                 by_ids=self.settings.continuation != "chat",
+                needed=self.needed,
             )
         from orchestrator.endpoints.hosted.probing import probe_hosted
 
@@ -173,7 +175,7 @@ def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) ->
     wished = config.continuation
     by = can.continuation if wished in ("auto", "chat") else wished
     kind = _CONTINUING.get(by or "", ChatPolicy)
-    return kind(transport, family.messages, family.separator)
+    return kind(transport, family.messages, family.separator, cuts_at=can.cuts_at)
 
 
 def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
@@ -245,6 +247,7 @@ async def connections(
             transport=transport,
             hosted=settings.hosted,
             sender=sender,
+            needed=context_needed(name, cells),
         )
         if isinstance(settings, PRMConfig):
             connection.prm = _prm(settings, transport, name)
@@ -255,6 +258,7 @@ async def connections(
             connection.policy = _policy(settings, transport, can)
         return connection
 
+    cells = config.build_cells()
     async with AsyncExitStack() as stack:
         named = [*config.policies.items(), *config.prms.items()]
         yield [await open_one(name, settings) for name, settings in named]

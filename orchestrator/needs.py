@@ -8,12 +8,32 @@ from orchestrator.endpoints.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell, Substitutes
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.settings import Stepwise
+from orchestrator.strategies.settings import Stepwise, WholeSolutions
 
 NAMES_OF = {strategy: name for name, strategy in STRATEGIES.items()}
 
 Found = Mapping[str, PolicyAbilities | PRMAbilities]
 """What each endpoint can do, by its name in the config."""
+
+
+_QUESTION_TOKENS = 512
+"""What a question takes of the context, roughly."""
+
+ENOUGH_TOKENS = 2_048
+"""What a model that thinks needs at least for problems that are no sums."""
+
+
+def context_needed(policy: str, cells: Sequence[Cell]) -> int:
+    """How many tokens the context of a policy must hold for the longest solutions of ``cells``."""
+    searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
+    return max((_QUESTION_TOKENS + _longest(each) for each in searches), default=0)
+
+
+def _longest(search: object) -> int:
+    """Tokens of the longest solution that a search may come to."""
+    if isinstance(search, Stepwise):
+        return search.max_tokens * search.max_depth
+    return search.max_tokens if isinstance(search, WholeSolutions) else WholeSolutions().max_tokens
 
 
 def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
@@ -26,6 +46,7 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
                 f"the server of {cell.policy.name} does not return token ids: leave its "
                 "`continuation` out, or set `continuation: chat`"
             )
+        _check_thought(cell, can)
         stepwise = [each for each in cell.searches if isinstance(each, Stepwise)]
         if not stepwise or settings.continuation == INSTRUCTED:
             continue
@@ -53,6 +74,51 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
             )
 
 
+def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
+    """Raises ``ConfigError`` where a cell's samples would end within a thought."""
+    took = can.tokens_to_answer
+    if took is None:
+        return
+    for each in cell.searches:
+        if isinstance(each, Stepwise | WholeSolutions) and each.max_tokens <= took:
+            raise ConfigError(
+                f"{cell.policy.name} is a reasoning model: it took {took:,} tokens to answer a "
+                f"sum, and {cell.strategy_name} gives it {each.max_tokens:,}: set `max_tokens` to "
+                f"at least {enough_tokens(took):,}"
+            )
+
+
+def enough_tokens(took: int) -> int:
+    """A ``max_tokens`` for a model that ``took`` so many tokens for a sum: a power of two."""
+    return max(ENOUGH_TOKENS, 1 << (4 * took - 1).bit_length())
+
+
+def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
+    """What a person should know of a policy before its cells begin, though nothing forbids them."""
+    can, mine = found[name], [cell for cell in cells if cell.policy.name == name]
+    if not isinstance(can, PolicyAbilities):
+        return []
+    told = []
+    if can.tokens_to_answer is not None:
+        enough = enough_tokens(can.tokens_to_answer)
+        bounds = [s.max_tokens for c in mine for s in c.searches if hasattr(s, "max_tokens")]
+        if any(bound < enough for bound in bounds):
+            told.append(
+                f"a reasoning model, which took {can.tokens_to_answer:,} tokens to answer a sum: "
+                f"set `max_tokens` to at least {enough:,}"
+            )
+    if can.cuts_at is not None:
+        told.append(
+            f"cuts prompts at {can.cuts_at:,} tokens and does not say so: raise the context of its "
+            "server (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH), or solutions end there"
+        )
+    if not can.samples_differ and any(cell.weight > 1 for cell in mine):
+        told.append(
+            "answers each request alike, whatever its seed and temperature: its samples are copies"
+        )
+    return told
+
+
 def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
     """What a search by steps needs and an endpoint lacks, as the rest of a sentence."""
     if can.continuation is None and settings.continuation == "auto":
@@ -61,6 +127,11 @@ def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
         return "takes no stop strings"
     if not can.ends_told:
         return "does not tell whether a stop string or the end of the answer ended a step"
+    if can.hides_steps:
+        return (
+            "puts what its model thinks in a field of its own (--reasoning-parser), which leaves "
+            "no text of a step"
+        )
     return None
 
 

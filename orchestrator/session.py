@@ -20,7 +20,7 @@ from orchestrator.errors import BudgetExhausted, EndpointError, RunError
 from orchestrator.exit_status import ExitStatus
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.jsonlines import was_deleted
-from orchestrator.needs import check_able
+from orchestrator.needs import check_able, remarks
 from orchestrator.optimal.published import LABEL
 from orchestrator.progress import LiveProgress, ticking
 from orchestrator.runs.journal import JOURNAL, Journal, kept_by
@@ -147,6 +147,9 @@ async def _search(
     found = await probe_all(config, addresses, journal.pay_for_probes)
     cells = [*config.build_cells(), *planned.cells]  # those of later rounds, and routed ones
     check_able(cells, config, found)
+    for name in config.policies:
+        for remark in remarks(name, cells, found):
+            console.print(f"{name}: {remark}")
     paid = _paid(store, journal)
     async with open_ports(config, addresses, found, cells, paid=paid) as ports:
         following: Plan | None = planned

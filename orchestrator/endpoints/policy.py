@@ -52,11 +52,13 @@ Prompt = Callable[[str], list[dict[str, str]]]
 
 @dataclass(slots=True)
 class HttpPolicy(ABC):
-    """A policy behind an OpenAI-compatible server. ``separator`` ends a step."""
+    """A policy behind an OpenAI-compatible server. ``separator`` ends a step; ``cuts_at`` is where
+    the server cuts prompts without a word, in tokens."""
 
     transport: Transport
     prompt: Prompt
     separator: str = "\n\n"
+    cuts_at: int | None = None
     _has_told: bool = field(default=False, init=False, repr=False)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
@@ -162,6 +164,8 @@ class HttpPolicy(ABC):
         Raises ``BadResponse`` where that leaves one of ``n`` missing, or more.
         """
         usage, found = answer.usage, cast(Sequence[Choice], answer.choices)
+        if self.cuts_at is not None and usage.prompt_tokens >= self.cuts_at:
+            raise ContextOverflow(f"{url} cut the prompt at {self.cuts_at:,} tokens", url=url)
         choices = sorted(found, key=lambda choice: choice.index)
         if len(choices) != n:
             raise miscounted(len(choices), n, url)

@@ -14,7 +14,9 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.tree import root
 from orchestrator.endpoints.asking import REFUSED, WORDS, chat, complete, texts, works
 from orchestrator.endpoints.continuing import Continuation, Continued, continued
+from orchestrator.endpoints.cutting import prompts_cut_at
 from orchestrator.endpoints.ends import contents
+from orchestrator.endpoints.listening import hides_steps, tokens_to_answer
 from orchestrator.endpoints.prm import HttpPRM
 from orchestrator.endpoints.sampling import counts_samples, judged
 from orchestrator.endpoints.transport import Transport
@@ -33,7 +35,9 @@ class PolicyAbilities:
     the separator at its end. ``n``: several samples in one request that are no copies of one and
     are all counted. ``samples_differ``: samples are not all the same, whatever the seed.
     ``ends_told``: an answer shows whether a stop string ended it. ``context`` is in tokens.
-    ``simulated``: there is no model, and what it writes is made up.
+    ``simulated``: there is no model, and what it writes is made up. ``tokens_to_answer`` are those
+    that a model which thinks took for a sum, ``hides_steps``: a step of its thought is no text.
+    ``cuts_at`` is where prompts are cut without a word, in tokens.
 
     Of a hosted model, ``refused`` are the parameters its API does not take, and ``most_tokens`` the
     longest answer it can be asked for.
@@ -49,6 +53,9 @@ class PolicyAbilities:
     seed_honoured: bool = False
     logprobs: bool = False
     ends_told: bool = True
+    tokens_to_answer: int | None = None
+    hides_steps: bool = False
+    cuts_at: int | None = None
     simulated: bool = False
     refused: tuple[str, ...] = ()
     most_tokens: int | None = None
@@ -107,12 +114,17 @@ async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavaila
 
 
 async def probe_policy(
-    transport: Transport, *, separator: str = "\n\n", by_ids: bool = True
+    transport: Transport, *, separator: str = "\n\n", by_ids: bool = True, needed: int = 0
 ) -> PolicyAbilities:
-    """Try a policy's endpoint with a few hundred tokens; ``separator`` ends a step, and ``by_ids``
-    says whether a solution may be continued by token ids. Raises ``EndpointError``."""
+    """Try a policy's endpoint with a few hundred tokens, and a prompt of a few thousand where the
+    server does not tell its context.
+
+    ``separator`` ends a step, ``by_ids`` says whether a solution may be continued by token ids, and
+    ``needed`` are the tokens that a run may come to. Raises ``EndpointError``.
+    """
     card = await check_served(transport)
     first = await _two_samples(transport, seed=1)
+    to_answer = await tokens_to_answer(transport, first)
     again = await _two_samples(transport, seed=1)
     samples = await judged(first, again, lambda: _two_samples(transport, seed=2))
     gives_ids = all(map(is_listed, (first.prompt_token_ids, *(c.token_ids for c in first.choices))))
@@ -130,6 +142,13 @@ async def probe_policy(
         seed_honoured=samples.repeatable,
         logprobs=await _gives_logprobs(transport),
         ends_told=await _tells_ends(transport),
+        tokens_to_answer=to_answer,
+        hides_steps=to_answer is not None and await hides_steps(transport, separator),
+        cuts_at=(
+            await prompts_cut_at(transport, first.usage, needed)
+            if card.max_model_len is None
+            else None
+        ),
     )
 
 

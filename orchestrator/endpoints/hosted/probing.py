@@ -2,6 +2,7 @@
 
 from orchestrator.endpoints.asking import WORDS, with_choices
 from orchestrator.endpoints.hosted.clouds import HostedAPI
+from orchestrator.endpoints.listening import tokens_to_answer
 from orchestrator.endpoints.probe import PolicyAbilities, check_served
 from orchestrator.endpoints.sampling import judged
 from orchestrator.endpoints.transport import Transport
@@ -24,6 +25,7 @@ async def probe_hosted(transport: Transport, api: HostedAPI) -> PolicyAbilities:
         if api != "azure" and _UNSERVED in str(refused):  # Azure lists no deployments
             await _name_the_nearest(transport, refused)
         raise
+    to_answer = await tokens_to_answer(transport, first)
     again = await _ask(transport)
     # One sample more is not worth its price where the API gives one a request.
     samples = await judged(first, again, lambda: _ask(transport, seed=2), of_one=False)
@@ -33,6 +35,7 @@ async def probe_hosted(transport: Transport, api: HostedAPI) -> PolicyAbilities:
         seed_honoured=samples.repeatable,
         logprobs=all(choice.logprobs for choice in first.choices),
         ends_told=False,
+        tokens_to_answer=to_answer,
     )
 
 

@@ -55,6 +55,8 @@ class Routes:
         answer = self.routes[route](json.loads(body or b""))
         if isinstance(answer, int):
             return Answer(status=answer, content=b"no")
+        for choice in answer["choices"]:
+            choice.setdefault("finish_reason", "stop")
         return Answer(status=200, content=json.dumps({"model": "m"} | answer).encode())
 
 
