@@ -57,6 +57,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from orchestrator.config import load
 from orchestrator.core.compute import inference_flops
 from orchestrator.core.records import Record
+from orchestrator.optimal.ballots import Drawn
 from orchestrator.optimal.crossfit import Routed, cross_fitted, oracle
 from orchestrator.optimal.fitting import PILOTS
 from orchestrator.optimal.measured import USED
@@ -65,7 +66,7 @@ from orchestrator.optimal.resampling import chance
 from orchestrator.reading import shipped_config
 from orchestrator.runs.store import read_records
 from orchestrator.statistics import paired_bootstrap, wilson
-from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, drawn, of_auto
+from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, of_auto
 from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
 from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded
 
@@ -247,7 +248,7 @@ def resampling(pairs: Sequence[Pair], direct: Sequence[Record]) -> dict[str, Any
     """Accuracies at n = 4 and 16 from many samples, against runs that drew so many."""
     cells, seen = [], set()
     for pair in pairs:
-        samples = {each.problem: drawn(each.samples) for each in pair.measured}
+        samples = {each.problem: Drawn.of(each.samples.leaves) for each in pair.measured}
         for n in (4, 16):
             found = [
                 each
