@@ -135,13 +135,13 @@ class Scheduler:
         """
         if self.plan.limits.seconds is not None:
             self._deadline = asyncio.get_running_loop().time() + self.plan.limits.seconds
-        demands = {name: self._demand(name) for name in self.ports.policies}
         policies = {
-            name: SharedPolicy(self._asked(name), demand, name) for name, demand in demands.items()
+            name: SharedPolicy(self._asked(name), self._demand(name), name)
+            for name in self.ports.policies
         }
         prms = {
-            (policy, name): SharedPRM(self._judging(name), demand.draws)
-            for policy, demand in demands.items()
+            (policy, name): SharedPRM(self._judging(name), self._demand(policy, name).draws)
+            for policy in policies
             for name in self.ports.prms
         }
         slots = asyncio.Semaphore(self.plan.trees)
@@ -208,8 +208,14 @@ class Scheduler:
         models = [model for cell in self.plan.cells for model in (cell.policy, cell.prm)]
         return {model.name: model.price for model in models if model and model.price}
 
-    def _demand(self, policy: str) -> Demand:
-        cells = [cell for cell in self.plan.cells if cell.policy.name == policy]
+    def _demand(self, policy: str, prm: str | None = None) -> Demand:
+        """Of the cells of a policy, or of those under this PRM alone."""
+        cells = [
+            cell
+            for cell in self.plan.cells
+            if cell.policy.name == policy
+            and (prm is None or (cell.prm is not None and cell.prm.name == prm))
+        ]
         return Demand(cells, self.plan.problems)
 
     async def _one(
