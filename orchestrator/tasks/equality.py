@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol
 
 from orchestrator.tasks.math.latex import MAX_ANSWER
@@ -115,6 +116,12 @@ class Comparison:
                     return False
                 case (Choice(), _):
                     return self._choices(a, b)
+        if isinstance(left, Named | Sequence) and isinstance(right, Named | Sequence):
+            assigned, others = assignments(left), assignments(right)
+            if assigned and others:
+                return self._assignments(assigned, others)
+            if (assigned and isinstance(right, Named)) or (others and isinstance(left, Named)):
+                return False
         for a, b in ((left, right), (right, left)):
             match a, b:
                 case (Named(), _):
@@ -145,6 +152,11 @@ class Comparison:
         if isinstance(other, Words) and len(other.text) == 1:
             return other.text.casefold() == choice.letter.casefold()
         return self.values(choice.content, other)
+
+    def _assignments(self, left: dict[str, Value], right: dict[str, Value]) -> bool | None:
+        if left.keys() != right.keys():
+            return False
+        return _all(self.values(left[name], right[name]) for name in left)
 
     def _named(self, named: Named, other: Value) -> bool | None:
         if isinstance(other, Named):
@@ -269,12 +281,12 @@ class Comparison:
             a, b = self._distinct(a), self._distinct(b)
         if len(a) != len(b):
             return False
-        names_a, names_b = _names(a), _names(b)
-        if names_a and names_b:
-            if names_a.keys() != names_b.keys():
+        if (assigned := assignments(left) or assignments(right)) is not None:
+            if "{}" in brackets:
                 return False
-            return _all(self.values(names_a[name], names_b[name]) for name in names_a)
-        is_ordered = brackets not in ({""}, {"{}"}, {"", "{}"}) or names_a or names_b
+            a = tuple(assigned.values())
+            b = right.items if assignments(left) else left.items
+        is_ordered = brackets not in ({""}, {"{}"}, {"", "{}"}) or assigned is not None
         if is_ordered or Words("...") in a:
             return self._ordered(a, b)
         return self._unordered(a, b)
@@ -334,11 +346,28 @@ def _relation(named: Named) -> Relation | None:
     return Relation("=", named.subject, named.value)  # type: ignore[arg-type]
 
 
-def _names(items: Iterable[Value]) -> dict[str, Value]:
-    """The values of x = 2, y = 3 by name; empty where any has none."""
-    named = [item for item in items if isinstance(item, Named)]
-    found = {item.name: item.value for item in named}
-    return found if len(found) == len(list(items)) else {}
+def assignments(value: Value) -> dict[str, Value] | None:
+    """The values of x = 2, y = 3 or (x, y) = (2, 3) by name, in the order in which a bare list
+    gives them; None where it names none or one alone."""
+    if isinstance(value, Named):
+        names = value.name.removeprefix("(").removesuffix(")").split(",")
+        if len(names) == 1 or not isinstance(value.value, Sequence):
+            return None
+        items = value.value.items
+        return dict(zip(names, items, strict=True)) if len(names) == len(items) else None
+    if not isinstance(value, Sequence) or not value.items:
+        return None
+    named = {item.name: item.value for item in value.items if isinstance(item, Named)}
+    if len(named) < len(value.items) or len(named) < 2:
+        return None
+    return dict(sorted(named.items())) if _are_neighbours(sorted(named)) else named
+
+
+def _are_neighbours(names: Items[str]) -> bool:
+    """Whether names are letters in a row, as x, y, z: whose values stand in that order."""
+    return all(map(str.isalpha, names)) and all(
+        len(a) == len(b) == 1 and ord(b) == ord(a) + 1 for a, b in pairwise(names)
+    )
 
 
 def _vector(rows: tuple[tuple[Formula, ...], ...]) -> tuple[Formula, ...] | None:

@@ -43,6 +43,9 @@ DIGITS = 50
 SAME = Rational(1, 10**30)
 """Relative difference below which values computed to ``DIGITS`` are the same."""
 
+ZERO = Rational(1, 10**40)
+"""Below this a value at a point is what rounding leaves of zero."""
+
 ENOUGH = 4
 """Points at which formulas must agree."""
 
@@ -79,11 +82,13 @@ class SympyAlgebra:
         ratios = []
         for point in _points(unknowns, [a, b]):
             value, other = _value(a, point), _value(b, point)
-            if value is None or other is None or value == 0 or other == 0:
+            if value is None or other is None or min(abs(value), abs(other)) < ZERO:
                 continue
             ratios.append(sympy.N(value / other, DIGITS))
             if not _is_close(ratios[0], ratios[-1], SAME):
                 return False
+            if len(ratios) == 2 * ENOUGH:
+                break
         if len(ratios) < ENOUGH:
             return None
         return left.operator == "=" or bool(sympy.re(ratios[0]) > 0)
@@ -170,7 +175,7 @@ def _identical(left: Any, right: Any) -> bool | None:
         a, b = _value(left, point), _value(right, point)
         if a is None or b is None:
             continue
-        is_same = _is_close(a, b, SAME)
+        is_same = _is_close(a, b, SAME) or max(abs(a), abs(b)) < ZERO
         if is_complex or (_is_real(a) and _is_real(b)):
             if not is_same:
                 return False
@@ -203,10 +208,10 @@ def _points(unknowns: list[Any], expressions: list[Any]) -> Iterator[dict[Any, A
 
 def _value(expression: Any, point: dict[Any, Any]) -> Any:
     """What the expression is worth at a point; None where it has no finite value."""
-    value = expression.subs(point)
-    if value.has(sympy.Sum, sympy.Product):
-        value = value.doit()
-    value = sympy.N(value, DIGITS)
+    if expression.has(sympy.Sum, sympy.Product):
+        value = sympy.N(expression.subs(point).doit(), DIGITS)
+    else:
+        value = expression.evalf(DIGITS, subs=point)
     if not value.is_number or value.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
         return None
     if value.atoms(sympy.Function):

@@ -75,6 +75,7 @@ class FormulaReader:
         self._position = 0
         self._statement = statement
         self._depth = depth
+        self._bars = 0
 
     def whole(self) -> Value:
         """Raises ``Unreadable`` where the tokens are no value or more than one."""
@@ -178,7 +179,7 @@ class FormulaReader:
         if token.kind == "number":  # 2 3 is not 6
             return self._tokens[self._position - 1].kind != "number"
         if token.kind == "symbol":
-            return token.text in ("(", "[", "{")
+            return token.text in ("(", "[", "{") or (token.text == "|" and not self._bars)
         if token.kind == "command":
             return token.text in (r"\frac", r"\{", r"\lfloor", r"\lceil", r"\sqrt", r"\binom") or (
                 token.text[1:] in _GREEK or token.text.startswith((r"\begin", r"\mathbb"))
@@ -219,7 +220,9 @@ class FormulaReader:
         if token.kind == "name":
             return self._name(token.text)
         if token.text == "|":
+            self._bars += 1
             inside = formula(self._sum())
+            self._bars -= 1
             self._expect("|")
             return Apply("abs", (inside,))
         if token.text in _CLOSING:
@@ -383,7 +386,8 @@ class FormulaReader:
         body = formula(self._product())
         if not isinstance(variable, Symbol):
             raise Unreadable
-        return Apply(name, (body, variable, low, high))
+        bound = Symbol(f"{variable.name} bound")  # be it i, it is no constant here
+        return Apply(name, (_replaced(body, variable, bound), bound, low, high))
 
     def _command(self, name: str) -> Value:
         if name in (r"\frac", r"\binom"):
@@ -540,6 +544,14 @@ def combine(operation: str, left: Value, right: Value) -> Combination:
         else:
             parts.append(each)
     return Combination(operation, tuple(parts))  # type: ignore[arg-type]
+
+
+def _replaced(value: Formula, old: Symbol, new: Symbol) -> Formula:
+    if value == old:
+        return new
+    if not isinstance(value, Apply):
+        return value
+    return Apply(value.function, tuple(_replaced(each, old, new) for each in value.arguments))
 
 
 def symbols(value: Formula) -> frozenset[str]:

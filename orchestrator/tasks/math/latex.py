@@ -85,6 +85,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (rf"\( ?(?:\\?b?mod|{TEXT} ?mod ?{END})(?![a-zA-Z]) ?([^()]*)\)", r"\\mod \1"),
         (r"\\pmod ?(?:\{([^{}]*)\}|(\w))", lambda match: rf"\mod {match[1] or match[2]}"),
         (r"\\%", "%"),
+        (r"^\+-|\+/-", r"\\pm "),
         (r"(?<=\d) ?[xX] ?(?=10 ?\^)", r"\\times "),
         (r"\$", " "),
         (r"(^|\\cup ?|\\in ?|= ?)(\])([^\[\]()]*,[^\[\]()]*)([\[\]])()", _reversed),
