@@ -70,6 +70,7 @@ class Node:
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
     ``prm_written_tokens`` were written.
+    ``unscored`` says that its PRM could not score it: the scores that were missing are 0.0.
     ``logprob`` is the mean log-probability of the tokens of this node's own sample, where it was
     asked for and is known.
     ``model`` is the one that answered, where that is another than the one asked for.
@@ -93,6 +94,7 @@ class Node:
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
+    unscored: bool = field(default=False, compare=False)
     logprob: float | None = field(default=None, compare=False)
     model: str | None = field(default=None, compare=False)
     answer: Answer | None = field(default=None, compare=False)

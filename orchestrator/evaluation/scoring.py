@@ -104,6 +104,9 @@ class Scorer:
         except BadResponse as error:
             self.failures[key] = str(error)
             return
+        if node.unscored:
+            self.failures[key] = "a step cannot be scored: it spells what ends a step for the PRM"
+            return
         if node.finish in _UNSCORED:
             self.failures[key] = _UNSCORED[node.finish]
             return

@@ -51,9 +51,11 @@ class Ends:
         self.counts["failed"] += n
 
     def scored(self, nodes: Sequence[Node], scored: Sequence[Node]) -> None:
-        """Of ``nodes`` came ``scored``: those that were too long for the PRM ended there."""
+        """Of ``nodes`` came ``scored``: those that were too long for the PRM ended there, and some
+        it could not score."""
         before = sum(node.finish == "overflow" for node in nodes)
         self.counts["overflow"] += sum(node.finish == "overflow" for node in scored) - before
+        self.counts["unscored"] += sum(node.unscored for node in scored)
 
     def unscored(self, nodes: Sequence[Node]) -> None:
         self.counts["unscored"] += len(nodes)

@@ -5,7 +5,7 @@ A response is found by what it answers, never by when it came: the operation, th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import msgspec
@@ -48,6 +48,7 @@ class Scores(msgspec.Struct, array_like=True):
     prm_tokens: int
     prm_cached_tokens: int
     prm_written_tokens: int
+    unscored: bool = False
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -134,6 +135,7 @@ def _judged(node: Node, judged: Node) -> Scores:
         judged.prm_tokens,
         judged.prm_cached_tokens,
         judged.prm_written_tokens,
+        judged.unscored,
     )
 
 
@@ -146,11 +148,7 @@ def unpacked_scores(node: Node, body: bytes, part: int) -> Node:
         found.prm_cached_tokens,
         found.prm_written_tokens,
     )
-    return (
-        scored
-        if found.finish == node.finish or found.finish is None
-        else scored.ended(found.finish)
-    )
+    return replace(scored, finish=found.finish or node.finish, unscored=found.unscored)
 
 
 @dataclass(slots=True)
@@ -212,7 +210,8 @@ class JournaledPolicy:
 
 @dataclass(slots=True)
 class JournaledPRM:
-    """Remembers what its PRM, ``model`` by the config, answers, node by node."""
+    """Remembers what its PRM, ``model`` by the config, answers, node by node. What it could not
+    score, and took nothing for, is asked for again."""
 
     prm: PRM
     model: str
@@ -243,7 +242,10 @@ class JournaledPRM:
     async def _ask(self, tree: str, keys: Sequence[bytes], nodes: Sequence[Node]) -> list[Node]:
         scored = await self.prm.score(nodes)
         cost = prm_spend(scored, self.price).cost
-        self.memory.journal.append(tree, keys, packed_scores(nodes, scored), cost)
+        kept = [i for i, judged in enumerate(scored) if judged.prm_tokens or not judged.unscored]
+        if kept:
+            parts = packed_scores([nodes[i] for i in kept], [scored[i] for i in kept])
+            self.memory.journal.append(tree, [keys[i] for i in kept], parts, cost)
         if self.memory.journal.is_behind:
             await self.memory.journal.caught_up()
         return scored

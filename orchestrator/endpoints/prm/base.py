@@ -171,7 +171,7 @@ def _whole(shown: Node, of: Node) -> Node:
 def _unscored(node: Node) -> Node:
     """``node`` where the steps without a score cannot be scored."""
     missing = len(node.steps) - len(node.scores)
-    return replace(node, scores=(*node.scores, *[UNSCORABLE] * missing))
+    return replace(node, scores=(*node.scores, *[UNSCORABLE] * missing), unscored=True)
 
 
 @contextmanager

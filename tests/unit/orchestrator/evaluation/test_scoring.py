@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,17 @@ async def test_what_a_score_took_is_kept_with_it(journal: JsonLines[Scores]) -> 
     assert spent == ledger.spent
     assert (spent.requests, spent.prm_tokens) == (3, prm.tokens)
     assert spent.cost == pytest.approx(2e-6 * prm.tokens)
+
+
+async def test_a_step_that_cannot_be_scored_fails_its_sample_and_is_no_score(
+    journal: JsonLines[Scores],
+) -> None:
+    class Unable:
+        async def score(self, nodes: Sequence[Node]) -> list[Node]:
+            return [replace(node.scored((0.0, 0.0)), unscored=True) for node in nodes]
+
+    scorer = Scorer.of(journal)
+    work = scorer.unscored([JUDGE], SAMPLES[:1])
+    await scorer.run(work, prms(Unable()), in_flight=1, ledger=FREE)
+    assert "cannot be scored" in scorer.failures[work[0][0].identity, work[0][1].digest]
+    assert Scorer.of(journal).unscored([JUDGE], SAMPLES[:1]) == work

@@ -14,7 +14,7 @@ from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
 from orchestrator.errors import BadResponse, EndpointError
 from orchestrator.runs.branches import Branches
 from orchestrator.runs.journal import JOURNAL, Journal
-from orchestrator.runs.replay import JournaledPolicy, Remembering, unpacked_samples
+from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering, unpacked_samples
 from orchestrator.runs.runner import solve
 from orchestrator.runs.wrappers import Recorder
 
@@ -87,6 +87,43 @@ async def test_what_is_too_long_for_the_prm_and_dead_ends_are_counted() -> None:
     assert {node.finish for node in scored} == {"overflow"}
     leaves = [ROOT.ended("dead_end"), *scored]
     assert recorder.ends.counted(leaves) == {"overflow": 3, "dead_end": 1}
+
+
+class Unable:
+    """A PRM that cannot score the texts of ``spoilt``, having read ``tokens`` for nothing."""
+
+    def __init__(self, *spoilt: str, tokens: int = 0) -> None:
+        self.spoilt, self.tokens = spoilt, tokens
+        self.asked: list[str] = []
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        self.asked += [node.text for node in nodes]
+        return [
+            replace(node.scored((0.0,), self.tokens), unscored=True)
+            if node.text in self.spoilt
+            else node.scored((0.5,), 9)
+            for node in nodes
+        ]
+
+
+async def test_steps_that_cannot_be_scored_are_counted() -> None:
+    recorder = Recorder(FakePolicy(), Unable("b"))
+    await recorder.score([ROOT.child(i, (text,)) for i, text in enumerate("abc")])
+    assert recorder.ends.counted([]) == {"unscored": 1}
+
+
+@pytest.mark.parametrize(("tokens", "again"), [(0, ["b"]), (7, [])])
+async def test_what_could_not_be_scored_is_asked_for_again_unless_it_was_paid_for(
+    tmp_path: Path, tokens: int, again: list[str]
+) -> None:
+    nodes = [ROOT.child(i, (text,)) for i, text in enumerate("abc")]
+    found = []
+    for prm in (first := Unable("b", tokens=tokens), second := Unable("b", tokens=tokens)):
+        with Journal(tmp_path / JOURNAL) as journal:
+            found.append(await JournaledPRM(prm, "m", remembering(journal)).score(nodes))
+    assert (first.asked, second.asked) == (["a", "b", "c"], again)
+    assert found[0] == found[1]
+    assert [[node.unscored for node in each] for each in found] == [[False, True, False]] * 2
 
 
 async def test_samples_of_another_model_are_counted_by_its_name() -> None:

@@ -37,6 +37,7 @@ async def test_a_step_that_spells_the_tag_scores_nothing_and_its_siblings_as_eve
     nodes = [solution(steps, index=i, scores=(0.9,)) for i, steps in enumerate(siblings)]
     scored = await prm.score(nodes)
     assert [node.scores for node in scored] == [(0.9, 0.8), (0.9, 0.0), (0.9, 0.7)]
+    assert [node.unscored for node in scored] == [False, True, False]
     assert [(node.path, node.steps) for node in scored] == [(n.path, n.steps) for n in nodes]
     (sent,) = transport.sent
     assert len(sent.body["input"]) == 2
@@ -75,6 +76,7 @@ async def test_a_sibling_that_is_scored_wrongly_each_time_is_asked_alone_and_los
     prm = QwenMathPRM(transport=transport)
     scored = await prm.score([solution(("a", text), index=i) for i, text in enumerate("bcd")])
     assert [node.scores for node in scored] == [(0.9, 0.8), (0.0, 0.0), (0.9, 0.7)]
+    assert [node.unscored for node in scored] == [False, True, False]
     assert [len(sent.body["input"]) for sent in transport.sent] == [3, 1, 1, 1]
 
 
