@@ -214,6 +214,7 @@ def show(
     """Print a run's results, as far as it has come."""
     from orchestrator.compose import headline
     from orchestrator.config import validate
+    from orchestrator.report.ends import warnings
     from orchestrator.results import read_results
     from orchestrator.run_state import kept, what_is_left
     from orchestrator.runs.store import CONFIG, read_config
@@ -229,6 +230,8 @@ def show(
     if as_json:
         return
     say = Terminal(soft_wrap=True).print
+    for line in warnings(summary.rows):
+        say(line)
     _say_routing(summary, run)
     say(kept(run, config, summary))
     if said := what_is_left(run, config):
@@ -287,6 +290,7 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.begun import claim, resumes
     from orchestrator.compose import headline, plan
     from orchestrator.config import load
+    from orchestrator.report.ends import warnings
     from orchestrator.report.summary import to_json
     from orchestrator.results import read_results
     from orchestrator.run_state import kept, left, problems, unfinished
@@ -317,6 +321,8 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
             store.write(SUMMARY, to_json(summary))
     if results is not None:
         _print(summary, as_json)
+        for line in warnings(summary.rows):
+            console.print(line)
         if not as_json:
             _say_routing(summary, out)
         console.print(kept(out, config, summary))

@@ -78,10 +78,10 @@ class Record:
     ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
     tree early (``tokens``, ``seconds`` …, ``POOL``), ``error`` what made it fail;
-    ``failed_branches`` were lost, and the search went on without. ``undecided`` counts the pairs of
-    answers that the grader could not compare in time. ``cached_tokens`` of
-    ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were
-    in a prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
+    ``failed_branches`` were lost, ``failure`` says why the last was, and the search went on
+    without. ``undecided`` counts the pairs of answers that the grader could not compare in time.
+    ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were in a
+    prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
     ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,
     duplicates, steps that could not be used, branches that failed later, pilots that had no vote.
     None in records from before they were counted. ``cost`` is in USD, of models that have a price
@@ -126,6 +126,7 @@ class Record:
     ran_out: str | None
     error: str | None = None
     failed_branches: int = 0
+    failure: str | None = None
     undecided: int = 0
     samples: int = 0
     ends: dict[str, int] = field(default_factory=dict, hash=False)

@@ -173,16 +173,21 @@ def read_choice(
         )
     if end is None:
         return NoAnswer(_unended(choice.finish_reason))
-    text: str | None = found.text
+    if end == "stop" and not found.text.strip():
+        return _blank(choice, found, step_ends, tokens)
     if step_ends is None:
-        text = after_thought(found.text)
-        if found.text.strip() and not text and end == "stop":
+        answer = after_thought(found.text) or ""
+        if end == "stop" and not answer:
             return NoAnswer("thought, and then said nothing", may_pass=False)
-    elif met(choice) == step_ends and not found.text.endswith(step_ends):
-        text = found.text + step_ends
-    text = text or ""
-    if end != "stop" or text.strip() or (step_ends and text.endswith(step_ends)):
-        return Said(text, end)
+        return Said(answer, end)
+    is_cut_off = met(choice) == step_ends and not found.text.endswith(step_ends)
+    return Said(found.text + step_ends if is_cut_off else found.text, end)
+
+
+def _blank(
+    choice: Choice, found: Contents, step_ends: str | None, tokens: int | None
+) -> Said | NoAnswer:
+    """What a choice without a word comes to."""
     if found.reasoning.strip():
         return NoAnswer(
             "put all of an answer in its reasoning field and left the content empty: serve the "
@@ -195,6 +200,8 @@ def read_choice(
             f"bills {tokens} tokens for an answer without text: is its chat template the model's "
             "own, and does no parser take the text away?"
         )
+    if step_ends and (met(choice) == step_ends or found.text.endswith(step_ends)):
+        return Said(step_ends, "stop")
     return Said("", "empty")
 
 

@@ -1,6 +1,6 @@
 """A run in numbers: one row for every cell and vote, and the headline."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -35,7 +35,10 @@ class Row:
     too few independent samples for one; it is empty where the policy is not sampled at all.
     ``sound_accuracy`` counts whole chains, None where they cannot be judged. ``by_majority`` counts
     the problems whose answer the majority elected in the vote's place, since none of their
-    solutions was scored. ``emulated`` and ``refused`` are those of any of its records.
+    solutions was scored. ``emulated`` and ``refused`` are those of any of its records. Of the
+    ``samples`` that the policy was asked for, ``ends`` counts those that did not end as they should
+    and ``other_models`` those that another model answered, as ``Record`` does, and ``failure`` says
+    why the last branch that failed did; ``leaves`` counts the paths that were returned.
     """
 
     task: str
@@ -68,6 +71,11 @@ class Row:
     difficulty_of: str | None
     emulated: tuple[str, ...]
     refused: tuple[str, ...]
+    samples: int
+    leaves: int
+    ends: dict[str, int]
+    other_models: dict[str, int]
+    failure: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +167,19 @@ def _row(cell: Cell, vote: str, bins: Bins | None, difficulty_of: str | None) ->
         difficulty_of=difficulty_of,
         emulated=tuple(dict.fromkeys(each for record in records for each in record.emulated)),
         refused=tuple(dict.fromkeys(each for record in records for each in record.refused)),
+        samples=sum(record.samples for record in records),
+        leaves=sum(len(record.leaves) for record in records),
+        ends=_added(record.ends for record in records),
+        other_models=_added(record.other_models for record in records),
+        failure=next((each.failure for each in reversed(list(records)) if each.failure), None),
     )
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))
 
 
 def _known_sum(counts: Iterable[int | None]) -> int | None:

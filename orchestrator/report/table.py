@@ -13,6 +13,7 @@ from rich.text import Text
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.report.curves import BASELINE, panels
 from orchestrator.report.difficulty import FEWEST_SAMPLES, UNKNOWN
+from orchestrator.report.ends import ends_in_words
 from orchestrator.report.sentences import headline_sentences
 from orchestrator.report.shown import groups, row_name, shown_rows
 from orchestrator.report.summary import Row, Summary
@@ -275,6 +276,7 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     notes += [
         f"Tokens{' and costs' if any(row.cost for row in shown) else ''} are means per problem.",
         *_substitutes(shown),
+        *ends_in_words(shown),
         *_unscored(shown),
         *_borrowed_bins(shown),
         *_unknown_bins(shown),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.core.records import ENDS
 from orchestrator.core.tree import Finish, Node
 
 AS_THEY_SHOULD: tuple[Finish | None, ...] = (None, "stop", "depth")
@@ -63,4 +64,5 @@ class Ends:
     def counted(self, leaves: Sequence[Node]) -> dict[str, int]:
         """All that is not 0, dead ends among ``leaves`` included."""
         dead = sum(leaf.finish == "dead_end" for leaf in leaves)
-        return {end: count for end, count in {**self.counts, "dead_end": dead}.items() if count}
+        found = self.counts | Counter(dead_end=dead)
+        return {end: found[end] for end in ENDS if found[end]}

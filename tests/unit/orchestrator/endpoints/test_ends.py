@@ -107,8 +107,9 @@ def test_a_thought_that_used_up_all_tokens_is_cut_and_says_nothing(
 def test_everything_in_the_reasoning_field_is_no_answer_and_says_what_to_set(
     field: str, step_ends: str | None
 ) -> None:
-    found = read_choice(choice(None, **{field: TEXT}), step_ends=step_ends)
-    assert "--reasoning-parser" in lost(found).why and not lost(found).may_pass
+    for stop in (None, "\n\n"):  # a step that ended so is not a blank one
+        found = read_choice(choice(None, stop_reason=stop, **{field: TEXT}), step_ends=step_ends)
+        assert "--reasoning-parser" in lost(found).why and not lost(found).may_pass
 
 
 @pytest.mark.parametrize("reason", ["tool_calls", "stop", "function_call", "tool_use"])
@@ -147,6 +148,7 @@ def test_a_bare_separator_is_a_step() -> None:
     assert read_choice(choice("\n\n"), step_ends="\n\n") == Said("\n\n", "stop")
     named = choice("", stop_reason="\n\n")
     assert read_choice(named, step_ends="\n\n", tokens=1) == Said("\n\n", "stop")
+    assert "60 tokens" in lost(read_choice(named, step_ends="\n\n", tokens=60)).why
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def test_a_row_has_exactly_the_promised_fields():
         "problems", "accuracy", "ci_low", "ci_high", "policy_tokens", "prompt_tokens",
         "cached_tokens", "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens",
         "flops", "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "by_majority",
-        "difficulty_of", "emulated", "refused",
+        "difficulty_of", "emulated", "refused", "samples", "leaves", "ends", "other_models",
+        "failure",
     ]  # fmt: skip
 
 
