@@ -12,7 +12,13 @@ from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.compare import compare
-from orchestrator.errors import BudgetExhausted, OrchardError, OtherConfig, ProfileError
+from orchestrator.errors import (
+    BudgetExhausted,
+    OrchardError,
+    OtherConfig,
+    ProfileError,
+    RateLimited,
+)
 from orchestrator.exit_status import EXIT_STATUS_HELP, ExitStatus
 from orchestrator.prm_eval import prm_eval
 from orchestrator.profile_cli import profile, resume_profile
@@ -296,14 +302,14 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
     from orchestrator.run_state import kept, left, problems, unfinished
     from orchestrator.runs.journal import JOURNAL, Journal
     from orchestrator.runs.store import SUMMARY, Store
-    from orchestrator.session import carry_out, farewell, resumable, stoppable
+    from orchestrator.session import carry_out, farewell, resumable, stoppable, until_later
 
     config = load(path, overrides)
     planned = plan(config)
     console = Terminal(stderr=as_json, soft_wrap=True)
     goes_on = resumes(out) + (" --json" if as_json else "")
     said = partial(farewell, out, goes_on)
-    results = exhausted = None
+    results = exhausted = limited = None
     with Store(out) as store:
         try:
             with (
@@ -312,7 +318,10 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
                 Journal(out / JOURNAL) as journal,
             ):
                 claim(store, journal, config)
-                carry_out(config, planned, store, journal, console, said)
+                try:
+                    carry_out(config, planned, store, journal, console, said)
+                except RateLimited as error:
+                    limited = error
         except BudgetExhausted as error:
             exhausted = error
         to_go = left(out, planned)
@@ -332,6 +341,8 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
             f"Stopped early: {exhausted}, {problems(to_go)} to go; with a larger one this goes "
             f"on:\n  {resumes(out)} --set budget.{exhausted.limit}=…"
         )
+    elif limited is not None:
+        console.print(until_later(limited, goes_on, f"{problems(to_go)} to go"))
     elif to_go:
         console.print(unfinished(out, planned))
     if to_go:

@@ -230,10 +230,12 @@ async def connections(
         endpoint = settings.endpoint(name, address.urls, address.api_key)
         if found is None:
             endpoint = replace(endpoint, retry=PROBING, timeout=min(60.0, endpoint.timeout))
-        elif address.restarts and not settings.is_elsewhere:
-            endpoint = replace(endpoint, retry=AWAITING_RESTART)
         else:
-            endpoint = replace(endpoint, retry=RUNNING)
+            restarts = address.restarts and not settings.is_elsewhere
+            retry = AWAITING_RESTART if restarts else RUNNING
+            if (longest := settings.patience) is not None:
+                retry = replace(retry, patience=longest, longest_retry_after=longest)
+            endpoint = replace(endpoint, retry=retry)
         sender = _sender(name, settings, endpoint, (found or {}).get(name))
         endpoint = replace(
             endpoint,

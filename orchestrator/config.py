@@ -48,7 +48,7 @@ NO_PRICES: Mapping[str, Price] = MappingProxyType({})
 HOW_AND_WHERE = (
     "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
     "urls_from", "requests_per_minute", "tokens_per_minute", "hedge",
-    "training_tokens",
+    "patience", "training_tokens",
 )  # fmt: skip
 """Keys of an endpoint that no result depends on."""
 

@@ -35,6 +35,8 @@ class EndpointConfig(Section):
     """Where a model is served. ``url`` may list replicas; ``urls_from`` is a YAML file that lists
     them, and may change while they are in use.
 
+    ``patience`` is for how many seconds a run waits for it while it is down or its rate limit is
+    met, 120 unless given; where a rate limit ends later, the run stops and can be gone on with.
     How many requests are in flight is found out; ``concurrency`` caps it. ``hedge`` sends a request
     that takes longer than that percentile of the others a second time; true stands for 95.
     ``api`` "auto" tells hosted APIs by their URL; Azure's classic one needs its ``api_version``.
@@ -53,6 +55,7 @@ class EndpointConfig(Section):
     parameters: int | None = Field(None, ge=1)
     training_tokens: float | None = Field(None, gt=0, allow_inf_nan=False)
     timeout: float = Field(600.0, gt=0, allow_inf_nan=False)
+    patience: float | None = Field(None, ge=0, allow_inf_nan=False)
     concurrency: Annotated[int, Field(ge=1)] | None = None
     requests_per_minute: Annotated[int, Field(ge=1), Quantity] | None = None
     tokens_per_minute: Annotated[int, Field(ge=1), Quantity] | None = None

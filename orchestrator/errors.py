@@ -13,6 +13,7 @@
     ├── BudgetExhausted          a limit of the budget was reached; the tree answers all the same
     └── EndpointError            anything an endpoint did
         ├── EndpointUnavailable  no answer after every retry: refused, timed out, 429, 5xx
+        │   └── RateLimited      a rate limit that outlasts what the run waits for
         ├── EndpointRefused      wrong key, wrong model, malformed request: ends the run at once
         ├── BadResponse          an answer that is not what the API promises
         ├── ContextOverflow      a prompt beyond the model's context: ends one branch
@@ -105,7 +106,8 @@ class EndpointUnavailable(EndpointError):
 
     ``answered`` says that it was a status rather than silence, and ``status`` which; ``timed_out``
     that it took too long. ``retry_after`` is the server's own wish, in seconds, where it stated
-    one. ``is_doubtful``: the server is there, and it may be this request alone that it fails at.
+    one; infinite for a ``limit`` (``requests per day``) that will not end soon and it does not say
+    when. ``is_doubtful``: the server is there, and it may be this request alone that it fails at.
     ``is_final``: trying again would not help, it was done already.
     """
 
@@ -118,6 +120,7 @@ class EndpointUnavailable(EndpointError):
         status: int | None = None,
         timed_out: bool = False,
         retry_after: float | None = None,
+        limit: str | None = None,
         is_doubtful: bool = False,
         is_final: bool = False,
     ) -> None:
@@ -126,8 +129,29 @@ class EndpointUnavailable(EndpointError):
         self.status = status
         self.timed_out = timed_out
         self.retry_after = retry_after
+        self.limit = limit
         self.is_doubtful = is_doubtful
         self.is_final = is_final
+
+
+class RateLimited(EndpointUnavailable):
+    """A rate limit that outlasts what the run waits for.
+
+    The run stops, to be gone on with later, and none of its trees counts as finished for it.
+    """
+
+    def __init__(
+        self, message: str, *, url: str, retry_after: float | None = None, limit: str | None = None
+    ) -> None:
+        super().__init__(
+            message,
+            url=url,
+            answered=True,
+            status=429,
+            retry_after=retry_after,
+            limit=limit,
+            is_final=True,
+        )
 
 
 class EndpointRefused(EndpointError):
@@ -171,3 +195,7 @@ class ContentFiltered(EndpointError):
 
 class PromptRefused(EndpointError):
     """A prompt that the server refuses for what it says, while it takes others."""
+
+
+CONCERNS_THE_RUN = (EndpointRefused, RateLimited)
+"""What no other branch or tree would fare better with."""

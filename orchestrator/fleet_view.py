@@ -9,7 +9,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.progress import duration
+from orchestrator.durations import duration
 from orchestrator.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.errors import BudgetExhausted, RunError
+from orchestrator.errors import BudgetExhausted, RateLimited, RunError
 from orchestrator.exit_status import ExitStatus
 from orchestrator.terminal import Terminal
 
@@ -78,6 +78,9 @@ def prm_eval(
             f"Stopped early: {exhausted}. Every score is kept; with a larger one this goes on:\n"
             f"  {command} --set budget.{exhausted.limit}=…"
         )
+        sys.exit(ExitStatus.UNFINISHED)
+    except RateLimited as limited:
+        console.print(f"Stopped: {limited}. Every score is kept; go on then with:\n  {command}")
         sys.exit(ExitStatus.UNFINISHED)
     content = prm_json(summary)
     try:

@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Self
 
 from rich.live import Live
@@ -13,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.budget import Bill
+from orchestrator.durations import duration
 from orchestrator.report.wording import dollars
 from orchestrator.runs.plan import EndpointStatus
 from orchestrator.runs.scheduler import Progress
 from orchestrator.terminal import Terminal
 
 _FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
+_LONG_WAIT_S = 60.0
 
 
 class LiveLine(ABC):
@@ -79,6 +82,36 @@ class LiveLine(ABC):
         return grid
 
 
+@dataclass(slots=True)
+class Pace:
+    """How long the rest of the work takes, by the share of it that is done.
+
+    It takes no longer while something is waited for, and a long wait was no work.
+    """
+
+    left: float | None = None
+    _share: float = 0.0
+    _aside: float = 0.0
+    _waiting_since: float | None = None
+
+    def observe(self, share: float, elapsed: float, *, is_waiting: bool) -> None:
+        """``share`` of the work is done ``elapsed`` seconds after its beginning."""
+        if is_waiting:
+            since = self._waiting_since = (
+                elapsed if self._waiting_since is None else self._waiting_since
+            )
+        else:
+            if self._waiting_since is not None and elapsed - self._waiting_since > _LONG_WAIT_S:
+                self._aside += elapsed - self._waiting_since
+            self._waiting_since, since = None, elapsed
+        if share > 0 and not (is_waiting and share == self._share):
+            self.left = (since - self._aside) * (1 - share) / share
+        self._share = share
+
+    def __str__(self) -> str:
+        return "time left: unknown yet" if self.left is None else f"{duration(self.left)} left"
+
+
 class LiveProgress(LiveLine):
     """A run's progress; ``tick`` is called after every record. ``statuses`` is as in ``Ports``."""
 
@@ -90,6 +123,7 @@ class LiveProgress(LiveLine):
     ) -> None:
         self.progress = progress
         self.statuses = statuses
+        self._pace = Pace()
         super().__init__(console)
 
     @property
@@ -100,20 +134,31 @@ class LiveProgress(LiveLine):
     def total(self) -> int:
         return self.progress.total
 
+    def tick(self) -> None:
+        self._observe()
+        super().tick()
+
     def text(self) -> str:
         progress, spent, elapsed = self.progress, self.progress.spent, self.elapsed
+        waits = self._observe()
         return (
             f"{self.done}/{self.total} problems  "
             f"{progress.in_flight} trees in flight  "
             f"{_pools(progress)}{_replayed(progress)}"
             f"{spent.requests / elapsed:,.0f} requests/s  "
             f"{spent.policy_tokens / elapsed:,.0f} policy + {spent.prm_tokens / elapsed:,.0f} PRM "
-            f"tokens/s  {_paid(progress.bill)}{self._waits() or _time_left(progress, elapsed)}"
+            f"tokens/s  {_paid(progress.bill)}{waits or self._pace}"
         )
 
     def below(self) -> str:
         endpoints = [f"{name}: {status}" for name, status in self.statuses().items()]
         return "  ".join([*endpoints, self.progress.cell])
+
+    def _observe(self) -> str:
+        """What the run waits for, which its pace takes note of."""
+        waits = self._waits()
+        self._pace.observe(self.progress.share, self.elapsed, is_waiting=bool(waits))
+        return waits
 
     def _waits(self) -> str:
         """What the run waits for, if for anything but its own work."""
@@ -180,19 +225,3 @@ def _paid(bill: Bill) -> str:
     if not bill.paid:
         return ""
     return f"{dollars(bill.paid)}{'' if bill.limit is None else f' of ${bill.limit:g}'}  "
-
-
-def _time_left(progress: Progress, elapsed: float) -> str:
-    """By the share of work done, a problem counting as much as its strategy's n."""
-    if progress.share <= 0:
-        return "time left: unknown yet"
-    return f"{duration(elapsed * (1 - progress.share) / progress.share)} left"
-
-
-def duration(seconds: float) -> str:
-    """``75`` as ``1 min 15 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -16,7 +16,7 @@ import uvloop
 from orchestrator.compose import open_ports, prices, probe_all, unpriced
 from orchestrator.config import RunConfig
 from orchestrator.core.ports import Grader
-from orchestrator.errors import BudgetExhausted, EndpointError, RunError
+from orchestrator.errors import BudgetExhausted, EndpointError, RateLimited, RunError
 from orchestrator.exit_status import ExitStatus
 from orchestrator.fleet_view import LiveFleet
 from orchestrator.jsonlines import was_deleted
@@ -68,10 +68,14 @@ def stoppable(farewell: Farewell) -> Iterator[None]:
 def resumable(folder: Path, console: Terminal, goes_on: str) -> Iterator[None]:
     """What ends a run before its time is told with ``goes_on``, the command that goes on with it.
 
-    Raises ``RunError`` where an endpoint failed; ends the process where a person stopped it.
+    Raises ``RunError`` where an endpoint failed; ends the process where a person or a provider's
+    rate limit stopped it.
     """
     try:
         yield
+    except RateLimited as limited:
+        console.print(until_later(limited, goes_on))
+        sys.exit(ExitStatus.UNFINISHED)
     except EndpointError as error:
         kept = kept_by(folder / JOURNAL)
         if kept is None or not kept.responses:
@@ -81,6 +85,15 @@ def resumable(folder: Path, console: Terminal, goes_on: str) -> Iterator[None]:
         console.print(farewell(folder, goes_on))
         gc.freeze()  # Python would look through all that the trees leave: 0.6 s of 3,000
         sys.exit(ExitStatus.STOPPED)
+
+
+def until_later(limited: RateLimited, goes_on: str, left: str = "") -> str:
+    """What a person reads whose run a provider's limit has stopped; ``left`` is what is to do."""
+    rest = f"{left}, and all" if left else "All"
+    return (
+        f"Stopped: {str(limited).rstrip('.')}. {rest} that is paid for is kept; go on then with:\n"
+        f"  {goes_on}"
+    )
 
 
 def farewell(folder: Path, goes_on: str) -> str:

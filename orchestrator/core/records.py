@@ -20,6 +20,10 @@ for want of an answer, ``unscored`` for want of the PRM's. A dead end is a leaf 
 followed on."""
 
 
+RATE_LIMIT = "rate limit"
+"""What ran out of a tree whose endpoint takes no more requests for longer than a run waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafRecord:
     """One solution a tree ended with; ``path`` is its key there (see ``core.tree.Node``).

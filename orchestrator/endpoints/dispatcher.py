@@ -12,17 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from orchestrator.core.tree import Node
+from orchestrator.durations import duration
 from orchestrator.endpoints.concurrency import LoopLag
+from orchestrator.endpoints.quotas import Quota
 from orchestrator.endpoints.rate_limits import Estimate, Passed, RateLimits
 from orchestrator.endpoints.replicas import Replica, Replicas
 from orchestrator.endpoints.retry import RetryBudget
 from orchestrator.endpoints.status import Status, all_of
 from orchestrator.endpoints.turns import Served, Turns, Waiter
-from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
+from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable, RateLimited
 
 LOG = logging.getLogger(__name__)
 
-_LONGEST_PAUSE_S = 120.0
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
 _NO_TOKENS = Estimate(0.0, 0.0, 0.0)
 
@@ -42,7 +43,9 @@ class Dispatcher:
     """Admits requests to the replicas at ``bases`` of ``model``.
 
     At most ``cap`` are in flight. Where no replica answers, requests wait for ``patience`` seconds
-    and fail then; without patience they are sent all the same, and fail as they may.
+    and fail then; without patience they are sent all the same, and fail as they may. A replica that
+    asks to wait is left alone for so long. Where all have a rate limit that ends later than in
+    ``longest_pause`` seconds, requests fail at once: none is sent to see whether it is so.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Dispatcher:
         cap: int | None = None,
         rates: RateLimits | None = None,
         patience: float = 0.0,
+        longest_pause: float = 120.0,
     ) -> None:
         self.model = model
         self.replicas = Replicas(bases)
@@ -62,6 +66,10 @@ class Dispatcher:
         self.retry_budget = RetryBudget()
         self._cap = math.inf if cap is None else cap
         self._patience = patience
+        self._longest_pause = longest_pause
+        self.begun = 0
+        """Requests that are not over, those that are to be tried again included."""
+        self.answered_at = -math.inf
         self._served = Served()
         self._waiting = Turns(self._served)
         self._to_do = asyncio.Event()
@@ -79,7 +87,8 @@ class Dispatcher:
     ) -> Slot:
         """A slot at a replica, other than those ``tried`` if there is one; to be ``release``-d.
 
-        Raises ``EndpointUnavailable`` where no replica answered for as long as there is patience.
+        Raises ``EndpointUnavailable`` where no replica answered for as long as there is patience,
+        and ``RateLimited`` where all have a rate limit that is not waited for.
         """
         loop = asyncio.get_running_loop()
         if not self.rates.are_any:
@@ -93,6 +102,8 @@ class Dispatcher:
                 and self.in_flight < self.lag.cap
             ):
                 return self._take(replica, now)
+        if (limit := self.rate_limit()) is not None:
+            raise limit
         self._loop = loop
         waiter = Waiter(node, estimate, tried, loop.create_future())
         self._line_up(waiter, loop.time())
@@ -126,6 +137,7 @@ class Dispatcher:
         replica.took(seconds, work)
         replica.limit.succeeded(seconds, work, replica.in_flight, now)
         self.rates.went_well(now)
+        self.answered_at = now
         self.answered(replica)
         return seconds
 
@@ -141,7 +153,8 @@ class Dispatcher:
     def failed(self, slot: Slot, error: EndpointUnavailable | BadResponse) -> None:
         """Its replica did not answer as it should; a status of 429 says only that it is busy, and
         a doubtful failure that it may be the request."""
-        replica, now = slot.replica, asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        replica, now = slot.replica, self._loop.time()
         replica.last_error = error
         if isinstance(error, EndpointUnavailable):
             if error.timed_out:
@@ -149,7 +162,7 @@ class Dispatcher:
             if error.status in (429, 503):
                 replica.limit.rejected(now)
                 if error.retry_after:
-                    self._pause(replica, min(error.retry_after, _LONGEST_PAUSE_S), now)
+                    self._pause(replica, error, error.retry_after, now)
             if error.status == 429:
                 return
         if error.is_doubtful:
@@ -172,6 +185,23 @@ class Dispatcher:
     def at(self, replica: Replica) -> Slot:
         """A slot at one replica, whatever waits for it."""
         return self._take(replica, asyncio.get_running_loop().time())
+
+    def rate_limit(self) -> RateLimited | None:
+        """What no request is sent for: every replica that is up has met a rate limit that ends
+        later than is waited for."""
+        up = [replica for replica in self.replicas if replica.breaker.state != "open"]
+        first = min(up, key=lambda replica: replica.paused_until, default=None)
+        if first is None or first.paused_by is None:
+            return None
+        pause = first.paused_until - asyncio.get_running_loop().time()
+        if pause <= self._longest_pause:
+            return None
+        return outlasting(first.paused_by, self._longest_pause)
+
+    def takes_elsewhere(self, replica: Replica) -> bool:
+        """Whether another replica takes requests now."""
+        now = asyncio.get_running_loop().time()
+        return any(each.takes_requests(now) for each in self.replicas if each is not replica)
 
     # Replicas that come and go
 
@@ -246,11 +276,12 @@ class Dispatcher:
             slow=sum(replica.share < 1.0 for replica in replicas),
             retries=self.retry_budget.spent,
             rate_limited=self.rates.waited,
-            waits_for=self._waits_for(replicas) if waiting and self._loop is not None else None,
+            waits_for=self._waits_for(replicas) if waiting or self.begun else None,
         )
 
     def _waits_for(self, replicas: Sequence[Replica]) -> str | None:
-        assert self._loop is not None
+        if self._loop is None:
+            return None
         now = self._loop.time()
         if not replicas:
             return "no replicas: waiting for one"
@@ -259,8 +290,11 @@ class Dispatcher:
                 f"{all_of(replicas)} {'is' if len(replicas) == 1 else 'are'} down: waiting since "
                 f"{now - self._down_since:.0f} s"
             )
-        paused = min(replica.paused_until for replica in replicas) - now
+        first = min(replicas, key=lambda replica: replica.paused_until)
+        paused = first.paused_until - now
         if paused > 0 and not self.in_flight:
+            if first.paused_by is not None and first.paused_by.status == 429:
+                return f"waiting for {Quota(first.paused_by.limit, paused)}"
             asks = "asks" if len(replicas) == 1 else "ask"
             return f"{all_of(replicas)} {asks} to wait {paused:.0f} s more"
         since = self.rates.waiting_since
@@ -368,12 +402,19 @@ class Dispatcher:
             if replica.turns:
                 self._pump(replica)
 
-    def _pause(self, replica: Replica, seconds: float, now: float) -> None:
+    def _pause(
+        self, replica: Replica, error: EndpointUnavailable, seconds: float, now: float
+    ) -> None:
+        if error.status != 429:
+            seconds = min(seconds, self._longest_pause)
         if now + seconds <= replica.paused_until:
             return
-        replica.paused_until = now + seconds
-        asyncio.get_running_loop().call_later(seconds + 1e-3, self._available)
+        replica.paused_until, replica.paused_by = now + seconds, error
+        if seconds < math.inf:
+            asyncio.get_running_loop().call_later(seconds + 1e-3, self._available)
         self._redistribute(replica)
+        if self.rate_limit() is not None:
+            self._fail_waiting(lambda: self.rate_limit() or self._gone())
 
     def _all_open(self) -> bool:
         return all(replica.breaker.state == "open" for replica in self.replicas)
@@ -412,6 +453,19 @@ class Dispatcher:
     def _share_turns(self) -> None:
         for replica in self.replicas:
             replica.turns.served = self._served
+
+
+def outlasting(limit: EndpointUnavailable, longest: float) -> RateLimited:
+    """The end of a run that waits ``longest`` seconds for a rate limit, and no longer."""
+    if isinstance(limit, RateLimited):
+        return limit
+    return RateLimited(
+        f"{limit.message.rstrip('. ')} (a run waits {duration(longest)} for a rate limit, or as "
+        "long as the endpoint's `patience` says)",
+        url=limit.url,
+        retry_after=limit.retry_after,
+        limit=limit.limit,
+    )
 
 
 def _granted(waiter: Waiter) -> Slot | None:

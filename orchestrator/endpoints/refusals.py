@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from orchestrator.endpoints.complaints import Complaint, complaint, complaint_in
+from orchestrator.endpoints.quotas import UNKNOWN, quota, retry_after
 from orchestrator.endpoints.wordings import (
     says_filtered,
     says_overflow,
@@ -74,7 +75,9 @@ def unreadable(
     return BadResponse(f"{url} {what_it_is(content, headers)} ({why})", url=url)
 
 
-def error_in(content: bytes, *, url: str, model: str) -> EndpointError | None:
+def error_in(
+    content: bytes, *, url: str, model: str, headers: Mapping[str, str] | None = None
+) -> EndpointError | None:
     """The error that stands in an answer of status 200, as if it came with the status it names."""
     said = complaint_in(content)
     if said is None:
@@ -83,7 +86,7 @@ def error_in(content: bytes, *, url: str, model: str) -> EndpointError | None:
         return _error(said.status or 400, said, url=url, model=model)
     if said.status is None or said.status in (404, 405):  # the route is there, or it were no 200
         return BadResponse(f"{url} answers an error: {said.message}", url=url)
-    error = _error(said.status, said, url=url, model=model)
+    error = _error(said.status, said, url=url, model=model, content=content, headers=headers)
     if isinstance(error, EndpointUnavailable):
         error.is_doubtful = error.status != 429  # whoever answers 200 is there
     return error
@@ -99,10 +102,11 @@ def refusal(
     *,
     url: str,
     model: str,
-    retry_after: str | None = None,
+    headers: Mapping[str, str] | None = None,
     location: str = "",
 ) -> EndpointError:
-    """The error that an HTTP status other than 200 stands for; the last two are headers."""
+    """The error that an HTTP status other than 200 stands for; ``location`` is the header of that
+    name, without secrets."""
     if 300 <= status < 400:  # not followed: the key is for this server alone
         return EndpointRefused(
             f"{url} redirects ({status}){f' to {location}' if location else ''}: write the URL "
@@ -120,11 +124,17 @@ def refusal(
                 says=page if status == 403 else None,  # so firewalls refuse a text
                 names_cause=True,
             )
-    return _error(status, said, url=url, model=model, retry_after=retry_after)
+    return _error(status, said, url=url, model=model, content=content, headers=headers)
 
 
 def _error(
-    status: int, said: Complaint, *, url: str, model: str, retry_after: str | None = None
+    status: int,
+    said: Complaint,
+    *,
+    url: str,
+    model: str,
+    content: bytes = b"",
+    headers: Mapping[str, str] | None = None,
 ) -> EndpointError:
     message, codes = said.message, said.codes
     if status not in (401, 402, 404, 405, 429) and says_filtered(said):
@@ -180,13 +190,24 @@ def _error(
         return ContextOverflow(
             f"{url} answers 413: {message or 'the request is too large'}", url=url
         )
-    if status in (408, 429) or status >= 500:
+    if status == 429:
+        met = quota(headers or {}, content)
+        told = "" if met == UNKNOWN else f", {met}"
+        return EndpointUnavailable(
+            f"{url} answers 429{told}: {message}",
+            url=url,
+            answered=True,
+            status=429,
+            retry_after=met.ends_in,
+            limit=met.name,
+        )
+    if status == 408 or status >= 500:
         return EndpointUnavailable(
             f"{url} answers {status}: {message}",
             url=url,
             answered=True,
             status=status,
-            retry_after=_seconds(retry_after),
+            retry_after=retry_after(headers or {}),
             is_doubtful=status >= 500 and status not in (503, 504, 529),
         )
     return EndpointRefused(
@@ -206,11 +227,3 @@ def _is_about_a_parameter(said: Complaint) -> bool:
 def miscounted(choices: int, wanted: int, url: str) -> BadResponse:
     """The error of an answer with another number of choices than was asked for."""
     return BadResponse(f"{url} returned {choices} choices where {wanted} were asked for", url=url)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """``Retry-After`` in seconds; the rarer date form is left to the back-off."""
-    try:
-        return None if retry_after is None else max(0.0, float(retry_after))
-    except ValueError:
-        return None

@@ -18,7 +18,7 @@ from orchestrator.endpoints.breaker import Breaker
 from orchestrator.endpoints.concurrency import AdaptiveLimit
 from orchestrator.endpoints.server_load import ServerLoad
 from orchestrator.endpoints.turns import Turns
-from orchestrator.errors import EndpointError
+from orchestrator.errors import EndpointError, EndpointUnavailable
 
 _UNEVEN, _OVERLOADED = 1.25, 2.0
 _EASY = 8
@@ -37,7 +37,8 @@ class Replica:
     """One server. ``base`` is its URL without ``/v1``; ``pace`` the smoothed seconds it takes for a
     unit of work, of ``answers`` answers; ``doubts`` are its failures since the last of these that
     may be the requests' own fault; ``share`` the part of a usual replica's load it is given;
-    ``paused_until`` (by the event loop's time) when it wants requests again; ``turns`` who waits
+    ``paused_until`` (by the event loop's time) when it wants requests again, as the answer said by
+    which it is ``paused_by``; ``turns`` who waits
     for it. ``load_told`` is what it said last of its load, which it is asked for from ``load_due``
     on, unless it ``tells_load`` never."""
 
@@ -51,6 +52,7 @@ class Replica:
     doubts: int = 0
     share: float = 1.0
     paused_until: float = 0.0
+    paused_by: EndpointUnavailable | None = None
     last_error: EndpointError | None = None
     load_told: ServerLoad | None = None
     load_due: float = 0.0

@@ -1,6 +1,7 @@
 """When to try a request again: decided here, carried out by tenacity, and only after a failure."""
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,12 +19,13 @@ WORTH_RETRYING = (EndpointUnavailable, BadResponse)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Exponential back-off with full jitter; the server's ``Retry-After`` is the least wait,
-    as far as it is reasonable.
+    """Exponential back-off with full jitter; the server's ``Retry-After`` is the least wait, up to
+    ``longest_retry_after``: a rate limit that ends later is not waited for, see ``Dispatcher``.
 
     ``attempts`` counts all tries; waits are in seconds. For ``patience`` seconds an endpoint where
-    nothing answers, or that says it has too many requests, is tried on however often, and those
-    tries do not count: a server that is being restarted comes back.
+    nothing answers is tried on however often, and those tries do not count: a server that is being
+    restarted comes back. The same holds of a rate limit, and goes on as long as it lets others
+    through.
     """
 
     attempts: int = 8
@@ -105,9 +107,13 @@ class RetryBudget:
 
 
 async def with_retries(
-    attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, budget: RetryBudget | None = None
+    attempt: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    budget: RetryBudget | None = None,
+    answered_at: Callable[[], float] = lambda: -math.inf,
 ) -> T:
     """Run ``attempt`` until it succeeds or ``policy`` gives up, and then raise its last error.
+    ``answered_at`` is when the endpoint answered a request last, by the event loop's time.
 
     A failure that is doubtful is tried again soon and outside the ``budget``; whoever marks it so
     bounds how often. The first try runs bare: entering tenacity costs more CPU than sending the
@@ -134,7 +140,8 @@ async def with_retries(
 
     def enough(state: RetryCallState) -> bool:
         nonlocal counted
-        is_patient = loop.time() - began < policy.patience
+        since = max(began, answered_at()) if getattr(last, "status", None) == 429 else began
+        is_patient = loop.time() - since < policy.patience
         counted += not (is_patient and _may_pass(last))
         return counted >= policy.attempts
 

@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.complaints import UNREADABLE
-from orchestrator.endpoints.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.dispatcher import Dispatcher, Slot, outlasting
 from orchestrator.endpoints.evidence import Doubts, Evidence
 from orchestrator.endpoints.hedging import Stragglers, hedged
 from orchestrator.endpoints.rate_limits import RateLimits
@@ -23,7 +23,7 @@ from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender, censor
 from orchestrator.endpoints.status import Status
 from orchestrator.endpoints.upkeep import Upkeep, roots
 from orchestrator.endpoints.wire import ModelList, Usage, encode
-from orchestrator.errors import BadResponse, EndpointError, EndpointRefused
+from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,7 @@ class Transport:
             cap=endpoint.concurrency,
             rates=RateLimits(endpoint.requests_per_minute, endpoint.tokens_per_minute),
             patience=endpoint.retry.patience,
+            longest_pause=endpoint.retry.longest_retry_after,
         )
         self._evidence = Evidence(self.dispatcher, self._send_once, endpoint.retry.attempts)
 
@@ -145,8 +146,9 @@ class Transport:
         What ``read`` raises is a failure as what cannot be decoded is. ``node`` is what the request
         is for: its question says which replica holds its prefix, its tree whose turn it is.
 
-        Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, and
-        ``EndpointRefused``, ``ContextOverflow``, ``ContentFiltered`` or ``PromptRefused`` at once.
+        Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, ``RateLimited``
+        where a rate limit outlasts that, and ``EndpointRefused``, ``ContextOverflow``,
+        ``ContentFiltered`` or ``PromptRefused`` at once.
         """
         dispatcher = self.dispatcher
         request = Request(path, payload, encode(payload), answer, read)
@@ -167,6 +169,12 @@ class Transport:
                 raise await self._evidence.judge_refusal(refused, request, slot.replica) from None
             except WORTH_RETRYING as failure:
                 tried = (*tried, slot.replica)
+                if isinstance(failure, EndpointUnavailable) and failure.status == 429:
+                    if (limit := dispatcher.rate_limit()) is not None:
+                        raise limit from failure
+                    if dispatcher.takes_elsewhere(slot.replica):
+                        failure.retry_after = None  # it is this replica alone that is left alone
+                    raise
                 if failure.is_final and any(each not in tried for each in dispatcher.replicas):
                     failure.is_final = False  # another replica may do better
                 if not failure.is_doubtful or failure.is_final:
@@ -187,11 +195,21 @@ class Transport:
 
             return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
 
+        dispatcher.begun += 1
         try:
-            return await with_retries(attempt, self.endpoint.retry, dispatcher.retry_budget)
+            return await with_retries(
+                attempt,
+                self.endpoint.retry,
+                dispatcher.retry_budget,
+                lambda: dispatcher.answered_at,
+            )
         except EndpointError as error:
+            if isinstance(error, EndpointUnavailable) and error.status == 429:
+                error = outlasting(error, self.endpoint.retry.longest_retry_after)
             error.endpoint = self.endpoint.name
-            raise
+            raise error
+        finally:
+            dispatcher.begun -= 1
 
     async def _send_once(self, replica: Replica, request: Request) -> Any:
         return await self._exchange(self.dispatcher.at(replica), request)
@@ -245,10 +263,11 @@ class Transport:
                 said.content,
                 url=url,
                 model=model,
-                retry_after=said.headers.get("Retry-After"),
+                headers=said.headers,
                 location=censored(said.headers.get("Location", ""), self.endpoint.api_key),
             )
-        if (stated := error_in(said.content, url=url, model=model)) is not None:
+        stated = error_in(said.content, url=url, model=model, headers=said.headers)
+        if stated is not None:
             raise stated
         decoder = self._decoders.get(answer)
         if decoder is None:

@@ -9,7 +9,7 @@ from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.rewards import Reward
 from orchestrator.core.selection import best
 from orchestrator.core.tree import Node
-from orchestrator.errors import BadResponse, EndpointError, EndpointRefused
+from orchestrator.errors import CONCERNS_THE_RUN, BadResponse, EndpointError
 from orchestrator.runs.ends import missing
 
 OnFailedBranch = Literal["drop", "refill", "fail"]
@@ -30,7 +30,7 @@ class Branches:
 
     A failed ``extend`` or ``score`` comes back without nodes. ``failed`` counts the branches that
     were lost, ``last_failure`` says why. ``reward`` ranks what may stand in for a lost one, as the
-    strategy ranks it. ``EndpointRefused`` always passes: it concerns the run.
+    strategy ranks it. ``EndpointRefused`` and ``RateLimited`` always pass: they concern the run.
     """
 
     policy: Policy
@@ -77,7 +77,7 @@ class Branches:
         self.failed += lost
 
     def _note(self, failure: EndpointError) -> None:
-        if self.on_failure == "fail" or isinstance(failure, EndpointRefused):
+        if self.on_failure == "fail" or isinstance(failure, CONCERNS_THE_RUN):
             raise failure
         self.failed += 1
         self.last_failure = failure

@@ -13,7 +13,7 @@ import msgspec
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.tree import Finish, Node
-from orchestrator.errors import EndpointError, EndpointRefused
+from orchestrator.errors import CONCERNS_THE_RUN, EndpointError
 from orchestrator.runs.ends import missing
 from orchestrator.runs.journal import KEY_BYTES, Journal
 from orchestrator.runs.wrappers import policy_spend, prm_spend
@@ -200,7 +200,7 @@ class JournaledPolicy:
         """Samples, none where that fails and some are there from ``before``."""
         try:
             return await self.policy.extend(node, n, sampling)
-        except EndpointRefused:
+        except CONCERNS_THE_RUN:
             raise
         except EndpointError:
             if not before:

@@ -15,10 +15,10 @@ from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Grader, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import POOL, LeafRecord, Record, Route, Verdict
+from orchestrator.core.records import POOL, RATE_LIMIT, LeafRecord, Record, Route, Verdict
 from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import VoteName, decided_by, elect
-from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused
+from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused, RateLimited
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routed import Attempt
 from orchestrator.optimal.router import Decision
@@ -116,6 +116,8 @@ async def solve(
         leaves, error = recorder.leaves(), STOPPED
     except EndpointRefused:
         raise
+    except RateLimited as limited:  # the run's next start finishes this tree
+        leaves, ran_out, error = recorder.leaves(), RATE_LIMIT, str(limited)
     except EndpointError as failure:
         leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
     seconds = clock.worked

@@ -11,9 +11,9 @@ from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.fanout import feed
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import Record
+from orchestrator.core.records import RATE_LIMIT, Record
 from orchestrator.core.tree import Tree, root
-from orchestrator.errors import BudgetExhausted, EndpointUnavailable
+from orchestrator.errors import BudgetExhausted, EndpointUnavailable, RateLimited
 from orchestrator.optimal.routed import Routing
 from orchestrator.runs.collection import rare_collections
 from orchestrator.runs.journal import Journal
@@ -109,6 +109,7 @@ class Scheduler:
     _begun: int = 0
     _deadline: float = math.inf
     _budget_used_up: tuple[str, float] | None = None
+    _rate_limit: str | None = None
     _left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -130,8 +131,9 @@ class Scheduler:
         """Run what is open.
 
         Raises ``EndpointRefused`` at once, ``EndpointUnavailable`` when trees keep losing their
-        endpoint and ``BudgetExhausted`` when the run's budget is used up; every tree that was
-        under way has answered by then and is stored.
+        endpoint, and ``BudgetExhausted`` when the run's budget is used up or ``RateLimited`` when a
+        limit of a provider outlasts what is waited for; every tree that was under way has answered
+        by then and is stored.
         """
         if self.plan.limits.seconds is not None:
             self._deadline = asyncio.get_running_loop().time() + self.plan.limits.seconds
@@ -163,6 +165,8 @@ class Scheduler:
 
         with rare_collections():
             await feed(self._within_budget(), one, slots)
+        if self._rate_limit:
+            raise RateLimited(self._rate_limit, url="")
         if self._budget_used_up:
             raise BudgetExhausted(*self._budget_used_up, self.progress.ledger.name)
 
@@ -177,7 +181,7 @@ class Scheduler:
 
     def _within_budget(self) -> Iterator[tuple[Cell, Problem]]:
         for item in unfinished(self.plan, self.store):
-            if self._budget_used_up:
+            if self._budget_used_up or self._rate_limit:
                 for cell in self.plan.cells:
                     if cell.routing is not None:
                         cell.routing.none_to_come()
@@ -258,6 +262,9 @@ class Scheduler:
         self.store.add(record)
         if record.error == STOPPED:
             raise asyncio.CancelledError
+        if record.ran_out == RATE_LIMIT:
+            self._rate_limit = record.error
+            return
         progress.finished += 1
         progress.work_done += cell.weight
         if record.error and record.ran_out != "endpoint":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.tree import Node, Redraw, derive_seed
-from orchestrator.errors import EndpointError, EndpointRefused
+from orchestrator.errors import CONCERNS_THE_RUN, EndpointError
 from orchestrator.runs.branches import OnFailedBranch
 
 
@@ -39,7 +39,7 @@ class SeparateSamples:
             try:
                 (child,) = await self.policy.extend(node.redrawn(draw, number), 1, sampling)
             except EndpointError as error:
-                if self.on_failure == "fail" or isinstance(error, EndpointRefused):
+                if self.on_failure == "fail" or isinstance(error, CONCERNS_THE_RUN):
                     raise
                 failure = error
                 if self.on_failure == "drop":

@@ -8,7 +8,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.optimal.caps import Amount
 from orchestrator.optimal.climb import PooledRouting
 from orchestrator.optimal.pool import Pool
-from orchestrator.progress import LiveProgress, ticking
+from orchestrator.progress import LiveProgress, Pace, ticking
 from orchestrator.runs.scheduler import PoolProgress, Progress
 from orchestrator.terminal import Terminal
 from servers.simulated import clock
@@ -80,3 +80,50 @@ def test_a_run_that_only_waits_still_says_so_where_there_is_no_terminal(
 
     clock.run(wait())
     assert "all 2 replicas are down" in live.console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_time_left_does_not_grow_while_something_is_waited_for() -> None:
+    pace = Pace()
+    assert str(pace) == "time left: unknown yet"
+    pace.observe(0.25, 100.0, is_waiting=False)
+    assert str(pace) == "5 min 0 s left"
+    for elapsed in (110.0, 200.0, 30_000.0):
+        pace.observe(0.25, elapsed, is_waiting=True)
+        assert str(pace) == "5 min 0 s left"
+
+
+def test_a_long_wait_was_no_work_and_a_short_one_is_part_of_the_pace() -> None:
+    pace = Pace()
+    pace.observe(0.25, 100.0, is_waiting=True)
+    pace.observe(0.25, 26_100.0, is_waiting=False)
+    assert pace.left == pytest.approx(300.0)
+    pace.observe(0.5, 26_200.0, is_waiting=False)
+    assert pace.left == pytest.approx(200.0)
+    pace.observe(0.5, 26_230.0, is_waiting=True)
+    pace.observe(0.5, 26_260.0, is_waiting=False)
+    assert pace.left == pytest.approx(260.0)
+
+
+def test_what_is_done_during_a_wait_counts_at_the_pace_from_before() -> None:
+    pace = Pace()
+    pace.observe(0.25, 100.0, is_waiting=True)
+    pace.observe(0.5, 500.0, is_waiting=True)
+    assert pace.left == pytest.approx(100.0)
+
+
+def test_a_line_that_is_renewed_while_an_endpoint_waits_keeps_its_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    status = Doing("3 in flight")
+    live = line(policy=status)
+    live.progress.work_done = 5
+    monkeypatch.setattr(LiveProgress, "elapsed", 60.0)
+    assert live.text().endswith("1 min 0 s left")
+    status.waits_for = "waiting for a rate limit that ends in 5 min 0 s"
+    monkeypatch.setattr(LiveProgress, "elapsed", 61.0)
+    assert live.text().endswith("waiting for a rate limit that ends in 5 min 0 s")
+    monkeypatch.setattr(LiveProgress, "elapsed", 361.0)
+    live.tick()
+    status.waits_for = None
+    monkeypatch.setattr(LiveProgress, "elapsed", 362.0)
+    assert live.text().endswith("1 min 1 s left")

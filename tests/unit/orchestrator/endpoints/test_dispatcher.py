@@ -13,7 +13,7 @@ from orchestrator.endpoints.concurrency import FIRST
 from orchestrator.endpoints.dispatcher import Dispatcher, Slot
 from orchestrator.endpoints.rate_limits import Estimate, RateLimits
 from orchestrator.endpoints.replicas import Replica
-from orchestrator.errors import EndpointUnavailable
+from orchestrator.errors import EndpointUnavailable, RateLimited
 from servers.simulated import clock
 
 A, B = "http://a", "http://b"
@@ -330,3 +330,90 @@ async def test_the_limit_grows_with_what_the_server_takes_and_falls_when_it_refu
         dispatcher.failed(slot, busy)
         dispatcher.release(slot)
     assert dispatcher.status().limit < grown
+
+
+def limited(seconds: float, url: str = A) -> EndpointUnavailable:
+    return EndpointUnavailable(
+        f"{url} answers 429, a rate limit (requests per day)",
+        url=url,
+        answered=True,
+        status=429,
+        retry_after=seconds,
+        limit="requests per day",
+    )
+
+
+@in_virtual_time
+async def test_a_rate_limit_that_ends_soon_is_waited_for_and_shown_with_its_end() -> None:
+    dispatcher = Dispatcher("m", [A], longest_pause=600.0)
+    (only,) = dispatcher.replicas
+    dispatcher.failed(Slot(only, now()), limited(500.0))
+    waiting = [asyncio.create_task(use(dispatcher, node(f"{i}"))) for i in range(3)]
+    await asyncio.sleep(100.0)
+    waits = dispatcher.status().waits_for
+    assert waits is not None
+    assert waits.startswith("waiting for a rate limit (requests per day) that ends in 6 min 40 s")
+    assert {round((await one)[1]) for one in waiting} == {500}
+
+
+@pytest.mark.parametrize("seconds", [601.0, 26_000.0, float("inf")])
+def test_a_rate_limit_that_ends_too_late_fails_all_requests_at_once(seconds: float) -> None:
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A], cap=1, longest_pause=600.0)
+        slot = await dispatcher.admit(node())
+        waiting = [asyncio.create_task(dispatcher.admit(node(f"{i}"))) for i in range(5)]
+        await asyncio.sleep(1.0)
+        dispatcher.failed(slot, limited(seconds))
+        dispatcher.release(slot)
+        for one in waiting:
+            with pytest.raises(RateLimited, match="requests per day") as caught:
+                await one
+            assert caught.value.is_final
+        with pytest.raises(RateLimited, match=r"a run waits 10 min 0 s .* `patience`"):
+            await dispatcher.admit(node())
+        assert now() == 1.0 and dispatcher.status().waiting == 0
+
+    clock.run(go())
+
+
+@in_virtual_time
+async def test_one_replicas_rate_limit_is_not_the_others() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    dispatcher.failed(Slot(first, now()), limited(26_000.0))
+    took = await fan_out(use(dispatcher, node(f"{i}")) for i in range(10))
+    assert {replica for replica, _ in took} == {second}
+    assert dispatcher.takes_elsewhere(first) and not dispatcher.takes_elsewhere(second)
+    dispatcher.failed(Slot(second, now()), limited(30_000.0, B))
+    with pytest.raises(RateLimited, match=A):  # that of the one which ends first
+        await dispatcher.admit(node())
+
+
+@in_virtual_time
+async def test_a_rate_limit_is_waited_for_once_the_rest_of_it_is_short_enough() -> None:
+    dispatcher = Dispatcher("m", [A], longest_pause=120.0)
+    (only,) = dispatcher.replicas
+    dispatcher.failed(Slot(only, now()), limited(200.0))
+    with pytest.raises(RateLimited):
+        await dispatcher.admit(node())
+    await asyncio.sleep(100.0)
+    assert round((await use(dispatcher))[1]) == 200
+
+
+@in_virtual_time
+async def test_a_server_that_is_not_there_for_long_is_asked_again_nonetheless() -> None:
+    dispatcher = Dispatcher("m", [A], longest_pause=120.0)
+    (only,) = dispatcher.replicas
+    gone = EndpointUnavailable("503", url=A, answered=True, status=503, retry_after=86_400.0)
+    dispatcher.failed(Slot(only, now()), gone)
+    assert round((await use(dispatcher))[1]) == 120
+
+
+@in_virtual_time
+async def test_what_is_to_be_tried_again_waits_too_where_nothing_else_does() -> None:
+    dispatcher = Dispatcher("m", [A])
+    (only,) = dispatcher.replicas
+    dispatcher.failed(Slot(only, now()), limited(60.0))
+    assert dispatcher.status().waits_for is None
+    dispatcher.begun = 1
+    assert "a rate limit (requests per day)" in (dispatcher.status().waits_for or "")

@@ -225,3 +225,28 @@ def test_a_request_that_is_cancelled_as_it_fails_is_cancelled(failed_before: int
         return task.cancelled()
 
     assert clock.run(go())
+
+
+def test_a_rate_limit_is_waited_out_as_long_as_it_lets_others_through() -> None:
+    busy = EndpointUnavailable("429", url="", answered=True, status=429)
+    policy = RetryPolicy(attempts=3, first_wait=10.0, longest_wait=10.0, patience=60.0)
+
+    async def go(others_until: float) -> tuple[str, float]:
+        loop = asyncio.get_running_loop()
+
+        async def attempt() -> str:
+            if loop.time() < 600.0:
+                raise busy
+            return "done"
+
+        def answered_at() -> float:
+            return min(loop.time(), others_until)
+
+        try:
+            return await with_retries(attempt, policy, None, answered_at), loop.time()
+        except EndpointUnavailable as error:
+            return str(error), loop.time()
+
+    assert clock.run(go(others_until=590.0))[0] == "done"
+    said, at = clock.run(go(others_until=200.0))
+    assert said == "429" and 260.0 <= at < 320.0

@@ -14,6 +14,7 @@ from orchestrator.errors import (
     EndpointError,
     EndpointRefused,
     EndpointUnavailable,
+    RateLimited,
 )
 
 ASK = ChatRequest(model="m", messages=[])
@@ -67,10 +68,14 @@ def test_every_refusal_is_the_error_it_stands_for(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), (None, None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
+    [("7", 7.0), ("0.5", 0.5), ("-3", None), (None, None), ("Wed, 21 Oct 2015 07:28:00 GMT", None)],
 )
-def test_retry_after_is_read_in_seconds(header: str | None, seconds: float | None) -> None:
-    error = refusal(429, b"", url="", model="m", retry_after=header)
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_read_in_seconds(
+    status: int, header: str | None, seconds: float | None
+) -> None:
+    headers = {} if header is None else {"Retry-After": header}
+    error = refusal(status, b"", url="", model="m", headers=headers)
     assert isinstance(error, EndpointUnavailable)
     assert error.retry_after == seconds
 
@@ -141,9 +146,9 @@ async def test_the_name_of_another_model_is_not_asked_for_again(scripted: Any) -
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        ({"code": 429, "message": "slow down"}, EndpointUnavailable, "answers 429: slow down"),
-        ({"code": "429", "message": "slow down"}, EndpointUnavailable, "answers 429: slow down"),
-        ({"type": "rate_limit_error", "message": "slow"}, EndpointUnavailable, "answers 429: slow"),
+        ({"code": 429, "message": "slow down"}, RateLimited, "answers 429: slow down"),
+        ({"code": "429", "message": "slow down"}, RateLimited, "answers 429: slow down"),
+        ({"type": "rate_limit_error", "message": "slow"}, RateLimited, "answers 429: slow"),
         ({"code": "502", "message": "bad gateway"}, EndpointUnavailable, "answers 502: bad gate"),
         ({"code": 401, "message": "no key"}, EndpointRefused, "refuses the API key .401."),
         ({"code": "context_length_exceeded", "message": "long"}, ContextOverflow, "long"),

@@ -6,8 +6,13 @@ import pytest
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import FORKS, Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
-from orchestrator.errors import EndpointRefused, EndpointUnavailable
-from orchestrator.runs.branches import Branches
+from orchestrator.errors import (
+    EndpointError,
+    EndpointRefused,
+    EndpointUnavailable,
+    RateLimited,
+)
+from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.strategies import DVTS, BeamSearch
 
@@ -35,6 +40,21 @@ async def test_what_cannot_be_scored_is_dropped_too() -> None:
     branches = Branches(FakePolicy(script=chains(depth=4)), prm, "drop")
     assert await BeamSearch(n=8)(ROOT, branches, branches)
     assert branches.failed == 1
+
+
+@pytest.mark.parametrize("on_failure", ["drop", "refill", "fail"])
+@pytest.mark.parametrize("error", [EndpointRefused("no", url=""), RateLimited("later", url="")])
+async def test_what_concerns_the_run_is_no_lost_branch(
+    error: EndpointError, on_failure: OnFailedBranch
+) -> None:
+    for policy, prm in (
+        (FakePolicy(script=chains(depth=4), failures={3: error}), FakePRM()),
+        (FakePolicy(script=chains(depth=4)), FakePRM(failures={2: error})),
+    ):
+        branches = Branches(SeparateSamples(policy, on_failure), prm, on_failure)
+        with pytest.raises(type(error)):
+            await BeamSearch(n=8)(ROOT, branches, branches)
+        assert branches.failed == 0
 
 
 async def test_where_the_root_is_lost_nothing_is_left() -> None:

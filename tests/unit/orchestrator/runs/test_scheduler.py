@@ -12,7 +12,13 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.core.tree import Node, derive_seed
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
-from orchestrator.errors import BudgetExhausted, EndpointRefused, EndpointUnavailable, RunError
+from orchestrator.errors import (
+    BudgetExhausted,
+    EndpointRefused,
+    EndpointUnavailable,
+    RateLimited,
+    RunError,
+)
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler, unfinished
 from orchestrator.runs.store import Store, read_records
@@ -148,6 +154,32 @@ async def test_eight_failures_in_a_row_stop_the_run(
         await run(plan, make_ports(FakePolicy(failures=failures)), tmp_path)
     records = read_records(tmp_path)
     assert [record.error for record in records] == [None] * 2 + ["gone"] * FAILURES_IN_A_ROW
+
+
+@pytest.mark.parametrize("strategy", ["cot", "majority", "beam_search"])
+@pytest.mark.parametrize("on_failed_branch", ["drop", "refill", "fail"])
+async def test_a_rate_limit_that_is_not_waited_for_stops_the_run_and_costs_no_tree_a_branch(
+    strategy: str,
+    on_failed_branch: Any,
+    tmp_path: Path,
+    make_problems: Problems,
+    make_cell: Cells,
+    make_ports: MakePorts,
+) -> None:
+    cell = make_cell(strategy, **({} if strategy == "cot" else {"n": 8}))
+    plan = Plan(
+        problems=make_problems(40), cells=[cell], trees=3, on_failed_branch=on_failed_branch
+    )
+    limit = RateLimited("p answers 429, a rate limit that ends in 7 h", url="")
+    policy = FakePolicy(script=chains(depth=4), failures=dict.fromkeys(range(6, 500), limit))
+    with pytest.raises(RateLimited, match="ends in 7 h"):
+        await run(plan, make_ports(policy), tmp_path)
+    assert len(policy.requests) <= 5 + 2 * plan.trees * 8
+    stopped = [record for record in read_records(tmp_path) if record.error is not None]
+    assert stopped
+    assert {(each.ran_out, each.error) for each in stopped} == {("rate limit", str(limit))}
+    again = await run(plan, make_ports(FakePolicy(script=chains(depth=4))), tmp_path)
+    assert len(again) == 40 and not any(each.error or each.failed_branches for each in again)
 
 
 async def test_a_success_in_between_lets_the_run_go_on(
