@@ -14,6 +14,8 @@ from orchestrator.endpoints.hosted.unsupported import REFUSALS
 from orchestrator.endpoints.sending import Answer, Sender
 
 _ADAPTED = ("/v1/chat/completions", "/v1/completions")
+_NEEDS_ALL = b'"logprob_token_ids":'
+"""In requests of PRMs, whose scores are log-probabilities."""
 
 
 class AdaptingSender:
@@ -31,7 +33,7 @@ class AdaptingSender:
         await self._sender.__aexit__(*exception)
 
     async def send(self, method: str, url: str, body: bytes | None) -> Answer:
-        if body is None or not url.endswith(_ADAPTED):
+        if body is None or not url.endswith(_ADAPTED) or _NEEDS_ALL in body:
             return await self._sender.send(method, url, body)
         first: Answer | None = None
         if self.dialect.changes_nothing:  # as a rule, and then nothing is decoded

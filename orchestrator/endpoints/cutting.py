@@ -16,7 +16,10 @@ SIZES = (2_500, 5_000)
 
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _FAR = 0.9
-_ALIKE = 0.05
+"""A count below this share of the words is less than the prompt must have."""
+
+_GROWTH = 1.2
+"""How much more of a prompt half as long again llama.cpp's way of cutting may leave, at most."""
 
 
 async def prompts_cut_at(transport: Transport, short: Usage, needed: int) -> int | None:
@@ -37,7 +40,7 @@ async def prompts_cut_at(transport: Transport, short: Usage, needed: int) -> int
         raise
     except EndpointError:  # it says that this is too long
         return None
-    return max(long, longer) if abs(longer - long) <= _ALIKE * long else None
+    return max(long, longer) if longer <= _GROWTH * long else None
 
 
 async def _count(transport: Transport, words: int) -> int:

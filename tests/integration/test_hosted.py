@@ -134,6 +134,24 @@ async def test_a_probe_finds_out_what_a_hosted_model_can_do(
         assert server.answered == 2
 
 
+@pytest.mark.parametrize(("thought", "took"), [(1_500, 1_504), (10**6, 2_048), (100, None)])
+async def test_a_hosted_model_that_thinks_long_is_asked_again_with_more_tokens(
+    thought: int, took: int | None
+) -> None:
+    def thinks(body: dict[str, Any]) -> web.Response:
+        good = openai.completion(body, openai.MODELS["gpt-4o"])
+        most = body["max_tokens"]
+        if most <= thought:
+            for choice in good["choices"]:
+                choice["message"]["content"], choice["finish_reason"] = "", "length"
+        good["usage"]["completion_tokens"] = min(most, thought + 4) * len(good["choices"])
+        return web.json_response(good)
+
+    server = openai.OpenAI(instead=thinks)
+    async with openai.running(server), hosted(server) as (transport, _):
+        assert (await probe_hosted(transport, "openai")).tokens_to_answer == took
+
+
 async def test_a_model_that_is_not_served_is_refused_with_the_nearest_that_is() -> None:
     async with openai.running() as server, hosted(server, "gpt-4o-mimi") as (transport, _):
         with pytest.raises(EndpointRefused, match="did you mean 'gpt-4o-mini'"):

@@ -44,6 +44,15 @@ _ONE_SAMPLE = re.compile(
 _BELOW_ONE = re.compile(r"\btop_?p\b.{0,60}(?:<|less than|smaller than|below)\s*1", re.IGNORECASE)
 """TGI takes a ``top_p`` of 1, which cuts nothing off, only where it is left out."""
 
+_ON_OTHERS = re.compile(
+    r"\bexpected(?: one of|:)[^.\n;]*|did you mean[^.\n;]*|\buse \S+ instead"
+    r"|(?:^|[.,;:(\n]\s*|\b(?:the|all|following|of|are|and)\s+)"
+    r"(?:supported|allowed|valid|accepted|known|available|permitted|recogni[sz]ed)\b"
+    r"(?:\s+\w+){0,2}\s*(?:\bare\b|\bis\b|\binclude\b|:)[^.\n;]*",
+    re.IGNORECASE,
+)
+"""What an error says of other parameters: those that the server does take."""
+
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+|\n|\\+n")
 _QUOTED = re.compile(r"""["'`\[(\\]{1,4}(\w+)["'`\])\\]{1,4}""")
 
@@ -56,36 +65,60 @@ _ALIASES = {
 _FIRST_TO_GO = ("top_logprobs", "logprobs", "top_p", "seed", "stop")
 """Of parameters that exclude each other, the one that a run misses least."""
 
+_HARMLESS = ("top_logprobs", "logprobs", "seed")
+"""Parameters that a run can do without whatever a server has against them."""
+
+_LONGEST = 4_000
+"""Bytes of a text that is no JSON and is looked through."""
+
 
 def unsupported(content: bytes, sent: Mapping[str, Any], known: frozenset[str]) -> tuple[str, ...]:
     """The parameters among ``known`` that were ``sent`` and that the error ``content`` refuses.
 
     None where it is about something else: a value out of range, the prompt, the key.
     """
-    try:
-        said = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ()
+    said = _decoded(content)
     here = [name for name in sent if name in known]
-    strings = list(_strings(said))
-    text = "\n".join(strings)
+    text = _ON_OTHERS.sub("", "\n".join(_strings(said)))
     if sent.get("n", 1) > 1 and _ONE_SAMPLE.search(text):
         return ("n",)
     if sent.get("top_p") == 1.0 and _BELOW_ONE.search(text):
         return ("top_p",)
-    placed = set(_placed(said))
-    if named := [name for name in here if name in placed]:
-        return tuple(named)
-    found: list[str] = []
-    for sentence in _SENTENCES.split(text):
-        if _refuses(sentence):
-            names = _named(sentence, here)
-            if _EXCLUSIVE.search(sentence) and len(names) > 1:
-                names = sorted(names, key=_loss)[: len(names) - 1]
-            if _OUT_OF_RANGE.search(sentence):
-                names = [name for name in names if not name.startswith("max_")]
-            found += [name for name in names if name not in found]
-    return tuple(found)
+    refusing = [sentence for sentence in _SENTENCES.split(text) if _refuses(sentence)]
+    for sentence in refusing:
+        names = _named(sentence, here)
+        if len(names) > 1 and _EXCLUSIVE.search(sentence):
+            return tuple(sorted(names, key=_loss)[:-1])
+    named = {
+        name
+        for sentence in refusing
+        for name in _named(sentence, here)
+        if not _is_bound(name, sentence)
+    }
+    named.update(_placed(said))
+    found = tuple(name for name in here if name in named)
+    return found or tuple(name for name in here if name in _HARMLESS and _mentions(said, name))
+
+
+def _decoded(content: bytes) -> Any:
+    """An error's JSON, or its text where it is none."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        is_page = content.lstrip()[:1] == b"<"
+        return "" if is_page else content[:_LONGEST].decode(errors="replace")
+
+
+def _is_bound(name: str, text: str) -> bool:
+    """Whether a text finds fault with the size of a ``max_tokens``, not with its being there."""
+    return name.startswith("max_") and bool(_OUT_OF_RANGE.search(text))
+
+
+def _mentions(said: Any, name: str) -> bool:
+    """Whether an error names a parameter as such, whatever it has against it."""
+    text = "\n".join(_strings(said))
+    words = _QUOTED.findall(text) if name == "seed" else re.findall(r"\w+", text)
+    return name in {*map(_parameter, words), *_placed(said, whatever=True)}
 
 
 def _refuses(text: str) -> bool:
@@ -111,22 +144,29 @@ def _parameter(word: str) -> str:
     return _ALIASES.get(lower.replace("_", ""), lower)
 
 
-def _placed(said: Any) -> Iterator[str]:
-    """Parameters that a refusal gives by themselves: in a ``param``, a ``field`` or a ``loc``."""
+def _placed(said: Any, *, whatever: bool = False) -> Iterator[str]:
+    """Parameters that a refusal, or ``whatever`` error, gives by themselves: in a ``param``, a
+    ``field`` or a ``loc``."""
     if isinstance(said, dict):
-        refuses = _refuses("\n".join(_strings(said)))
+        text = "\n".join(_strings(said))
         for key, value in said.items():
-            if key in ("param", "parameter", "field") and isinstance(value, str) and refuses:
-                yield _parameter(value.removeprefix("body."))
-            elif key == "loc" and isinstance(value, list) and refuses:
+            name = None
+            if key in ("param", "parameter", "field") and isinstance(value, str):
+                name = _parameter(value.removeprefix("body."))
+            elif key == "loc" and isinstance(value, list):
                 place = [part for part in value if part != "body"]
-                if len(place) == 1 and isinstance(place[0], str):
-                    yield _parameter(place[0])
+                name = _parameter(place[0]) if _is_name(place) else None
             else:
-                yield from _placed(value)
+                yield from _placed(value, whatever=whatever)
+            if name is not None and (whatever or _refuses(text)) and not _is_bound(name, text):
+                yield name
     elif isinstance(said, list):
         for value in said:
-            yield from _placed(value)
+            yield from _placed(value, whatever=whatever)
+
+
+def _is_name(place: Sequence[Any]) -> bool:
+    return len(place) == 1 and isinstance(place[0], str)
 
 
 def _strings(said: Any) -> Iterator[str]:

@@ -72,3 +72,10 @@ async def test_other_routes_and_what_has_no_body_are_passed_on() -> None:
     assert (await sender.send("POST", "http://host/pooling", b'{"seed": 1}')).status == 400
     assert (await sender.send("GET", "http://host/v1/models", None)).status == 200
     assert len(server.bodies) == 2
+
+
+async def test_a_prm_is_never_asked_without_the_logprobs_that_are_its_scores() -> None:
+    server, body = Strict("logprobs"), b'{"model":"m","logprobs":2,"logprob_token_ids":[1,2]}'
+    sender = own(server)
+    assert (await sender.send("POST", "http://host/v1/completions", body)).status == 400
+    assert server.bodies == [body] and not sender.dialect.refused

@@ -96,6 +96,22 @@ EXCLUSIVE = "`temperature` and `top_p` cannot both be specified for this model. 
          "seed logprobs"),
         # names of their own
         (openai("Model grok-4 does not support parameter topP."), "top_p"),
+        # an error that also says what is taken
+        (openai("Failed to deserialize the JSON body into the target type: unknown field "
+                "`logprobs`, expected one of `model`, `messages`, `temperature`, `stop`"),
+         "logprobs"),
+        (openai("Unsupported parameter: seed. Supported parameters are: temperature, top_p, stop"),
+         "seed"),
+        (openai("Unrecognized parameter: stop (allowed: temperature, top_p, seed)"), "stop"),
+        (openai("property 'seed' is unsupported, did you mean 'stop'?"), "seed"),
+        # one of two that exclude each other, though only one of them is blamed
+        (openai("temperature and top_p cannot be used together.", param="temperature"), "top_p"),
+        (openai("Only one of temperature or top_p may be set"), "top_p"),
+        # what a run can do without, whatever is wrong with it
+        (openai("Invalid top_logprobs and logprobs value"), "logprobs top_logprobs"),
+        (openai("Input should be null", param="seed"), "seed"),
+        ({"detail": [{"type": "none_required", "loc": ["body", "logprobs"], "msg": "no"}]},
+         "logprobs"),
         # one answer a request
         (openai("'n' : number must be at most 1"), "n"),
         (openai("Invalid n value (currently only n = 1 is supported)"), "n"),
@@ -122,6 +138,8 @@ def test_the_parameters_an_error_refuses_are_read_off_it(error: Any, names: str)
         openai("Invalid value for 'temperature'", code="invalid_value", param="temperature"),
         openai("temperature must be between 0 and 1", param="temperature"),
         openai("max_tokens is not allowed to exceed 4096", param=None),
+        openai("max_tokens is not allowed to exceed 4096", param="max_tokens"),
+        openai("You asked how to plant a seed in the prompt"),
         openai("Unsupported parameter: 'messages'", code="unsupported_parameter",
                param="messages"),
         openai("This model does not support image input"),
@@ -136,9 +154,13 @@ def test_an_error_about_anything_else_refuses_no_parameter(error: Any) -> None:
     assert unsupported(json.dumps(error).encode(), SENT, OPTIONAL) == ()
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"<html>'seed' not supported", b"\xff", b"[" * 100_000])
 def test_what_cannot_be_read_refuses_no_parameter(content: bytes) -> None:
     assert unsupported(content, SENT, OPTIONAL) == ()
+
+
+def test_an_error_may_be_mere_text() -> None:
+    assert unsupported(b"Unsupported parameter: seed", SENT, OPTIONAL) == ("seed",)
 
 
 def test_only_what_was_sent_can_be_refused() -> None:
