@@ -16,7 +16,8 @@ pattern is linear in the text, so a hostile one cannot stall the event loop.
 import re
 
 from orchestrator.tasks.boxes import boxes, without_placeholders
-from orchestrator.tasks.expressions import MATH, chosen, formula_at, runs, tidied, undelimited
+from orchestrator.tasks.delimiters import MATH, formula_at, undelimited
+from orchestrator.tasks.expressions import chosen, runs, tidied
 from orchestrator.tasks.math.terms import words
 
 MAX_TEXT = 200_000
@@ -27,8 +28,9 @@ WINDOW = 500
 
 _HOPED = re.compile(r"final answer is:? ?\$((?:[^$\\]|\\.)*)\$ ?\.? ?I hope")
 _STATED = re.compile(
-    r"\banswers?\b\**(?: to (?:the|this) (?:problem|question))?"
-    r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?:| ?=)|^ ?####",
+    r"\b(?:answers?|(?:correct|right) (?:option|choice))\b[\"'*]*"
+    r"(?: to (?:the|this) (?:problem|question))?"
+    r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?[:=]| [-–—] )|^ ?####",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEXT_PROBLEM = re.compile(r"\n[ #*]*(?:Problem|Question|Q)\b[ \d]*\**[:.]")
@@ -37,9 +39,10 @@ _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:[.,]\d+)*|\.\d+)")
 _CHOICE = re.compile(r"\**\(?([A-H])(?:\)|\.(?= \S)|:(?= \S))")
 _NOT_STATED = words(
     "correct incorrect wrong right not as found obtained clear obvious unique simple known valid"
-    " reasonable consistent impossible what that this which we you i it here there in on if because"
+    " reasonable consistent impossible what that this which we you it here there in on if because"
     " indeed verified confirmed unclear unknown"
 )
+_REASON = re.compile(r",? \b(?:because|since|as|for)\b")
 _MAX_WORDS = 6
 
 MAX_STATED = 10
@@ -91,7 +94,7 @@ def _stated(text: str) -> str | None:
 
 def _phrase(text: str) -> str | None:
     """What the rest of a sentence says."""
-    phrase = _sentence(text.lstrip(" :=*_\n\t"))
+    phrase = _sentence(text.lstrip(" :=*_}\n\t"))
     if not phrase:
         return None
     if (choice := _CHOICE.match(phrase)) is not None:
@@ -101,11 +104,19 @@ def _phrase(text: str) -> str | None:
         phrase = instead
     whole = undelimited(phrase).strip(" *_`:,;\"'")
     words = whole.split()
-    if not words or words[0].casefold() in _NOT_STATED or "answer" in words:
+    if not words or "answer" in words:
         return None
-    if (run := chosen(phrase)) is not None:
+    if len(words) > 1 and words[0].casefold() in _NOT_STATED | {"i", "a"}:
+        return None
+    if words[0].casefold() in _NOT_STATED:
+        return None
+    run = chosen(phrase)
+    reason = _REASON.search(whole)
+    if reason is not None and (run is None or chosen(phrase[: reason.start()]) is None):
+        whole = whole[: reason.start()].strip(" ,")
+    elif run is not None:
         return tidied(run)
-    return whole if len(words) <= _MAX_WORDS else None
+    return whole if len(whole.split()) <= _MAX_WORDS else None
 
 
 def _sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Expressions within sentences: "so the area is 5\\pi square cm" has 5\\pi.
+r"""Expressions within sentences: "so the area is 5\pi square cm" has 5\pi.
 
 A sentence falls into words and runs of mathematics. A run is taken as a whole, with the words that
 change what it means (million, p.m., at most), or not at all.
@@ -6,99 +6,68 @@ change what it means (million, p.m., at most), or not at all.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.tasks.math.latex import is_balanced
+from orchestrator.tasks.delimiters import MATH, is_prose, undelimited
 from orchestrator.tasks.math.statements import read
-from orchestrator.tasks.math.terms import Spelling, words
-from orchestrator.tasks.math.tokens import NAMES
-
-MATH = (
-    r"\$\$(?:[^$\\]|\\.)*\$\$|\$(?:[^$\\]|\\.)*\$|\\\[(?:(?!\\\]).)*\\\]|\\\((?:(?!\\\)).)*\\\)"
-    r"|\\begin\{(?P<environment>[a-z]+\*?)\}(?:(?!\\end\{).)*\\end\{[a-z]+\*?\}"
-)
-"""Formulas as LaTeX sets them apart."""
+from orchestrator.tasks.math.terms import NAMED_FUNCTIONS, Spelling, words
+from orchestrator.tasks.math.units import unit
 
 _PIECE = re.compile(
     rf"(?P<math>{MATH})"
-    r"|(?P<name>[A-Za-z]\w*\d\w*(?<!_\d))(?![\w^{(])"
+    r"|(?P<ordinal>\d+(?:st|nd|rd|th)\b)"
+    r"|(?P<name>(?<!\d)[A-Za-z]\w*\d\w*(?<!_\d))(?![\w^{(])"
     r"|(?P<text>\\(?:text|mathrm|textbf|mbox)\ ?\{[^{}]*\}(?:\^\{?\d\}?)?)"
-    r"|(?P<time>[ap]\.m\.?(?![a-z]))"
-    r"|(?P<word>[^\W\d_]+(?:['’-][^\W\d_]+)*)"
+    r"|(?P<word>[ap]\.m\.?(?![a-z])|[^\W\d_]+(?:['’-][^\W\d_]+)*)"
     r"|(?P<expression>\\[A-Za-z]+|\\[{}%$,!;: ]|\d+(?:[.,]\d+)*|\.\d+"
-    r"|[-+*/^_=<>()\[\]{}|!:%√±≤≥≠×·÷π∞°∪∩€£¥¢½⅓¼¾²³'])"
-    r"|(?P<currency>\$)"
+    r"|[-+*/^_=<>()\[\]{}|!:%$√±≤≥≠≈×·÷π∞°∪∩∈€£¥¢½⅓¼¾²³'])"
     r"|(?P<comma>[,;])"
     r"|(?P<space>\s+)"
     r"|(?P<other>.)",
     re.DOTALL,
 )
 _DASHES = str.maketrans("−–‐‑", "----")
-_WORD_IN_MATH = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}(?![A-Za-z}])")
+_OPERATORS = r"[-+*/^_=<>(){}|!'√±≤≥≠≈×·÷π∪∩∈]"
 _ARTICLES = ("a", "A", "I")
+_FUNCTIONS = NAMED_FUNCTIONS - words("max min floor") | words("pi")
+_RATIO = re.compile(r"\b(?:ratio|odds|probability|chances?)\b", re.IGNORECASE)
 _LEADING = words(
     "the a an then thus so therefore hence approximately about exactly equal equals to given by be"
-    " simply just only point points number value values pair set interval ordered following"
-    " expression option choice either both is are found indeed clearly of area volume sum product"
-    " total probability length result answer fraction vector matrix function polynomial equation"
-    " line numbers pairs triple form now also actually in at it"
+    " simply just only point points number numbers value values pair triple set interval ordered"
+    " following expression option choice either both is are found indeed clearly of area volume"
+    " sum product total probability length result answer fraction vector matrix function polynomial"
+    " equation line form now also actually in at it"
 )
-_CLAUSES = frozenset(("sum", "product", "of", "in", "at"))
+_DESCRIBING = words("sum product of in at")
 _LABELS = words(
     "step case part problem question equation figure table page line section chapter example"
-    " theorem lemma attempt method option exercise item phase stage number no task"
+    " theorem lemma attempt method option exercise item phase task"
 )
 _CHANGING = words(
     "more less fewer greater smaller larger east west north south profit loss gain dozen hundred"
-    " thousand million billion trillion am pm above below up down older younger faster slower"
-    " mod"
+    " thousand million billion trillion am pm a.m p.m above below up down older younger faster"
+    " slower mod"
 )
 _MODIFIERS = re.compile(
-    r"(?:\b(?:at most|at least|no more than|no less than|less than|more than|fewer than"
-    r"|greater than|not|non|negative|minus|under|over|up to|almost|nearly)) *$",
+    r"\b(?:at most|at least|no more than|no less than|less than|more than|fewer than|greater than"
+    r"|not|negative|minus|under|over|up to|almost|nearly|between|from) *$",
     re.IGNORECASE,
 )
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+Kind = Literal["expression", "word", "unit", "joint", "comma", "break"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An expression at ``start`` to ``end`` of a sentence; ``label`` where it only numbers."""
+    """An expression of a sentence, what stands ``before`` it, and whether it only labels
+    something (step 2). ``is_formula`` where LaTeX sets it apart."""
 
     text: str
-    start: int
-    end: int
     before: str
     is_label: bool
     is_formula: bool
-
-
-Kind = Literal["expression", "word", "joint", "comma", "break"]
-
-
-def runs(sentence: str) -> list[Run]:
-    """The expressions of a sentence, in order."""
-    found: list[Run] = []
-    sentence = sentence.translate(_DASHES)
-    pieces = _pieces(sentence)
-    i = 0
-    while i < len(pieces):
-        if pieces[i].kind != "expression":
-            i += 1
-            continue
-        j = i
-        k = i + 1
-        while k < len(pieces):
-            if pieces[k].kind == "expression":
-                j = k
-            elif pieces[k].kind not in ("joint", "comma"):
-                break
-            k += 1
-        run = _run(sentence, pieces, i, j)
-        if run is not None:
-            found.append(run)
-        i = j + 1
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +79,90 @@ class _Piece:
     is_formula: bool = False
 
 
+def runs(sentence: str) -> list[Run]:
+    """The expressions of a sentence, in order."""
+    sentence = sentence.translate(_DASHES)
+    pieces = _pieces(sentence)
+    found: list[Run] = []
+    first = 0
+    while first < len(pieces):
+        last = first
+        if pieces[first].kind == "expression":
+            last = _last_of_run(pieces, first)
+            found.append(_run(sentence, pieces, first, last))
+        first = last + 1
+    return found
+
+
+def chosen(sentence: str) -> Run | None:
+    """The expression a sentence is about: the first where only filler stands before it, else the
+    last; none that labels something."""
+    found = [run for run in runs(sentence) if not run.is_label and _has_value(run)]
+    if not found:
+        return None
+    lead = {word.casefold() for word in re.findall(r"[^\W\d_]+", found[0].before)}
+    describes = len(found) > 1 and not _DESCRIBING.isdisjoint(lead)
+    return found[0] if lead <= _LEADING and not describes else found[-1]
+
+
+def tidied(run: Run) -> str | None:
+    """The run as an answer; None where it is not to be read as one expression."""
+    text = _trimmed(undelimited(run.text))
+    if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text):
+        return text.replace(",", "")
+    if not text:
+        return None
+    if not isinstance(read(text), Spelling) or run.is_formula:
+        return text
+    if "," in text:  # n^2 = 16, n = 4
+        return tidied(replace(run, text=text.rpartition(",")[2]))
+    return text if re.search(r"[A-Za-z]{2}", text) and "\\" not in text else None
+
+
+def _has_value(run: Run) -> bool:
+    return run.is_formula or re.search(r"\d|\\|[√π∞½⅓¼¾]", run.text) is not None
+
+
+def _trimmed(text: str) -> str:
+    """Without what ends or starts no expression: operators, brackets that have no other."""
+    text = re.sub(r"\s*\((?:or|and)\b.*$", "", text)
+    while True:
+        before = text
+        text = re.sub(r"^[=+*/<>≈:$,;\s]+|[-=+*/<>≈^_:,;\s\\]+$", "", text)
+        unmatched = _unmatched(text)
+        if unmatched and (unmatched[-1] == len(text) - 1 or text[unmatched[-1]] in "([{"):
+            text = text[: unmatched[-1]]
+        elif unmatched and unmatched[0] == 0:
+            text = text[1:]
+        if text == before:
+            return text
+
+
+def _unmatched(text: str) -> list[int]:
+    """Where brackets stand that have no other, an interval's two kinds being one."""
+    opened: list[int] = []
+    lonely: list[int] = []
+    for i, character in enumerate(text):
+        if character in "([{":
+            opened.append(i)
+        elif character in ")]}":
+            curly = character == "}"
+            if opened and (text[opened[-1]] == "{") == curly:
+                opened.pop()
+            else:
+                lonely.append(i)
+    return sorted(lonely + opened)
+
+
 def _pieces(sentence: str) -> list[_Piece]:
     found: list[_Piece] = []
     position = 0
     while position < len(sentence):
         match = _PIECE.match(sentence, position)
         assert match is not None
-        if match["math"] and _is_prose(match["math"]):
-            end = position + 1  # dollars that are money
-            found.append(_Piece("expression", sentence[position:end], position, end))
-            position = end
+        if match["math"] and is_prose(match["math"]):  # dollars that are money
+            found.append(_Piece("expression", "$", position, position + 1))
+            position += 1
             continue
         position = match.end()
         kind = _kind(match, sentence)
@@ -128,53 +171,9 @@ def _pieces(sentence: str) -> list[_Piece]:
     return found
 
 
-_DELIMITER = re.compile(
-    r"(?P<begin>\\begin\{[a-z]+\*?\})|(?P<end>\\end\{[a-z]+\*?\})|\$\$|\$|\\.", re.DOTALL
-)
-_CLOSES = {"$": "$", "$$": "$$", r"\)": r"\(", r"\]": r"\["}
-
-
-def formula_at(text: str, position: int) -> tuple[int, int] | None:
-    """Where the formula around a position starts and ends, in linear time; None outside of any."""
-    opened: dict[str, int] = {}
-    environments = 0
-    for match in _DELIMITER.finditer(text):
-        token = match[0]
-        opening = _CLOSES.get(token)
-        if match["begin"]:
-            environments += 1
-            opened.setdefault("begin", match.start())
-        elif match["end"] and environments:
-            environments -= 1
-            start = opened["begin"]
-            if not environments:
-                del opened["begin"]
-                if start <= position < match.end():
-                    return start, match.end()
-        elif opening in opened:
-            start = opened.pop(opening)
-            if token == "$" and _is_prose(text[start : min(match.end(), start + 500)]):
-                opened["$"] = match.start()  # the one before was money
-            elif start <= position < match.end():
-                return start, match.end()
-        elif token in ("$", "$$", r"\(", r"\["):
-            opened[token] = match.start()
-        if match.start() > position and not opened:
-            return None
-    return None
-
-
-def _is_prose(formula: str) -> bool:
-    """Whether two dollars are money with words between them: $200 and $."""
-    if not formula.startswith("$") or formula.startswith("$$"):
-        return False
-    bare = re.sub(r"\\[A-Za-z]+(?: ?\{[^{}]*\})?", "", formula)
-    return re.match(r"\$\d.* \$", bare) is not None or _WORD_IN_MATH.search(bare) is not None
-
-
 def _kind(match: re.Match[str], sentence: str) -> Kind | None:
     match match.lastgroup:
-        case "math" | "environment" | "expression" | "currency":
+        case "math" | "environment" | "expression":
             return "expression"
         case "text":
             word = re.sub(r"\\\w+ ?\{|\}.*", "", match[0]).strip()
@@ -185,111 +184,74 @@ def _kind(match: re.Match[str], sentence: str) -> Kind | None:
             return "comma"
         case "space":
             return "break" if "\n" in match[0] else None
-    return "word" if match.lastgroup in ("name", "time") else "break"
+        case "name" | "ordinal":
+            return "word"
+    return "break"
 
 
 def _kind_of_word(word: str, sentence: str, start: int, end: int) -> Kind:
     if word in ("and", "or"):
         return "joint"
-    if word in NAMES and word not in (
-        "to",
-        "mod",
-        "max",
-        "min",
-        "sign",
-        "product",
-        "sum",
-        "arg",
-        "re",
-    ):
+    if word in ("to", "in") and _RATIO.search(sentence, 0, start):
+        return "joint"
+    if word in _FUNCTIONS:
         return "expression"
+    beside = sentence[max(0, start - 1) : start] + sentence[end : end + 1]
     near = sentence[max(0, start - 2) : start] + sentence[end : end + 2]
-    touches = re.search(r"[-\d+*/^_=<>(){}|!']", near) is not None
     if len(word) == 1:
-        return "expression" if touches and (word not in _ARTICLES or "=" in near) else "word"
-    glued = sentence[start - 1 : start].isdigit() or sentence[end : end + 1] in ("^", "_", "(")
-    return "expression" if len(word) <= 3 and glued else "word"
+        touches = re.search(rf"\d|{_OPERATORS}", beside) or re.search(_OPERATORS, near)
+        is_article = word in _ARTICLES and re.search(r"[-+=*/^\d]", near) is None
+        return "expression" if touches and not is_article else "word"
+    if len(word) <= 3 and re.search(r"[\d^_(]", beside):
+        return "expression"
+    return "unit" if word != "in" and unit(word, is_text=False) else "word"
 
 
-def _run(sentence: str, pieces: Sequence[_Piece], first: int, last: int) -> Run | None:
+def _last_of_run(pieces: Sequence[_Piece], first: int) -> int:
+    """The last piece of the run that starts at ``first``: lists and "5 hours and 30 minutes" are
+    one."""
+    last = first
+    has_units = False
+    for i in range(first + 1, len(pieces)):
+        kind = pieces[i].kind
+        if kind == "expression":
+            last = i
+        elif kind == "unit" and (has_units or _joins(pieces, i + 1)):
+            has_units = True
+            last = i if pieces[i - 1].kind == "expression" and not _joins(pieces, i + 1) else last
+        elif kind not in ("joint", "comma"):
+            break
+    return last
+
+
+def _joins(pieces: Sequence[_Piece], i: int) -> bool:
+    return i + 1 < len(pieces) and pieces[i].kind == "joint" and pieces[i + 1].kind == "expression"
+
+
+def _run(sentence: str, pieces: Sequence[_Piece], first: int, last: int) -> Run:
     start, end = pieces[first].start, pieces[last].end
     text = sentence[start:end]
+    if not sentence[:start].rpartition("\n")[2].strip():
+        text = re.sub(r"^[-*] +", "", text)  # the mark of a list
+    labels = first > 0 and pieces[first - 1].text.casefold() in _LABELS
+    if labels or re.match(r"\d+[.)]\s", sentence[start:]):
+        labelled = re.match(r"\d+(?:\.\d+)*\s*[.:)]\s*(?=\S)", text)
+        is_label = labels if labelled is None else False
+        text = text[labelled.end() :] if labelled else text
+        if labelled is None and not labels:
+            is_label = not sentence[:start].rpartition("\n")[2].strip("*# ")
+    else:
+        is_label = False
     is_formula = any(piece.is_formula for piece in pieces[first : last + 1])
-    line = sentence[:start].rpartition("\n")[2]
-    before = pieces[first - 1] if first else None
-    is_label = (
-        before is not None and before.kind == "word" and before.text.casefold() in _LABELS
-    ) or (not line.strip("*# ") and re.match(r"\d+[.)]\s", sentence[start:]) is not None)
-    if not line.strip() and re.match(r"[-*] ", text):
-        text = text[2:]
-    text, start = _changed(sentence, text.strip(), start, end)
-    return Run(text, start, end, sentence[:start], is_label, is_formula)
+    return Run(_changed(sentence, text.strip(), start, end), sentence[:start], is_label, is_formula)
 
 
-def _changed(sentence: str, text: str, start: int, end: int) -> tuple[str, int]:
+def _changed(sentence: str, text: str, start: int, end: int) -> str:
     """With the words around it that change its meaning."""
-    after = re.match(r" ?((?:[ap]\.m\b\.?)|[A-Za-z]+)", sentence[end:])
-    if after and after[1].casefold().rstrip(".") in (*_CHANGING, "a.m", "p.m"):
+    after = re.match(r" ?([ap]\.m\b|[A-Za-z]+)", sentence[end:])
+    if after and after[1].casefold() in _CHANGING:
         text = f"{text} {after[1]}"
     if before := _MODIFIERS.search(sentence[:start]):
         modifier = before[0].strip().casefold()
-        sign = "-" if modifier in ("negative", "minus") else f"{modifier} "
-        return sign + text, before.start()
-    return text, start
-
-
-def chosen(sentence: str) -> Run | None:
-    """The expression a sentence is about: the first where only filler stands before it, else the
-    last; none that labels something."""
-    found = [run for run in runs(sentence) if not run.is_label and _has_value(run)]
-    if not found:
-        return None
-    lead = re.findall(r"[^\W\d_]+", found[0].before)
-    return (
-        found[0]
-        if all(word.casefold() in _LEADING for word in lead)
-        and not (len(found) > 1 and not _CLAUSES.isdisjoint(word.casefold() for word in lead))
-        else found[-1]
-    )
-
-
-def _has_value(run: Run) -> bool:
-    return run.is_formula or re.search(r"\d|\\|[√π∞½⅓¼¾]", run.text) is not None
-
-
-def tidied(run: Run) -> str | None:
-    """The run as an answer; None where it is not to be read as one expression."""
-    text = undelimited(run.text)
-    text = text.strip().strip(",;:*").strip()
-    text = re.sub(r"^[=+*/<>≈:$]+|[-=+*/<>≈^_(\[{:]+$", "", text).strip().rstrip("\\")
-    for opening, closing in ("()", "[]"):
-        if text.startswith(opening) and closing not in text and "]" not in text and ")" not in text:
-            text = text[1:]
-        if text.endswith(closing) and opening not in text and "(" not in text and "[" not in text:
-            text = text[:-1]
-    text = text.strip()
-    if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text):
-        return text.replace(",", "")
-    if not text or not is_balanced(text):
-        return None
-    if isinstance(read(text), Spelling) and not run.is_formula and not _says_more(text):
-        return None
+        return f"-{text}" if modifier in ("negative", "minus") else f"{modifier} {text}"
     return text
-
-
-def _says_more(text: str) -> bool:
-    """Whether words that change its meaning are why it cannot be read."""
-    return re.search(r"[A-Za-z]{2}", text) is not None and "\\" not in text
-
-
-def undelimited(text: str) -> str:
-    r"""Without the dollars and brackets of formulas."""
-
-    def inner(match: re.Match[str]) -> str:
-        formula = match[0]
-        if match["environment"] or _is_prose(formula):
-            return formula
-        width = 2 if formula.startswith(("$$", "\\")) else 1
-        return f" {formula[width:-width].strip()} "
-
-    return re.sub(MATH, inner, text, flags=re.DOTALL)

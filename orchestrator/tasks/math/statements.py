@@ -68,6 +68,7 @@ _CHOICE = re.compile(
     re.DOTALL,
 )
 _LABELLED = re.compile(r"(?:(?:option|choice|answer)\s+)?\(?([A-Za-z])\)?\.?", re.IGNORECASE)
+_OUT_OF = re.compile(r"(\d+) (?:out of|in) (\d+)")
 _NEGATED = re.compile(r"(?:negative|minus) ([\d.\\(].*)", re.IGNORECASE | re.DOTALL)
 _WORDS = re.compile(r"[^\W\d_]+(?:(?: |-|')[^\W\d_]+)*\.?")
 _MARKED = re.compile(f"{TEXT}[^{END}]*{END}")
@@ -105,6 +106,8 @@ def read(answer: str) -> Value:
         return Words(label[1], _constant(label[1]))
     if (negated := _NEGATED.fullmatch(said)) is not None:
         return read("-" + negated[1])
+    if (odds := _OUT_OF.fullmatch(said)) is not None and int(odds[2]):
+        return Number(Fraction(int(odds[1]), int(odds[2])))
     words = _words(text, said)
     if words is not None:
         return words
@@ -189,6 +192,11 @@ class Reader:
 
     def statement(self, tokens: list[Token]) -> Value:
         """An equation, inequality or value. Raises ``Unreadable``."""
+        exact, *rounded = split(tokens, "≈")
+        if rounded:  # √2 ≈ 1.414 says √2, x ≈ 1.414 what x is
+            if self._is_name(exact):
+                return self._named(exact, self.value(rounded[-1]))
+            return self.statement(exact)
         sides = split(tokens, *_RELATIONS)
         operators = _operators(tokens)
         if not operators:
@@ -392,6 +400,9 @@ def _joined(values: list[Value], joints: list[str]) -> Value:
 
 
 def _united(values: list[Value], joints: list[str]) -> Value:
+    numbers = {each.value for each in values if isinstance(each, Number)}
+    if set(joints) == {"or"} and len(numbers) == 1 and all(isinstance(v, Number) for v in values):
+        return values[0]  # 1/2 or 0.5
     if any(isinstance(each, Interval | Combination | Relation) for each in values):
         sets = [Sequence("{}", (each,)) if isinstance(each, Number) else each for each in values]
         if set(joints) == {"or"}:

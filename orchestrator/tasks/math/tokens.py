@@ -66,8 +66,8 @@ _TOKEN = re.compile(_THOUSANDS + _GRAMMAR, re.VERBOSE | re.DOTALL)
 _TOKEN_IN_LIST = re.compile(_GRAMMAR, re.VERBOSE | re.DOTALL)
 _COMMANDS = {
     r"\leq": "<=", r"\le": "<=", r"\leqslant": "<=", r"\geq": ">=", r"\ge": ">=",
-    r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=", r"\neq": "!=", r"\approx": "=",
-    r"\simeq": "=", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\dots": "...",
+    r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=", r"\neq": "!=", r"\approx": "≈",
+    r"\simeq": "≈", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\dots": "...",
     r"\ldots": "...", r"\cdots": "...", r"\vert": "|", r"\lvert": "|", r"\rvert": "|",
     r"\mid": "|", r"\land": "and", r"\wedge": "and", r"\lor": "or", r"\vee": "or",
     r"\colon": ":", r"\backslash": r"\setminus", r"\varphi": r"\phi", r"\brace": r"\}",
@@ -144,13 +144,17 @@ def _read(match: re.Match[str], is_spaced: bool, last: Token | None) -> Iterator
 
 def _letters(letters: str, start: int, is_spaced: bool, last: Token | None) -> Iterator[Token]:
     end = start + len(letters)
-    follows_number = is_spaced and last is not None and last.kind == "number"
+    follows_number = last is not None and last.kind == "number"
     if letters in NAMES:
         yield Token("name", NAMES[letters], start, end, is_spaced=is_spaced)
     elif letters[:-1] in NAMED_FUNCTIONS:  # sinx
         yield Token("name", letters[:-1], start, end - 1, is_spaced=is_spaced)
         yield Token("letter", letters[-1], end - 1, end)
-    elif len(letters) > 3 or (follows_number and is_word(letters)):
+    elif (
+        len(letters) > 3
+        or (follows_number and is_spaced and is_word(letters))
+        or (follows_number and letters in ("st", "nd", "rd", "th"))
+    ):
         yield Token("text", letters, start, end, is_spaced=is_spaced)
     else:
         for i, letter in enumerate(letters, start=start):

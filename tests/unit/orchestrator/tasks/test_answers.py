@@ -32,12 +32,33 @@ from orchestrator.tasks.answers import MAX_TEXT, extract
         ("The answer is even.", "even"),
         ("The answer is 3/4", "3/4"),
         ("the answer is 1.\nNo, the answer is 2.", "2"),
+        ("Answer: 42 (since 6*7 = 42)", "42"),
+        ("**Final Answer:**\n\\[\n\\frac{3}{5}\n\\]", r"\frac{3}{5}"),
+        ("The answer is 0.5 (or 1/2).", "0.5"),
+        ("The answer is x ≤ 3.", "x ≤ 3"),
+        ("The answer is Tuesday, because 5 days pass.", "Tuesday"),
+        ("The answer is the sum of 2 and 3, which is 5.", "5"),
+        ("The answer is 5 hours and 30 minutes.", "5 hours and 30 minutes"),
+        ("The answer is between 3 and 4.", "between 3 and 4"),
+        ("The answer is 2a + 3b.", "2a + 3b"),
+        ("The answer is 5. This answer is correct.", "5"),
+        ("The correct option is B", "B"),
+        ("6*7 = 42\n#### 42", "42"),
+        ("The answer is 3.\n\nQuestion: What is 5+5?\nAnswer: 10", "3"),
+        ("<think>The answer is 3.</think> It is 4.", "4"),
         # 4. the last number
         ("so we get 3 and then 1,234.5 of them", "1234.5"),
         ("the temperature falls to -7 degrees", "-7"),
         ("10-3", "10-3"),
         ("a total of $.5", ".5"),
         ("x2 is 204. -user2010", "204"),
+        ("So n^2 = 16, n = 4.", "n = 4"),
+        ("He paid $200 and $250, so $450 in total.", "450"),
+        ("so the total is $3\\sqrt{2}$.", r"3\sqrt{2}"),
+        ("The result is 12 in step 3.", "12"),
+        ("Step 2: 5*2=10.", "5*2=10"),
+        ("The ratio is 3 to 4.", "3 to 4"),
+        ("- 12 apples", "12"),
     ],
 )
 def test_the_answer_is_read_where_it_is_stated_first_in_order(text: str, answer: str) -> None:
@@ -45,9 +66,21 @@ def test_the_answer_is_read_where_it_is_stated_first_in_order(text: str, answer:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no numbers here", r"we get 5, so \boxed{}", r"7 \boxed{ }", r"\boxed{\boxed{}} 3"]
+    "text",
+    [
+        "",
+        "no numbers here",
+        r"we get 5, so \boxed{}",
+        r"7 \boxed{ }",
+        r"\boxed{\boxed{}} 3",
+        r"so \boxed{\frac{1}{2",
+        r"we get 7, so \boxed{7",
+        "Step 5: I give up",
+        "<think>so it is \\boxed{3}",
+        "this answer is correct",
+    ],
 )
-def test_nothing_stated_and_an_empty_box_are_no_answer(text: str) -> None:
+def test_nothing_stated_an_empty_box_and_one_that_never_closes_are_no_answer(text: str) -> None:
     assert extract(text) is None
 
 
