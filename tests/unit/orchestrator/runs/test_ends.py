@@ -223,6 +223,19 @@ async def test_the_last_number_of_a_text_that_was_cut_is_no_answer(
     assert found == [None, "12", "12", "12", None]
 
 
+async def test_a_search_whose_root_is_only_cut_answers_with_what_stands_in_a_box(
+    make_cell: Any, make_ports: Any, make_problems: Any
+) -> None:
+    policy = FakePolicy(script=lambda node, index: rf"so \boxed{{{index}}} and then on and on")
+    record = await solve(
+        make_problems(1)[0], make_cell("beam_search", n=4, width=2, max_tokens=3), make_ports(),
+        policy=policy, prm=FakePRM(), ledger=Ledger(), limits=Limits(), seed=0, tree=Tree(),
+    )  # fmt: skip
+    assert [leaf.finish for leaf in record.leaves] == ["length", "length"]
+    assert all(leaf.answer is not None and leaf.scores for leaf in record.leaves)
+    assert len(policy.requests) == 2 and record.ends == {"length": 8}
+
+
 async def test_searches_count_what_they_threw_away(
     make_cell: Any, make_ports: Any, make_problems: Any
 ) -> None:
