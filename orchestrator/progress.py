@@ -180,7 +180,7 @@ async def ticking(line: LiveProgress) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Counting(LiveLine):

@@ -180,6 +180,7 @@ class Evidence:
             return "unknown"
         finally:
             sent.cancel()
+            await asyncio.gather(sent, return_exceptions=True)
         self._proven.setdefault(request.kind, control)
         return "answered"
 

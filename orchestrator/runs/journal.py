@@ -236,7 +236,7 @@ class Journal:
                 database.execute("BEGIN IMMEDIATE")
                 self._insert(database, rows)
                 database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is: nobody sees how this thread ends
             self._failure = self._explained(error)
             with suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
@@ -277,15 +277,20 @@ class Journal:
         try:
             rows = self._connection.execute(query, (tree,)).fetchall()
             found = _remembered(rows)
-        except sqlite3.Error as error:
+        except Exception as error:
             _tell(loop, waiting, self._explained(error))
         else:
             _tell(loop, waiting, found)
 
-    def _explained(self, error: sqlite3.Error) -> RunError:
+    def _explained(self, error: Exception) -> RunError:
         if self._thread.is_alive() and not self.path.exists():
             return RunError(was_deleted(self.path.parent))
         said = " ".join(str(error).split())
+        if not isinstance(error, sqlite3.Error):
+            return RunError(
+                f"{self.path} cannot be used ({type(error).__name__}: {said}); what is there is "
+                "kept, the same command goes on from it"
+            )
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return RunError(

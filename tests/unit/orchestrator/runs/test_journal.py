@@ -1,6 +1,7 @@
 import asyncio
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ def fill(path: Path, rows: int = 3) -> None:
 
 def recalled(path: Path) -> dict[bytes, tuple[bytes, int]]:
     return asyncio.run(rows_of(path))
+
+
+def recalled_in_a_thread(path: Path) -> dict[bytes, tuple[bytes, int]]:
+    with ThreadPoolExecutor() as pool:
+        return pool.submit(recalled, path).result()
 
 
 def responses_in(path: Path) -> int:
@@ -304,6 +310,35 @@ async def test_a_full_disk_stops_the_run_at_its_next_response_and_keeps_what_is_
     ):
         await until_full(journal)
     assert len(await rows_of(path)) >= 3
+
+
+async def test_what_cannot_be_written_whatever_the_reason_stops_the_run_and_leaves_nobody_waiting(
+    path: Path,
+) -> None:
+    async with asyncio.timeout(5):
+        with (
+            pytest.raises(RunError, match=r"journal\.sqlite cannot be used .*Unicode"),
+            Journal(path) as journal,
+        ):
+            journal.append("tree", KEYS[:1], b"[1]")
+            journal._flush()
+            journal.append("half a \ud83d character", KEYS[:1], b"[1]")
+            journal._flush()
+            await journal.caught_up()
+            journal.append("tree", KEYS[1:2], b"[2]")
+    assert recalled_in_a_thread(path) == {KEYS[0]: (b"[1]", 0)}
+
+
+async def test_what_cannot_be_read_whatever_the_reason_is_told_to_who_waits(path: Path) -> None:
+    await append_rows(path)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE responses SET keys = 7")
+    database.close()
+    async with asyncio.timeout(5):
+        with Journal(path) as journal:
+            for _ in range(2):
+                with pytest.raises(RunError, match="cannot be used"):
+                    await journal.recall("tree")
 
 
 async def test_a_failure_at_the_very_end_is_told_unless_the_run_failed_already(
