@@ -142,7 +142,7 @@ def decoded(content: bytes, decode: Callable[[bytes], T], path: Path) -> list[T]
     for number, line in enumerate(whole, start=1):
         try:
             entries.append(decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RunError(
                 f"{path}, line {number} is damaged ({error}): delete that line"
             ) from error

@@ -21,6 +21,9 @@ from orchestrator.endpoints.rate_limits import until
 
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "month": 2_592_000.0}
 _OF_LETTERS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_NO_LIMITS = 32 * 86_400.0
+"""Nothing that ends later than in a month is a rate limit, but a clock that is wrong."""
+
 _LONG = 3_600.0
 """A limit of a longer period is not worth waiting for where nothing says when it ends."""
 
@@ -89,12 +92,12 @@ def quota(headers: Mapping[str, str], content: bytes, unix: float | None = None)
         *(wish for key, value in said if key in _BODY_WISHES and (wish := until(value, now))),
         *(_amount(found["amount"]) for found in _AGAIN.finditer(text)),
     ]
-    ends = wishes or [reset for _, reset in resets]
+    ends = [end for end in wishes or [reset for _, reset in resets] if end <= _NO_LIMITS]
     if any(key == "quotaid" and _GOOGLES.search(value) for key, value in said):
         ends.append(_to_midnight_in_california(now))
     if not ends:
         return Quota(name, math.inf if _period(name) > _LONG else None)
-    return Quota(name, min(max(ends), 10 * _PERIODS["month"]))
+    return Quota(name, max(ends))
 
 
 def retry_after(headers: Mapping[str, str], unix: float | None = None) -> float | None:

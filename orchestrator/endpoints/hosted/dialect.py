@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.endpoints.complaints import UNREADABLE
 from orchestrator.endpoints.hosted.unsupported import unsupported
 from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse
 
@@ -100,6 +101,6 @@ _NONE = object()
 def _error(content: bytes) -> ErrorDetail | None:
     try:
         error = msgspec.json.decode(content, type=ErrorResponse).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return ErrorDetail(message=error) if isinstance(error, str) else error

@@ -117,6 +117,9 @@ MET: dict[str, Case] = {
     ),
     "a number in the body": ({}, error("rate limit", retry_after=12.5), None, 12.5),
     "a date": ({"Retry-After": "Mon, 21 Sep 2026 20:13:20 GMT"}, {}, None, 21_600.0),
+    "a date in another age": (
+        {"retry-after": "Wed, 21 Oct 2065 07:28:00 GMT"}, error("slow down"), None, None,
+    ),
     "words for hours": (
         {}, error("You reached your daily quota. It resets in 5 hours and 30 minutes."),
         "per day", 19_800.0,
