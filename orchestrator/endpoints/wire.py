@@ -101,14 +101,15 @@ class Usage(msgspec.Struct):
     completion_tokens_details: TokenDetails | None = None
 
     def __post_init__(self) -> None:
-        self.prompt_tokens = self.prompt_tokens or 0
-        self.completion_tokens = self.completion_tokens or 0
-        self.total_tokens = self.total_tokens or 0
+        self.prompt_tokens = max(0, self.prompt_tokens or 0)  # some answer -1 for unknown
+        self.completion_tokens = max(0, self.completion_tokens or 0)
+        self.total_tokens = max(0, self.total_tokens or 0)
 
     @property
     def cached_tokens(self) -> int:
         details = self.prompt_tokens_details
-        return (details.cached_tokens or 0) if details else 0
+        cached = (details.cached_tokens or 0) if details else 0
+        return min(max(0, cached), self.prompt_tokens)
 
     @property
     def written_tokens(self) -> int:
@@ -118,7 +119,7 @@ class Usage(msgspec.Struct):
         gives away.
         """
         details = self.completion_tokens_details
-        thought = (details.reasoning_tokens or 0) if details else 0
+        thought = max(0, details.reasoning_tokens or 0) if details else 0
         beside = thought and self.prompt_tokens + self.completion_tokens + thought
         return self.completion_tokens + (thought if beside == self.total_tokens else 0)
 

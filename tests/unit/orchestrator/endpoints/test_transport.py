@@ -260,3 +260,29 @@ async def test_its_status_says_in_a_few_words_how_it_is_doing(scripted: Any) -> 
     assert str(transport.status()) == "0 in flight, 2/2 replicas"
     await transport.post("/v1/chat/completions", ASK, ChatResponse)
     assert str(transport.status()) == "0 in flight, 2/2 replicas, 1 retry"
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -1, "completion_tokens": -1, "total_tokens": -1},
+        {"prompt_tokens": -64, "completion_tokens": -16, "total_tokens": -80},
+        {"prompt_tokens": 0, "completion_tokens": -16, "total_tokens": 0,
+         "completion_tokens_details": {"reasoning_tokens": -5}},
+        {"prompt_tokens": -3, "prompt_tokens_details": {"cached_tokens": 9}},
+    ],
+)  # fmt: skip
+async def test_counts_of_tokens_below_zero_count_as_none(
+    scripted_once: Any, usage: dict[str, Any]
+) -> None:
+    transport = scripted_once(GOOD | {"usage": usage})
+    answer = await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert transport.used == Used()
+    assert (answer.usage.cached_tokens, answer.usage.written_tokens) == (0, 0)
+
+
+async def test_no_more_of_a_prompt_is_cached_than_it_has(scripted_once: Any) -> None:
+    usage = {"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 99}}
+    transport = scripted_once(GOOD | {"usage": usage})
+    await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert transport.used == Used(prompt_tokens=10, cached_tokens=10)
