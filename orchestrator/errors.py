@@ -13,7 +13,8 @@
     ├── BudgetExhausted          a limit of the budget was reached; the tree answers all the same
     └── EndpointError            anything an endpoint did
         ├── EndpointUnavailable  no answer after every retry: refused, timed out, 429, 5xx
-        │   └── RateLimited      a rate limit that outlasts what the run waits for
+        │   ├── RateLimited      a rate limit that outlasts what the run waits for
+        │   └── TooManyOpenFiles     this process may open no more connections
         ├── EndpointRefused      wrong key, wrong model, malformed request: ends the run at once
         ├── BadResponse          an answer that is not what the API promises
         ├── ContextOverflow      a prompt beyond the model's context: ends one branch
@@ -152,6 +153,10 @@ class RateLimited(EndpointUnavailable):
             limit=limit,
             is_final=True,
         )
+
+
+class TooManyOpenFiles(EndpointUnavailable):
+    """No connection, for want of a file of this process: nothing the endpoint did."""
 
 
 class EndpointRefused(EndpointError):

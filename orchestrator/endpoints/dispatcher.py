@@ -14,13 +14,20 @@ from functools import partial
 from orchestrator.core.tree import Node
 from orchestrator.durations import duration
 from orchestrator.endpoints.concurrency import LoopLag
+from orchestrator.endpoints.open_files import OPEN_FILES, OpenFiles
 from orchestrator.endpoints.quotas import Quota
 from orchestrator.endpoints.rate_limits import Estimate, Passed, RateLimits
 from orchestrator.endpoints.replicas import Replica, Replicas
 from orchestrator.endpoints.retry import RetryBudget
 from orchestrator.endpoints.status import Status, all_of
 from orchestrator.endpoints.turns import Served, Turns, Waiter
-from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable, RateLimited
+from orchestrator.errors import (
+    BadResponse,
+    EndpointError,
+    EndpointUnavailable,
+    RateLimited,
+    TooManyOpenFiles,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -42,10 +49,11 @@ class Slot:
 class Dispatcher:
     """Admits requests to the replicas at ``bases`` of ``model``.
 
-    At most ``cap`` are in flight. Where no replica answers, requests wait for ``patience`` seconds
-    and fail then; without patience they are sent all the same, and fail as they may. A replica that
-    asks to wait is left alone for so long. Where all have a rate limit that ends later than in
-    ``longest_pause`` seconds, requests fail at once: none is sent to see whether it is so.
+    At most ``cap`` are in flight, and no more than the process has ``files`` for. Where no replica
+    answers, requests wait for ``patience`` seconds and fail then; without patience they are sent
+    all the same, and fail as they may. A replica that asks to wait is left alone for so long. Where
+    all have a rate limit that ends later than in ``longest_pause`` seconds, requests fail at once:
+    none is sent to see whether it is so.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class Dispatcher:
         rates: RateLimits | None = None,
         patience: float = 0.0,
         longest_pause: float = 120.0,
+        files: OpenFiles = OPEN_FILES,
     ) -> None:
         self.model = model
         self.replicas = Replicas(bases)
@@ -65,6 +74,7 @@ class Dispatcher:
         self.in_flight = 0
         self.retry_budget = RetryBudget()
         self._cap = math.inf if cap is None else cap
+        self._files = files
         self._patience = patience
         self._longest_pause = longest_pause
         self.begun = 0
@@ -98,8 +108,7 @@ class Dispatcher:
                 replica is not None
                 and replica.in_flight < replica.limit.limit
                 and not replica.turns
-                and self.in_flight < self._cap
-                and self.in_flight < self.lag.cap
+                and self._may_send
             ):
                 return self._take(replica, now)
         if (limit := self.rate_limit()) is not None:
@@ -136,6 +145,8 @@ class Dispatcher:
         seconds = now - slot.since
         replica.took(seconds, work)
         replica.limit.succeeded(seconds, work, replica.in_flight, now)
+        if self._files.is_short:
+            self._files.sufficed()
         self.rates.went_well(now)
         self.answered_at = now
         self.answered(replica)
@@ -155,6 +166,9 @@ class Dispatcher:
         a doubtful failure that it may be the request."""
         self._loop = asyncio.get_running_loop()
         replica, now = slot.replica, self._loop.time()
+        if isinstance(error, TooManyOpenFiles):
+            self._files.ran_out()
+            return
         replica.last_error = error
         if isinstance(error, EndpointUnavailable):
             if error.timed_out:
@@ -266,7 +280,8 @@ class Dispatcher:
         """How it is going, from any thread."""
         replicas = list(self.replicas)
         waiting = len(self._waiting) + sum(len(replica.turns) for replica in replicas)
-        limit = min(self._cap, self.lag.cap, sum(int(each.limit.limit) for each in replicas))
+        limits = sum(int(each.limit.limit) for each in replicas)
+        limit = min(self._cap, self.lag.cap, self._files.share, limits)
         return Status(
             in_flight=self.in_flight,
             waiting=waiting,
@@ -304,6 +319,12 @@ class Dispatcher:
 
     # Inside
 
+    @property
+    def _may_send(self) -> bool:
+        """Whether the endpoint as a whole, the event loop and the process have room for more."""
+        in_flight = self.in_flight
+        return in_flight < self._cap and in_flight < self.lag.cap and in_flight < self._files.share
+
     def _choose(self, question: str, now: float, tried: tuple[Replica, ...] = ()) -> Replica | None:
         replica = self.replicas.choose(question, now, tried)
         if replica is None and not self._patience and self._all_open():
@@ -332,7 +353,7 @@ class Dispatcher:
             self._await_replicas(now)
 
     def _free(self, waiter: Waiter, now: float) -> Replica | None:
-        if self.in_flight >= min(self._cap, self.lag.cap):
+        if not self._may_send:
             return None
         replica = self._choose(waiter.question, now, waiter.tried)
         if replica is None or replica.has_room:
@@ -343,7 +364,7 @@ class Dispatcher:
     def _pump(self, first: Replica) -> None:
         """Give what waits the room there is, at ``first`` before others."""
         now = None
-        while self.in_flight < self._cap and self.in_flight < self.lag.cap:
+        while self._may_send:
             source = target = first
             if not (first.turns and first.has_room):
                 if len(self.replicas) == 1:

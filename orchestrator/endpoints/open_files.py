@@ -12,6 +12,7 @@ import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 RESERVE = 24
 """Files for the journal, the graders' pipes, name look-ups, health checks and what else a run opens
@@ -78,6 +79,11 @@ def raised_limit() -> int:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(limit, most)), hard))
             break
+    return open_files_limit()
+
+
+def open_files_limit() -> int:
+    """The most files this process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
@@ -112,6 +118,6 @@ def _may_open() -> bool:
 
 def _in_use() -> int:
     try:
-        return len(os.listdir("/dev/fd"))
+        return sum(1 for _ in Path("/dev/fd").iterdir())
     except OSError:  # nobody tells
         return RESERVE

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from orchestrator.endpoints.complaints import Complaint, complaint, complaint_in
+from orchestrator.endpoints.connecting import wants_credentials
 from orchestrator.endpoints.quotas import UNKNOWN, quota, retry_after
 from orchestrator.endpoints.wordings import (
     says_filtered,
@@ -113,6 +114,8 @@ def refusal(
             "where the API is",
             url=url,
         )
+    if status == 407:
+        return wants_credentials(url)
     said = complaint(content)
     if _is_page(content):
         page = "an HTML page, not the API's own words; is there a proxy in between?"

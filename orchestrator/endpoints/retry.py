@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from orchestrator.errors import BadResponse, EndpointUnavailable
+from orchestrator.errors import BadResponse, EndpointUnavailable, TooManyOpenFiles
 
 T = TypeVar("T")
 
@@ -134,7 +134,7 @@ async def with_retries(
 
     def pause(failed_attempts: int) -> float:
         retry_after = getattr(last, "retry_after", None)
-        return policy.wait(1 if last.is_doubtful else failed_attempts, retry_after)
+        return policy.wait(1 if _is_free(last) else failed_attempts, retry_after)
 
     counted = 0 if policy.patience and _may_pass(first) else 1
 
@@ -147,7 +147,7 @@ async def with_retries(
 
     async def again() -> T:
         nonlocal last
-        if budget is not None and not last.is_doubtful:
+        if budget is not None and not _is_free(last):
             await budget.take()
         try:
             return await attempt()
@@ -167,6 +167,11 @@ async def with_retries(
 
 def _is_worth_it(error: BaseException) -> bool:
     return isinstance(error, WORTH_RETRYING) and not error.is_final
+
+
+def _is_free(error: EndpointUnavailable | BadResponse) -> bool:
+    """Whether trying again is no burden to a server in trouble."""
+    return error.is_doubtful or isinstance(error, TooManyOpenFiles)
 
 
 def _may_pass(error: EndpointUnavailable | BadResponse) -> bool:

@@ -9,12 +9,14 @@ wants.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import AnyStr, Protocol, Self
+from typing import Protocol, Self
 
 import aiohttp
 from asyncio_throttle.throttler import Throttler
 
-from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.endpoints.connecting import censored, failure
+from orchestrator.endpoints.open_files import OPEN_FILES
+from orchestrator.errors import BadResponse
 
 LARGEST = 64 * 2**20
 """Bytes of the largest answer that is read."""
@@ -73,11 +75,13 @@ class AiohttpSender:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
+        OPEN_FILES.join()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         if self._session is not None:
             await self._session.close()
+            OPEN_FILES.leave()
 
     async def send(self, method: str, url: str, body: bytes | None) -> Answer:
         if self._session is None:
@@ -91,7 +95,7 @@ class AiohttpSender:
             ) as response:
                 content = censored(await self._read(response, url), self._api_key)
                 return Answer(status=response.status, content=content, headers=response.headers)
-        except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise failure(error, url, self._timeout, self._api_key) from error
 
     async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
@@ -113,53 +117,3 @@ class AiohttpSender:
 
 def too_large(url: str, largest: int) -> BadResponse:
     return BadResponse(f"{url} answers more than {largest / 2**20:g} MiB: is it the API?", url=url)
-
-
-def censored(said: AnyStr, api_key: str | None) -> AnyStr:
-    """What a server said without the key, which some echo in their errors."""
-    if not api_key:
-        return said
-    if isinstance(said, str):
-        return said.replace(api_key, "***")
-    return said.replace(api_key.encode(), b"***")
-
-
-def failure(
-    error: BaseException, url: str, timeout: float, api_key: str | None = None
-) -> EndpointError:
-    """What an exception of aiohttp's, or of a connection, says of ``url``; ``timeout`` in s."""
-    if isinstance(error, TimeoutError):
-        return EndpointUnavailable(
-            f"{url} did not answer within {timeout:g} s", url=url, timed_out=True
-        )
-    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-        return EndpointRefused(
-            f"{url!r} is not a URL: write it as http://host:port or https://host", url=url
-        )
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return EndpointRefused(
-            f"{url} shows a certificate that is not trusted ({error.certificate_error}): where it "
-            "is signed by an authority of your own, name its certificate in $SSL_CERT_FILE",
-            url=url,
-        )
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return EndpointRefused(
-            f"{url} does not speak TLS as it should ({_reason(error.os_error)}): if it is a server "
-            "of your own, its URL may have to begin with http://",
-            url=url,
-        )
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return EndpointUnavailable(
-            f"nothing answers at {url} ({_reason(error.os_error)}): is the server running, and "
-            "the port right?",
-            url=url,
-        )
-    said = censored(str(error), api_key)  # a header that is none is quoted, whatever it holds
-    return EndpointUnavailable(f"{url} broke off the connection ({said})", url=url)
-
-
-def _reason(error: OSError) -> str:
-    # asyncio puts its own words and the address, which the URL holds already, in place of these
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    return error.strerror or str(error)

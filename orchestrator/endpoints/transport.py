@@ -10,6 +10,7 @@ import msgspec
 
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.complaints import UNREADABLE
+from orchestrator.endpoints.connecting import censored
 from orchestrator.endpoints.dispatcher import Dispatcher, Slot, outlasting
 from orchestrator.endpoints.evidence import Doubts, Evidence
 from orchestrator.endpoints.hedging import Stragglers, hedged
@@ -19,11 +20,17 @@ from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.requests import R, Read, Request, T
 from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retries
-from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender, censored
+from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender
 from orchestrator.endpoints.status import Status
 from orchestrator.endpoints.upkeep import Upkeep, roots
 from orchestrator.endpoints.wire import ModelList, Usage, encode
-from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.errors import (
+    BadResponse,
+    EndpointError,
+    EndpointRefused,
+    EndpointUnavailable,
+    TooManyOpenFiles,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +175,8 @@ class Transport:
             except EndpointRefused as refused:
                 raise await self._evidence.judge_refusal(refused, request, slot.replica) from None
             except WORTH_RETRYING as failure:
-                tried = (*tried, slot.replica)
+                if not isinstance(failure, TooManyOpenFiles):
+                    tried = (*tried, slot.replica)
                 if isinstance(failure, EndpointUnavailable) and failure.status == 429:
                     if (limit := dispatcher.rate_limit()) is not None:
                         raise limit from failure

@@ -1,4 +1,4 @@
-"""600 requests of half a second each, in a process of its own that may open so many files at first and at most.
+"""600 requests at once in a process of its own, which may open ``SOFT`` files, or up to ``HARD``.
 
     python -m tests.integration.many_requests SENDER SOFT HARD URL
 

@@ -23,10 +23,12 @@ from openai import (
     OpenAIError,
 )
 
+from orchestrator.endpoints.connecting import censored, failure
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.negotiation import negotiate
-from orchestrator.endpoints.sending import LARGEST, Answer, censored, failure, too_large
+from orchestrator.endpoints.open_files import OPEN_FILES
+from orchestrator.endpoints.sending import LARGEST, Answer, too_large
 from orchestrator.errors import EndpointError, EndpointRefused
 
 _OPTIONS: Any = {"headers": {"Accept-Encoding": "identity"}}
@@ -68,11 +70,13 @@ class HostedSender:
 
     async def __aenter__(self) -> Self:
         self._open = AsyncExitStack()
+        OPEN_FILES.join()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         if self._open is not None:
             await self._open.aclose()
+            OPEN_FILES.leave()
             self._open = None
             self._clients.clear()
 
@@ -145,7 +149,7 @@ class HostedSender:
                 except APIStatusError as error:
                     response = error.response
         except (
-            TimeoutError, APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, ConnectionError
+            TimeoutError, APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError
         ) as error:  # fmt: skip
             root = _root(error)
             if isinstance(root, EndpointError):
