@@ -89,7 +89,7 @@ class EndpointError(OrchardError):
     """Anything an endpoint did.
 
     ``url`` is the endpoint's; ``endpoint`` its name in the config, once it is known, which then
-    leads the message.
+    leads the message. The tokens are those of answers that were billed and could not be used.
     """
 
     def __init__(self, message: str, *, url: str) -> None:
@@ -97,6 +97,9 @@ class EndpointError(OrchardError):
         self.message = plain(message)
         self.url = url
         self.endpoint = ""
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self.written_tokens = 0
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.message}" if self.endpoint else self.message

@@ -87,7 +87,7 @@ class Record:
     ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were in a
     prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
     ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,
-    duplicates, steps that could not be used, branches that failed later, pilots that had no vote.
+    duplicates, branches that failed later, pilots that had no vote; or for answers of no use.
     None in records from before they were counted. ``cost`` is in USD, of models that have a price
     and as if the problem's cell had run alone. ``seconds`` is the problem's own time, ``ended`` the
     moment of its end (Unix time; 0 where it was not kept).

@@ -67,6 +67,7 @@ class Node:
     ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
     sample took, ``prompt_tokens`` and ``cached_tokens`` the prompt of its request. Siblings of one
     ``request``, numbered among those of their parent, share that prompt, which counts once.
+    ``lost_tokens`` is a node's part of what was generated beside it: samples that were no answers.
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
     ``prm_written_tokens`` were written.
@@ -91,6 +92,7 @@ class Node:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     request: int = 0
+    lost_tokens: int = 0
     prm_tokens: int = 0
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
@@ -183,6 +185,7 @@ class Node:
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
             request=self.request,
+            lost_tokens=self.lost_tokens,
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
             prm_written_tokens=prm_written_tokens,
@@ -201,6 +204,24 @@ def split_steps(text: str, separator: str) -> tuple[str, ...]:
     *ended, last = text.split(separator)
     steps = [step + separator for step in ended if step.strip()]
     return tuple([*steps, last] if last.strip() else steps)
+
+
+def sharing(
+    children: Sequence[Node], *, prompt_tokens: int, cached_tokens: int, written_tokens: int
+) -> list[Node]:
+    """Children of one request, with all that its tries were billed for together: each has the
+    prompts of all, and its part of what they do not hold of the tokens written."""
+    lost = max(0, written_tokens - sum(child.step_tokens for child in children))
+    share, rest = divmod(lost, max(1, len(children)))
+    return [
+        replace(
+            child,
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached_tokens,
+            lost_tokens=share + (i < rest),
+        )
+        for i, child in enumerate(children)
+    ]
 
 
 def derive_seed(seed: int, *keys: int | str) -> int:

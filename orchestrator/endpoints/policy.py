@@ -9,18 +9,18 @@ token ids: it continues an open assistant message, for servers that know ``conti
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TypeVar, cast
 
 import msgspec
 
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Finish, Node, split_steps
+from orchestrator.core.tree import Finish, Node, sharing, split_steps
 from orchestrator.endpoints.ends import Choice, NoAnswer, Said, contents, no_answer, read_choice
 from orchestrator.endpoints.model_names import is_same_model
 from orchestrator.endpoints.refusals import miscounted
-from orchestrator.endpoints.transport import Transport
+from orchestrator.endpoints.transport import Transport, Used
 from orchestrator.endpoints.wire import (
     ChatChoice,
     ChatRequest,
@@ -125,23 +125,32 @@ class HttpPolicy(ABC):
         """Children of ``node``: the samples of an answer that are answers.
 
         Where some are not, the request goes out again as any bad answer's does; what is good of one
-        try is kept for the next, and returned in the end without the others. ``prompt_ids`` finds
-        the prompt's own tokens, None where they are not used.
+        try is kept for the next, and returned in the end without the others. The children share
+        what all tries were billed for. ``prompt_ids`` finds the prompt's own tokens, None where
+        they are not used.
         """
         good: dict[int, Node] = {}
+        tries, used = 0, Used()
 
         def read(answer: A, url: str) -> list[Node]:
+            nonlocal tries
+            tries += 1
+            used.add(answer.usage)
             prompt = prompt_ids(answer, url)
             self._keep(good, node, n, sampling, answer, prompt, url)
             return [good[i] for i in range(n)]
 
         try:
-            return await self.transport.post(path, request, kind, read, node=node)
+            children = await self.transport.post(path, request, kind, read, node=node)
         except (BadResponse, EndpointUnavailable) as failure:
             if not good:
+                failure.prompt_tokens = used.prompt_tokens
+                failure.cached_tokens = used.cached_tokens
+                failure.written_tokens = used.written_tokens
                 raise
             self._tell(failure)
-            return [good[i] for i in sorted(good)]
+            children = [good[i] for i in sorted(good)]
+        return children if tries == 1 and len(children) == n else sharing(children, **asdict(used))
 
     def _tell(self, failure: EndpointError) -> None:
         """Once, why samples are missing that no failed request accounts for."""

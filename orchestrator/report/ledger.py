@@ -19,7 +19,8 @@ COLUMNS = (
 
 NOTES = (
     "All a problem, as if each cell had run alone: cells that share samples paid for them once.",
-    "Waste: spent on nodes that lie on no returned solution's path, such as pruned beams.",
+    "Waste: spent on nodes that lie on no returned solution's path, such as pruned beams, and on "
+    "answers that were billed and could not be used.",
     "Hit: was in a server's prefix cache, which takes no computing.",
     "FLOPs: 2 × parameters × tokens; the policy's prefill (read) and decoding (write), the PRM's.",
 )

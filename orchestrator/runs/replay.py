@@ -12,11 +12,11 @@ import msgspec
 
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.ports import PRM, Policy, Sampling
-from orchestrator.core.tree import Finish, Node
+from orchestrator.core.tree import Finish, Node, sharing
 from orchestrator.errors import CONCERNS_THE_RUN, EndpointError
 from orchestrator.runs.ends import missing
 from orchestrator.runs.journal import KEY_BYTES, Journal
-from orchestrator.runs.wrappers import policy_spend, prm_spend
+from orchestrator.runs.wrappers import failed_spend, policy_spend, prm_spend
 
 
 class Sample(msgspec.Struct, array_like=True):
@@ -37,6 +37,7 @@ class Samples(msgspec.Struct, array_like=True):
     prompt_tokens: int
     cached_tokens: int
     model: str | None = None
+    lost_tokens: int = 0
 
 
 class Scores(msgspec.Struct, array_like=True):
@@ -96,14 +97,15 @@ def packed_samples(node: Node, children: Sequence[Node]) -> bytes:
         for child in children
     ]
     first = children[0] if children else node
-    found = Samples(samples, first.prompt_tokens, first.cached_tokens, first.model)
+    lost = sum(child.lost_tokens for child in children)
+    found = Samples(samples, first.prompt_tokens, first.cached_tokens, first.model, lost)
     return _encode((found,))
 
 
 def unpacked_samples(node: Node, body: bytes) -> list[Node]:
     """The children of ``node`` that the journal kept."""
     (found,) = _samples(body)
-    return [
+    children = [
         node.child(
             sample.index,
             sample.steps,
@@ -119,6 +121,14 @@ def unpacked_samples(node: Node, body: bytes) -> list[Node]:
         )
         for sample in found.children
     ]
+    if not found.lost_tokens:
+        return children
+    return sharing(
+        children,
+        prompt_tokens=found.prompt_tokens,
+        cached_tokens=found.cached_tokens,
+        written_tokens=sum(child.step_tokens for child in children) + found.lost_tokens,
+    )
 
 
 def packed_scores(nodes: Sequence[Node], scored: Sequence[Node]) -> bytes:
@@ -185,8 +195,7 @@ class JournaledPolicy:
                 if not missing(node, before, n):
                     return before
         drawn = await self._draw(node, n, sampling, before)
-        children = [*{child.path: child for child in (*drawn, *before)}.values()]
-        children.sort(key=lambda child: child.path)
+        children = together(before, drawn) if before else drawn
         cost = policy_spend(drawn, self.price).cost
         name = part_key(key, len(children)) if missing(node, children, n) else key
         journal.append(tree, (name,), packed_samples(node, children), cost)
@@ -202,10 +211,25 @@ class JournaledPolicy:
             return await self.policy.extend(node, n, sampling)
         except CONCERNS_THE_RUN:
             raise
-        except EndpointError:
+        except EndpointError as failure:
+            if cost := failed_spend(failure, self.price).cost:
+                self.memory.journal.append(node.tree.key, (), b"", cost)
             if not before:
                 raise
             return []
+
+
+def together(before: Sequence[Node], drawn: Sequence[Node]) -> list[Node]:
+    """The samples from ``before``, those that were missing among them, and what both took."""
+    children = {child.path: child for child in (*drawn, *before)}
+    took = policy_spend(before)
+    took.add(policy_spend(drawn))
+    return sharing(
+        [children[path] for path in sorted(children)],
+        prompt_tokens=took.prompt_tokens,
+        cached_tokens=took.cached_tokens,
+        written_tokens=took.policy_tokens,
+    )
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Servers that give one sample a request: ``n`` samples are ``n`` requests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.core.fanout import fan_out
@@ -25,25 +26,47 @@ class SeparateSamples:
         if n == 1:
             return await self.policy.extend(node, n, sampling)
         answers = await fan_out(self._sample(node, i, sampling) for i in range(n))
-        samples = {i: child for i, child in enumerate(answers) if isinstance(child, Node)}
-        if not samples:
-            raise next(failure for failure in answers if isinstance(failure, EndpointError))
-        return [
+        failures = [failure for failure in answers if isinstance(failure, EndpointError)]
+        children = [
             replace(child, path=(*node.path, i), seed=derive_seed(node.seed, i), request=i)
-            for i, child in samples.items()
+            for i, child in enumerate(answers)
+            if isinstance(child, Node)
         ]
+        if not children:
+            raise _joined(failures)
+        return [*children[:-1], _paying(children[-1], failures)] if failures else children
 
     async def _sample(self, node: Node, number: int, sampling: Sampling) -> Node | EndpointError:
-        draws: tuple[Redraw, Redraw] = ("sample", "refill")
-        for draw in draws:
+        draws: tuple[Redraw, ...] = ("sample", "refill")
+        failures: list[EndpointError] = []
+        for draw in draws[: 2 if self.on_failure == "refill" else 1]:
             try:
                 (child,) = await self.policy.extend(node.redrawn(draw, number), 1, sampling)
             except EndpointError as error:
                 if self.on_failure == "fail" or isinstance(error, CONCERNS_THE_RUN):
                     raise
-                failure = error
-                if self.on_failure == "drop":
-                    break
+                failures.append(error)
             else:
-                return child
-        return failure
+                return _paying(child, failures) if failures else child
+        return _joined(failures)
+
+
+def _paying(child: Node, failures: Sequence[EndpointError]) -> Node:
+    """The child, with what those were billed for that failed beside it."""
+    failed = _joined(failures)
+    return replace(
+        child,
+        prompt_tokens=child.prompt_tokens + failed.prompt_tokens,
+        cached_tokens=child.cached_tokens + failed.cached_tokens,
+        lost_tokens=child.lost_tokens + failed.written_tokens,
+    )
+
+
+def _joined(failures: Sequence[EndpointError]) -> EndpointError:
+    """The first of them, with what all were billed for."""
+    first, *others = failures
+    for other in others:
+        first.prompt_tokens += other.prompt_tokens
+        first.cached_tokens += other.cached_tokens
+        first.written_tokens += other.written_tokens
+    return first

@@ -32,6 +32,9 @@ class MeteredPolicy:
             children = await self.policy.extend(node, n, sampling)
             actual = policy_spend(children, self.price)
             return children
+        except EndpointError as failure:
+            actual = failed_spend(failure, self.price)
+            raise
         finally:
             self.ledger.settle(reserved, actual)
 
@@ -56,15 +59,32 @@ class MeteredPRM:
 
 
 def policy_spend(children: Sequence[Node], price: Price | None = None) -> Spend:
-    """What sampling ``children`` of one node took: the tokens of each, and of every request that
-    they came from, be it one for all or one for each, the prompt once."""
+    """What sampling ``children`` of one node took: the tokens of each, its part of those that were
+    lost included, and of every request that they came from, be it one for all or one for each, the
+    prompt once."""
     requests = {child.request: child for child in children}.values()
     spend = Spend(
         requests=len(requests),
-        policy_tokens=sum(child.step_tokens for child in children),
+        policy_tokens=sum(child.step_tokens + child.lost_tokens for child in children),
         prompt_tokens=sum(request.prompt_tokens for request in requests),
         cached_tokens=sum(request.cached_tokens for request in requests),
     )
+    return _priced(spend, price)
+
+
+def failed_spend(failure: EndpointError, price: Price | None = None) -> Spend:
+    """What a policy's request took that came to nothing: answers that could not be used."""
+    spend = Spend(
+        requests=int(failure.prompt_tokens + failure.written_tokens > 0),
+        policy_tokens=failure.written_tokens,
+        prompt_tokens=failure.prompt_tokens,
+        cached_tokens=failure.cached_tokens,
+    )
+    return _priced(spend, price)
+
+
+def _priced(spend: Spend, price: Price | None) -> Spend:
+    """What a policy was asked for, with what that costs."""
     if price is not None:
         spend.cost = price.cost(
             prompt_tokens=spend.prompt_tokens,
@@ -100,7 +120,11 @@ class CountedPolicy:
     spent: Spend
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        children = await self.policy.extend(node, n, sampling)
+        try:
+            children = await self.policy.extend(node, n, sampling)
+        except EndpointError as failure:
+            self.spent.add(failed_spend(failure))
+            raise
         self.spent.add(policy_spend(children))
         return children
 
@@ -155,6 +179,9 @@ class BilledPolicy:
             paid = policy_spend(children, self._price).cost
             self._expected.learn(n, paid)
             return children
+        except EndpointError as failure:
+            paid = failed_spend(failure, self._price).cost
+            raise
         finally:
             self._bill.settle(expected, paid)
 

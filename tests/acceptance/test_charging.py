@@ -149,6 +149,19 @@ def test_samples_that_a_servers_usage_does_not_count_are_charged_all_the_same(ru
     assert row["emulated"] == ["n"]
 
 
+@pytest.mark.parametrize("takes_n", [True, False])
+def test_answers_that_are_billed_and_cannot_be_used_are_charged_and_wasted(
+    run: Start, takes_n: bool
+) -> None:
+    server = Counting(takes_n=takes_n, breaks_off=3)
+    done = run([whole("majority", 4)], asked(6), server, trees=1)
+    row = done.rows["majority", 4]
+    assert done.billed("samples") > 6 * 4
+    assert row["policy_tokens"] == done.billed("completion_tokens")
+    assert row["prompt_tokens"] == done.billed("prompt_tokens")
+    assert row["wasted_tokens"] == row["policy_tokens"] - sum(done.leaves.values()) > 0
+
+
 @pytest.mark.parametrize("trees", [1, 3, 64])
 def test_problems_of_the_same_text_pay_for_their_own_samples_once(run: Start, trees: int) -> None:
     questions = [asked(2)[i % 2] for i in range(8)]

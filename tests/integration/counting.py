@@ -32,10 +32,12 @@ class Billed:
 @dataclass(slots=True)
 class Counting:
     """``takes_n`` says whether a request may ask for several samples, ``counts_first`` whether the
-    usage counts the first of them alone."""
+    usage counts the first of them alone. One in ``breaks_off`` answers about a problem ends one of
+    its samples with an error, and bills it."""
 
     takes_n: bool = True
     counts_first: bool = False
+    breaks_off: int | None = None
     bills: list[Billed] = field(default_factory=list)
     probes: list[Billed] = field(default_factory=list)
     url: str = ""
@@ -52,7 +54,10 @@ class Counting:
         body = await request.json()
         answer = self._chat(body) if request.path == CHAT else _scores(body)
         asked = PROBLEM.search(json.dumps(body.get("messages") or body["input"]))
-        texts = [choice["message"]["content"] for choice in answer.get("choices", [])]
+        choices = answer.get("choices", [])
+        if asked and choices and self.breaks_off and not len(self.bills) % self.breaks_off:
+            choices[0]["finish_reason"] = "error"
+        texts = [choice["message"]["content"] for choice in choices]
         bill = Billed(
             model=body["model"],
             question=asked[0] if asked else None,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.tree import FORKS, Node, derive_seed, root, split_steps
+from orchestrator.core.tree import FORKS, Node, derive_seed, root, sharing, split_steps
 
 
 def start(seed: int = 7, problem: str = "p") -> Node:
@@ -60,6 +60,19 @@ def test_a_node_is_redrawn_in_its_place_under_a_seed_of_its_own() -> None:
     redrawn = [node.redrawn(why, number) for why in ways for number in (1, 2)]  # type: ignore[arg-type]
     assert {each.path for each in redrawn} == {node.path}
     assert len({node.seed, *(each.seed for each in redrawn)}) == 7
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=8), st.integers(0, 100))
+def test_children_of_one_request_share_what_was_lost_beside_them_to_the_last_token(
+    steps: list[int], lost: int
+) -> None:
+    children = [start().child(i, ("a",), step_tokens=tokens) for i, tokens in enumerate(steps)]
+    written = sum(steps) + lost
+    shared = sharing(children, prompt_tokens=9, cached_tokens=3, written_tokens=written)
+    parts = [child.lost_tokens for child in shared]
+    assert sum(parts) == lost and max(parts) - min(parts) <= 1
+    assert {(child.prompt_tokens, child.cached_tokens) for child in shared} == {(9, 3)}
+    assert [child.step_tokens for child in shared] == steps
 
 
 @given(st.integers(), st.lists(st.integers() | st.text()))

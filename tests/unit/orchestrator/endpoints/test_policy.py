@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.budget import Spend
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import root
 from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
 from orchestrator.errors import BadResponse, ContextOverflow, EndpointUnavailable
 from orchestrator.runs.separate import SeparateSamples
+from orchestrator.runs.wrappers import failed_spend, policy_spend
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 STEP = Sampling(temperature=0.7, max_tokens=64)
@@ -159,6 +161,26 @@ async def test_what_is_good_of_one_try_is_kept_for_the_next(scripted: Any) -> No
     transport = scripted(broken(0, "?", "b", "c"), broken(1, "a", "?", "other"))
     children = await ChatPolicy(transport, ask).extend(ROOT, 3, STEP)
     assert [child.text for child in children] == ["a", "b", "c"]
+
+
+async def test_all_tries_of_a_request_are_charged_with_what_came_to_nothing(scripted: Any) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 30}
+    answers = [broken(0, "?", "b", "c", **usage), broken(1, "a", "?", "other", **usage)]
+    children = await ChatPolicy(scripted(*answers), ask).extend(ROOT, 3, STEP)
+    spent = policy_spend(children)
+    assert (spent.prompt_tokens, spent.policy_tokens) == (20, 60)
+    assert [child.step_tokens for child in children] == [10, 10, 10]
+    assert policy_spend(children[:1]).policy_tokens == 20
+
+
+async def test_what_a_request_was_billed_for_in_vain_goes_with_its_failure(scripted: Any) -> None:
+    details = {"cached_tokens": 4}
+    answer = broken(0, "?", prompt_tokens=10, completion_tokens=7, prompt_tokens_details=details)
+    with pytest.raises(BadResponse) as caught:
+        await ChatPolicy(scripted(answer, answer, answer), ask).extend(ROOT, 1, STEP)
+    assert failed_spend(caught.value) == Spend(
+        requests=1, policy_tokens=21, prompt_tokens=30, cached_tokens=12
+    )
 
 
 async def test_what_stays_broken_is_missing_in_the_end_and_the_others_survive(

@@ -1,22 +1,23 @@
 """How the samples of a tree are counted, and what becomes of those that are no answers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.core.budget import Ledger, Limits, Spend
+from orchestrator.core.budget import Ledger, Limits, Price, Spend
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Finish, Node, Tree, root
+from orchestrator.core.tree import Finish, Node, Tree, root, sharing
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
 from orchestrator.errors import BadResponse, EndpointError
 from orchestrator.runs.branches import Branches
 from orchestrator.runs.journal import JOURNAL, Journal
 from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering, unpacked_samples
 from orchestrator.runs.runner import solve
-from orchestrator.runs.wrappers import Recorder
+from orchestrator.runs.wrappers import Recorder, policy_spend
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p", tree=Tree(key="tree"))
 WHOLE = Sampling(temperature=0.7, until="end")
@@ -158,6 +159,28 @@ async def test_what_was_missing_is_asked_for_again_and_what_was_there_is_replaye
     with Journal(tmp_path / JOURNAL) as journal:
         again = await JournaledPolicy(third, "m", remembering(journal)).extend(ROOT, 3, WHOLE)
     assert (again, third.asked) == (children, 0)
+
+
+async def test_what_was_billed_in_vain_is_remembered_as_paid(tmp_path: Path) -> None:
+    price = Price(input=1e6, output=1e6)
+    failure = BadResponse("broken off", url="")
+    failure.prompt_tokens, failure.written_tokens = 5, 7
+
+    class Wasteful(Scripted):
+        async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+            children = await super().extend(node, n, sampling)
+            return sharing(children, prompt_tokens=4, cached_tokens=1, written_tokens=20)
+
+    found = []
+    for policy in (Failing(failure), Wasteful("stop", None, "stop"), Wasteful(*["stop"] * 3)):
+        with Journal(tmp_path / JOURNAL) as journal, suppress(BadResponse):
+            journaled = JournaledPolicy(policy, "m", remembering(journal), price)
+            found.append(policy_spend(await journaled.extend(ROOT, 3, WHOLE)))
+    assert [(each.prompt_tokens, each.policy_tokens) for each in found] == [(4, 20), (8, 40)]
+    with Journal(tmp_path / JOURNAL) as journal:
+        assert journal.paid == 5 + 7 + 2 * (4 + 20)
+        again = await JournaledPolicy(Failing(), "m", remembering(journal)).extend(ROOT, 3, WHOLE)
+    assert policy_spend(again) == found[-1]
 
 
 async def test_while_the_server_stays_broken_what_was_there_is_not_lost(tmp_path: Path) -> None:

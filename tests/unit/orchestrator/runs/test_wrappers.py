@@ -8,11 +8,13 @@ from orchestrator.core.budget import Bill, Ledger, Limits, Price, Spend
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Node, root
 from orchestrator.endpoints.fake import FakePolicy, FakePRM
-from orchestrator.errors import BudgetExhausted, EndpointUnavailable
+from orchestrator.errors import BadResponse, BudgetExhausted, EndpointUnavailable
+from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.runs.wrappers import (
     BilledPolicy,
     BilledPRM,
+    CountedPolicy,
     MeteredPolicy,
     MeteredPRM,
     Recorder,
@@ -60,6 +62,41 @@ async def test_of_separate_samples_those_that_are_lost_cost_nothing() -> None:
     await MeteredPolicy(policy, ledger, one_a_request=True).extend(ROOT, 4, STEP)
     assert (ledger.spent.requests, ledger.spent.prompt_tokens) == (2, 2 * 5)
     assert ledger.reserved == Spend()
+
+
+def spoiled(tokens: int) -> BadResponse:
+    """A failure of requests that were answered, to no use."""
+    failure = BadResponse("broken off", url="")
+    failure.prompt_tokens, failure.written_tokens = 5, tokens
+    return failure
+
+
+async def test_what_a_failed_request_was_billed_for_is_charged_all_the_same() -> None:
+    ledger, bill, counted = Ledger(), Bill(limit=1.0), Spend()
+    policy = CountedPolicy(BilledPolicy(FakePolicy(failures={1: spoiled(7)}), PRICE, bill), counted)
+    with pytest.raises(BadResponse):
+        await MeteredPolicy(policy, ledger, PRICE).extend(ROOT, 4, STEP)
+    cost = PRICE.cost(prompt_tokens=5, cached_tokens=0, written_tokens=7)
+    assert ledger.spent == Spend(requests=1, policy_tokens=7, prompt_tokens=5, cost=cost)
+    assert (bill.paid, bill.reserved, counted.policy_tokens) == (cost, 0.0, 7)
+
+
+@pytest.mark.parametrize(("on_failure", "samples"), [("drop", 2), ("refill", 4)])
+async def test_separate_samples_pay_for_those_that_failed_beside_them(
+    on_failure: OnFailedBranch, samples: int
+) -> None:
+    ledger, asked = Ledger(), FakePolicy(failures={1: spoiled(7), 3: spoiled(9)})
+    children = await MeteredPolicy(SeparateSamples(asked, on_failure), ledger).extend(ROOT, 4, STEP)
+    assert len(children) == samples
+    assert ledger.spent.prompt_tokens == 5 * len(asked.requests)
+    assert ledger.spent.policy_tokens == asked.tokens + 7 + 9
+
+
+async def test_separate_samples_that_all_fail_are_charged_for_all() -> None:
+    ledger, asked = Ledger(), FakePolicy(failures={i: spoiled(i) for i in range(1, 5)})
+    with pytest.raises(BadResponse):
+        await MeteredPolicy(SeparateSamples(asked), ledger).extend(ROOT, 4, STEP)
+    assert (ledger.spent.prompt_tokens, ledger.spent.policy_tokens) == (20, 10)
 
 
 async def test_separate_requests_never_pass_a_limit_of_requests() -> None:
