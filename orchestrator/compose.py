@@ -22,6 +22,7 @@ from orchestrator.endpoint_config import INSTRUCTED, EndpointConfig, PolicyConfi
 from orchestrator.endpoints.adapting import AdaptingSender
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.instructed import InstructedPolicy
+from orchestrator.endpoints.led import LedPolicy
 from orchestrator.endpoints.policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
 from orchestrator.endpoints.probe import (
@@ -174,7 +175,8 @@ def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) ->
     family = PROMPTS[config.prompt]  # type: ignore[index]
     wished = config.continuation
     by = can.continuation if wished in ("auto", "chat") else wished
-    kind = _CONTINUING.get(by or "", ChatPolicy)
+    over_chat = LedPolicy if can.trims else ChatPolicy
+    kind = _CONTINUING.get(by or "", over_chat)
     return kind(transport, family.messages, family.separator, cuts_at=can.cuts_at)
 
 

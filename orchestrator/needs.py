@@ -65,13 +65,6 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
                 f"the server of {cell.policy.name} {lacks}, as {name} needs: use "
                 "cot, majority or best_of_n, or serve it with vLLM"
             )
-        if can.trims and can.continuation != "rendered":
-            raise ConfigError(
-                f"the server of {cell.policy.name} loses the blank line at the end of an open "
-                f"message (its chat template trims it), so that {name} would come to nothing but "
-                "dead ends: serve it with a template that keeps it (vLLM: --chat-template), or "
-                "with vLLM's token ids or /tokenize, or use cot, majority or best_of_n"
-            )
 
 
 def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
@@ -107,6 +100,13 @@ def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
                 f"a reasoning model, which took {can.tokens_to_answer:,} tokens to answer a sum: "
                 f"set `max_tokens` to at least {enough:,}"
             )
+    stepwise = any(isinstance(each, Stepwise) for cell in mine for each in cell.searches)
+    if can.trims and can.continuation == "chat" and stepwise:
+        told.append(
+            "loses the blank line at the end of an open message (its chat template trims it), so "
+            "that each step takes two requests: a template that keeps it saves one (vLLM: "
+            "--chat-template)"
+        )
     if can.cuts_at is not None:
         told.append(
             f"cuts prompts at {can.cuts_at:,} tokens and does not say so: raise the context of its "

@@ -10,7 +10,7 @@ from tests.integration.trimming import DEPTH, KEEPING, Server, running_beside
 
 CELLS = [
     {"policy": "policy", "prm": "prm", "strategy": "beam_search", **SEARCH},
-    {"policy": "policy", "strategy": "majority", "n": 2, "max_tokens": 24},
+    {"policy": "policy", "strategy": "majority", "n": 2, "max_tokens": 400},
 ]
 
 
@@ -48,19 +48,18 @@ def test_the_lost_blank_line_is_put_back_where_the_server_renders_messages(
     assert "".join(map(chr, sent)).endswith(".\n\n")
 
 
+@pytest.mark.parametrize("several", [True, False])
 @pytest.mark.parametrize("refuses", [False, True])
-def test_a_search_that_would_come_to_dead_ends_alone_is_refused_with_the_reason(
-    tmp_path: Path, refuses: bool
+def test_over_chat_alone_the_model_is_led_past_the_lost_blank_line(
+    tmp_path: Path, refuses: bool, several: bool
 ) -> None:
-    with running_beside(Server(renders=False, refuses=refuses)) as server:
+    with running_beside(Server(renders=False, refuses=refuses, several=several)) as server:
         person = begin(tmp_path, server)
         checked = person.orchard("check", "run.yaml")
-        assert checked.code == 1 and "✓ policy" not in checked.out
-        complaint = person.orchard("run", "run.yaml").complaint
-        assert "loses the blank line at the end of an open message" in complaint
-        assert "--chat-template" in complaint
-        whole = begin(tmp_path, server, CELLS[1])
-        assert whole.orchard("run", "run.yaml").code == 0
+        assert checked.code == 0 and "each step takes two requests" in checked.out
+        outcome = person.orchard("run", "run.yaml")
+    assert outcome.code == 0, outcome
+    assert leaves_are_whole(person)
 
 
 def test_a_template_that_keeps_the_blank_line_is_gone_on_with_over_chat(tmp_path: Path) -> None:

@@ -28,12 +28,14 @@ KEEPING = TRIMMING.replace(" | trim", "")
 @dataclass(slots=True)
 class Server:
     """``renders``: it has ``/tokenize`` and continues token ids; ``refuses``: no open message may
-    end with white space; ``counts``: it tells the prompt's tokens."""
+    end with white space; ``counts``: it tells the prompt's tokens; ``several``: samples a request.
+    """
 
     template: str = TRIMMING
     renders: bool = True
     refuses: bool = False
     counts: bool = True
+    several: bool = True
     url: str = ""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -72,7 +74,7 @@ class Server:
             return web.json_response({"type": "error", "error": error}, status=400)
         prompt = self._rendered(body)
         choices = []
-        for i in range(body.get("n", 1)):
+        for i in range(body.get("n", 1) if self.several else 1):
             ended = _ended(_written(prompt, body, i), body)
             message = {"role": "assistant", "content": ended.pop("text")}
             choices.append({"index": i, "message": message, **ended})
@@ -97,18 +99,28 @@ class Server:
         return web.json_response(answer | ({"usage": usage} if self.counts else {}))
 
 
+TOKEN = 8
+"""Characters of a token, as far as ``max_tokens`` counts them."""
+
+
 def _written(prompt: str, body: dict[str, Any], index: int) -> str:
     """What the model writes after a rendered prompt, to the end of its solution."""
     question, _, said = prompt.rpartition(_ANSWER)
-    mark = _digest(question, body.get("seed"), index)
-    lacks_blank_line = bool(said) and not said.endswith("\n\n")
+    mark = _digest(question, body.get("seed"), index) % 1000
     if "three numbers on a line" in prompt:
         steps = ["1 2 3", "4 5 6", "7 8 9", "10 11 12", "13 14 15"]
     else:
-        steps = [f"Step {i} of {mark}." for i in range(1, DEPTH)]
-        steps.append(f"The answer is $\\boxed{{{mark % 3}}}$.")
-    done = said.count("\n\n") + lacks_blank_line
-    return ("\n\n" if lacks_blank_line else "") + "\n\n".join(steps[done:])
+        sums = "we add and carry " * 8
+        steps = [f"Step {i}: {sums}of {mark}." for i in range(1, DEPTH)]
+        steps.append(f"Step {DEPTH}: {sums}$\\boxed{{{mark % 3}}}$.")
+    *done, last = said.split("\n\n")
+    here, *later = steps[len(done) :] or [""]
+    if not last:
+        return "\n\n".join([here, *later])
+    if last[-1] in ".0123456789":  # a whole step, without its blank line
+        return "".join(f"\n\n{step}" for step in later)
+    rest = here[len(last) :] if here.startswith(last) else " and so on."
+    return "\n\n".join([rest, *later])
 
 
 def _ended(text: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +128,9 @@ def _ended(text: str, body: dict[str, Any]) -> dict[str, Any]:
     if met is not None:
         kept = len(met) if body.get("include_stop_str_in_output") else 0
         text = text[: text.index(met) + kept]
+    most = TOKEN * (body.get("max_tokens") or 10_000)
+    if len(text) > most:
+        return {"text": text[:most], "finish_reason": "length", "stop_reason": None}
     return {"text": text, "finish_reason": "stop", "stop_reason": met}
 
 
