@@ -39,6 +39,7 @@ class Row:
     ``samples`` that the policy was asked for, ``ends`` counts those that did not end as they should
     and ``other_models`` those that another model answered, as ``Record`` does, and ``failure`` says
     why the last branch that failed did; ``leaves`` counts the paths that were returned.
+    ``undecided`` counts the pairs of answers that could not be compared in time.
     """
 
     task: str
@@ -76,16 +77,16 @@ class Row:
     ends: dict[str, int]
     other_models: dict[str, int]
     failure: str | None
+    undecided: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
     ``failed_branches`` what their trees lost, ``undecided`` the pairs of answers that could not be
-    compared in time. ``wall_seconds`` is how long some problem was under
-    way, None where records do not say when they ended. ``probes_cost`` (USD) is what finding out
-    what the endpoints can do took, at every start, and no cell's. ``routes`` are of the cells that
-    route."""
+    compared in time. ``wall_seconds`` is how long some problem was under way, None where records do
+    not say when they ended. ``probes_cost`` (USD) is what finding out what the endpoints can do
+    took, at every start, and no cell's. ``routes`` are of the cells that route."""
 
     rows: tuple[Row, ...]
     headline: Headline | None
@@ -172,6 +173,7 @@ def _row(cell: Cell, vote: str, bins: Bins | None, difficulty_of: str | None) ->
         ends=_added(record.ends for record in records),
         other_models=_added(record.other_models for record in records),
         failure=next((each.failure for each in reversed(list(records)) if each.failure), None),
+        undecided=sum(record.undecided for record in records),
     )
 
 

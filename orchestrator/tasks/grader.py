@@ -22,7 +22,7 @@ class MathGrader:
     """
 
     def __init__(
-        self, *, percent: bool = False, workers: int = 2, seconds: float = 5.0, cache: int = 16_384
+        self, *, percent: bool = False, workers: int = 2, seconds: float = 3.0, cache: int = 16_384
     ) -> None:
         self._percent = percent
         self._workers = Workers(count=workers, seconds=seconds)
