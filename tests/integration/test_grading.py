@@ -236,7 +236,9 @@ async def test_a_comparison_that_hangs_is_killed_undecided_and_grading_goes_on()
     assert await gone(processes)
 
 
-async def test_a_tower_of_powers_is_undecided_at_once_and_ends_no_worker(grader: MathGrader) -> None:
+async def test_a_tower_of_powers_is_undecided_and_ends_no_worker(
+    grader: MathGrader,
+) -> None:
     tower = "9^{9^{9^{9}}}"
     assert await grader.equal("x+1", "1+x")
     workers = processes()
