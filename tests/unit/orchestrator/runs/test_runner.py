@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.difficulty import independent_draws, independent_samples
 from orchestrator.core.ports import Grader, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
@@ -18,6 +19,7 @@ from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.runner import solve
 from orchestrator.runs.separate import SeparateSamples
 from orchestrator.strategies.settings import Stop
+from orchestrator.strategies.then import Then
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
 GONE = EndpointUnavailable("nothing answers", url="http://policy")
@@ -183,6 +185,38 @@ async def test_a_text_that_was_scored_before_is_no_unscored_one_when_the_time_is
     )  # fmt: skip
     assert record.ran_out == "requests"
     assert [bool(leaf.scores) for leaf in record.leaves] == [True] * 4
+
+
+BETA = Stop(rule="beta", confidence=0.99, batch=4)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "samples"),
+    [
+        ("majority", {"n": 8}, 8),
+        ("best_of_n", {"n": 8}, 8),
+        ("best_of_n", {"n": 1, "temperature": 0.0}, 0),
+        ("majority", {"n": 8, "stop": BETA}, 4),
+        ("best_of_n", {"n": 8, "stop": BETA, "then": Then(strategy="dvts", n=8)}, 4),
+        ("best_of_n", {"n": 8, "stop": BETA, "then": Then(strategy="beam_search", n=4)}, 4),
+        ("cot", {}, 0),
+        ("beam_search", {"n": 8}, 0),
+        ("dvts", {"n": 8}, 0),
+    ],
+)
+async def test_a_record_tells_which_of_its_leaves_are_independent_samples(
+    run: Any, strategy: str, settings: dict[str, Any], samples: int
+) -> None:
+    """Whole solutions are wrong and all different, what a search finds is right."""
+
+    def script(node: Node, index: int) -> str:
+        return rf"It is \boxed{{{node.seed + index}}}." if len(node.path) < 2 else r"\boxed{7}"
+
+    record = await run(FakePolicy(script=script), strategy=strategy, **settings)
+    found = independent_samples(record)
+    assert (len(found), independent_draws(record)) == (samples, samples)
+    assert len({leaf.path for leaf in found}) == samples
+    assert not any(leaf.correct for leaf in found)
 
 
 async def test_a_request_limit_is_never_passed(run: Any) -> None:
