@@ -15,7 +15,7 @@ from orchestrator.core.tree import Node
 from orchestrator.durations import duration
 from orchestrator.endpoints.concurrency import LoopLag
 from orchestrator.endpoints.open_files import OPEN_FILES, OpenFiles
-from orchestrator.endpoints.quotas import Quota
+from orchestrator.endpoints.quotas import Quota, in_words
 from orchestrator.endpoints.rate_limits import Estimate, Passed, RateLimits
 from orchestrator.endpoints.replicas import Replica, Replicas
 from orchestrator.endpoints.retry import RetryBudget
@@ -32,6 +32,7 @@ from orchestrator.errors import (
 LOG = logging.getLogger(__name__)
 
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
+_LONG_S = 5.0
 _NO_TOKENS = Estimate(0.0, 0.0, 0.0)
 
 
@@ -314,7 +315,9 @@ class Dispatcher:
             return f"{all_of(replicas)} {asks} to wait {paused:.0f} s more"
         since = self.rates.waiting_since
         if since is not None and now - since > 1.0:
-            return f"{len(self._waiting):,} wait for the rate limit"
+            rest = self.rates.waiting_until - now
+            until = f", the next {in_words(rest)}" if rest > _LONG_S else ""
+            return f"{len(self._waiting):,} wait for the rate limit{until}"
         return None
 
     # Inside

@@ -210,13 +210,15 @@ class Passed:
 
 
 class RateLimits:
-    """All limits of one endpoint. ``waited`` is how many seconds the next request in turn had to
-    wait for one."""
+    """All limits of one endpoint. ``waited`` is how many seconds requests whose turn it was had to
+    wait for one; the next waits since ``waiting_since`` and, by what is known now, until
+    ``waiting_until`` (by the event loop's time)."""
 
     def __init__(self, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
         self.estimator = Estimator()
         self.waited = 0.0
         self.waiting_since: float | None = None
+        self.waiting_until = 0.0
         self._requests_per_minute = requests_per_minute or math.inf
         self._tokens_per_minute = tokens_per_minute or math.inf
         self._not_before = 0.0
@@ -238,7 +240,8 @@ class RateLimits:
         loop = asyncio.get_running_loop()
         began = self.waiting_since = loop.time()
         try:
-            while (seconds := self._wait(estimate, loop.time())) > 0:  # noqa: ASYNC110
+            while (seconds := self._wait(estimate, loop.time())) > 0:
+                self.waiting_until = loop.time() + seconds
                 await asyncio.sleep(min(seconds, 1.0))
         finally:
             self.waited += loop.time() - began
@@ -257,7 +260,8 @@ class RateLimits:
 
     def passed(self, estimate: Estimate, now: float) -> Passed:
         """The request that there was ``room`` for goes out."""
-        even = max(1.0 / self._requests_per_minute, estimate.mean / self._tokens_per_minute)
+        part = max(1.0 / self._requests_per_minute, estimate.mean / self._tokens_per_minute)
+        even = min(1.0, part)  # a minute makes room for what is larger than the whole limit, too
         self._not_before = max(now - _BURST_S, self._not_before) + even * MINUTE / _FASTER
         self._requests_told.spend(1.0, now)
         self._tokens_told.spend(estimate.mean, now)

@@ -319,6 +319,26 @@ async def test_headers_alone_are_limit_enough() -> None:
 
 
 @in_virtual_time
+async def test_a_long_wait_for_a_limit_of_the_headers_is_shown_with_its_end() -> None:
+    dispatcher = Dispatcher("m", [A])
+    headers = {"x-ratelimit-limit-requests": "9", "x-ratelimit-remaining-requests": "0"}
+
+    async def go() -> str | None:
+        slot = await dispatcher.admit(None)
+        dispatcher.told(headers, slot)
+        dispatcher.release(slot)
+        waiting = [asyncio.create_task(use(dispatcher)) for _ in range(3)]
+        await asyncio.sleep(18.5)
+        waits = dispatcher.status().waits_for
+        for one in waiting:
+            one.cancel()
+        return waits
+
+    waits = await keeping(dispatcher, go())
+    assert waits.startswith("3 wait for the rate limit, the next in 42 s, at ")
+
+
+@in_virtual_time
 async def test_the_limit_grows_with_what_the_server_takes_and_falls_when_it_refuses() -> None:
     dispatcher = Dispatcher("m", [A])
     await fan_out(use(dispatcher, node(f"{i}")) for i in range(2_000))

@@ -50,6 +50,13 @@ def test_an_even_pace_holds_where_a_quiet_time_is_over() -> None:
     assert went[-1] == pytest.approx(60 / 1.1 - 2.0, abs=2.0)
 
 
+def test_a_request_larger_than_the_whole_limit_holds_the_next_up_for_a_minute_at_most() -> None:
+    rates = RateLimits(None, 1_000)
+    rates.answered(rates.passed(Estimate(5e6, 0.0, 5e6), 0.0), 900.0)
+    assert rates._wait(Estimate(50.0, 0.0, 50.0), 0.0) > 0.0
+    assert rates._wait(Estimate(50.0, 0.0, 50.0), 61.0) == 0.0
+
+
 def test_tokens_under_way_are_taken_for_more_than_their_mean_but_not_for_more_than_can_be() -> None:
     window = Window(1_000)
     sure = Estimate(100.0, 0.0, 100.0)
