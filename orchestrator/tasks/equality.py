@@ -15,7 +15,6 @@ Conventions, for this module and the algebra behind it:
 - What cannot be read is equal to its own spelling alone.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from fractions import Fraction
@@ -23,7 +22,9 @@ from itertools import pairwise
 from typing import Protocol
 
 from orchestrator.tasks.math.latex import MAX_ANSWER
+from orchestrator.tasks.math.matching import all_of, can_pair, without_common
 from orchestrator.tasks.math.numbers import near, rational
+from orchestrator.tasks.math.shapes import is_formula, is_set
 from orchestrator.tasks.math.statements import read
 from orchestrator.tasks.math.terms import (
     REALS,
@@ -156,12 +157,14 @@ class Comparison:
     def _assignments(self, left: dict[str, Value], right: dict[str, Value]) -> bool | None:
         if left.keys() != right.keys():
             return False
-        return _all(self.values(left[name], right[name]) for name in left)
+        return all_of(self.values(left[name], right[name]) for name in left)
 
     def _named(self, named: Named, other: Value) -> bool | None:
         if isinstance(other, Named):
             if named.name == other.name:
                 return self.values(named.value, other.value)
+            if is_set(named.value) and named.name.isupper() != other.name.isupper():
+                return self.values(named.value, other.value)  # A = (1, 2), and x of it
             return self._equations(_relation(named), _relation(other))
         if isinstance(other, Relation):
             if other.operator == "=":
@@ -194,7 +197,7 @@ class Comparison:
             if (ratio.is_clock and other.is_clock) or len(ratio.parts) != len(other.parts):
                 return False  # times of day, which are no proportions: 3:30 is not 1:10
             first, second = ratio.parts[0], other.parts[0]
-            return _all(
+            return all_of(
                 self._formulas(multiply(a, second), multiply(b, first))
                 for a, b in zip(ratio.parts[1:], other.parts[1:], strict=True)
             )
@@ -210,7 +213,7 @@ class Comparison:
         modulus, other_modulus = rational(congruence.modulus), rational(other.modulus)
         difference = rational(add(congruence.residue, negative(other.residue)))
         if modulus is None or other_modulus is None or difference is None:
-            return _all(
+            return all_of(
                 (
                     self._formulas(congruence.residue, other.residue),
                     self._formulas(congruence.modulus, other.modulus),
@@ -227,7 +230,7 @@ class Comparison:
                 case (Sequence(), Matrix(rows)) if a.brackets in ("", "()"):
                     items = _vector(rows)
                     return False if items is None else self._ordered(a.items, items)
-                case (Sequence("{}" | "", (item,)), _) if not _is_set(b) or _is_tuple(item, b):
+                case (Sequence("{}" | "", (item,)), _) if not _has_members(b) or _is_tuple(item, b):
                     return self.values(item, b)
         if isinstance(left, Sequence) and isinstance(right, Sequence):
             return self._sequences(left, right)
@@ -241,10 +244,10 @@ class Comparison:
                     return self._intervals(Interval(brackets, low, high), b)  # type: ignore[arg-type]
         if isinstance(left, Relation) and isinstance(right, Relation):
             return self._relations(left, right)
-        if _is_set(left) and _is_set(right):
+        if _has_members(left) and _has_members(right):
             return self._combinations(left, right)
         if is_formula(left) and is_formula(right):
-            return self._formulas(left, right)  # type: ignore[arg-type]
+            return self._formulas(left, right)
         return False
 
     def _relations(self, left: Relation, right: Relation) -> bool | None:
@@ -301,26 +304,26 @@ class Comparison:
     def _ordered(self, left: Items[Value], right: Items[Value]) -> bool | None:
         if len(left) != len(right):
             return False
-        return _all(self.values(a, b) for a, b in zip(left, right, strict=True))
+        return all_of(self.values(a, b) for a, b in zip(left, right, strict=True))
 
     def _unordered(self, left: Items[Value], right: Items[Value]) -> bool | None:
         """Whether the items can be paired; None where that hangs on what cannot be told."""
         if len(left) != len(right):
             return False
-        left, right = _without_common(left, right)
+        left, right = without_common(left, right)
         if len(left) > MAX_UNORDERED:
             return self._ordered(left, right)
         verdicts = [[self.values(a, b) for b in right] for a in left]
-        if _can_pair([[each is True for each in row] for row in verdicts]):
+        if can_pair([[each is True for each in row] for row in verdicts]):
             return True
         return (
-            None if _can_pair([[each is not False for each in row] for row in verdicts]) else False
+            None if can_pair([[each is not False for each in row] for row in verdicts]) else False
         )
 
     def _intervals(self, left: Interval, right: Interval) -> bool | None:
         if left.brackets != right.brackets:
             return False
-        return _all((self._formulas(left.low, right.low), self._formulas(left.high, right.high)))
+        return all_of((self._formulas(left.low, right.low), self._formulas(left.high, right.high)))
 
     def _formulas(self, left: Formula, right: Formula) -> bool | None:
         if left == right:
@@ -328,7 +331,7 @@ class Comparison:
         if isinstance(left, Matrix) and isinstance(right, Matrix):
             if [len(row) for row in left.rows] != [len(row) for row in right.rows]:
                 return False
-            return _all(
+            return all_of(
                 self._formulas(a, b)
                 for row, other in zip(left.rows, right.rows, strict=True)
                 for a, b in zip(row, other, strict=True)
@@ -343,7 +346,7 @@ def _relation(named: Named) -> Relation | None:
     """The equation or inequality behind a named value, where it is one of formulas."""
     if named.subject is None or not is_formula(named.value):
         return None
-    return Relation("=", named.subject, named.value)  # type: ignore[arg-type]
+    return Relation("=", named.subject, named.value)
 
 
 def assignments(value: Value) -> dict[str, Value] | None:
@@ -376,16 +379,12 @@ def _vector(rows: tuple[tuple[Formula, ...], ...]) -> tuple[Formula, ...] | None
     return tuple(row[0] for row in rows) if len(rows[0]) == 1 else None
 
 
-def _is_set(value: Value) -> bool:
-    return isinstance(value, Sequence | Interval | Combination | Relation) or value == REALS
+def _has_members(value: Value) -> bool:
+    return is_set(value) or isinstance(value, Relation)
 
 
 def _is_tuple(*values: Value) -> bool:
     return all(isinstance(each, Sequence) and each.brackets in ORDERED for each in values)
-
-
-def is_formula(value: Value) -> bool:
-    return isinstance(value, Number | Symbol | Apply | Matrix)
 
 
 def _are_formulas(values: Iterable[Value]) -> bool:
@@ -397,37 +396,6 @@ def _same_digits(based: Based, other: Value) -> bool:
     if isinstance(other, Based):
         return (digits, based.base) == (other.digits.lstrip("0"), other.base)
     return isinstance(other, Number) and other.value == int(based.digits)
-
-
-def _all(verdicts: Iterable[bool | None]) -> bool | None:
-    is_open = False
-    for verdict in verdicts:
-        if verdict is False:
-            return False
-        is_open |= verdict is None
-    return None if is_open else True
-
-
-def _without_common(left: Items[Value], right: Items[Value]) -> tuple[Items[Value], Items[Value]]:
-    """What two lists do not have in common, word for word."""
-    common = Counter(left) & Counter(right)
-    return list((Counter(left) - common).elements()), list((Counter(right) - common).elements())
-
-
-def _can_pair(fits: Items[Items[bool]]) -> bool:
-    """Whether each row can take a column of its own that fits (augmenting paths)."""
-    taken: dict[int, int] = {}
-
-    def place(row: int, tried: set[int]) -> bool:
-        for column, fit in enumerate(fits[row]):
-            if fit and column not in tried:
-                tried.add(column)
-                if column not in taken or place(taken[column], tried):
-                    taken[column] = row
-                    return True
-        return False
-
-    return all(place(row, set()) for row in range(len(fits)))
 
 
 def _scaled(left: Value, right: Value) -> bool | None:

@@ -10,34 +10,23 @@ nothing.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache, reduce
 from typing import Any
 
 import sympy
 from sympy import Dummy, Integer, Rational, S
 
-from orchestrator.tasks.equality import compare, is_formula
+from orchestrator.tasks.conversion import TooLarge, expression, has_unknown_function
+from orchestrator.tasks.equality import compare
 from orchestrator.tasks.math.numbers import DECIMAL_TOLERANCE, EXACT_TOLERANCE
 from orchestrator.tasks.math.statements import read
 from orchestrator.tasks.math.terms import (
-    EULER,
-    IMAGINARY,
-    INFINITY,
-    PI,
-    REALS,
     Apply,
-    Combination,
     Formula,
-    Interval,
-    Matrix,
     Number,
-    Quantity,
     Relation,
-    Sequence,
-    Symbol,
     Value,
-    words,
 )
+from orchestrator.tasks.real_sets import pieces_of, real_set
 
 DIGITS = 50
 SAME = Rational(1, 10**30)
@@ -45,9 +34,6 @@ SAME = Rational(1, 10**30)
 
 ZERO = Rational(1, 10**40)
 """Below this a value at a point is what rounding leaves of zero."""
-
-MAX_BITS = 1_000_000
-"""Of the powers that are worked out: a tower of them says nothing that its spelling does not."""
 
 ENOUGH = 4
 """Points at which formulas must agree."""
@@ -60,10 +46,6 @@ _REAL_POINTS = tuple(
     )
 )  # fmt: skip
 _WHOLE_POINTS = tuple(map(Integer, (3, 4, 7, 2, 9, 6, 5, 11, 8, 12, 13, 10)))
-
-
-class TooLarge(Exception):
-    """A number of more than ``MAX_BITS``."""
 
 
 def same(answer: str, reference: str) -> bool | None:
@@ -105,10 +87,10 @@ class SympyAlgebra:
 
     def sets(self, left: Value, right: Value) -> bool | None:
         unknown = Dummy("x", real=True)
-        a, b = _real_set(left, unknown), _real_set(right, unknown)
+        a, b = real_set(left, unknown), real_set(right, unknown)
         if a is None or b is None:
             return False
-        pieces, others = _pieces(a), _pieces(b)
+        pieces, others = pieces_of(a), pieces_of(b)
         if pieces is None or others is None:
             return True if a == b else None
         if len(pieces) != len(others):
@@ -130,7 +112,7 @@ def _same(left: Any, right: Any, decimals: int) -> bool | None:
         return False
     if left.is_infinite or right.is_infinite:
         return False
-    if not left.free_symbols | right.free_symbols and not _has_unknown_function(left, right):
+    if not left.free_symbols | right.free_symbols and not has_unknown_function(left, right):
         return _same_numbers(left, right, decimals)
     return _identical(left, right)
 
@@ -173,7 +155,7 @@ def _identical(left: Any, right: Any) -> bool | None:
     if difference == 0 or sympy.expand(difference) == 0:
         return True
     if any(
-        each.has(sympy.Sum, sympy.Product) and _has_unknown_function(each) for each in (left, right)
+        each.has(sympy.Sum, sympy.Product) and has_unknown_function(each) for each in (left, right)
     ):
         return False
     left, right = _with_unknowns_for_functions(left, right)
@@ -239,10 +221,6 @@ def _unknowns(*expressions: Any) -> list[Any]:
     return sorted(found, key=str)
 
 
-def _has_unknown_function(*expressions: Any) -> bool:
-    return any(each.has(sympy.core.function.AppliedUndef) for each in expressions)
-
-
 def _with_unknowns_for_functions(left: Any, right: Any) -> tuple[Any, Any]:
     applied = left.atoms(sympy.core.function.AppliedUndef) | right.atoms(
         sympy.core.function.AppliedUndef
@@ -275,141 +253,3 @@ def _has_decimal(value: Formula) -> bool:
         case Apply(arguments=arguments):
             return any(map(_has_decimal, arguments))
     return False
-
-
-def _real_set(value: Value, unknown: Any) -> Any:
-    """The set of real numbers a value stands for; None where it stands for none."""
-    match value:
-        case Quantity(inner, _):
-            return _real_set(inner, unknown)
-        case Interval(brackets, low, high):
-            return _interval(brackets, low, high)
-        case Sequence(brackets, (low, high)) if brackets in ("()", "(]", "[)", "[]"):
-            return _interval(brackets, low, high)
-        case Sequence("{}", items) if all(map(is_formula, items)):
-            return sympy.FiniteSet(*map(expression, items))
-        case Combination("union", parts):
-            sets = [_real_set(part, unknown) for part in parts]
-            return None if None in sets else sympy.Union(*sets)
-        case Combination("intersection", parts):
-            sets = [_real_set(part, unknown) for part in parts]
-            return None if None in sets else sympy.Intersection(*sets)
-        case Combination("difference", parts):
-            sets = [_real_set(part, unknown) for part in parts]
-            return None if None in sets else reduce(lambda a, b: a - b, sets)
-        case Relation():
-            return _solutions(value, unknown)
-    return S.Reals if value == REALS else None
-
-
-def _interval(brackets: str, low: Any, high: Any) -> Any:
-    ends = expression(low), expression(high)
-    if any(each.free_symbols for each in ends):
-        return None
-    return sympy.Interval(*ends, brackets[0] == "(", brackets[1] == ")")
-
-
-def _solutions(relation: Relation, unknown: Any) -> Any:
-    left, right = expression(relation.left), expression(relation.right)
-    symbols = left.free_symbols | right.free_symbols
-    if len(symbols) != 1 or _has_unknown_function(left, right):
-        return None
-    (symbol,) = symbols
-    classes = {"=": sympy.Eq, "<": sympy.Lt, "<=": sympy.Le, "!=": sympy.Ne}
-    condition = classes[relation.operator](left.subs(symbol, unknown), right.subs(symbol, unknown))
-    if condition in (True, False):
-        return S.Reals if condition else S.EmptySet
-    return sympy.solveset(condition, unknown, S.Reals)
-
-
-def _pieces(found: Any) -> list[tuple[Any, Any, bool, bool]] | None:
-    """The disjoint intervals and points of a set, from left to right."""
-    if found is S.EmptySet:
-        return []
-    if found == S.Reals:
-        return [(S.NegativeInfinity, S.Infinity, True, True)]
-    pieces: list[tuple[Any, Any, bool, bool]] = []
-    for part in found.args if isinstance(found, sympy.Union) else (found,):
-        if isinstance(part, sympy.Interval):
-            pieces.append((part.start, part.end, bool(part.left_open), bool(part.right_open)))
-        elif isinstance(part, sympy.FiniteSet):
-            pieces += [(each, each, False, False) for each in part.args]
-        else:
-            return None
-    return sorted(pieces, key=lambda piece: (float(piece[0]), float(piece[1])))
-
-
-@lru_cache(maxsize=4096)
-def expression(value: Formula) -> Any:
-    """The formula as sympy has it."""
-    match value:
-        case Number(number):
-            return Rational(number.numerator, number.denominator)
-        case Symbol(name):
-            return _CONSTANTS.get(value) or sympy.Symbol(name)
-        case Matrix(rows):
-            return sympy.Matrix([[expression(each) for each in row] for row in rows])
-        case Apply("sum" | "product" as kind, (body, variable, low, high)):
-            series = sympy.Sum if kind == "sum" else sympy.Product
-            bounds = (sympy.Symbol(variable.name), expression(low), expression(high))  # type: ignore[union-attr]
-            return series(expression(body), bounds).doit()
-        case Apply(function, arguments):
-            return _applied(function, [expression(each) for each in arguments])
-
-
-_CONSTANTS: dict[Formula, Any] = {
-    PI: sympy.pi,
-    EULER: sympy.E,
-    IMAGINARY: sympy.I,
-    INFINITY: sympy.oo,
-}
-
-
-def _bits(number: Any) -> int:
-    return max(2, int(number.p).bit_length(), int(number.q).bit_length()) - 1
-
-
-def _applied(function: str, arguments: list[Any]) -> Any:
-    match function, arguments:
-        case "+", _:
-            return reduce(lambda a, b: a + b, arguments)
-        case "*", _:
-            return reduce(lambda a, b: a * b, arguments)
-        case "^", [base, exponent]:
-            if base.is_Rational and exponent.is_Integer and abs(exponent) > MAX_BITS / _bits(base):
-                raise TooLarge
-            return base**exponent
-        case "root", [radicand, index]:
-            if index.is_Integer and index % 2 == 1 and radicand.is_negative:
-                return -sympy.root(-radicand, index)
-            return sympy.root(radicand, index)
-        case "degrees", [angle]:
-            return angle * sympy.pi / 180
-        case "log", [x, base]:
-            return sympy.log(x) / sympy.log(base)
-        case "ln", [x]:
-            return sympy.log(x)
-        case "permutations", [n, k]:
-            return sympy.ff(n, k)
-        case "abs", [sympy.MatrixBase() as matrix]:
-            return matrix.det()
-        case (("gcd" | "lcm"), _) if all(each.is_Integer for each in arguments):
-            return reduce(sympy.gcd if function == "gcd" else sympy.lcm, arguments)
-    known = _FUNCTIONS.get(function)
-    return known(*arguments) if known else sympy.Function(function)(*arguments)
-
-
-_FUNCTIONS: dict[str, Any] = {
-    **{
-        name: getattr(sympy, name)
-        for name in words(
-            "sin cos tan cot sec csc sinh cosh tanh coth sech csch exp floor ceiling"
-            " factorial factorial2 binomial re im arg"
-        )
-    },
-    **{f"arc{name}": getattr(sympy, f"a{name}") for name in words("sin cos tan cot sec csc")},
-    **{f"ar{name}": getattr(sympy, f"a{name}") for name in words("sinh cosh tanh")},
-    "abs": sympy.Abs,
-    "max": sympy.Max,
-    "min": sympy.Min,
-}  # fmt: skip

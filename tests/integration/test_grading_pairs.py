@@ -1,6 +1,7 @@
 """Pairs of answers with their right verdicts, by kind, as they are read and compared in a run."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 
 from orchestrator.tasks.boxes import reference
+from orchestrator.tasks.equality import quick
 from orchestrator.tasks.grader import MathGrader
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "grading.jsonl"
 PAIRS: list[dict[str, Any]] = [
     json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()
 ]
+SIDES = ("gold", "answer")
 SENTENCE = 4
 """Words from which on the gold of a completion is one itself."""
 
@@ -45,3 +48,14 @@ async def test_pairs_of_every_kind_are_judged_right(grader: MathGrader) -> None:
         pair for pair, found in zip(PAIRS, verdicts, strict=True) if found is not pair["equal"]
     ]
     assert wrong == []
+
+
+def test_form_and_algebra_say_the_same_in_either_order() -> None:
+    from orchestrator.tasks.symbolic import same  # loads sympy
+
+    answers = [pair[side] for pair in PAIRS if not pair.get("completion") for side in SIDES]
+    for left, right in itertools.pairwise(answers):
+        verdict = quick(left, right)
+        assert quick(right, left) is verdict, (left, right)
+        if verdict is None:
+            assert same(left, right) is same(right, left), (left, right)

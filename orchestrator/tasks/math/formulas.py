@@ -8,17 +8,15 @@ read as a whole or not at all.
 from collections.abc import Callable
 from fractions import Fraction
 
+from orchestrator.tasks.math.shapes import combine, formula, is_set, listed, replaced
 from orchestrator.tasks.math.terms import (
-    CONSTANTS,
     EMPTY,
     FUNCTIONS,
     REALS,
     Apply,
     Based,
     Brackets,
-    Combination,
     Formula,
-    Interval,
     Matrix,
     Number,
     Sequence,
@@ -31,14 +29,10 @@ from orchestrator.tasks.math.terms import (
     power,
     words,
 )
-from orchestrator.tasks.math.tokens import Token, Unreadable
+from orchestrator.tasks.math.tokens import CLOSERS, CLOSING, Cursor, Token, Unreadable, split
 
 MAX_DEPTH = 40
 
-_CLOSING = {
-    "(": (")", "]"), "[": ("]", ")"), "{": ("}",), r"\{": (r"\}",), r"\langle": (r"\rangle",),
-    r"\lfloor": (r"\rfloor",), r"\lceil": (r"\rceil",),
-}  # fmt: skip
 _BRACKETS: dict[str, Brackets] = {
     "()": "()", "[]": "[]", "(]": "(]", "[)": "[)", r"\{\}": "{}", r"\langle\rangle": "()",
     "{}": "",
@@ -54,9 +48,6 @@ _BASES = {
     "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16,
 }  # fmt: skip
 _SET_OPERATIONS = {r"\cup": "union", r"\cap": "intersection", r"\setminus": "difference"}
-_ENDS = frozenset(
-    (")", "]", "}", r"\}", r"\rangle", r"\rfloor", r"\rceil", "|", ",", ";", "&", r"\\")
-)
 MATRICES = ("pmatrix", "bmatrix", "matrix", "array", "smallmatrix", "Bmatrix")
 
 ONE, TWO = Number(Fraction(1)), Number(Fraction(2))
@@ -64,15 +55,14 @@ ONE, TWO = Number(Fraction(1)), Number(Fraction(2))
 Statement = Callable[[list[Token]], Value]
 
 
-class FormulaReader:
+class FormulaReader(Cursor):
     """Reads one value out of ``tokens``, of which none may be left.
 
     ``statement`` reads the elements of tuples and sets, which may have names and units.
     """
 
     def __init__(self, tokens: list[Token], statement: Statement, depth: int = 0) -> None:
-        self._tokens = [*tokens, Token("end", "", 0, 0)]
-        self._position = 0
+        super().__init__(tokens)
         self._statement = statement
         self._depth = depth
         self._bars = 0
@@ -83,30 +73,6 @@ class FormulaReader:
         if self._token.kind != "end":
             raise Unreadable
         return value
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._position]
-
-    def _peek(self, ahead: int = 1) -> Token:
-        return self._tokens[min(self._position + ahead, len(self._tokens) - 1)]
-
-    def _next(self) -> Token:
-        token = self._token
-        self._position += 1
-        return token
-
-    def _accept(self, *texts: str) -> bool:
-        if self._token.text in texts and self._token.kind in ("symbol", "command", "name"):
-            self._position += 1
-            return True
-        return False
-
-    def _expect(self, *texts: str) -> str:
-        token = self._next()
-        if token.text not in texts:
-            raise Unreadable
-        return token.text
 
     def _sets(self) -> Value:
         value = self._sum()
@@ -225,7 +191,7 @@ class FormulaReader:
             self._bars -= 1
             self._expect("|")
             return Apply("abs", (inside,))
-        if token.text in _CLOSING:
+        if token.text in CLOSING:
             return self._bracketed(token.text)
         if token.kind == "command":
             return self._command(token.text)
@@ -387,7 +353,7 @@ class FormulaReader:
         if not isinstance(variable, Symbol):
             raise Unreadable
         bound = Symbol(f"{variable.name} bound")  # be it i, it is no constant here
-        return Apply(name, (_replaced(body, variable, bound), bound, low, high))
+        return Apply(name, (replaced(body, variable, bound), bound, low, high))
 
     def _command(self, name: str) -> Value:
         if name in (r"\frac", r"\binom"):
@@ -455,7 +421,7 @@ class FormulaReader:
         closing_at = self._closing()
         inner = self._tokens[self._position : closing_at]
         closing = self._tokens[closing_at].text
-        if closing not in _CLOSING[opening]:
+        if closing not in CLOSING[opening]:
             raise Unreadable
         self._position = closing_at + 1
         if opening in (r"\lfloor", r"\lceil"):
@@ -496,77 +462,8 @@ class FormulaReader:
             token = self._tokens[i]
             if token.kind not in ("symbol", "command"):
                 continue
-            depth += token.text in _CLOSING
-            depth -= token.text in _ENDS and token.text not in ("|", ",", ";", "&", r"\\")
+            depth += token.text in CLOSING
+            depth -= token.text in CLOSERS
             if depth == 0:
                 return i
         raise Unreadable
-
-
-def split(tokens: list[Token], *separators: str) -> list[list[Token]]:
-    """The parts between separators that stand in no brackets."""
-    parts: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        if token.kind in ("symbol", "command"):
-            depth += token.text in _CLOSING or token.text.startswith(r"\begin")
-            depth -= token.text in (")", "]", "}", r"\}", r"\rangle", r"\rfloor", r"\rceil")
-            depth -= token.text.startswith(r"\end")
-        if depth == 0 and token.kind != "text" and token.text in separators:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return parts
-
-
-def formula(value: Value) -> Formula:
-    """The value as something to calculate with. Raises ``Unreadable``."""
-    if isinstance(value, Number | Symbol | Apply | Matrix):
-        return value
-    raise Unreadable
-
-
-def listed(value: Value) -> tuple[Value, ...]:
-    """The members of a list without brackets, or the value itself."""
-    return value.items if isinstance(value, Sequence) and value.brackets == "" else (value,)
-
-
-def is_set(value: Value) -> bool:
-    return isinstance(value, Sequence | Combination | Interval) or value == REALS
-
-
-def combine(operation: str, left: Value, right: Value) -> Combination:
-    """Sets joined by an operation, flattened where the order does not matter."""
-    parts: list[Value] = []
-    for each in (left, right):
-        if isinstance(each, Combination) and each.operation == operation != "difference":
-            parts += each.parts
-        else:
-            parts.append(each)
-    return Combination(operation, tuple(parts))  # type: ignore[arg-type]
-
-
-def _replaced(value: Formula, old: Symbol, new: Symbol) -> Formula:
-    if value == old:
-        return new
-    if not isinstance(value, Apply):
-        return value
-    return Apply(value.function, tuple(_replaced(each, old, new) for each in value.arguments))
-
-
-def symbols(value: Formula) -> frozenset[str]:
-    """The unknowns of a formula, functions of which nothing is known among them."""
-    match value:
-        case Number():
-            return frozenset()
-        case Symbol():
-            return frozenset() if value in CONSTANTS else frozenset((value.name,))
-        case Matrix(rows):
-            return frozenset().union(*(symbols(each) for row in rows for each in row))
-        case Apply(function, arguments):
-            own = (
-                ()
-                if function in FUNCTIONS or function in ("+", "*", "^", "pm", "mp")
-                else (function,)
-            )
-            return frozenset(own).union(*map(symbols, arguments))

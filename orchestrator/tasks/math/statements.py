@@ -10,8 +10,16 @@ from fractions import Fraction
 from functools import lru_cache, reduce
 
 from orchestrator.tasks.boxes import reference
-from orchestrator.tasks.math.formulas import FormulaReader, combine, formula, listed, split, symbols
+from orchestrator.tasks.math.formulas import FormulaReader
 from orchestrator.tasks.math.latex import END, MAX_ANSWER, TEXT, compact, normalise, plain
+from orchestrator.tasks.math.shapes import (
+    combine,
+    finished,
+    formula,
+    listed,
+    symbols,
+    without_degrees,
+)
 from orchestrator.tasks.math.terms import (
     EMPTY,
     EULER,
@@ -37,7 +45,7 @@ from orchestrator.tasks.math.terms import (
     multiply,
     negative,
 )
-from orchestrator.tasks.math.tokens import Token, Unreadable, is_word, tokenise
+from orchestrator.tasks.math.tokens import Token, Unreadable, is_word, split, tokenise
 from orchestrator.tasks.math.units import SCALES, unit
 
 MAX_DEPTH = 100
@@ -243,7 +251,7 @@ class Reader:
             sides, operators = sides[::-1], [each.replace(">", "<") for each in operators[::-1]]
         if not all(each in ("<", "<=") for each in operators) or len(sides) > 3:
             raise Unreadable
-        values = [formula(_without_degrees(self.value(side))) for side in sides]
+        values = [formula(without_degrees(self.value(side))) for side in sides]
         closed = ["=" in operator for operator in operators]
         if len(sides) == 3:
             if self._is_name(sides[1]) and not symbols(values[0]) | symbols(values[2]):
@@ -305,7 +313,7 @@ class Reader:
         for start in range(max(1, len(tokens) - 12), len(tokens)):
             if (found := self._with_unit(tokens, start)) is not None:
                 return found
-        return _finished(self._unitless(tokens))
+        return finished(self._unitless(tokens))
 
     def _with_unit(self, tokens: list[Token], start: int) -> Value | None:
         """The value of the tokens before ``start``, where those from there on are a unit."""
@@ -330,7 +338,7 @@ class Reader:
         if name is None and not (factor and len(words) == 1):
             return None
         try:
-            value = _finished(self._unitless(tokens[:start]))
+            value = finished(self._unitless(tokens[:start]))
         except Unreadable:
             return None
         if isinstance(value, Quantity) and value.unit == "degree":
@@ -346,7 +354,7 @@ class Reader:
     def _unitless(self, tokens: list[Token]) -> Value:
         parts = split(tokens, ":", "to")
         if len(parts) > 1:
-            found = tuple(formula(_finished(self._unitless(part))) for part in parts)
+            found = tuple(formula(finished(self._unitless(part))) for part in parts)
             is_clock = (
                 len(parts) == 2
                 and all(len(part) == 1 and part[0].text.isdigit() for part in parts)
@@ -410,43 +418,3 @@ def _united(values: list[Value], joints: list[str]) -> Value:
         if set(joints) == {"and"}:
             return reduce(lambda a, b: combine("intersection", a, b), sets)
     return Sequence("", tuple(each for value in values for each in listed(value)))
-
-
-def _finished(value: Value) -> Value:
-    r"""With ``\pm`` as two values, and degrees that no function takes as a unit."""
-    if not isinstance(value, Apply):
-        return value
-    if _has(value, "pm", "mp"):
-        both = (_finished(_with_sign(value, 1)), _finished(_with_sign(value, -1)))
-        return Sequence("", both)
-    bare = _undegreed(value)
-    return value if bare == value else Quantity(bare, "degree")
-
-
-def _without_degrees(value: Value) -> Value:
-    return value.value if isinstance(value, Quantity) and value.unit == "degree" else value
-
-
-def _has(value: Formula, *functions: str) -> bool:
-    return isinstance(value, Apply) and (
-        value.function in functions or any(_has(each, *functions) for each in value.arguments)
-    )
-
-
-def _with_sign(value: Formula, sign: int) -> Formula:
-    if not isinstance(value, Apply):
-        return value
-    arguments = tuple(_with_sign(each, sign) for each in value.arguments)
-    if value.function not in ("pm", "mp"):
-        return Apply(value.function, arguments)
-    base, term = arguments
-    positive = (value.function == "pm") == (sign == 1)
-    return Apply("+", (base, term if positive else negative(term)))
-
-
-def _undegreed(value: Formula) -> Formula:
-    if not isinstance(value, Apply) or value.function not in ("+", "*", "^", "degrees"):
-        return value
-    if value.function == "degrees":
-        return value.arguments[0]
-    return Apply(value.function, tuple(map(_undegreed, value.arguments)))
