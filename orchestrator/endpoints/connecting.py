@@ -75,7 +75,11 @@ def failure(
             url=url,
         )
     said = censored(str(error), api_key)  # a header that is none is quoted, whatever it holds
-    return EndpointUnavailable(f"{url} broke off the connection ({said})", url=url)
+    return EndpointUnavailable(
+        f"{url} broke off the connection ({said})",
+        url=url,
+        is_doubtful=True,  # as engines do that crash at one prompt
+    )
 
 
 def wants_credentials(url: str) -> EndpointRefused:

@@ -27,6 +27,7 @@ from tests.integration.misbehaving import (
     Server,
     changed,
     html,
+    reset_mid_body,
     running,
     status,
     text,
@@ -57,6 +58,7 @@ BAD: dict[str, tuple[Answer, str]] = {
     "n is ignored": (changed(lambda good: good["choices"].pop()), "1 choices where 2"),
     "half a character": (surrogate(), "lone surrogate"),
     "a page": (html(), "an HTML page"),
+    "a broken connection": (reset_mid_body(), "broke off the connection"),
     "a bad gateway": (status(502, "the engine is out"), "the engine is out"),
 }
 SENDERS: dict[str, Callable[[str], Sender]] = {
