@@ -129,6 +129,8 @@ def carry_out(
     Raises ``Stopped`` and ``OrchardError``, ``BudgetExhausted`` before anything is asked where no
     money is left.
     """
+    if not journal.is_empty:  # or all of such a tree would be paid for again
+        store.reopen_holes()
     if next(unfinished(planned, store), None) is None:
         return
     if (most := config.budget.cost) is not None and _paid(store, journal) >= most:

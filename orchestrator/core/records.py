@@ -14,10 +14,13 @@ POOL = "pool"
 """What ran out of a tree that was cut when the time of its pool was up, before its pilots maybe."""
 
 
-ENDS = ("length", "overflow", "filtered", "refused", "empty", "failed", "unscored", "dead_end")
-"""What samples are counted by that did not end as they should: their ``Node.finish``; ``failed``
-for want of an answer, ``unscored`` for want of the PRM's. A dead end is a leaf that no usable step
-followed on."""
+ENDS = (
+    "length", "overflow", "filtered", "refused", "empty", "unanswered", "failed", "unscored",
+    "dead_end",
+)  # fmt: skip
+"""What samples are counted by that did not end as they should: their ``Node.finish``;
+``unanswered`` where what came was no answer, ``failed`` where nothing came, ``unscored`` for want
+of the PRM's. A dead end is a leaf that no usable step followed on."""
 
 
 RATE_LIMIT = "rate limit"
@@ -139,6 +142,12 @@ class Record:
     refused: tuple[str, ...] = ()
     route: Route | None = None
     leaves: tuple[LeafRecord, ...]
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether samples that were no answers are missing from it: a server that was mended may
+        give them yet."""
+        return "unanswered" in self.ends and len(self.leaves) < self.n
 
     @property
     def is_cut(self) -> bool:

@@ -21,6 +21,7 @@ _WORDS = {
     "filtered": "stopped by a content filter",
     "refused": "refused",
     "empty": "without a word",
+    "unanswered": "no answers",
     "failed": "lost",
     "unscored": "not scored",
     "dead_end": "dead ends",
@@ -134,14 +135,22 @@ def _cause(share: Share) -> str:
                 "came to no usable next step: is the chat template the model's own (`orchard "
                 f"check` tries it), and {bound} enough for a step?"
             )
+        case "unanswered":
+            return (
+                "came back as no answer: they are missing, and `orchard resume` asks for them "
+                f"again once the server is mended.{_last(row)}"
+            )
         case "failed":
-            why = f" The last: {row.failure}" if row.failure else ""
-            return f"were lost, since no answer came of their requests.{why}"
+            return f"were lost, since their requests failed.{_last(row)}"
         case "unscored":
-            why = f" The last failure: {row.failure}" if row.failure else ""
+            why = _last(row)
             return f"could not be scored: has the PRM a fault, or the wrong `family`?{why}"
         case _:
             return (
                 f"were answered by {_models(row)} where {row.policy} was asked for: its provider "
                 "falls back on another model; pin one, or forbid fallbacks."
             )
+
+
+def _last(row: Row) -> str:
+    return f" The last failure: {row.failure}" if row.failure else ""

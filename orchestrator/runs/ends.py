@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.core.records import ENDS
 from orchestrator.core.tree import Finish, Node
+from orchestrator.errors import BadResponse, EndpointError
 
 AS_THEY_SHOULD: tuple[Finish | None, ...] = (None, "stop", "depth")
 
@@ -44,12 +45,12 @@ class Ends:
                 self.counts[str(child.finish)] += each
             if child.model is not None:
                 self.models[child.model] += 1
-        self.counts["failed"] += missing(node, children, n)
+        self.counts["unanswered"] += missing(node, children, n)
 
-    def failed(self, n: int) -> None:
+    def failed(self, n: int, failure: EndpointError) -> None:
         """A request for ``n`` samples came to nothing."""
         self.samples += n
-        self.counts["failed"] += n
+        self.counts["unanswered" if isinstance(failure, BadResponse) else "failed"] += n
 
     def scored(self, nodes: Sequence[Node], scored: Sequence[Node]) -> None:
         """Of ``nodes`` came ``scored``: those that were too long for the PRM ended there, and some

@@ -47,6 +47,7 @@ class Store:
         self._finished: dict[str, set[str]] = defaultdict(set)
         self._cut: dict[str, dict[str, Cut]] = defaultdict(dict)
         self._reached: dict[tuple[str, str], int] = {}
+        self._with_holes: dict[tuple[str, str], Spend] = {}
         self.spent = Spend()
         """What finished problems cost."""
         self.spent_in: dict[str, Spend] = defaultdict(Spend)
@@ -87,6 +88,8 @@ class Store:
         self.spent.add(spent)
         self.spent_in[record.cell].add(spent)
         self._finished[record.cell].add(record.problem)
+        if record.has_holes:
+            self._with_holes[record.cell, record.problem] = spent
         if (cap := cut_at(record)) is not None:
             self._cut[record.cell][record.problem] = Cut(cap, spent)
 
@@ -94,10 +97,20 @@ class Store:
         """Problems that a pool of less than ``cap`` cut are not finished any more; what they spent
         is in the journal, and charged from there."""
         for problem in self._cut_below(cell, cap):
-            spent = self._cut[cell].pop(problem).spent
-            self.spent.subtract(spent)
-            self.spent_in[cell].subtract(spent)
-            self._finished[cell].discard(problem)
+            self._reopen(cell, problem, self._cut[cell].pop(problem).spent)
+
+    def reopen_holes(self) -> None:
+        """Trees that lack samples, since what came was no answer, are tried again: once a start,
+        and only what is missing is asked for."""
+        for (cell, problem), spent in self._with_holes.items():
+            if problem in self._finished[cell]:
+                self._reopen(cell, problem, spent)
+        self._with_holes.clear()
+
+    def _reopen(self, cell: str, problem: str, spent: Spend) -> None:
+        self.spent.subtract(spent)
+        self.spent_in[cell].subtract(spent)
+        self._finished[cell].discard(problem)
 
     def reached(self, cell: str, problem: str) -> int:
         """How many leaves a routed problem had when it was recorded last."""

@@ -222,8 +222,8 @@ class Recorder:
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         try:
             children = await self.policy.extend(node, n, sampling)
-        except EndpointError:
-            self.ends.failed(n)
+        except EndpointError as failure:
+            self.ends.failed(n, failure)
             raise
         self.ends.sampled(node, children, n)
         if children:

@@ -52,6 +52,15 @@ def written(person: Person, **more: Any) -> Any:
     return person.write_config(cells=CELLS, headline=None, **more)
 
 
+def grown(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The paths of each beam search, and how its samples ended."""
+    return {
+        each["problem"]: (each["leaves"], each["samples"], each["ends"])
+        for each in records
+        if each["strategy"] == "beam_search"
+    }
+
+
 def told(records: list[dict[str, Any]]) -> list[str]:
     """What records say in the end, beside how long it took."""
     last = {(each["cell"], each["problem"]): each for each in records}
@@ -80,7 +89,7 @@ def test_what_was_no_answer_is_said_and_asked_again_once_the_server_is_mended(
     broken = person.orchard("run", config)
     assert says in broken.out + broken.err
     assert all(not record["leaves"] and says in record["error"] for record in person.records())
-    assert all(record["ends"] == {"failed": record["samples"]} for record in person.records())
+    assert all(record["ends"] == {"unanswered": record["samples"]} for record in person.records())
     person.server.rules.clear()
     mended = person.orchard("run", config)
     assert mended.code == 0, mended
@@ -99,10 +108,19 @@ def test_a_sample_that_is_no_answer_costs_only_itself(person: Person) -> None:
     outcome = person.orchard("run", written(person))
     assert outcome.code == 0, outcome
     searched = [each for each in person.records() if each["strategy"] == "beam_search"]
-    assert all(each["leaves"] and each["ends"]["failed"] for each in searched)
+    assert all(each["leaves"] and each["ends"]["unanswered"] for each in searched)
     assert all(leaf["path"][0] != 1 for each in searched for leaf in each["leaves"])
     said = " ".join(outcome.out.split())
-    assert "% of " in said and "samples were lost, since no answer came of their requests" in said
+    assert "% of " in said and "samples came back as no answer" in said
+    asked = len(person.server.generated())
+    person.server.rules.clear()
+    assert person.orchard("resume", "runs/run").code == 0
+    assert len(person.server.generated()) > asked
+    assert person.orchard("run", "run.yaml", "--out", "runs/sound").code == 0
+    assert grown(person.records()) == grown(person.records("runs/sound"))
+    asked = len(person.server.generated())
+    assert person.orchard("resume", "runs/run").code == 0
+    assert len(person.server.generated()) == asked
 
 
 def test_ends_that_are_the_models_own_stay_are_counted_and_a_large_share_is_explained(

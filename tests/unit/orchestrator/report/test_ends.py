@@ -50,7 +50,11 @@ def test_each_kind_is_counted_in_the_rows_and_noted_below_the_table(rows, make_r
         ("filtered", "content filter"),
         ("refused", "refused by the model or its server"),
         ("empty", "chat template"),
-        ("failed", "The last: http://host broke off an answer: overloaded"),
+        ("unanswered", "`orchard resume` asks for them again once the server is mended"),
+        (
+            "failed",
+            "requests failed. The last failure: http://host broke off an answer: overloaded",
+        ),
         ("unscored", "could not be scored"),
     ],
 )

@@ -12,7 +12,7 @@ from orchestrator.core.budget import Ledger, Limits, Price, Spend
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Finish, Node, Tree, root, sharing
 from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
-from orchestrator.errors import BadResponse, EndpointError
+from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
 from orchestrator.runs.branches import Branches
 from orchestrator.runs.journal import JOURNAL, Journal
 from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering, unpacked_samples
@@ -56,7 +56,7 @@ async def test_every_sample_is_counted_by_its_end_whether_or_not_it_becomes_a_le
     await recorder.extend(ROOT, 6, WHOLE)
     await recorder.extend(ROOT, 1, WHOLE)
     assert recorder.ends.samples == 7
-    assert recorder.ends.counted([]) == {"length": 2, "empty": 1, "filtered": 1, "failed": 1}
+    assert recorder.ends.counted([]) == {"length": 2, "empty": 1, "filtered": 1, "unanswered": 1}
 
 
 @pytest.mark.parametrize("finish", ["overflow", "filtered", "refused"])
@@ -78,7 +78,11 @@ async def test_requests_that_fail_lose_all_their_samples_and_scores() -> None:
     branches = Branches(recorder, recorder, "drop")
     assert await branches.extend(ROOT, 4, WHOLE) == []
     assert await branches.score([ROOT, ROOT]) == []
-    assert recorder.ends.counted([]) == {"failed": 4, "unscored": 2}
+    assert recorder.ends.counted([]) == {"unanswered": 4, "unscored": 2}
+    gone = Recorder(Failing(EndpointUnavailable("gone", url="")), FakePRM())
+    with pytest.raises(EndpointUnavailable):
+        await gone.extend(ROOT, 3, WHOLE)
+    assert gone.ends.counted([]) == {"failed": 3}
 
 
 async def test_what_is_too_long_for_the_prm_and_dead_ends_are_counted() -> None:
@@ -218,7 +222,7 @@ async def test_the_record_says_how_many_samples_there_were_and_how_they_ended(
         ledger=Ledger(), limits=Limits(), seed=0, tree=Tree(),
     )  # fmt: skip
     assert (record.samples, record.failed_branches) == (5, 1)  # one more for the lost one
-    assert record.ends == {"length": 1, "failed": 1, "refused": 1}
+    assert record.ends == {"length": 1, "unanswered": 1, "refused": 1}
     assert record.other_models == {"mini": 4}
 
 

@@ -167,3 +167,23 @@ def test_a_folder_without_records_is_no_run_directory(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: [1")
     with pytest.raises(ConfigError, match=r"config\.yaml: is not YAML, line 1: "):
         read_config(tmp_path)
+
+
+def test_trees_that_lack_answers_are_tried_again_once_a_start(
+    tmp_path: Path, make_record: Any
+) -> None:
+    holes = make_record(problem="p0", n=4, samples=4, ends={"unanswered": 1})
+    others = [
+        make_record(problem="p1", n=4, samples=4, ends={"failed": 1, "length": 1}),
+        make_record(problem="p2", n=1, samples=2, ends={"unanswered": 1}),  # made up for
+    ]
+    with Store(tmp_path) as store:
+        for each in (holes, *others):
+            store.add(each)
+        assert store.finished(holes.cell) == {"p0", "p1", "p2"}
+    with Store(tmp_path) as store:
+        store.reopen_holes()
+        assert store.finished(holes.cell) == {"p1", "p2"}
+        assert store.spent.requests == 2
+        store.add(holes)
+        assert store.finished(holes.cell) == {"p0", "p1", "p2"}
