@@ -52,7 +52,7 @@ class Routes:
         route = url.removeprefix("http://host/v1/")
         if route == "models":
             return Answer(status=200, content=json.dumps(serving("m")).encode())
-        answer = self.routes[route](json.loads(body or b""))
+        answer = self.routes.get(route, without)(json.loads(body or b""))
         if isinstance(answer, int):
             return Answer(status=answer, content=b"no")
         for choice in answer["choices"]:
