@@ -93,6 +93,14 @@ def error_in(
     return error
 
 
+def is_blocked(content: bytes) -> bool:
+    """Whether an answer without a choice says that a filter stopped the prompt, as Gemini's do."""
+    return (
+        re.search(rb'"(?:promptFeedback|blockReason|prompt_feedback|block_reason)"', content)
+        is not None
+    )
+
+
 def _is_page(content: bytes) -> bool:
     return content[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
 

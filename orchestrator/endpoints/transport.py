@@ -15,7 +15,7 @@ from orchestrator.endpoints.dispatcher import Dispatcher, Slot, outlasting
 from orchestrator.endpoints.evidence import Doubts, Evidence
 from orchestrator.endpoints.hedging import Stragglers, hedged
 from orchestrator.endpoints.rate_limits import RateLimits
-from orchestrator.endpoints.refusals import error_in, refusal, unreadable
+from orchestrator.endpoints.refusals import error_in, is_blocked, refusal, unreadable
 from orchestrator.endpoints.replicas import Replica
 from orchestrator.endpoints.replicas_file import ReplicasFile
 from orchestrator.endpoints.requests import R, Read, Request, T
@@ -26,6 +26,7 @@ from orchestrator.endpoints.upkeep import Upkeep, roots
 from orchestrator.endpoints.wire import ModelList, Usage, encode
 from orchestrator.errors import (
     BadResponse,
+    ContentFiltered,
     EndpointError,
     EndpointRefused,
     EndpointUnavailable,
@@ -225,6 +226,7 @@ class Transport:
     async def _exchange(self, slot: Slot, request: Request) -> Any:
         """One request to one replica, which learns how it went."""
         dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
+        said: Answer | None = None
         try:
             said = await self._sender.send("POST", url, request.body)
             dispatcher.told(said.headers, slot)
@@ -244,6 +246,9 @@ class Transport:
                 tokens = request.learn(dispatcher.rates, usage)
             return wanted
         except WORTH_RETRYING as error:
+            if said is not None and isinstance(error, BadResponse) and is_blocked(said.content):
+                dispatcher.answered(slot.replica)
+                raise ContentFiltered(f"{url} blocked the prompt", url=url) from error
             dispatcher.failed(slot, error)
             raise
         except EndpointError:

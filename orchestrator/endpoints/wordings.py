@@ -13,7 +13,7 @@ OVERFLOW_CODES = frozenset(
         "context_length_exceeded", "exceed_context_size_error", "string_above_max_length",
         "model_max_prompt_tokens_exceeded", "model_context_window_exceeded", "prompt_too_long",
         "context_window_exceeded", "contextwindowexceedederror", "request_too_large",
-        "input_too_long", "max_context_length_exceeded",
+        "input_too_long", "max_context_length_exceeded", "tokens_limit_reached", "1261",
     )
 )  # fmt: skip
 
@@ -25,7 +25,8 @@ OVERFLOW_WORDINGS: tuple[tuple[str, str], ...] = (
     ("OpenAI, Groq", r"reduce the length of (?:the|your) (?:messages|input|prompt)"),
     ("vLLM", r"context length is only [\d,]+"),
     ("vLLM", r"longer than the maximum model length"),
-    ("vLLM, TabbyAPI, TensorRT-LLM", r"\bmax_(?:model|seq|input|context)_len(?:gth)?\b"),
+    ("vLLM, TabbyAPI, TensorRT-LLM, LMDeploy",
+     r"\b(?:max_(?:model|seq|input|context)_len(?:gth)?|max_(?:num|total|input)_tokens|session_len)\b"),
     ("vLLM", r"too long (?:and exceeds limit of|to fit into the model)"),
     ("vLLM", r"max_tokens must be at least 1, got -"),
     ("SGLang, Together", r"longer than the model'?s context length"),
@@ -36,25 +37,26 @@ OVERFLOW_WORDINGS: tuple[tuple[str, str], ...] = (
     ("LM Studio", r"greater than the context length"),
     ("LM Studio", r"context length of only"),
     ("LM Studio", r"reached context length of [\d,]+ tokens"),
-    ("LM Studio", r"n_keep\b.*>= n_ctx"),
+    ("llama.cpp, LM Studio", r"\bn_ctx\b"),
     ("TGI, TEI", r"`?inputs`? must have less than [\d,]+ tokens"),
     ("TGI", r"`?inputs`? tokens \+ `?max_new_tokens`? must be"),
     ("Ollama", r"prompt too long"),
     ("Ollama", r"input length exceeds (?:the |maximum )*context length"),
     ("Gemini", r"input token count\b.*exceeds the maximum"),
+    ("Vertex AI", r"input token count is [\d,]+ but (?:the )?model only supports"),
     ("Anthropic", r"prompt is too long"),
     ("Anthropic", r"input length and `?max_tokens`? exceed context limit"),
     ("Mistral", r"too large for model with [\d,]+ maximum"),
     ("Bedrock", r"input is too long"),
-    ("Bedrock", r"too many input tokens"),
+    ("Bedrock", r"too many input tokens|number of input tokens exceeds"),
     ("Bedrock", r"expected maxlength: ?[\d,]+"),
     ("LiteLLM", r"contextwindowexceedederror"),
     ("xAI", r"maximum prompt length is [\d,]+"),
     ("Perplexity", r"total length of all messages is too long"),
-    ("Cohere", r"too many tokens: (?:total number of tokens in the prompt|size limit exceeded)"),
+    ("Cohere", r"number of tokens in the prompt cannot exceed|too many tokens: size limit"),
     ("Moonshot", r"exceeded model token limit"),
     ("MiniMax", r"context window exceeds limit"),
-    ("Zhipu", r"prompt exceeds max length"),
+    ("Zhipu", r"prompt exceeds max length|超长|超过.{0,12}(?:长度|上限)|上下文.{0,10}(?:超|过长)"),
     ("Alibaba", r"range of input length should be"),
     ("Copilot", r"prompt token count of [\d,]+ exceeds the limit"),
     ("NVIDIA", r"tokens in request more than max tokens allowed"),
@@ -64,6 +66,8 @@ OVERFLOW_WORDINGS: tuple[tuple[str, str], ...] = (
     ("any", r"\b(?:exceed\w*|(?:longer|larger|greater|more|bigger) than|beyond|over|above|"
             r"overflow\w*|surpass\w*)\b[^.;]{0,60}\b(?:context|(?:max\w*|model'?s?)[ _](?:\w+[ _])?"
             r"(?:prompt|input|sequence|seq|model)[ _](?:len\w*|size|tokens?|limit))\b"),
+    ("any", r"\b(?:prompt|input)\b[^.;]{0,40}\b[\d,]+ tokens\b[^.;]{0,40}\b(?:max\w*|limit|at most|"
+            r"up to)\b[^.;]{0,20}\b[\d,]+"),
     ("any", r"\btokens?\b[^.;]{0,40}\b(?:configured|available|model'?s) context (?:length|window|"
             r"size)\b"),
     ("any", r"\bcontext(?: |_)?(?:length|window|size|limit)?\b[^.;]{0,40}\b(?:exceeded|overflow\w*|"
@@ -91,7 +95,12 @@ FILTER_WORDINGS: tuple[tuple[str, str], ...] = (
     ("Gemini", r"prohibited[ _]content|blocked_?reason"),
     ("DeepSeek", r"content exists risk"),
     ("Alibaba", r"inappropriate content"),
-    ("MiniMax, Zhipu", r"new_sensitive|sensitive (?:words|content)|unsafe content|敏感|违规"),
+    (
+        "MiniMax, Zhipu, Volcengine",
+        r"new_sensitive|sensitive ?(?:words|content|information)|unsafe content|敏感|违规|不安全",
+    ),
+    ("Moonshot", r"considered high risk"),
+    ("Stepfun", r"provided or machine outputted is blocked"),
     ("xAI", r"violat\w+ (?:\w+ ){0,3}(?:usage|content|safety) (?:guidelines|polic)"),
     ("any", r"\b(?:usage|safety|acceptable use) polic(?:y|ies)\b"),
 )
@@ -109,7 +118,9 @@ _ABOUT_THE_ANSWER = re.compile(
 """What is said of the longest answer that may be asked for. Where the context is spoken of too, it
 is the prompt and the answer together that do not fit."""
 
-_ABOUT_BOTH = re.compile(r"(?i)context|\binputs?\b|prompt|messages|got -")
+_ABOUT_BOTH = re.compile(
+    r"(?i)context|\binputs?\b|prompt|messages|got -|max_(?:model|seq)_len|max_total_tokens"
+)
 
 
 def _search(codes: frozenset[str], wordings: tuple[tuple[str, str], ...]) -> re.Pattern[str]:

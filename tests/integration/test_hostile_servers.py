@@ -1,8 +1,10 @@
 """Servers that mean harm cost a request, and no more: not memory, not a key, not the terminal."""
 
 import asyncio
+import gzip
 import resource
 import shutil
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -129,8 +131,6 @@ async def test_a_redirect_is_not_followed_with_the_key(server: Server, failure: 
 
 
 async def test_a_compressed_bomb_is_not_unpacked(server: Server, failure: Fails) -> None:
-    import gzip
-
     bomb = gzip.compress(b" " * (64 * 2**20))
 
     async def answer(request: web.Request, good: Any) -> web.StreamResponse:
@@ -141,6 +141,32 @@ async def test_a_compressed_bomb_is_not_unpacked(server: Server, failure: Fails)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert isinstance(await failure(server.url), BadResponse)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "words"),
+    [
+        (gzip.compress(b"{}"), {"Content-Encoding": "gzip"}, "compressed with gzip"),
+        (gzip.compress(b"{}"), {}, "compressed with gzip"),
+        (zlib.compress(b"{}"), {"Content-Encoding": "deflate"}, "compressed with deflate"),
+        (b"\x0b\x01\x80{}\x03", {"Content-Encoding": "br"}, "compressed with br"),
+        (b'data: {"choices": []}\n\ndata: [DONE]\n\n', {}, "a stream of events (SSE)"),
+        (b"event: error\ndata: {}\n\n", {"Content-Type": "text/event-stream"}, "(SSE)"),
+        (b': OPENROUTER PROCESSING\n\n{"model": "policy", "choices": []}', {},
+         "comments of an event stream before its JSON (': OPENROUTER PROCESSING')"),
+        (b"\n\n: keep-alive\n\n{}", {}, "(': keep-alive')"),
+    ],
+)  # fmt: skip
+async def test_what_was_not_asked_for_is_named(
+    server: Server, failure: Fails, body: bytes, headers: dict[str, str], words: str
+) -> None:
+    async def answer(request: web.Request, good: Any) -> web.StreamResponse:
+        return web.Response(body=body, headers=headers)
+
+    server.on(CHAT, answer, forever=True)
+    error = await failure(server.url)
+    assert isinstance(error, BadResponse)
+    assert words in str(error) and "which was not asked for" in str(error)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl signs the certificate")

@@ -155,6 +155,8 @@ class HostedSender:
             if isinstance(root, EndpointError):
                 raise root from None
             raise failure(root, url, self._timeout, self._api_key) from error
+        if packed := response.extensions.get("packed"):
+            response.headers["Content-Encoding"] = packed
         return Answer(
             status=response.status_code,
             content=censored(response.content, self._api_key),
@@ -163,7 +165,8 @@ class HostedSender:
 
     async def _bound(self, response: httpx2.Response) -> None:
         """Let no more of an answer be read than is allowed, whatever its status."""
-        response.headers.pop("Content-Encoding", None)  # a little can hold a lot
+        packed = response.headers.pop("Content-Encoding", None)  # a little can hold a lot
+        response.extensions["packed"] = packed
         response.stream = _Bounded(response.stream, str(response.url), self._largest)
 
 

@@ -170,6 +170,20 @@ async def test_an_error_inside_an_answer_counts_as_the_status_it_names(
         assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("choices", [{}, {"choices": None}, {"choices": []}])
+async def test_an_answer_without_a_choice_that_tells_of_a_blocked_prompt_is_filtered(
+    scripted: Any, choices: dict[str, Any]
+) -> None:
+    blocked = {"model": "m", "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **choices}
+    transport = scripted(blocked)
+
+    def read(answer: ChatResponse, url: str) -> None:
+        raise BadResponse("no choice", url=url)
+
+    with pytest.raises(ContentFiltered, match="blocked the prompt"):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse, read)
+
+
 @pytest.mark.parametrize("nothing", [None, "", {}, False])
 async def test_an_answer_whose_error_is_nothing_is_good(scripted_once: Any, nothing: Any) -> None:
     transport = scripted_once(GOOD | {"error": nothing})

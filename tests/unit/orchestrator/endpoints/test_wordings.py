@@ -69,6 +69,11 @@ OVERFLOWS = [
                "4096).")),
     (500, vllm("The decoder prompt (length 9254) is longer than the maximum model length of 4096.",
                "InternalServerError")),
+    (400, vllm("max_tokens=5000 cannot be greater than max_model_len=max_total_tokens=4096. Please "
+               "request fewer output tokens.")),
+    (400, openai("This model's maximum context length is 262144 tokens. However, you requested 0 "
+                 "output tokens and your prompt contains at least 262145 input tokens, for a total "
+                 "of at least 262145 tokens. (parameter=input_tokens, value=262145)")),
     # SGLang
     (400, vllm("The input (61709 tokens) is longer than the model's context length (40960 "
                "tokens).")),
@@ -92,6 +97,9 @@ OVERFLOWS = [
                            "which is not enough."})),
     (400, encode({"error": "Reached context length of 4096 tokens with this model, but this model "
                            "does not currently support mid-generation context overflow."})),
+    (400, openai("Requested tokens (4500) exceed context window of 4096")),
+    (400, encode({"error": "Cannot truncate prompt with n_keep (8000) >= n_ctx (4096)"})),
+    (500, openai("Input prompt is too big compared to KV size. Please try increasing KV size.")),
     # TGI, TEI, Ollama
     (422, encode({"error": "Input validation error: `inputs` must have less than 1024 tokens. "
                            "Given: 2048", "error_type": "validation"})),
@@ -131,6 +139,23 @@ OVERFLOWS = [
     (400, openai("Prompt too long: 5152 tokens exceeds max_seq_len 2048 (leave room for output "
                  "tokens)")),
     (400, openai("Prompt has 150,000 tokens, but the configured context size is 128,000 tokens")),
+    (400, encode({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message":
+                  "Unable to submit request because the input token count is 40000 but model only "
+                  "supports up to 32768. Reduce the input token count and try again."}})),
+    (400, encode({"message": "Input Tokens Exceeded: Number of input tokens exceeds maximum "
+                             "length. Please update the input to try again."})),
+    (413, openai("Request body too large for gpt-4o-mini model. Max size: 8000 tokens.",
+                 "tokens_limit_reached")),
+    (400, openai("The estimated number of input and maximum output tokens (9000) exceeded this "
+                 "model context window limit (8192).")),
+    (400, openai("prompt token count (9000) cannot exceed 4096. Total tokens + max_tokens cannot "
+                 "exceed 8192")),
+    (400, openai("Prompt has 9000 tokens, the maximum is 8191 tokens")),
+    (400, openai("Request prompt has 9000 tokens in total, larger than the model input length "
+                 "limit 8192.")),
+    (500, openai("prompt length (9000) exceeds maximum input length (8192). Set log level to info "
+                 "and check TRTGptModel logs for how maximum input length is set")),
+    (400, openai("Prompt 超长", "1261")),
     # Through a gateway
     (400, openai("litellm.BadRequestError: litellm.ContextWindowExceededError: litellm."
                  "BadRequestError: Zu lang.\nmodel=x. context_window_fallback=None. "
@@ -233,6 +258,9 @@ FILTERED = [
                              "status": "INVALID_ARGUMENT"}}])),
     (400, openai("系统检测到输入或生成内容可能包含不安全或敏感内容", "1301")),
     (400, openai("input new_sensitive (1026)")),
+    (400, openai("The request was rejected because it was considered high risk")),
+    (400, openai("The request failed because the input text may contain sensitive information.",
+                 "InputTextSensitiveContentDetected")),
     (400, encode({"code": "Client specified an invalid argument",
                   "error": "Content violates usage guidelines."})),
 ]  # fmt: skip
