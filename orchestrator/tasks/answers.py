@@ -33,6 +33,7 @@ _STATED = re.compile(
     r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?[:=]| [-–—] )|^ ?####",
     re.IGNORECASE | re.MULTILINE,
 )
+_FIGURE = re.compile(r"\[asy\](?:(?!\[/?asy\]).)*\[/asy\]", re.DOTALL)
 _NEXT_PROBLEM = re.compile(r"\n[ #*]*(?:Problem|Question|Q)\b[ \d]*\**[:.]")
 _SENTENCE = re.compile(rf"{MATH}|(?P<end>[.!?](?=[\s*]|$)|\n)", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:[.,]\d+)*|\.\d+)")
@@ -51,7 +52,7 @@ MAX_STATED = 10
 
 def extract(text: str) -> str | None:
     """The answer ``text`` states, or None where it states none or only an empty box."""
-    text = _asked(_said(without_placeholders(text[-MAX_TEXT:])))
+    text = _asked(_said(_FIGURE.sub(" ", without_placeholders(text[-MAX_TEXT:]))))
     for hoped in reversed(_HOPED.findall(text)):
         filled = [box for box in boxes(hoped).closed if box]
         if answer := filled[-1] if filled else hoped.strip():
@@ -141,10 +142,12 @@ def _last(text: str) -> str | None:
         return None
     formula = formula_at(text, last.start())
     at, end = formula or last.span()
-    before = text[max(0, at - WINDOW) : at]
-    start = max((m.end() for m in re.finditer(r"[.!?]\s|\n", before)), default=0)
+    window = max(0, at - WINDOW)
+    start = max((m.end() for m in re.finditer(r"[.!?]\s|\n", text[window:at])), default=0) + window
+    if start < at and (cut := formula_at(text, start)) is not None and cut[0] < start:
+        start = min(cut[1], at)
     after = "" if formula else _sentence(text[end : end + WINDOW])
-    for run in reversed(runs(before[start:] + text[at:end] + after)):
+    for run in reversed(runs(text[start:end] + after)):
         if not run.is_label and any(map(str.isdigit, run.text)):
             return tidied(run)
     return None

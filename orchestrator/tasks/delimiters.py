@@ -13,8 +13,9 @@ _DELIMITER = re.compile(
     r"(?P<begin>\\begin\{[a-z]+\*?\})|(?P<end>\\end\{[a-z]+\*?\})|\$\$|\$|\\.", re.DOTALL
 )
 _CLOSES = {"$": "$", "$$": "$$", r"\)": r"\(", r"\]": r"\["}
-_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}(?![A-Za-z}])")
+_WORD = re.compile(r"(?<![\\A-Za-z{])[a-z]{3,}(?![A-Za-z}])")
 _MAX_PROSE = 500
+_ALIGNED = ("align", "aligned", "gather", "gathered", "equation", "eqnarray", "split", "multline")
 
 
 def formula_at(text: str, position: int) -> tuple[int, int] | None:
@@ -49,17 +50,54 @@ def is_prose(formula: str) -> bool:
     if not formula.startswith("$") or formula.startswith("$$"):
         return False
     bare = re.sub(r"\\[A-Za-z]+(?: ?\{[^{}]*\})?", "", formula)
-    return re.match(r"\$\d.* \$", bare) is not None or _WORD.search(bare) is not None
+    return re.match(r"\$\d", bare) is not None and (
+        bare.endswith(" $") or _WORD.search(bare) is not None
+    )
+
+
+def last_formula(text: str) -> str | None:
+    """The last formula that LaTeX sets apart, None where there is none or nothing else."""
+    found = [match[0] for match in _MATH.finditer(text) if not is_prose(match[0])]
+    return found[-1] if found and found[-1] != text.strip() else None
 
 
 def undelimited(text: str) -> str:
-    """Without the dollars and brackets around formulas."""
+    """Without the dollars and brackets around formulas; of aligned lines what they come to."""
 
     def inner(match: re.Match[str]) -> str:
         formula = match[0]
-        if match["environment"] or is_prose(formula):
+        if match["environment"]:
+            is_aligned = match["environment"].rstrip("*") in _ALIGNED
+            return f" {_outcome(formula)} " if is_aligned else formula
+        if is_prose(formula):
             return formula
         width = 2 if formula.startswith(("$$", "\\")) else 1
-        return f" {formula[width:-width].strip()} "
+        return f" {undelimited(formula[width:-width]).strip()} "
 
     return _MATH.sub(inner, text)
+
+
+def _lines(body: str) -> list[str]:
+    """The lines of an environment; those of matrices within are none."""
+    lines, depth, start = [], 0, 0
+    for match in re.finditer(r"\\begin|\\end|\\\\|\\.", body):
+        depth += (match[0] == r"\begin") - (match[0] == r"\end")
+        if match[0] == "\\\\" and depth == 0:
+            lines.append(body[start : match.start()])
+            start = match.end()
+    return [*lines, body[start:]]
+
+
+def _outcome(environment: str) -> str:
+    """The last line of a calculation; all lines of a system, where each gives an unknown."""
+    body = environment[environment.index("}") + 1 : environment.rindex("\\end")]
+    lines = [line.strip() for line in _lines(body) if line.strip()]
+    if not lines:
+        return environment
+    plain = [line.replace("&", "").strip() for line in lines]
+    if any(line.startswith("=") for line in plain):
+        return plain[-1].removeprefix("=").strip()
+    names = [re.match(r"[A-Za-z]\w* *=", line) for line in plain]
+    if all(names) and len({name[0] for name in names if name}) == len(names):
+        return ", ".join(line.rstrip(",. ") for line in plain)
+    return plain[-1]

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.tasks.delimiters import MATH, is_prose, undelimited
+from orchestrator.tasks.delimiters import MATH, is_prose, last_formula, undelimited
 from orchestrator.tasks.math.statements import read
-from orchestrator.tasks.math.terms import NAMED_FUNCTIONS, Spelling, words
+from orchestrator.tasks.math.terms import NAMED_FUNCTIONS, Relation, Spelling, words
 from orchestrator.tasks.math.units import unit
 
 _PIECE = re.compile(
@@ -54,7 +54,7 @@ _MODIFIERS = re.compile(
     r"|not|negative|minus|under|over|up to|almost|nearly|between|from) *$",
     re.IGNORECASE,
 )
-_PAIRS = {")": "(", "]": "[", "}": "{"}
+_LEADS = r"\\(?:q?quad|Rightarrow|implies|Longrightarrow|therefore|equiv|approx|to)(?![A-Za-z])\s*"
 
 Kind = Literal["expression", "word", "unit", "joint", "comma", "break"]
 
@@ -112,11 +112,33 @@ def tidied(run: Run) -> str | None:
         return text.replace(",", "")
     if not text:
         return None
-    if not isinstance(read(text), Spelling) or run.is_formula:
+    value = read(text)
+    if not isinstance(value, Spelling | Relation):
         return text
-    if "," in text:  # n^2 = 16, n = 4
-        return tidied(replace(run, text=text.rpartition(",")[2]))
+    if len(items := _split(text, ",")) > 1:  # n^2 = 16, n = 4
+        return tidied(replace(run, text=items[-1]))
+    sides = _split(text, "=")
+    is_calculation = re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", sides[0])) is None
+    if len(sides) > 2 or (len(sides) == 2 and is_calculation):  # 2y + 3 = 2 + 3 = 5
+        return tidied(replace(run, text=sides[-1]))
+    if isinstance(value, Relation):
+        return text
+    if (formula := last_formula(run.text)) is not None:
+        return tidied(replace(run, text=formula))
+    if run.is_formula:
+        return text
     return text if re.search(r"[A-Za-z]{2}", text) and "\\" not in text else None
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between separators that stand in no brackets."""
+    parts, depth, start = [], 0, 0
+    for i, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == separator and depth == 0 and text[i - 1 : i] not in ("<", ">", "\\"):
+            parts.append(text[start:i])
+            start = i + 1
+    return [*parts, text[start:]]
 
 
 def _has_value(run: Run) -> bool:
@@ -128,7 +150,9 @@ def _trimmed(text: str) -> str:
     text = re.sub(r"\s*\((?:or|and)\b.*$", "", text)
     while True:
         before = text
+        text = re.sub(rf"^(?:{_LEADS})+", "", text)
         text = re.sub(r"^[=+*/<>≈:$,;\s]+|[-=+*/<>≈^_:,;\s\\]+$", "", text)
+        text = text if text.endswith("..") else text.removesuffix(".")
         unmatched = _unmatched(text)
         if unmatched and (unmatched[-1] == len(text) - 1 or text[unmatched[-1]] in "([{"):
             text = text[: unmatched[-1]]

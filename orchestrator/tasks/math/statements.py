@@ -8,6 +8,7 @@ import re
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from functools import lru_cache, reduce
+from typing import Literal
 
 from orchestrator.tasks.boxes import reference
 from orchestrator.tasks.math.formulas import FormulaReader
@@ -27,6 +28,7 @@ from orchestrator.tasks.math.terms import (
     INFINITY,
     REALS,
     Apply,
+    Brackets,
     Choice,
     Combination,
     Congruence,
@@ -59,6 +61,7 @@ _CARDINALS = (
 _PHRASES: dict[str, Value] = {
     **{word: Number(Fraction(value)) for value, word in enumerate(_CARDINALS)},
     "one half": Number(Fraction(1, 2)),
+    "none": EMPTY,
     "no solution": EMPTY,
     "no solutions": EMPTY,
     "no real solution": EMPTY,
@@ -92,6 +95,15 @@ _OF_UNKNOWN = re.compile(
 )
 _NOT_NAMES = ("e", "i", "\\pi", "pi")
 _RELATIONS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\equiv")
+_ORDER: dict[bool, Literal["<", "<="]] = {False: "<", True: "<="}
+_BRACKETS: dict[tuple[bool, bool], Brackets] = {
+    (False, False): "()",
+    (False, True): "(]",
+    (True, False): "[)",
+    (True, True): "[]",
+}
+"""By which ends belong to an interval."""
+
 _CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen"}
 _AFTER_VALUE = (")", "}", "]", "!", r"\circ", "|")
 
@@ -231,9 +243,9 @@ class Reader:
             return self._named(sides[1], self.value(sides[0]))
         if self._is_total(sides[0]) and isinstance(value, Number) and value.value:
             return self._named(sides[0], value)
-        formulas = [formula(self.value(side)) for side in sides]
+        formulas = [formula(without_degrees(self.value(side))) for side in sides]
         if not any(map(symbols, formulas)):
-            return formulas[-1]
+            return value
         if len(formulas) != 2:
             raise Unreadable
         return Relation("=", *formulas)
@@ -255,21 +267,21 @@ class Reader:
         closed = ["=" in operator for operator in operators]
         if len(sides) == 3:
             if self._is_name(sides[1]) and not symbols(values[0]) | symbols(values[2]):
-                brackets = ("[" if closed[0] else "(") + ("]" if closed[1] else ")")
-                return self._named(sides[1], Interval(brackets, values[0], values[2]))  # type: ignore[arg-type]
+                ends = Interval(_BRACKETS[closed[0], closed[1]], values[0], values[2])
+                return self._named(sides[1], ends)
             return combine(
                 "intersection",
-                Relation(operators[0], values[0], values[1]),  # type: ignore[arg-type]
-                Relation(operators[1], values[1], values[2]),  # type: ignore[arg-type]
+                Relation(_ORDER[closed[0]], values[0], values[1]),
+                Relation(_ORDER[closed[1]], values[1], values[2]),
             )
         low, high = values
         if self._is_name(sides[0]) and not symbols(high):
-            brackets = "(]" if closed[0] else "()"
-            return self._named(sides[0], Interval(brackets, negative(INFINITY), high))  # type: ignore[arg-type]
+            below = Interval(_BRACKETS[False, closed[0]], negative(INFINITY), high)
+            return self._named(sides[0], below)
         if self._is_name(sides[1]) and not symbols(low):
-            brackets = "[)" if closed[0] else "()"
-            return self._named(sides[1], Interval(brackets, low, INFINITY))  # type: ignore[arg-type]
-        return Relation(operators[0], low, high)  # type: ignore[arg-type]
+            above = Interval(_BRACKETS[closed[0], False], low, INFINITY)
+            return self._named(sides[1], above)
+        return Relation(_ORDER[closed[0]], low, high)
 
     def _named(self, name: list[Token], value: Value) -> Named:
         try:

@@ -59,7 +59,7 @@ _GRAMMAR = rf"""(?P<space>\s+)
     |(?P<blackboard>\\mathbb\{{[A-Z]\}})
     |(?P<command>\\(?:[a-zA-Z]+|.))
     |(?P<dots>\.\.\.)
-    |(?P<relation><=|>=|!=|==|:=)
+    |(?P<relation><=|>=|(?<=\s)!=|==|:=)
     |(?P<power>\*\*)
     |(?P<symbol>.)"""
 _TOKEN = re.compile(_THOUSANDS + _GRAMMAR, re.VERBOSE | re.DOTALL)

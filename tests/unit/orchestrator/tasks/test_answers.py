@@ -59,6 +59,13 @@ from orchestrator.tasks.answers import MAX_TEXT, extract
         ("Step 2: 5*2=10.", "5*2=10"),
         ("The ratio is 3 to 4.", "3 to 4"),
         ("- 12 apples", "12"),
+        (r"We get $a + 1 = 2 + 1 = 3$.", "3"),
+        (r"so $2a + 4b = 6 + 4 = 10$.", "10"),
+        (r"Then \begin{align*} p &= 1 + 2 \\ &= 3.\end{align*}", "3"),
+        (r"Then \begin{align*} x &= 1 \\ y &= 2\end{align*}", "x = 1, y = 2"),
+        (r"$\angle A = 30^\circ$ of $ABC$", r"\angle A = 30^\circ"),
+        ("It is $4$.\n[asy]\nlabel((3,5));\n[/asy]", "4"),
+        (r"There are 3 of them, so $3! = 6$.", "3! = 6"),
     ],
 )
 def test_the_answer_is_read_where_it_is_stated_first_in_order(text: str, answer: str) -> None:
