@@ -88,6 +88,12 @@ class Contents:
     refusal: str = ""
     tool: str | None = None
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing that tokens could be billed for."""
+        words = self.text + self.reasoning + self.refusal
+        return not words.strip() and self.tool is None
+
 
 def contents(choice: Choice) -> Contents:
     """What a choice holds, whichever fields its server puts it in."""

@@ -182,7 +182,7 @@ class HttpPolicy(ABC):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
         bad: list[NoAnswer] = []
         share, rest = divmod(usage.written_tokens, n)
-        are_blank = not any(contents(choice).text.strip() for choice in choices)
+        are_blank = all(contents(choice).is_blank for choice in choices)
         for choice in choices:
             ids = _part(choice.token_ids, url)
             if prompt_ids is not None and ids is None:

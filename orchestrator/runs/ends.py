@@ -53,10 +53,11 @@ class Ends:
         self.counts["unanswered" if isinstance(failure, BadResponse) else "failed"] += n
 
     def scored(self, nodes: Sequence[Node], scored: Sequence[Node]) -> None:
-        """Of ``nodes`` came ``scored``: those that were too long for the PRM ended there, and some
-        it could not score."""
-        before = sum(node.finish == "overflow" for node in nodes)
-        self.counts["overflow"] += sum(node.finish == "overflow" for node in scored) - before
+        """Of ``nodes`` came ``scored``: those that its PRM did not take ended there, and some it
+        could not score."""
+        for end in _OF_A_PROMPT:
+            before = sum(node.finish == end for node in nodes)
+            self.counts[str(end)] += sum(node.finish == end for node in scored) - before
         self.counts["unscored"] += sum(node.unscored for node in scored)
 
     def unscored(self, nodes: Sequence[Node]) -> None:

@@ -112,6 +112,7 @@ def test_a_sample_that_is_no_answer_costs_only_itself(person: Person) -> None:
     assert all(leaf["path"][0] != 1 for each in searched for leaf in each["leaves"])
     said = " ".join(outcome.out.split())
     assert "% of " in said and "samples came back as no answer" in said
+    assert "ended an answer with finish_reason 'abort'" in outcome.out + outcome.err
     asked = len(person.server.generated())
     person.server.rules.clear()
     assert person.orchard("resume", "runs/run").code == 0

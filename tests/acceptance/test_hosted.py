@@ -16,7 +16,7 @@ from orchestrator.reading import shipped_config
 from orchestrator.report.wording import dollars
 from tests.acceptance.conftest import SEARCH, Outcome, Person
 from tests.integration.misbehaving import running_beside
-from tests.integration.standin_openai import OpenAI
+from tests.integration.standin_openai import MODELS, OpenAI, completion
 from tests.integration.standin_openai import running_beside as openai_beside
 
 WHOLE = [
@@ -252,3 +252,29 @@ def test_a_cost_that_could_not_be_bounded_is_refused(person: Person, openai: Ope
     config = write(person, openai, WHOLE, model="gpt-5o")
     complaint = person.orchard("run", config, "--max-cost", "5").complaint
     assert "a limit of the cost cannot be kept: gpt-4o has no price" in complaint
+
+
+def test_another_model_that_answers_is_recorded_and_shown_and_a_release_is_not_one(
+    person: Person, openai: OpenAI
+) -> None:
+    def fall_back(body: dict[str, Any]) -> web.Response | None:
+        asked = json.dumps(body["messages"])
+        if not any(f"What is {i} + {i}" in asked for i in (1, 2)):
+            return None  # as gpt-4o-2024-08-06
+        answer = completion(body, MODELS["gpt-4o"]) | {"model": "openai/gpt-4o-mini"}
+        openai.paid.append(answer["usage"])
+        return web.json_response(answer)
+
+    openai.instead = fall_back
+    cells = [{"policy": "gpt-4o", "strategy": "majority", "n": 4, "max_tokens": 400}]
+    outcome = succeeded(person.orchard("run", write(person, openai, cells)))
+    found = {each["problem"]: each["other_models"] for each in person.records()}
+    assert sorted(map(str, found.values())) == sorted(
+        map(str, [{}, {}, {"openai/gpt-4o-mini": 4}, {"openai/gpt-4o-mini": 4}])
+    )
+    (row,) = summary(person)["rows"]
+    assert (row["samples"], row["other_models"]) == (16, {"openai/gpt-4o-mini": 8})
+    for said in (outcome.out, person.orchard("show", "runs/run").out):
+        told = " ".join(said.split())
+        assert "16 samples: 8 answered by openai/gpt-4o-mini." in told
+        assert "50.0 % of 16 samples were answered by openai/gpt-4o-mini where gpt-4o was" in told

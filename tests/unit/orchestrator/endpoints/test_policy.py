@@ -238,7 +238,7 @@ async def test_what_a_reasoning_model_thinks_counts_and_its_content_answers(scri
 
 async def test_a_refusal_and_an_end_at_once_are_ends_of_their_own(scripted: Any) -> None:
     for sampling in (STEP, WHOLE):
-        answer = chat("", "", completion_tokens=12)
+        answer = chat("", "", completion_tokens=40)  # which the refusal took
         answer["choices"][0]["message"] = {"content": None, "refusal": "I cannot add 1 and 1."}
         children = await ChatPolicy(scripted(answer), ask).extend(ROOT, 2, sampling)
         assert [(child.text, child.finish) for child in children] == [

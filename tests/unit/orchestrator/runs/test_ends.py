@@ -131,6 +131,17 @@ async def test_what_could_not_be_scored_is_asked_for_again_unless_it_was_paid_fo
     assert [[node.unscored for node in each] for each in found] == [[False, True, False]] * 2
 
 
+@pytest.mark.parametrize("finish", ["filtered", "refused"])
+async def test_what_its_prm_does_not_take_is_counted(finish: Finish) -> None:
+    class Picky:
+        async def score(self, nodes: Sequence[Node]) -> list[Node]:
+            return [nodes[0].ended(finish), *nodes[1:]]
+
+    recorder = Recorder(Scripted("stop", finish), Picky())
+    await recorder.score(await recorder.extend(ROOT, 2, WHOLE))
+    assert recorder.ends.counted([]) == {finish: 2}
+
+
 async def test_samples_of_another_model_are_counted_by_its_name() -> None:
     recorder = Recorder(Scripted("stop", "stop", model="gpt-4o-mini"), FakePRM())
     await recorder.extend(ROOT, 2, WHOLE)
