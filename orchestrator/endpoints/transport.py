@@ -115,10 +115,12 @@ class Transport:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.wait([self._upkeep])
-        await self._sender.__aexit__(*exception)
+        try:
+            if self._upkeep is not None:
+                self._upkeep.cancel()
+                await asyncio.gather(self._upkeep, return_exceptions=True)
+        finally:
+            await self._sender.__aexit__(*exception)
 
     def status(self) -> Status:
         """How the endpoint is doing."""
