@@ -30,19 +30,26 @@ _HOPED = re.compile(r"final answer is:? ?\$((?:[^$\\]|\\.)*)\$ ?\.? ?I hope")
 _STATED = re.compile(
     r"\b(?:answers?|(?:correct|right) (?:option|choice))\b[\"'*]*"
     r"(?: to (?:the|this) (?:problem|question))?"
-    r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?[:=]| [-–—] )|^ ?####",
+    r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?[:=]| [-–—] )"
+    r"|^ ?####(?= ?[-+$\\(\d.])",
     re.IGNORECASE | re.MULTILINE,
 )
 _FIGURE = re.compile(r"\[asy\](?:(?!\[/?asy\]).)*\[/asy\]", re.DOTALL)
-_NEXT_PROBLEM = re.compile(r"\n[ #*]*(?:Problem|Question|Q)\b[ \d]*\**[:.]")
+_FILLED_BOX = re.compile(r"\\(?:boxed|fbox) ?\{\s*[^\s}]")
+_NEXT_PROBLEM = re.compile(
+    r"\n[ #*]*(?:(?:Next|New) )?"
+    r"(?:Problem|Question|Q|Exercise|User|Human|Instruction)\b[ \d]*\**[:.]"
+)
 _SENTENCE = re.compile(rf"{MATH}|(?P<end>[.!?](?=[\s*]|$)|\n)", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:[.,]\d+)*|\.\d+)")
 _CHOICE = re.compile(r"\**\(?([A-H])(?:\)|\.(?= \S)|:(?= \S))")
 _NOT_STATED = words(
     "correct incorrect wrong right not as found obtained clear obvious unique simple known valid"
     " reasonable consistent impossible what that this which we you it here there in on if because"
-    " indeed verified confirmed unclear unknown"
+    " verified confirmed unclear unknown shown given stated derived computed calculated provided"
+    " below above based close likely probably possible expected supposed still already"
 )
+_ADVERBS = words("therefore thus hence then so clearly simply just indeed also now actually")
 _REASON = re.compile(r",? \b(?:because|since|as|for)\b")
 _MAX_WORDS = 6
 
@@ -74,12 +81,8 @@ def _said(text: str) -> str:
 
 def _asked(text: str) -> str:
     """The text up to a further problem that the model poses itself after its answer."""
-    answered = min(
-        (m.start() for pattern in (_HOPED, _STATED) if (m := pattern.search(text))),
-        default=len(text),
-    )
-    box = text.find(r"\boxed{")
-    answered = min(answered, box) if box >= 0 else answered
+    answers = (pattern.search(text) for pattern in (_HOPED, _STATED, _FILLED_BOX))
+    answered = min((each.start() for each in answers if each), default=len(text))
     further = _NEXT_PROBLEM.search(text, answered)
     return text[: further.start()] if further else text
 
@@ -104,12 +107,13 @@ def _phrase(text: str) -> str | None:
     if phrase.startswith("not ") and is_but:
         phrase = instead
     whole = undelimited(phrase).strip(" *_`:,;\"'")
-    words = whole.split()
-    if not words or "answer" in words:
+    said = whole.casefold().split()
+    while said and said[0].strip(",") in _ADVERBS:
+        del said[0]
+        whole = whole.partition(" ")[2]
+    if not said or "answer" in said or said[0] in _NOT_STATED:
         return None
-    if len(words) > 1 and words[0].casefold() in _NOT_STATED | {"i", "a"}:
-        return None
-    if words[0].casefold() in _NOT_STATED:
+    if len(said) > 1 and said[0] in ("i", "a", "one"):
         return None
     run = chosen(phrase)
     reason = _REASON.search(whole)

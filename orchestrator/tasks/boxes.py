@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(
     r"(?:(?:the |your )?(?:final )?answer|\.\.\.|\?|\\l?dots) ?\}? ?\}",
     re.IGNORECASE,
 )
-_MARKED = re.compile(r"^ ?#### ?(.+)$", re.MULTILINE)
+_MARKED = re.compile(r"(?:^|\n) ?#### ?([^\n]+)\s*$")
 
 
 class Boxes(NamedTuple):
@@ -53,9 +53,9 @@ def without_placeholders(text: str) -> str:
 
 
 def marked(text: str) -> str | None:
-    """What follows the last ``####``, as in the solutions of GSM8K."""
-    found = _MARKED.findall(text)
-    return found[-1].strip() or None if found else None
+    """What follows ``####`` in the last line, as in the solutions of GSM8K."""
+    found = _MARKED.search(text)
+    return found[1].strip() or None if found else None
 
 
 def reference(text: str) -> str:

@@ -187,7 +187,6 @@ _POWER = re.compile(
     r"^(?:(?:square|squared|sq\.?|cubic|cu\.?) )|(?: ?(?:squared|cubed)| ?\^? ?-?\d)$"
 )
 _PARTS = re.compile(r" per | ?/ ?| ?· ?")
-_OF = re.compile(r" (?:of|in) [a-z ]+$")
 
 
 @cache

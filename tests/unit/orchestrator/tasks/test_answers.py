@@ -44,6 +44,9 @@ from orchestrator.tasks.answers import MAX_TEXT, extract
         ("The answer is 5. This answer is correct.", "5"),
         ("The correct option is B", "B"),
         ("6*7 = 42\n#### 42", "42"),
+        ("#### Step 2: multiply\nWe get 5.", "5"),
+        ("The answer is therefore even.", "even"),
+        (r"Put it in \boxed{}.\n\nQuestion: 2+2?\nSo \boxed{4}", "4"),
         ("The answer is 3.\n\nQuestion: What is 5+5?\nAnswer: 10", "3"),
         ("<think>The answer is 3.</think> It is 4.", "4"),
         # 4. the last number
@@ -85,6 +88,8 @@ def test_the_answer_is_read_where_it_is_stated_first_in_order(text: str, answer:
         "Step 5: I give up",
         "<think>so it is \\boxed{3}",
         "this answer is correct",
+        "The answer is shown above.",
+        "The answer is one of them.",
     ],
 )
 def test_nothing_stated_an_empty_box_and_one_that_never_closes_are_no_answer(text: str) -> None:
