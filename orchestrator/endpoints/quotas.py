@@ -25,7 +25,8 @@ _NO_LIMITS = 32 * 86_400.0
 """Nothing that ends later than in a month is a rate limit, but a clock that is wrong."""
 
 _LONG = 3_600.0
-"""A limit of a longer period is not worth waiting for where nothing says when it ends."""
+"""Where nothing says when a limit ends, one of a longer period is not worth waiting for; but of
+several that are named it may be the shortest that was met."""
 
 _SHORT = {"sec": "second", "min": "minute"}
 _PERIOD = r"(?P<period>second|sec|minute|min|hour|day|month)"
@@ -86,7 +87,8 @@ def quota(headers: Mapping[str, str], content: bytes, unix: float | None = None)
     said = list(_said(content))
     text = " ".join(value for _, value in said)
     resets = [*_resets(headers.items(), now), *_resets(said, now)]
-    name = _named(" ".join([text, *(header for header, _ in resets)]))
+    limits = _limits(" ".join([text, *(header for header, _ in resets)]))
+    _, name = max(limits, key=lambda each: (each[0], len(each[1])), default=(0.0, None))
     wishes = [
         *([wish] if (wish := retry_after(headers, now)) is not None else []),
         *(wish for key, value in said if key in _BODY_WISHES and (wish := until(value, now))),
@@ -96,7 +98,8 @@ def quota(headers: Mapping[str, str], content: bytes, unix: float | None = None)
     if any(key == "quotaid" and _GOOGLES.search(value) for key, value in said):
         ends.append(_to_midnight_in_california(now))
     if not ends:
-        return Quota(name, math.inf if _period(name) > _LONG else None)
+        is_long = min((period for period, _ in limits), default=0.0) > _LONG
+        return Quota(name, math.inf if is_long else None)
     return Quota(name, max(ends))
 
 
@@ -148,8 +151,8 @@ def _said(content: bytes) -> Iterator[tuple[str, str]]:
             yield key, str(value)
 
 
-def _named(text: str) -> str | None:
-    """The limit of the longest period that a text speaks of."""
+def _limits(text: str) -> list[tuple[float, str]]:
+    """The limits that a text speaks of: the seconds of their period, and their names."""
     found = [
         *((m["period"].lower(), m["what"].lower()) for m in _OF_SOMETHING.finditer(text)),
         *((m["period"].lower(), "") for m in _OF_ANYTHING.finditer(text)),
@@ -160,14 +163,10 @@ def _named(text: str) -> str | None:
         found.append((_OF_LETTERS[match["period"].lower()], what))
     if _DAILY.search(text):
         found.append(("day", ""))
-    if not found:
-        return None
-    period, what = max(found, key=lambda each: (_PERIODS[each[0]], bool(each[1])))
-    return f"{what}s per {period}" if what else f"per {period}"
-
-
-def _period(name: str | None) -> float:
-    return _PERIODS[name.rpartition(" ")[2]] if name else 0.0
+    return [
+        (_PERIODS[period], f"{what}s per {period}" if what else f"per {period}")
+        for period, what in found
+    ]
 
 
 def _amount(text: str) -> float:

@@ -128,6 +128,10 @@ MET: dict[str, Case] = {
         {"retry-after": "5"}, error("Please try again in 2h."), None, 7_200.0,
     ),
     "a day, and nothing of its end": ({}, error("Daily limit reached."), "per day", float("inf")),
+    "a day or a minute, and nothing of its end": (
+        {}, error("Free keys have 20 requests per minute and 1000 requests per day"),
+        "requests per day", None,
+    ),
     "a month, and nothing of its end": (
         {}, error("You have used all 1000 requests per month"), "requests per month", float("inf"),
     ),
