@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from orchestrator.core.tree import Node
-from orchestrator.durations import duration
+from orchestrator.endpoints import waits
 from orchestrator.endpoints.concurrency import LoopLag
 from orchestrator.endpoints.open_files import OPEN_FILES, OpenFiles
-from orchestrator.endpoints.quotas import Quota, in_words
 from orchestrator.endpoints.rate_limits import Estimate, Passed, RateLimits
 from orchestrator.endpoints.replicas import Replica, Replicas
 from orchestrator.endpoints.retry import RetryBudget
@@ -32,7 +31,6 @@ from orchestrator.errors import (
 LOG = logging.getLogger(__name__)
 
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
-_LONG_S = 5.0
 _NO_TOKENS = Estimate(0.0, 0.0, 0.0)
 
 
@@ -202,16 +200,9 @@ class Dispatcher:
         return self._take(replica, asyncio.get_running_loop().time())
 
     def rate_limit(self) -> RateLimited | None:
-        """What no request is sent for: every replica that is up has met a rate limit that ends
-        later than is waited for."""
-        up = [replica for replica in self.replicas if replica.breaker.state != "open"]
-        first = min(up, key=lambda replica: replica.paused_until, default=None)
-        if first is None or first.paused_by is None:
-            return None
-        pause = first.paused_until - asyncio.get_running_loop().time()
-        if pause <= self._longest_pause:
-            return None
-        return outlasting(first.paused_by, self._longest_pause)
+        """What no request is sent for now, where that is a rate limit."""
+        now = asyncio.get_running_loop().time()
+        return waits.rate_limit(self.replicas, now, self._longest_pause)
 
     def takes_elsewhere(self, replica: Replica) -> bool:
         """Whether another replica takes requests now."""
@@ -302,23 +293,10 @@ class Dispatcher:
         if not replicas:
             return "no replicas: waiting for one"
         if self._down_since is not None:
-            return (
-                f"{all_of(replicas)} {'is' if len(replicas) == 1 else 'are'} down: waiting since "
-                f"{now - self._down_since:.0f} s"
-            )
-        first = min(replicas, key=lambda replica: replica.paused_until)
-        paused = first.paused_until - now
-        if paused > 0 and not self.in_flight:
-            if first.paused_by is not None and first.paused_by.status == 429:
-                return f"waiting for {Quota(first.paused_by.limit, paused)}"
-            asks = "asks" if len(replicas) == 1 else "ask"
-            return f"{all_of(replicas)} {asks} to wait {paused:.0f} s more"
-        since = self.rates.waiting_since
-        if since is not None and now - since > 1.0:
-            rest = self.rates.waiting_until - now
-            until = f", the next {in_words(rest)}" if rest > _LONG_S else ""
-            return f"{len(self._waiting):,} wait for the rate limit{until}"
-        return None
+            return waits.down(replicas, now - self._down_since)
+        if not self.in_flight and (said := waits.pause(replicas, now)) is not None:
+            return said
+        return waits.turn(self.rates, len(self._waiting), now)
 
     # Inside
 
@@ -477,19 +455,6 @@ class Dispatcher:
     def _share_turns(self) -> None:
         for replica in self.replicas:
             replica.turns.served = self._served
-
-
-def outlasting(limit: EndpointUnavailable, longest: float) -> RateLimited:
-    """The end of a run that waits ``longest`` seconds for a rate limit, and no longer."""
-    if isinstance(limit, RateLimited):
-        return limit
-    return RateLimited(
-        f"{limit.message.rstrip('. ')} (a run waits {duration(longest)} for a rate limit, or as "
-        "long as the endpoint's `patience` says)",
-        url=limit.url,
-        retry_after=limit.retry_after,
-        limit=limit.limit,
-    )
 
 
 def _granted(waiter: Waiter) -> Slot | None:

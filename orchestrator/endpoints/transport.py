@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.core.tree import Node
 from orchestrator.endpoints.complaints import UNREADABLE
 from orchestrator.endpoints.connecting import censored
-from orchestrator.endpoints.dispatcher import Dispatcher, Slot, outlasting
+from orchestrator.endpoints.dispatcher import Dispatcher, Slot
 from orchestrator.endpoints.evidence import Doubts, Evidence
 from orchestrator.endpoints.hedging import Stragglers, hedged
 from orchestrator.endpoints.rate_limits import RateLimits
@@ -23,6 +23,7 @@ from orchestrator.endpoints.retry import WORTH_RETRYING, RetryPolicy, with_retri
 from orchestrator.endpoints.sending import AiohttpSender, Answer, Sender
 from orchestrator.endpoints.status import Status
 from orchestrator.endpoints.upkeep import Upkeep, roots
+from orchestrator.endpoints.waits import outlasting
 from orchestrator.endpoints.wire import ModelList, Usage, encode
 from orchestrator.errors import (
     BadResponse,
