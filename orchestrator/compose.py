@@ -36,7 +36,7 @@ from orchestrator.endpoints.retry import RetryPolicy
 from orchestrator.endpoints.sending import AiohttpSender
 from orchestrator.endpoints.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
-from orchestrator.needs import Found, context_needed, substitutes
+from orchestrator.needs import Found, context_needed, substitutes, tokens_allowed
 from orchestrator.prices import PriceConfig, read_prices
 from orchestrator.problem_sets import CHAINS, chain_is_sound, problems
 from orchestrator.reading import shipped_config
@@ -119,7 +119,8 @@ class Connection:
     """One endpoint of a run: its transport, and the port built on it.
 
     ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks to it, and knows
-    what it refuses. A policy's context must hold as many tokens as are ``needed``.
+    what it refuses. A policy's context must hold as many tokens as are ``needed``,
+    of which a sample has those ``allowed``.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Connection:
     prm: HttpPRM | None = None
     hosted: HostedAPI | None = None
     needed: int = 0
+    allowed: int = 0
 
     async def probe(self) -> PolicyAbilities | PRMAbilities:
         """What the endpoint can do. Raises ``EndpointError``, led by its name."""
@@ -157,10 +159,11 @@ class Connection:
                 separator=PROMPTS[self.settings.prompt].separator,  # type: ignore[index]
                 by_ids=self.settings.continuation != "chat",
                 needed=self.needed,
+                allowed=self.allowed,
             )
         from orchestrator.endpoints.hosted.probing import probe_hosted
 
-        return await probe_hosted(self.transport, self.hosted)
+        return await probe_hosted(self.transport, self.hosted, allowed=self.allowed)
 
 
 _CONTINUING: Mapping[str, type[HttpPolicy]] = {
@@ -252,6 +255,7 @@ async def connections(
             hosted=settings.hosted,
             sender=sender,
             needed=context_needed(name, cells),
+            allowed=tokens_allowed(name, cells),
         )
         if isinstance(settings, PRMConfig):
             connection.prm = _prm(settings, transport, name)

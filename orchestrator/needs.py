@@ -29,6 +29,12 @@ def context_needed(policy: str, cells: Sequence[Cell]) -> int:
     return max((_QUESTION_TOKENS + _longest(each) for each in searches), default=0)
 
 
+def tokens_allowed(policy: str, cells: Sequence[Cell]) -> int:
+    """The largest ``max_tokens`` of a policy's cells."""
+    searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
+    return max((getattr(each, "max_tokens", 0) for each in searches), default=0)
+
+
 def _longest(search: object) -> int:
     """Tokens of the longest solution that a search may come to."""
     if isinstance(search, Stepwise):
@@ -75,9 +81,9 @@ def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
     for each in cell.searches:
         if isinstance(each, Stepwise | WholeSolutions) and each.max_tokens <= took:
             raise ConfigError(
-                f"{cell.policy.name} is a reasoning model: it took {took:,} tokens to answer a "
-                f"sum, and {cell.strategy_name} gives it {each.max_tokens:,}: set `max_tokens` to "
-                f"at least {enough_tokens(took):,}"
+                f"{cell.policy.name} is a reasoning model: it took {took:,} tokens for a sum, "
+                f"and {cell.strategy_name} gives it {each.max_tokens:,}: set `max_tokens` to at "
+                f"least {enough_tokens(took):,}"
             )
 
 
@@ -97,7 +103,7 @@ def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
         bounds = [s.max_tokens for c in mine for s in c.searches if hasattr(s, "max_tokens")]
         if any(bound < enough for bound in bounds):
             told.append(
-                f"a reasoning model, which took {can.tokens_to_answer:,} tokens to answer a sum: "
+                f"a reasoning model, which took {can.tokens_to_answer:,} tokens for a sum: "
                 f"set `max_tokens` to at least {enough:,}"
             )
     stepwise = any(isinstance(each, Stepwise) for cell in mine for each in cell.searches)

@@ -7,8 +7,8 @@ from orchestrator.endpoints.wire import ChatChoice, ChatResponse
 from orchestrator.errors import BadResponse, EndpointUnavailable
 
 SUM: Messages = [{"role": "user", "content": "What is 12 + 30? Answer with the number."}]
-THOUGHT_TOKENS = 2_048
-"""How long a model may think about a sum."""
+THOUGHT_TOKENS = (2_048, 8_192)
+"""How long a model may think about a sum: at least, and at most where a run allows as much."""
 
 _STEP_TOKENS = 512
 
@@ -19,9 +19,11 @@ _SILENCES = {
 }
 
 
-async def tokens_to_answer(transport: Transport, first: ChatResponse) -> int | None:
-    """How many tokens a model took to answer a sum, where the few of its ``first`` answer were all
-    thought; None where it says something at once.
+async def tokens_to_answer(
+    transport: Transport, first: ChatResponse, allowed: int = 0
+) -> int | None:
+    """How many tokens a model took for a sum, where the few of its ``first`` answer were all
+    thought; None where it says something at once. A run gives a sample so many as are ``allowed``.
 
     Raises ``EndpointError``: ``BadResponse`` with what to set where it says nothing at all.
     """
@@ -29,11 +31,13 @@ async def tokens_to_answer(transport: Transport, first: ChatResponse) -> int | N
     heard = [read_choice(choice, tokens=share) for choice in first.choices]
     if any(isinstance(said, Said) and said.text.strip() for said in heard):
         return None
+    least, most = THOUGHT_TOKENS
+    most = min(most, max(least, allowed))
     try:
-        answer = await chat(transport, SUM, most=THOUGHT_TOKENS, temperature=0.6)
+        answer = await chat(transport, SUM, most=most, temperature=0.6)
     except EndpointUnavailable as failure:
         if failure.timed_out:
-            return THOUGHT_TOKENS
+            return least
         raise
     taken = answer.usage.written_tokens
     said = read_choice(answer.choices[0], tokens=taken)
@@ -41,7 +45,7 @@ async def tokens_to_answer(transport: Transport, first: ChatResponse) -> int | N
         was_cut = any(isinstance(each, Said) and each.end == "length" for each in heard)
         return max(taken, FEW_TOKENS + 1) if was_cut else None
     if isinstance(said, Said) and said.end == "length":
-        return THOUGHT_TOKENS
+        return most
     url = transport.endpoint.bases[0]
     raise BadResponse(f"{url} {_silence(said, answer.choices[0])}", url=url)
 

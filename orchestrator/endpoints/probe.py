@@ -114,17 +114,23 @@ async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavaila
 
 
 async def probe_policy(
-    transport: Transport, *, separator: str = "\n\n", by_ids: bool = True, needed: int = 0
+    transport: Transport,
+    *,
+    separator: str = "\n\n",
+    by_ids: bool = True,
+    needed: int = 0,
+    allowed: int = 0,
 ) -> PolicyAbilities:
     """Try a policy's endpoint with a few hundred tokens, and a prompt of a few thousand where the
     server does not tell its context.
 
     ``separator`` ends a step, ``by_ids`` says whether a solution may be continued by token ids, and
-    ``needed`` are the tokens that a run may come to. Raises ``EndpointError``.
+    ``needed`` are the tokens that a run may come to, ``allowed`` those of one sample. Raises
+    ``EndpointError``.
     """
     card = await check_served(transport)
     first = await _two_samples(transport, seed=1)
-    to_answer = await tokens_to_answer(transport, first)
+    to_answer = await tokens_to_answer(transport, first, allowed)
     again = await _two_samples(transport, seed=1)
     samples = await judged(first, again, lambda: _two_samples(transport, seed=2))
     gives_ids = all(map(is_listed, (first.prompt_token_ids, *(c.token_ids for c in first.choices))))

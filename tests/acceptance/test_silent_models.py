@@ -84,7 +84,7 @@ def test_a_thought_that_uses_up_all_tokens_is_one_and_says_what_to_set(
     config = person.write_config(cells=[WHOLE], headline=None)
     checked = person.orchard("check", config)
     assert checked.code == 1
-    assert "took 508 tokens to answer a sum" in checked.out
+    assert "took 508 tokens for a sum" in checked.out
     assert "majority gives it 400: set `max_tokens` to at least 2,048" in checked.out
     assert "set `max_tokens` to at least 2,048" in person.orchard("run", config).complaint
     little = person.write_config(cells=[{**WHOLE, "max_tokens": 1000}], headline=None)
@@ -100,6 +100,8 @@ def test_a_thought_without_an_end_is_named(person: Person) -> None:
     person.server.on(CHAT, thinking(10**6, "reasoning"), forever=True)
     complaint = person.orchard("run", person.write_config(cells=[WHOLE], headline=None)).complaint
     assert "took 2,048 tokens" in complaint and "at least 8,192" in complaint
+    much = person.write_config(cells=[{**WHOLE, "max_tokens": 8192}], headline=None)
+    assert "took 8,192 tokens" in person.orchard("run", much).complaint
 
 
 def test_steps_that_are_hidden_in_a_thought_cannot_be_searched(person: Person) -> None:

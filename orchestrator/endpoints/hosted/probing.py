@@ -14,9 +14,12 @@ _TOKENS = 512
 """Enough for a reasoning model to come to an answer."""
 
 
-async def probe_hosted(transport: Transport, api: HostedAPI) -> PolicyAbilities:
+async def probe_hosted(
+    transport: Transport, api: HostedAPI, *, allowed: int = 0
+) -> PolicyAbilities:
     """Ask for all that a search may want; its sender learns what is refused, which costs nothing.
 
+    A run gives a sample as many tokens as are ``allowed``.
     Raises ``EndpointError``; where the model is not served, with the nearest that is.
     """
     try:
@@ -25,7 +28,7 @@ async def probe_hosted(transport: Transport, api: HostedAPI) -> PolicyAbilities:
         if api != "azure" and _UNSERVED in str(refused):  # Azure lists no deployments
             await _name_the_nearest(transport, refused)
         raise
-    to_answer = await tokens_to_answer(transport, first)
+    to_answer = await tokens_to_answer(transport, first, allowed)
     again = await _ask(transport)
     # One sample more is not worth its price where the API gives one a request.
     samples = await judged(first, again, lambda: _ask(transport, seed=2), of_one=False)
