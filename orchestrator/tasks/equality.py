@@ -51,6 +51,7 @@ from orchestrator.tasks.math.terms import (
     multiply,
     negative,
 )
+from orchestrator.tasks.math.tokens import is_label
 from orchestrator.tasks.math.units import agree
 
 ORDERED = ("()", "[]", "(]", "[)")
@@ -185,7 +186,7 @@ class Comparison:
                 return True
             if words.product is None or other.product is None:
                 return False
-            if len(words.text) == 1 and len(other.text) == 1:
+            if is_label(words.text) or is_label(other.text):
                 return False
             return self._formulas(words.product, other.product)
         if words.product is None or not isinstance(other, Number | Symbol | Apply):

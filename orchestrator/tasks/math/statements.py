@@ -47,7 +47,7 @@ from orchestrator.tasks.math.terms import (
     multiply,
     negative,
 )
-from orchestrator.tasks.math.tokens import Token, Unreadable, is_word, split, tokenise
+from orchestrator.tasks.math.tokens import NAMES, Token, Unreadable, split, tokenise
 from orchestrator.tasks.math.units import SCALES, unit
 
 MAX_DEPTH = 100
@@ -167,7 +167,7 @@ def _words(text: str, said: str) -> Words | None:
         if all(len(run) == 1 for run in runs):
             return None
         try:
-            if len(runs) == 1 and not is_word(said):
+            if len(runs) == 1 and len(said) <= 3 and said not in NAMES:
                 return Words(said, formula(FormulaReader(tokenise(said)[:-1], _none).whole()))
             if any(token.kind == "name" for token in tokenise(said)):
                 return None  # \sin x, \pi r

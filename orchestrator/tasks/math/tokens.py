@@ -96,6 +96,11 @@ def tokenise(text: str) -> list[Token]:
     return [*found, Token("end", "", len(text), len(text))]
 
 
+def is_label(letters: str) -> bool:
+    """Whether letters name something, so that their order counts: not for xy and kn."""
+    return len(letters) == 1 or is_word(letters)
+
+
 def is_word(letters: str) -> bool:
     """Whether a run of letters is a word or label rather than a product: not for xy and kn."""
     if len(letters) < 2:
