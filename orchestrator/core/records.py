@@ -97,7 +97,8 @@ class Record:
 
     ``samples`` counts what the policy was asked for, and ``ends`` those that did not end as they
     should, by ``ENDS``, whether or not they came to be leaves; ``other_models`` those that another
-    model answered than the one asked for, by its name. In records from before they were counted
+    model answered than the one asked for, by its name, ``other_prm_models`` those that another than
+    the PRM scored. In records from before they were counted
     ``samples`` is 0.
 
     ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
@@ -138,6 +139,7 @@ class Record:
     samples: int = 0
     ends: dict[str, int] = field(default_factory=dict, hash=False)
     other_models: dict[str, int] = field(default_factory=dict, hash=False)
+    other_prm_models: dict[str, int] = field(default_factory=dict, hash=False)
     emulated: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     route: Route | None = None

@@ -74,7 +74,8 @@ class Node:
     ``unscored`` says that its PRM could not score it: the scores that were missing are 0.0.
     ``logprob`` is the mean log-probability of the tokens of this node's own sample, where it was
     asked for and is known.
-    ``model`` is the one that answered, where that is another than the one asked for.
+    ``model`` is the one that answered, where that is another than the one asked for, and
+    ``prm_model`` the one that scored it.
     ``answer`` is the answer of a finished path, for strategies that ask (``runs.answers``); None
     where there is none.
     ``tree`` says whose node it is, and is no part of the state.
@@ -99,6 +100,7 @@ class Node:
     unscored: bool = field(default=False, compare=False)
     logprob: float | None = field(default=None, compare=False)
     model: str | None = field(default=None, compare=False)
+    prm_model: str | None = field(default=None, compare=False)
     answer: Answer | None = field(default=None, compare=False)
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
@@ -171,6 +173,7 @@ class Node:
         prm_tokens: int = 0,
         prm_cached_tokens: int = 0,
         prm_written_tokens: int = 0,
+        prm_model: str | None = None,
     ) -> "Node":
         return Node(
             question=self.question,
@@ -191,6 +194,7 @@ class Node:
             prm_written_tokens=prm_written_tokens,
             logprob=self.logprob,
             model=self.model,
+            prm_model=prm_model,
             answer=self.answer,
             tree=self.tree,
         )

@@ -18,7 +18,6 @@ import msgspec
 from orchestrator.core.ports import Sampling
 from orchestrator.core.tree import Finish, Node, sharing, split_steps
 from orchestrator.endpoints.ends import Choice, NoAnswer, Said, contents, no_answer, read_choice
-from orchestrator.endpoints.model_names import is_same_model
 from orchestrator.endpoints.refusals import miscounted
 from orchestrator.endpoints.transport import Transport, Used
 from orchestrator.endpoints.wire import (
@@ -203,7 +202,7 @@ class HttpPolicy(ABC):
                 prompt_tokens=usage.prompt_tokens,
                 cached_tokens=usage.cached_tokens,
                 logprob=_mean_logprob(choice) if sampling.logprobs else None,
-                model=self._another(answer.model),
+                model=self.transport.endpoint.other_model(answer.model),
             )
             good.setdefault(choice.index, child)
         if len(good) < n:
@@ -217,13 +216,6 @@ class HttpPolicy(ABC):
         """Paper: a path ends where its text does not end with the separator."""
         goes_on = said.end == "stop" and sampling.until == "step"
         return None if goes_on and said.text.endswith(self.separator) else said.end
-
-    def _another(self, answered: str) -> str | None:
-        """The name of the model that answered, where it is another than the one asked for."""
-        endpoint = self.transport.endpoint
-        if endpoint.is_alias or is_same_model(endpoint.model, answered):
-            return None
-        return answered
 
 
 class TokenPolicy(HttpPolicy):

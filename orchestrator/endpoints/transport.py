@@ -14,6 +14,7 @@ from orchestrator.endpoints.connecting import censored
 from orchestrator.endpoints.dispatcher import Dispatcher, Slot
 from orchestrator.endpoints.evidence import Doubts, Evidence
 from orchestrator.endpoints.hedging import Stragglers, hedged
+from orchestrator.endpoints.model_names import is_same_model
 from orchestrator.endpoints.rate_limits import RateLimits
 from orchestrator.endpoints.refusals import error_in, is_blocked, refusal, unreadable
 from orchestrator.endpoints.replicas import Replica
@@ -68,6 +69,10 @@ class Endpoint:
     def bases(self) -> list[str]:
         """The replicas' roots, without ``/v1``."""
         return roots(self.urls)
+
+    def other_model(self, answered: str) -> str | None:
+        """The name of the model that answered, where it is another than the one asked for."""
+        return None if self.is_alias or is_same_model(self.model, answered) else answered
 
 
 @dataclass(slots=True, kw_only=True)

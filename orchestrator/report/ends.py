@@ -13,7 +13,7 @@ from orchestrator.report.wording import counted, percent
 LARGE = 0.05
 """The share of a cell's samples from which on the run says what is likely wrong."""
 
-OTHER_MODEL = "other model"
+OTHER_MODEL, OTHER_PRM = "other model", "other PRM"
 
 _WORDS = {
     "length": "cut at max_tokens",
@@ -52,6 +52,8 @@ def shares(row: Row) -> Iterator[Share]:
             yield Share(row, end, count, row.leaves if end == "dead_end" else row.samples)
     if count := sum(row.other_models.values()):
         yield Share(row, OTHER_MODEL, count, row.samples)
+    if count := sum(row.other_prm_models.values()):
+        yield Share(row, OTHER_PRM, count, row.samples)
 
 
 def ends_in_words(rows: Iterable[Row]) -> Iterator[str]:
@@ -92,12 +94,10 @@ def _name(row: Row) -> str:
 
 def _short(share: Share) -> str:
     if share.end == OTHER_MODEL:
-        return f"answered by {_models(share.row)}"
+        return f"answered by {', '.join(share.row.other_models)}"
+    if share.end == OTHER_PRM:
+        return f"scored by {', '.join(share.row.other_prm_models)}"
     return _WORDS[share.end]
-
-
-def _models(row: Row) -> str:
-    return ", ".join(row.other_models)
 
 
 def _cause(share: Share) -> str:
@@ -146,9 +146,14 @@ def _cause(share: Share) -> str:
             why = _last(row)
             return f"could not be scored: has the PRM a fault, or the wrong `family`?{why}"
         case _:
+            by, asked = (
+                (f"answered by {', '.join(row.other_models)}", row.policy)
+                if share.end == OTHER_MODEL
+                else (f"scored by {', '.join(row.other_prm_models)}", row.prm)
+            )
             return (
-                f"were answered by {_models(row)} where {row.policy} was asked for: its provider "
-                "falls back on another model; pin one, or forbid fallbacks."
+                f"were {by} where {asked} was asked for: its provider falls back on another "
+                "model; pin one, or forbid fallbacks."
             )
 
 

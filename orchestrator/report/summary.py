@@ -37,7 +37,8 @@ class Row:
     the problems whose answer the majority elected in the vote's place, since none of their
     solutions was scored. ``emulated`` and ``refused`` are those of any of its records. Of the
     ``samples`` that the policy was asked for, ``ends`` counts those that did not end as they should
-    and ``other_models`` those that another model answered, as ``Record`` does, and ``failure`` says
+    and ``other_models`` those that another model answered (``other_prm_models``: scored), as
+    ``Record`` does, and ``failure`` says
     why the last branch that failed did; ``leaves`` counts the paths that were returned.
     ``undecided`` counts the pairs of answers that could not be compared in time.
     """
@@ -76,6 +77,7 @@ class Row:
     leaves: int
     ends: dict[str, int]
     other_models: dict[str, int]
+    other_prm_models: dict[str, int]
     failure: str | None
     undecided: int
 
@@ -172,6 +174,7 @@ def _row(cell: Cell, vote: str, bins: Bins | None, difficulty_of: str | None) ->
         leaves=sum(len(record.leaves) for record in records),
         ends=_added(record.ends for record in records),
         other_models=_added(record.other_models for record in records),
+        other_prm_models=_added(record.other_prm_models for record in records),
         failure=next((each.failure for each in reversed(list(records)) if each.failure), None),
         undecided=sum(record.undecided for record in records),
     )

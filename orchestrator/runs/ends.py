@@ -30,11 +30,12 @@ def missing(node: Node, children: Sequence[Node], n: int) -> int:
 @dataclass(slots=True)
 class Ends:
     """``samples`` were asked for; ``counts`` is by what went wrong with them, ``models`` by the
-    name of another model that answered."""
+    name of another model that answered, and ``prm_models`` that scored them."""
 
     samples: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
+    prm_models: Counter[str] = field(default_factory=Counter)
 
     def sampled(self, node: Node, children: Sequence[Node], n: int) -> None:
         """A request for ``n`` samples came back with ``children``."""
@@ -59,6 +60,7 @@ class Ends:
             before = sum(node.finish == end for node in nodes)
             self.counts[str(end)] += sum(node.finish == end for node in scored) - before
         self.counts["unscored"] += sum(node.unscored for node in scored)
+        self.prm_models.update(node.prm_model for node in scored if node.prm_model is not None)
 
     def unscored(self, nodes: Sequence[Node]) -> None:
         self.counts["unscored"] += len(nodes)

@@ -50,6 +50,7 @@ class Scores(msgspec.Struct, array_like=True):
     prm_cached_tokens: int
     prm_written_tokens: int
     unscored: bool = False
+    model: str | None = None
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -146,6 +147,7 @@ def _judged(node: Node, judged: Node) -> Scores:
         judged.prm_cached_tokens,
         judged.prm_written_tokens,
         judged.unscored,
+        judged.prm_model,
     )
 
 
@@ -157,6 +159,7 @@ def unpacked_scores(node: Node, body: bytes, part: int) -> Node:
         found.prm_tokens,
         found.prm_cached_tokens,
         found.prm_written_tokens,
+        found.model,
     )
     return replace(scored, finish=found.finish or node.finish, unscored=found.unscored)
 

@@ -160,6 +160,7 @@ async def solve(
         samples=recorder.ends.samples,
         ends=recorder.ends.counted(leaves),
         other_models=dict(sorted(recorder.ends.models.items())),
+        other_prm_models=dict(sorted(recorder.ends.prm_models.items())),
         emulated=substitutes.emulated,
         refused=substitutes.refused,
         route=_route(decision, is_cut=ran_out in (None, POOL)),

@@ -202,4 +202,5 @@ def _as_judged(node: Node, one: Node, *, is_first: bool) -> Node:
     """``node`` with the scores of ``one`` of its text, and the price where it is the first."""
     price = (one.prm_tokens, one.prm_cached_tokens, one.prm_written_tokens) if is_first else ()
     scored = node.scored(one.scores, *price)
-    return scored if one.finish in (None, node.finish) else scored.ended(one.finish)
+    finish = one.finish or node.finish
+    return replace(scored, finish=finish, unscored=one.unscored, prm_model=one.prm_model)

@@ -37,7 +37,8 @@ _ENDS: dict[type[EndpointError], Finish] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A PRM's scores for a solution's last steps, in 0..1, and the tokens it took to get them,
-    of which so many were in a prefix cache and so many written.
+    of which so many were in a prefix cache and so many written. ``model`` gave them, where that is
+    another than the one asked for.
 
     Steps before those keep the scores they have.
     """
@@ -46,6 +47,7 @@ class Reading:
     tokens: int = 0
     cached_tokens: int = 0
     written_tokens: int = 0
+    model: str | None = None
 
 
 Outcome: TypeAlias = Reading | EndpointError
@@ -138,6 +140,7 @@ class HttpPRM(ABC):
             reading.tokens,
             reading.cached_tokens,
             reading.written_tokens,
+            reading.model,
         )
 
     @property

@@ -21,7 +21,8 @@ class Verifications:
     ``written_tokens`` included.
 
     ``texts`` are those that came to an end; ``cut`` counts those that ran out of tokens, ``lost``
-    those that are no answers, of which ``why`` says what the last was.
+    those that are no answers, of which ``why`` says what the last was. ``model`` gave them, where
+    that is another than the one asked for.
     """
 
     texts: tuple[str, ...]
@@ -31,6 +32,7 @@ class Verifications:
     tokens: int
     cached_tokens: int
     written_tokens: int
+    model: str | None = None
 
     def reading(self, scores: Sequence[float]) -> Reading:
         """Such scores, at this price in tokens."""
@@ -39,6 +41,7 @@ class Verifications:
             tokens=self.tokens,
             cached_tokens=self.cached_tokens,
             written_tokens=self.written_tokens,
+            model=self.model,
         )
 
 
@@ -94,6 +97,7 @@ class GenerativePRM(HttpPRM):
         lost = [each.why for each in samples if isinstance(each, NoAnswer)]
         lost += [f"ended one as {each.end}" for each in said if each.end not in ("stop", "length")]
         written = sum(answer.usage.written_tokens for answer in answers)
+        answered = [answer.model for answer in answers]
         return Verifications(
             texts=tuple(each.text for each in said if each.end == "stop"),
             cut=sum(each.end == "length" for each in said),
@@ -102,6 +106,7 @@ class GenerativePRM(HttpPRM):
             tokens=sum(answer.usage.prompt_tokens for answer in answers) + written,
             cached_tokens=sum(answer.usage.cached_tokens for answer in answers),
             written_tokens=written,
+            model=next(filter(None, map(self.transport.endpoint.other_model, answered)), None),
         )
 
     async def _ask(

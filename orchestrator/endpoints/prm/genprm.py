@@ -46,6 +46,7 @@ class GenPRM(GenerativePRM):
     async def _read_one(self, node: Node) -> Reading:
         messages: Messages = [{"role": "system", "content": SYSTEM}]
         scores, tokens, cached, written = [], 0, 0, 0
+        model: str | None = None
         for i, step in enumerate(node.steps, 1):
             text = f"Question: {node.question}\n\n{step.strip()}" if i == 1 else step.strip()
             messages.append({"role": "user", "content": text})
@@ -65,12 +66,19 @@ class GenPRM(GenerativePRM):
                     raise self._no_vote(found)
                 tokens, cached = tokens + found.tokens, cached + found.cached_tokens
                 written += found.written_tokens
+                model = model or found.model
                 if i > len(node.scores):
                     scores.append(sum(votes) / len(votes))
                 critique = opening["content"] + _first_readable(found) + END + "\n"
                 self._critiques.put(path, critique)
             messages.append({"role": "assistant", "content": critique})
-        return Reading(scores=scores, tokens=tokens, cached_tokens=cached, written_tokens=written)
+        return Reading(
+            scores=scores,
+            tokens=tokens,
+            cached_tokens=cached,
+            written_tokens=written,
+            model=model,
+        )
 
 
 def _first_readable(found: Verifications) -> str:

@@ -78,6 +78,13 @@ def test_another_model_is_named_from_the_first_sample_on_and_warned_of_where_it_
     assert "were answered by gpt-4o-mini where policy-160k was asked for" in line
 
 
+def test_another_model_that_scores_is_named_in_its_prms_place(rows):
+    found = rows({}, prm="prm-qwen", other_prm_models={"gpt-4o-mini": 20})
+    assert "40 scored by gpt-4o-mini" in next(ends_in_words(found))
+    (line,) = warnings(found)
+    assert "were scored by gpt-4o-mini where prm-qwen was asked for" in line
+
+
 def test_cells_of_one_policy_share_a_line_which_names_the_worst(make_record):
     records = [
         make_record(strategy="majority", n=n, samples=100, ends={"length": 10 * n})

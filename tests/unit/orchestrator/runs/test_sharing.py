@@ -325,3 +325,12 @@ async def test_shared_scores_keep_what_each_asker_knows_of_its_solution() -> Non
     (scored,) = await shared.score([replace(solution, logprob=-0.5, answer=2)])
     assert (scored.logprob, scored.answer) == (-0.5, 2)
     assert scored.scores
+
+
+async def test_shared_scores_say_who_gave_them_and_that_they_were_not_to_be_had() -> None:
+    class Odd:
+        async def score(self, nodes: Sequence[Node]) -> list[Node]:
+            return [replace(each.scored([0.0], 1), unscored=True, prm_model="x") for each in nodes]
+
+    (node,) = await SharedPRM(Odd()).score([ROOT.child(0, ("a",), finish="stop")])
+    assert (node.unscored, node.prm_model, node.finish) == (True, "x", "stop")

@@ -45,3 +45,22 @@ def test_only_a_last_line_with_a_verdict_for_each_step_is_read(
     text: str, found: list[bool] | None
 ) -> None:
     assert verdicts(text, 2) == found
+
+
+async def test_the_name_of_another_model_goes_with_its_scores(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    for answered, known in [("gpt-4o-2024-08-06", None), ("gpt-4o-mini", "gpt-4o-mini")]:
+        answer = answers.chat("Verdicts: correct, correct") | {"model": answered}
+        transport = scripted(answer, model="gpt-4o", checks_model=False)
+        (node,) = await JudgePRM(transport=transport).score([solution()])
+        assert (node.prm_model, node.scores) == (known, (1.0, 1.0))
+
+
+async def test_an_answer_that_was_broken_off_is_no_verdict(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    broken = answers.chat("Verdicts: correct, correct", finish="abort")
+    transport = scripted(broken, answers.chat("Verdicts: correct, incorrect"))
+    (node,) = await JudgePRM(transport=transport).score([solution()])
+    assert node.scores == (1.0, 0.0)
