@@ -192,6 +192,11 @@ class BadResponse(EndpointError):
         self.is_doubtful = is_doubtful
         self.is_final = is_final
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether one request was answered so each time, while others like it are answered well."""
+        return self.is_final and self.is_doubtful
+
 
 class ContextOverflow(EndpointError):
     """A prompt beyond the model's context."""

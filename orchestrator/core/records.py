@@ -26,6 +26,10 @@ of the PRM's. A dead end is a leaf that no usable step followed on."""
 RATE_LIMIT = "rate limit"
 """What ran out of a tree whose endpoint takes no more requests for longer than a run waits."""
 
+ENDPOINT, BAD_ANSWERS = "endpoint", "answers"
+"""What a tree lost that has no leaf for it: its endpoint, or usable answers to its own requests,
+while others had theirs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafRecord:

@@ -118,12 +118,24 @@ class Evidence:
         if not has_had_enough:
             return failure
         self._given_up += 1
-        if isinstance(failure, EndpointUnavailable) and failure.status == 500:
+        is_alone = await self._takes_its_like(request, replica)
+        if is_alone and isinstance(failure, EndpointUnavailable) and failure.status == 500:
             return PromptRefused(
                 f"{failure.message} (each of {len(doubts.met)} times, while others are answered)",
                 url=failure.url,
             )
-        return BadResponse(failure.message, url=failure.url, is_final=True)
+        return BadResponse(failure.message, url=failure.url, is_doubtful=is_alone, is_final=True)
+
+    async def _takes_its_like(self, request: Request, replica: Replica) -> bool:
+        """Whether requests of this kind are answered, rather than only others."""
+
+        def is_known() -> bool:
+            return self._like(request) is not None
+
+        if is_known():
+            return True
+        async with self._one_at_a_time:
+            return is_known() or await self._control(request, replica, is_known) == "answered"
 
     async def _are_well(self, doubts: Doubts, request: Request) -> bool:
         """Whether every replica that failed at a request answers others; those that do not are

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from orchestrator.endpoints.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.refusals import miscounted
 from orchestrator.endpoints.wire import Usage, encode
 
 T = TypeVar("T")
@@ -68,7 +69,13 @@ class Request:
             elif text is not None:
                 changed[name] = _HARMLESS
         payload = msgspec.structs.replace(self.payload, **changed)
-        return Request(self.path, payload, encode(payload), self.answer, None)
+        return Request(self.path, payload, encode(payload), self.answer, self._counted)
+
+    def _counted(self, answer: Any, url: str) -> Any:
+        choices = getattr(answer, "choices", None)
+        if choices is not None and len(choices) != self._n:
+            raise miscounted(len(choices), self._n, url)
+        return answer
 
     @property
     def _n(self) -> int:

@@ -15,10 +15,25 @@ from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Grader, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import POOL, RATE_LIMIT, LeafRecord, Record, Route, Verdict
+from orchestrator.core.records import (
+    BAD_ANSWERS,
+    ENDPOINT,
+    POOL,
+    RATE_LIMIT,
+    LeafRecord,
+    Record,
+    Route,
+    Verdict,
+)
 from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import VoteName, decided_by, elect
-from orchestrator.errors import BudgetExhausted, EndpointError, EndpointRefused, RateLimited
+from orchestrator.errors import (
+    BadResponse,
+    BudgetExhausted,
+    EndpointError,
+    EndpointRefused,
+    RateLimited,
+)
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routed import Attempt
 from orchestrator.optimal.router import Decision
@@ -119,7 +134,9 @@ async def solve(
     except RateLimited as limited:  # the run's next start finishes this tree
         leaves, ran_out, error = recorder.leaves(), RATE_LIMIT, str(limited)
     except EndpointError as failure:
-        leaves, ran_out, error = recorder.leaves(), "endpoint", str(failure)
+        is_its_own = isinstance(failure, BadResponse) and failure.is_alone
+        ran_out = BAD_ANSWERS if is_its_own else ENDPOINT
+        leaves, error = recorder.leaves(), str(failure)
     seconds = clock.worked
     graded = await fan_out(_grade(leaf, problem, grader, ports.soundness) for leaf in leaves)
     electorate = await classes(grader, [leaf.answer for leaf in graded])

@@ -11,7 +11,7 @@ from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.fanout import feed
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import RATE_LIMIT, Record
+from orchestrator.core.records import BAD_ANSWERS, ENDPOINT, RATE_LIMIT, Record
 from orchestrator.core.tree import Tree, root
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable, RateLimited
 from orchestrator.optimal.routed import Routing
@@ -267,13 +267,14 @@ class Scheduler:
             return
         progress.finished += 1
         progress.work_done += cell.weight
-        if record.error and record.ran_out != "endpoint":
+        if record.error and record.ran_out not in (ENDPOINT, BAD_ANSWERS):
             self._budget_used_up = (
                 str(record.ran_out),
                 getattr(self.plan.limits, str(record.ran_out)),
             )
             return
-        self._failures = self._failures + 1 if record.error else 0
+        if record.ran_out != BAD_ANSWERS:  # which say nothing of the endpoint
+            self._failures = self._failures + 1 if record.error else 0
         if self._failures >= FAILURES_IN_A_ROW:
             raise EndpointUnavailable(
                 f"{self._failures} trees in a row lost their endpoint; the last: {record.error}",

@@ -104,3 +104,21 @@ def test_an_answer_that_is_bad_each_time_says_what_the_provider_said(person: Per
     assert "the upstream model is out of order" in person.orchard("show", "runs/run").out
     person.server.rules.clear()
     assert person.orchard("resume", "runs/run").code == 0
+
+
+def test_problems_that_are_answered_badly_at_once_and_first_do_not_stop_a_run(
+    person: Person,
+) -> None:
+    """Twelve in a row come to nothing long before the first of the others is answered."""
+    person.server.delay = 0.5
+    person.problems(48)
+    bad = text('{"error": {"message": "out of order", "code": 502}}', "application/json")
+    odd = range(0, 48, 4)
+    person.server.on(
+        CHAT, bad, when=lambda body: any(asks(number, body) for number in odd), forever=True
+    )
+    cells = [{"policy": "policy", "strategy": "majority", "n": 4}]
+    person.orchard("run", person.write_config(cells=cells, headline=None))
+    errors = [record["error"] for record in person.records()]
+    assert len(errors) == 48 and errors.count(None) == 36
+    assert len(person.server.seen(CHAT)) < 48 + 12 * 2 + 20  # tries, controls and probes

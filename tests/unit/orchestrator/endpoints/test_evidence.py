@@ -26,7 +26,7 @@ from servers.simulated import clock
 CHAT = "/v1/chat/completions"
 A, B, C = "http://a", "http://b", "http://c"
 RUNNING = RetryPolicy(patience=120.0)
-GOOD = encode({"model": "m", "choices": []})
+GOOD = encode({"model": "m", "choices": [{"index": 0, "message": {"content": "x"}}]})
 
 
 def said(status: int, message: str, **more: object) -> Answer:
@@ -206,6 +206,7 @@ def test_an_answer_that_is_bad_each_time_costs_a_few_quick_tries_of_its_request(
                 *(post(f"{deed if i % 5 == 0 else 'good'} {i}") for i in range(100))
             )
             assert {type(error) for error in errors[::5]} == {BadResponse}
+            assert all(error.is_alone for error in errors[::5])
             assert [error for i, error in enumerate(errors) if i % 5] == [None] * 80
             bad = [text for text in servers.texts if text.startswith(deed)]
             assert max(map(bad.count, bad)) <= FEW
@@ -292,5 +293,40 @@ def test_with_one_try_a_failure_is_what_it_was() -> None:
             assert type(await post("crash")) is EndpointUnavailable
             assert type(await post("page")) is BadResponse
             assert len(servers.texts) == 2
+
+    clock.run(run())
+
+
+def test_a_way_of_asking_that_is_always_answered_badly_is_told_from_one_bad_prompt() -> None:
+    async def run() -> None:
+        servers = Servers(delay=0.01)  # which give one sample, however many are asked for
+        async with serving(servers) as post:
+
+            def counted(n: int) -> Any:
+                def read(answer: ChatResponse, url: str) -> ChatResponse:
+                    if len(answer.choices) != n:
+                        raise BadResponse("a choice too few", url=url)
+                    return answer
+
+                return read
+
+            async def ask_for(n: int, text: str) -> BadResponse | None:
+                try:
+                    request = ask(text, n=n)
+                    await post.transport.post(CHAT, request, ChatResponse, counted(n))
+                except BadResponse as error:
+                    return error
+                return None
+
+            async def others() -> None:
+                for number in range(100):
+                    assert await ask_for(1, f"good {number}") is None
+
+            going_on = asyncio.create_task(others())
+            error = await ask_for(4, "good")
+            assert error is not None and error.is_final and not error.is_alone
+            await going_on
+            (replica,) = post.transport.dispatcher.replicas
+            assert replica.breaker.state == "closed"
 
     clock.run(run())
