@@ -8,7 +8,7 @@ from msgspec.json import Decoder
 
 from orchestrator.core.budget import Ledger, Limits, Price, Spend
 from orchestrator.core.ports import PRM
-from orchestrator.core.tree import Node
+from orchestrator.core.tree import Finish, Node
 from orchestrator.endpoints.fake import FakePRM
 from orchestrator.errors import BadResponse, BudgetExhausted, EndpointRefused, EndpointUnavailable
 from orchestrator.evaluation.samples import DataSet, Sample
@@ -179,3 +179,19 @@ async def test_a_step_that_cannot_be_scored_fails_its_sample_and_is_no_score(
     await scorer.run(work, prms(Unable()), in_flight=1, ledger=FREE)
     assert "cannot be scored" in scorer.failures[work[0][0].identity, work[0][1].digest]
     assert Scorer.of(journal).unscored([JUDGE], SAMPLES[:1]) == work
+
+
+@pytest.mark.parametrize(("finish", "why"), [("filtered", "filter"), ("refused", "refused by")])
+async def test_a_sample_that_the_prm_does_not_take_fails_alone(
+    journal: JsonLines[Scores], finish: Finish, why: str
+) -> None:
+    class TakesNone(FakePRM):
+        async def score(self, nodes: Sequence[Node]) -> list[Node]:
+            return [node.ended(finish) for node in nodes]
+
+    data = DataSet(name="data", samples=(sample(0),), note="")
+    scorer = Scorer.of(journal)
+    work = scorer.unscored([JUDGE], data.samples)
+    await scorer.run(work, prms(TakesNone()), in_flight=2, ledger=FREE)
+    _, failed, _ = scorer.judged(JUDGE, data)
+    assert [why in each.reason for each in failed] == [True]
