@@ -29,7 +29,7 @@ from servers.simulated.solutions import Writer
 
 POLICIES, PRMS = 4, 2
 
-Tree = tuple[tuple[LeafRecord, ...], int, int, int]
+Tree = tuple[tuple[LeafRecord, ...], int, int]
 """The leaves, and what their policy took: generated and read tokens, and requests."""
 
 
@@ -44,13 +44,22 @@ class Outcome:
 
     @property
     def trees(self) -> dict[tuple[str, str], Tree]:
-        """By cell and problem; what was cached depends on who was asked."""
+        """By cell and problem: the leaves, the tokens of their paths and the samples drawn."""
         return {
             (each.cell, each.problem): (
-                each.leaves, each.policy_tokens, each.prompt_tokens, each.requests,
+                each.leaves, each.policy_tokens - (each.wasted_tokens or 0), each.samples,
             )
             for each in self.records
         }  # fmt: skip
+
+    @property
+    def charged(self) -> dict[tuple[str, str], tuple[int, int, int]]:
+        """By cell and problem: policy tokens, prompt tokens and requests. What was cached depends
+        on who was asked."""
+        return {
+            (each.cell, each.problem): (each.policy_tokens, each.prompt_tokens, each.requests)
+            for each in self.records
+        }
 
     @property
     def generated(self) -> list[int]:

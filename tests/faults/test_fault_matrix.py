@@ -25,6 +25,13 @@ def check(outcome: Outcome, calm: Outcome) -> None:
     assert [each.error or each.ran_out for each in outcome.records if each.error] == []
     assert sum(each.failed_branches for each in outcome.records) == 0
     assert outcome.trees == calm.trees
+    has_billed_in_vain = "short" in outcome.fleet.faults.met
+    for key, charged in calm.charged.items():  # answers that could not be used are billed too
+        now_charged = outcome.charged[key]
+        if has_billed_in_vain:
+            assert all(a >= b for a, b in zip(now_charged, charged, strict=True))
+        else:
+            assert now_charged == charged
     assert set(outcome.paid.values()) == {1}
     assert outcome.paid == calm.paid
     now, then = outcome.fleet.delivered, calm.fleet.delivered
