@@ -38,7 +38,7 @@ async def _ask(
     entries: dict[str, dict[str, Any]] = {}
     found: dict[str, PolicyAbilities | PRMAbilities] = {}
     charged = prices(config)
-    async with connections(config, addresses) as opened:
+    async with connections(config, addresses, cells=cells) as opened:
         for connection in opened:
             endpoint = connection.transport.endpoint
             entry = entries[connection.name] = {

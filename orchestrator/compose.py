@@ -222,11 +222,15 @@ def _sender(
 
 @asynccontextmanager
 async def connections(
-    config: RunConfig, addresses: Addresses, found: Found | None = None
+    config: RunConfig,
+    addresses: Addresses,
+    found: Found | None = None,
+    cells: Sequence[Cell] = (),
 ) -> AsyncIterator[list[Connection]]:
     """Every endpoint of a config, open; policies as far as ``found`` says what they can do.
 
-    Without it all that is to be done with them is to find that out, with little patience.
+    Without it all that is to be done with them is to find that out, with little patience, as far
+    as ``cells`` ask for it.
     Raises ``ConfigError``.
     """
 
@@ -266,21 +270,24 @@ async def connections(
             connection.policy = _policy(settings, transport, can)
         return connection
 
-    cells = config.build_cells()
     async with AsyncExitStack() as stack:
         named = [*config.policies.items(), *config.prms.items()]
         yield [await open_one(name, settings) for name, settings in named]
 
 
 async def probe_all(
-    config: RunConfig, addresses: Addresses, pay: Callable[[float], None] | None = None
+    config: RunConfig,
+    addresses: Addresses,
+    pay: Callable[[float], None] | None = None,
+    cells: Sequence[Cell] = (),
 ) -> Found:
-    """Ask every endpoint for a little, so that a run that cannot work ends before it begins.
+    """Ask every endpoint for a little, so that a run of ``cells`` that cannot work ends before it
+    begins.
 
     ``pay`` is told what that cost (USD), whether or not it came to an end. Raises ``ConfigError``
     or ``EndpointError``.
     """
-    async with connections(config, addresses) as opened:
+    async with connections(config, addresses, cells=cells) as opened:
         try:
             found = await fan_out(connection.probe() for connection in opened)
         finally:

@@ -159,8 +159,8 @@ async def _search(
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
     if any(isinstance(c.strategy, Auto) and c.strategy.profile is None for c in planned.cells):
         console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
-    found = await probe_all(config, addresses, journal.pay_for_probes)
     cells = [*config.build_cells(), *planned.cells]  # those of later rounds, and routed ones
+    found = await probe_all(config, addresses, journal.pay_for_probes, cells)
     check_able(cells, config, found)
     for name in config.policies:
         for remark in remarks(name, cells, found):
