@@ -49,9 +49,10 @@ def place_of(path: Path, keys: Keys, overrides: Sequence[str] = ()) -> str:
     """
     wanted = [str(key) for key in keys]
     for override in overrides:
-        by_hand = override.partition("=")[0].split(".")
+        key = override.partition("=")[0]  # its value may be a secret that has no business there
+        by_hand = key.split(".")
         if by_hand[: len(wanted)] == wanted[: len(by_hand)]:
-            return f"{path}, --set {override}"
+            return f"{path}, --set {key}"
     reached = [(*line_of(file, keys), file) for file in _files(path)]
     depth, line, file = max(reached, key=lambda each: each[0])
     return f"{file}, line {line}" if depth else str(path)
@@ -76,26 +77,26 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def _override(values: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
     if not sign or not key:
-        raise ConfigError(f"--set {override}: write --set key=value, for example task.problems=50")
-    value = parse_yaml(text, f"--set {override}")
+        raise ConfigError(f"--set {key}: write --set key=value, for example task.problems=50")
+    value = parse_yaml(text, f"--set {key}")
     *sections, last = key.split(".")
     place: Any = values
     for section in sections:
-        index = _index(place, section, override)
+        index = _index(place, section, key)
         if isinstance(place, dict) and place.get(index) is None:
             place[index] = {}
         place = place[index]
-    place[_index(place, last, override)] = value
+    place[_index(place, last, key)] = value
 
 
-def _index(place: Any, text: str, override: str) -> str | int:
+def _index(place: Any, text: str, key: str) -> str | int:
     """``text`` as a key of a section, or as the number of a list's item."""
     if isinstance(place, dict):
         return text
     if not isinstance(place, list):
-        raise ConfigError(f"--set {override}: nothing lies below {place!r}")
+        raise ConfigError(f"--set {key}: nothing lies below {place!r}")
     if not text.isdecimal() or int(text) >= len(place):
-        raise ConfigError(f"--set {override}: {text!r} is not one of its {len(place)} items")
+        raise ConfigError(f"--set {key}: {text!r} is not one of its {len(place)} items")
     return int(text)
 
 

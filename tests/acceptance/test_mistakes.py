@@ -58,8 +58,8 @@ def run(person: Person, *settings: str) -> str:
         ("headline.n=8", "headline: no cell is beam_search of policy", "add it to `cells`"),
         ("headline.large=policy2", "headline: no cell is cot of policy2", "or name another"),
         ("seed", "--set seed", "write --set key=value"),
-        ("cells.9.n=4", "--set cells.9.n=4", "not one of its 3 items"),
-        ("seed=[", "--set seed=[", "is not YAML"),
+        ("cells.9.n=4", "--set cells.9.n", "not one of its 3 items"),
+        ("seed=[", "--set seed", "is not YAML"),
     ],
 )
 def test_a_mistake_in_the_config_is_named_with_its_place_and_its_fix(

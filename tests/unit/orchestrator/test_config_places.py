@@ -83,7 +83,7 @@ def test_the_line_is_of_the_file_whose_value_holds(tmp_path: Path) -> None:
 
 def test_what_an_override_says_has_no_line_of_the_file(tmp_path: Path) -> None:
     said = complaint(tmp_path, GOOD, "cells.1.temperature=-1")
-    assert said.startswith("run.yaml, --set cells.1.temperature=-1: cells.1: temperature = -1")
+    assert said.startswith("run.yaml, --set cells.1.temperature: cells.1: temperature = -1")
 
 
 def test_prices_have_lines_too(tmp_path: Path) -> None:
