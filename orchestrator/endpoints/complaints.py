@@ -22,7 +22,11 @@ _WRAPPERS = (
 """Keys under which a message or another error is found, the outermost first."""
 
 _CODES = ("code", "type", "error_type", "status")
-_NAMELESS = re.compile(r"(?i)provider returned error|upstream error|bad request|error|none|")
+_NAMELESS = re.compile(
+    r"(?i)provider returned error|upstream error|bad request|error|none|"
+    r"(?:404 )?(?:page |resource )?not found|method not allowed|(?:401 |403 )?(?:unauthorized|"
+    r"forbidden)|access denied|permission[ _]denied|"
+)
 """Messages that say nothing a person could act on."""
 
 _DEEPEST = 8
@@ -57,6 +61,11 @@ class Complaint:
     codes: frozenset[str] = frozenset()
     param: str | None = None
     text: str = ""
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the message says more than the status does."""
+        return not _NAMELESS.fullmatch(self.message.strip(" ."))
 
     @property
     def status(self) -> int | None:

@@ -7,6 +7,7 @@ from orchestrator.endpoints.complaints import Complaint, complaint, complaint_in
 from orchestrator.endpoints.connecting import wants_credentials
 from orchestrator.endpoints.quotas import UNKNOWN, quota, retry_after
 from orchestrator.endpoints.wordings import (
+    says_account,
     says_filtered,
     says_overflow,
     says_too_large_for_the_rate,
@@ -148,12 +149,17 @@ def _error(
     headers: Mapping[str, str] | None = None,
 ) -> EndpointError:
     message, codes = said.message, said.codes
+    if status < 500 and says_account(said):
+        return EndpointRefused(f"{url} refuses the account ({status}): {message}", url=url)
     if status not in (401, 402, 404, 405, 429) and says_filtered(said):
         return ContentFiltered(f"{url}: {message}", url=url)
     if status in (401, 403):
+        key = "set the environment variable the config's `api_key_env` names"
         return EndpointRefused(
-            f"{url} refuses the API key ({status}): set the environment variable the config's "
-            "`api_key_env` names",
+            f"{url} refuses access (403): {message}; if it is the API key, {key}"
+            if status == 403 and said.is_telling
+            else f"{url} refuses the API key ({status}): {key}"
+            + (f"; it says: {message}" if said.is_telling else ""),
             url=url,
             says=message if status == 403 else None,
             names_cause=True,
@@ -183,9 +189,9 @@ def _error(
             url=url,
         )
     if status in (404, 405):
+        why = f"answers {status}: {message};" if said.is_telling else f"is not there ({status}):"
         return EndpointRefused(
-            f"{url} is not there ({status}): is this server OpenAI-compatible, and does it serve "
-            "this kind of model?",
+            f"{url} {why} is this server OpenAI-compatible, and does it serve this kind of model?",
             url=url,
         )
     if status != 429 and says_overflow(said):

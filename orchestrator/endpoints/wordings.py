@@ -1,4 +1,5 @@
-"""How servers word the refusals that end one branch: a prompt too long, a prompt that is filtered.
+"""How servers word the refusals that end one branch: a prompt too long, a prompt that is filtered;
+and those of an account, which end the run.
 
 The rows are what these servers were seen to say, in their source or in their users' reports. Two
 generic rows follow, for servers that say the same in words of their own.
@@ -106,6 +107,19 @@ FILTER_WORDINGS: tuple[tuple[str, str], ...] = (
 )
 """As those of overflow, for what a provider's filter does not let through."""
 
+_ABOUT_THE_ACCOUNT = re.compile(
+    r"\b(?:account|organi[sz]ation|team|tenant|subscription|workspace|project|api[ _]?key)\b"
+    r"[^.;]{0,40}?\b(?:(?:is|are|was|has been|have been) (?:\w+ ){0,2}?(?:suspended|disabled|"
+    r"deactivated|terminated|banned|blocked|revoked|restricted|overdue|in arrears|inactive)"
+    r"|not active|(?:has |is )?expired)\b"
+    r"|\bbalance\b[^.;]{0,20}\b(?:too low|insufficient|exhausted|not enough|negative)\b"
+    r"|\b(?:insufficient|not enough|out of|no|any) (?:\w+ )?(?:balance|credits?|funds)\b"
+    r"|\bcredits?\b[^.;]{0,20}\b(?:exhausted|depleted|used up)\b|\bbilling hard limit\b"
+    r"|\barrearage\b|余额不足|欠费",
+    re.IGNORECASE,
+)
+"""What is said of who pays: it holds for every request, whatever its prompt is."""
+
 _ABOUT_RATES = re.compile(
     r"(?i)tokens? per (?:second|min|hour|day|month)|\bTP[MD]\b|rate.?limit|throttl|\bquota\b|"
     r"too many requests|please (?:wait|slow)"
@@ -146,6 +160,11 @@ def says_overflow(said: Complaint) -> bool:
 def says_filtered(said: Complaint) -> bool:
     """Whether a provider's filter stopped the prompt."""
     return bool(said.codes & FILTER_CODES) or _filter.search(said.text) is not None
+
+
+def says_account(said: Complaint) -> bool:
+    """Whether it is the account that is refused, and with it every request."""
+    return not said.codes & FILTER_CODES and _ABOUT_THE_ACCOUNT.search(said.text) is not None
 
 
 def says_too_large_for_the_rate(said: Complaint) -> bool:

@@ -67,6 +67,59 @@ def test_every_refusal_is_the_error_it_stands_for(
 
 
 @pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (403, "Country, region, or territory not supported", "refuses access .403.: Country"),
+        (403, "The Language API is disabled for this site. Enable it.", "Enable it"),
+        (401, "You must be a member of an organization", "api_key_env.*: You must be a member"),
+        (404, "No models loaded. Please load a model first.", "answers 404: No models loaded"),
+        (404, "Not Found", "is not there .404.: is this server OpenAI-compatible"),
+    ],
+)
+def test_a_servers_own_words_are_told_where_they_say_more_than_its_status(
+    status: int, message: str, words: str
+) -> None:
+    error = refusal(status, said(message), url="http://host/v1/x", model="qwen")
+    assert type(error) is EndpointRefused
+    with pytest.raises(EndpointRefused, match=words):
+        raise error
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Your account has been suspended for violating our usage policies. Contact support.",
+        "This organization has been disabled.",
+        "Your credit balance is too low to access the API. Please purchase credits.",
+        "Your newly created team doesn't have any credits or licenses yet.",
+        "Insufficient Balance",
+        "Your account is not active, please check your billing details on our website.",
+        "Access denied, please make sure your account is in good standing. (Arrearage)",
+        "API key expired. Please renew the API key.",
+    ],
+)
+def test_what_is_said_of_the_account_is_no_prompts_and_no_rate_limit(
+    status: int, message: str
+) -> None:
+    error = refusal(status, said(message), url="http://host/v1/x", model="qwen")
+    assert type(error) is EndpointRefused and error.says is None
+    assert message in str(error)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Your prompt was flagged as violating our usage policy. Your account may be suspended.",
+        "It was flagged by our systems. Repeated violations may lead to your team being blocked",
+    ],
+)
+def test_a_filter_that_warns_of_what_may_become_of_the_account_is_a_filter(message: str) -> None:
+    error = refusal(400, said(message), url="http://host/v1/x", model="qwen")
+    assert type(error) is ContentFiltered
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
     [("7", 7.0), ("0.5", 0.5), ("-3", None), (None, None), ("Wed, 21 Oct 2015 07:28:00 GMT", None)],
 )
