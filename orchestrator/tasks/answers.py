@@ -31,7 +31,8 @@ _STATED = re.compile(
     r"\b(?:answers?|(?:correct|right) (?:option|choice))\b[\"'*]*"
     r"(?: to (?:the|this) (?:problem|question))?"
     r"(?: (?:is|are|will be|would be|must be|should be|equals)\b| ?[:=]| [-–—] )"
-    r"|^ ?####(?= ?[-+$\\(\d.])",
+    r"|^ ?####(?= ?[-+$\\(\d.])"
+    r"|(?:答案|故选|应选) ?(?:是|为|[:：])? ?",
     re.IGNORECASE | re.MULTILINE,
 )
 _FIGURE = re.compile(r"\[asy\](?:(?!\[/?asy\]).)*\[/asy\]", re.DOTALL)
@@ -39,9 +40,10 @@ _FILLED_BOX = re.compile(r"\\(?:boxed|fbox) ?\{\s*[^\s}]")
 _NEXT_PROBLEM = re.compile(
     r"\n[ #*]*(?:(?:Next|New) )?"
     r"(?:Problem|Question|Q|Exercise|User|Human|Instruction)\b[ \d]*\**[:.]"
+    r"|</s>|<[|｜](?:end|eot|im_end)[^<>\n]{0,30}[|｜]>"
 )
-_SENTENCE = re.compile(rf"{MATH}|(?P<end>[.!?](?=[\s*]|$)|\n)", re.DOTALL)
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:[.,]\d+)*|\.\d+)")
+_SENTENCE = re.compile(rf"{MATH}|(?P<end>[.!?](?=[\s*]|$)|。|\n)", re.DOTALL)
+_NUMBER = re.compile(r"(?:(?<![\w.])|(?<=frac)|(?<=sqrt))(?:\d+(?:[.,]\d+)*|\.\d+)")
 _CHOICE = re.compile(r"\**\(?([A-H])(?:\)|\.(?= \S)|:(?= \S))")
 _NOT_STATED = words(
     "correct incorrect wrong right not as found obtained clear obvious unique simple known valid"
@@ -50,7 +52,10 @@ _NOT_STATED = words(
     " below above based close likely probably possible expected supposed still already"
 )
 _ADVERBS = words("therefore thus hence then so clearly simply just indeed also now actually")
-_REASON = re.compile(r",? \b(?:because|since|as|for)\b")
+_REASON = re.compile(r",? \b(?:because|since|as|for)\b|, whos?e?\b")
+_INDIRECT = re.compile(r"(?:[a-z]+(?:ed|en)|the same) (?:as|by|to be|to) ")
+_SIGN = re.compile(r" ?([-−–]) (?=[\d.$\\])")
+_ALONE = re.compile(r"[\s*(]*([A-H]|[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[).*\s]*")
 _MAX_WORDS = 6
 
 MAX_STATED = 10
@@ -69,6 +74,8 @@ def extract(text: str) -> str | None:
         return next((box for box in reversed(closed) if box), None)
     if open_at is not None:
         return _stated(text[:open_at])
+    if (alone := _ALONE.fullmatch(text)) is not None:
+        return alone[1]
     return _stated(text) or _last(text)
 
 
@@ -98,6 +105,8 @@ def _stated(text: str) -> str | None:
 
 def _phrase(text: str) -> str | None:
     """What the rest of a sentence says."""
+    if (sign := _SIGN.match(text)) is not None:  # a line of its own would be a list's
+        text = sign[1] + text[sign.end() :]
     phrase = _sentence(text.lstrip(" :=*_}\n\t"))
     if not phrase:
         return None
@@ -115,6 +124,7 @@ def _phrase(text: str) -> str | None:
         return None
     if len(said) > 1 and said[0] in ("i", "a", "one"):
         return None
+    phrase, whole = _INDIRECT.sub("", phrase, count=1), _INDIRECT.sub("", whole, count=1)
     run = chosen(phrase)
     reason = _REASON.search(whole)
     if reason is not None and (run is None or chosen(phrase[: reason.start()]) is None):

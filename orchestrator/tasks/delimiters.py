@@ -67,6 +67,8 @@ def undelimited(text: str) -> str:
     def inner(match: re.Match[str]) -> str:
         formula = match[0]
         if match["environment"]:
+            if match["environment"] == "cases":
+                return _system(_rows(formula)) or formula
             is_aligned = match["environment"].rstrip("*") in _ALIGNED
             return f" {_outcome(formula)} " if is_aligned else formula
         if is_prose(formula):
@@ -89,15 +91,23 @@ def _lines(body: str) -> list[str]:
 
 
 def _outcome(environment: str) -> str:
-    """The last line of a calculation; all lines of a system, where each gives an unknown."""
-    body = environment[environment.index("}") + 1 : environment.rindex("\\end")]
-    lines = [line.strip() for line in _lines(body) if line.strip()]
-    if not lines:
+    """The last line of a calculation; all lines of a system."""
+    plain = [line.replace("&", "").strip() for line in _rows(environment)]
+    if not plain:
         return environment
-    plain = [line.replace("&", "").strip() for line in lines]
     if any(line.startswith("=") for line in plain):
         return plain[-1].removeprefix("=").strip()
-    names = [re.match(r"[A-Za-z]\w* *=", line) for line in plain]
-    if all(names) and len({name[0] for name in names if name}) == len(names):
-        return ", ".join(line.rstrip(",. ") for line in plain)
-    return plain[-1]
+    return _system(plain) or plain[-1]
+
+
+def _rows(environment: str) -> list[str]:
+    body = environment[environment.index("}") + 1 : environment.rindex("\\end")]
+    return [line.strip() for line in _lines(body) if line.strip()]
+
+
+def _system(lines: list[str]) -> str | None:
+    """The lines as a list, where each gives an unknown of its own: not for f(x) by cases."""
+    names = [re.match(r"([A-Za-z]\w*) *=[^&]*$", line) for line in lines]
+    if not all(names) or len({name[1] for name in names if name}) < len(names):
+        return None
+    return ", ".join(line.rstrip(",. ") for line in lines)

@@ -51,7 +51,7 @@ _CHANGING = words(
 )
 _MODIFIERS = re.compile(
     r"\b(?:at most|at least|no more than|no less than|less than|more than|fewer than|greater than"
-    r"|not|negative|minus|under|over|up to|almost|nearly|between|from) *$",
+    r"|not|cannot be|negative|minus|under|over|up to|almost|nearly|between|from) *$",
     re.IGNORECASE,
 )
 _LEADS = r"\\(?:q?quad|Rightarrow|implies|Longrightarrow|therefore|equiv|approx|to)(?![A-Za-z])\s*"
@@ -147,7 +147,7 @@ def _has_value(run: Run) -> bool:
 
 def _trimmed(text: str) -> str:
     """Without what ends or starts no expression: operators, brackets that have no other."""
-    text = re.sub(r"\s*\((?:or|and)\b.*$", "", text)
+    text = re.sub(r"\s*\((?:or|and)\b.*$| \([≈~=]? ?\d*\.\d+\)$", "", text)
     while True:
         before = text
         text = re.sub(rf"^(?:{_LEADS})+", "", text)

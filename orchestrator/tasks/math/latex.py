@@ -57,10 +57,11 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
             _text,
         ),
         (
-            r"\\(?:left|right|[bB]igg?[lrm]?|middle|displaystyle|textstyle|limits|rm|bf)"
-            r"(?![a-zA-Z])\.?",
+            r"\\(?:left|right|[bB]igg?[lrm]?|middle|displaystyle|textstyle|limits|rm|bf"
+            r"|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![a-zA-Z])\.?",
             "",
         ),
+        (r"\\(?:(?:text)?color|[hv]space\*?|[hv]?phantom) ?\{[^{}]*\}|\\underline ?(?=\{)", ""),
         (r"(\d), ?\\! ?(?=\d{3}(?!\d))", r"\1"),
         (r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ""),
         (r"\{,\}", ","),
@@ -68,7 +69,11 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"(\\\\)|\\(?:[,;: ]|q?quad(?![a-zA-Z])|thinspace(?![a-zA-Z]))|~", lambda m: m[1] or " "),
         (r"\\(?:mathbf|mathit|mathnormal|boldsymbol|bm|pmb) ?\{([^{}]*)\}", r"\1"),
         (
-            r"\\(?:overline|overrightarrow|overleftrightarrow|widehat|vec|hat|bar)"
+            r"\\(?:overline|bar) ?(?:\{ ?([A-Za-z]) ?\}| ([A-Za-z])(?![A-Za-z]))",
+            lambda match: f" {match[1] or match[2]}_{{bar}} ",
+        ),
+        (
+            r"\\(?:overline|overrightarrow|overleftrightarrow|widehat|vec|hat)"
             r" ?(?:\{ ?([A-Za-z]+) ?\}| ([A-Za-z])(?![A-Za-z]))",
             lambda match: f" {match[1] or match[2]} ",
         ),
@@ -92,6 +97,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"()([(\[])([^\[\]()]*,[^\[\]()]*)(\[)( ?\\cup|$)", _reversed),
     )
 )
+_SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _BOX = re.compile(r"\\?(?:boxed|fbox|framebox) ?\{(.*)\}", re.DOTALL)
 
 
@@ -102,6 +108,7 @@ def normalise(answer: str) -> str:
         text = text.replace("$", _DOLLAR)
     text = unwrap(text)
     if not text.isascii():
+        text = _SUPERSCRIPTS.sub(lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
         text = "".join(map(_spell, text))
     if r"\begin" not in text:  # where rows end; elsewhere a backslash that was escaped twice
         text = re.sub(r"\\\\(?=[a-zA-Z()\[\]{}])", r"\\", text).replace("\\\\", ", ")

@@ -11,6 +11,7 @@ from functools import lru_cache, reduce
 from typing import Literal
 
 from orchestrator.tasks.boxes import reference
+from orchestrator.tasks.delimiters import undelimited
 from orchestrator.tasks.math.formulas import FormulaReader
 from orchestrator.tasks.math.latex import END, MAX_ANSWER, TEXT, compact, normalise, plain
 from orchestrator.tasks.math.shapes import (
@@ -113,7 +114,8 @@ def read(answer: str) -> Value:
     """What an answer says."""
     if len(answer) > MAX_ANSWER:
         return Spelling(answer.strip())
-    text = normalise(reference(answer))
+    text = reference(answer)
+    text = normalise(undelimited(text) if r"\begin" in text else text)
     if not text:
         return Spelling("")
     said = plain(text)
@@ -213,6 +215,8 @@ class Reader:
     def statement(self, tokens: list[Token]) -> Value:
         """An equation, inequality or value. Raises ``Unreadable``."""
         exact, *rounded = split(tokens, "≈")
+        if rounded and not exact:
+            return self.value(rounded[-1])
         if rounded:  # √2 ≈ 1.414 says √2, x ≈ 1.414 what x is
             if self._is_name(exact):
                 return self._named(exact, self.value(rounded[-1]))
@@ -226,10 +230,11 @@ class Reader:
         if len(operators) == 1 and operators[0] in (r"\in", r"\equiv"):
             return self._named(sides[0], self.value(sides[1]))
         if len(operators) == 1 and operators[0] == "!=":
-            left, right = (formula(self.value(side)) for side in sides)
-            if self._is_name(sides[0]) and not symbols(right):
-                return self._named(sides[0], combine("difference", REALS, Sequence("{}", (right,))))
-            return Relation("!=", left, right)
+            excluded = [formula(each) for each in listed(self.value(sides[1]))]
+            if self._is_name(sides[0]) and not any(map(symbols, excluded)):
+                others = combine("difference", REALS, Sequence("{}", tuple(excluded)))
+                return self._named(sides[0], others)
+            return Relation("!=", *(formula(self.value(side)) for side in sides))
         return self._inequality(sides, operators)
 
     def _equation(self, sides: list[list[Token]]) -> Value:

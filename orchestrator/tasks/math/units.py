@@ -186,26 +186,39 @@ _LETTERS = frozenset({"mg", "ml", "ms", "nm", "pt", "ha", "rad", "mi"})
 _POWER = re.compile(
     r"^(?:(?:square|squared|sq\.?|cubic|cu\.?) )|(?: ?(?:squared|cubed)| ?\^? ?-?\d)$"
 )
+_POWERS = {"sq": "^2", "cu": "^3"}
 _PARTS = re.compile(r" per | ?/ ?| ?· ?")
+_AGE = re.compile(r"^((?:year|month|week|day)s?) old$")
 
 
 @cache
 def unit(phrase: str, *, is_text: bool) -> str | None:
-    r"""The unit a phrase names: ``km/h`` of "kilometers per hour", ``cm`` of "square cm".
+    r"""The unit a phrase names: ``km/h`` of "kilometers per hour", ``cm^2`` of "square cm".
 
-    Powers are not told apart. Outside of ``\text{…}`` (``is_text``) single letters, and others that
+    Outside of ``\text{…}`` (``is_text``) single letters, and others that
     formulas multiply, name no unit, unless one is divided by another: m/s.
     """
-    parts = [_POWER.sub("", part.strip()) for part in _PARTS.split(phrase.strip())]
+    phrase = _AGE.sub(r"\1", phrase.strip())
+    said = [part.strip() for part in _PARTS.split(phrase.removeprefix("per "))]
+    parts = [_POWER.sub("", part) for part in said]
     found = [UNITS.get(part.strip(".")) or UNITS.get(part.strip(".").casefold()) for part in parts]
     if not all(found) or len(parts) > 3:
         return None
     if not is_text and len(parts) == 1 and (len(parts[0]) == 1 or parts[0] in _LETTERS):
         return None if parts[0].isalpha() else found[0]
-    return "/".join(name for name in found if name)
+    name = "/".join(f"{name}{_power(part)}" for name, part in zip(found, said, strict=True))
+    return f"/{name}" if phrase.startswith("per ") else name
+
+
+def _power(part: str) -> str:
+    """The power of a unit as it is named: ``^2`` of "square cm", "cm²" and "cm squared"."""
+    if (found := _POWER.search(part)) is None:
+        return ""
+    said = found[0].strip(" ^")
+    return f"^{said}" if said[-1].isdigit() else _POWERS[said[:2]]
 
 
 def agree(left: str | None, right: str | None) -> bool:
     """Whether two units leave the value as it is: one of them missing, or both the same."""
-    neutral = (None, "unit")
+    neutral = (None, "unit", "unit^2", "unit^3")
     return left == right or left in neutral or right in neutral
