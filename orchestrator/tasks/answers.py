@@ -56,6 +56,7 @@ _REASON = re.compile(r",? \b(?:because|since|as|for)\b|, whos?e?\b")
 _INDIRECT = re.compile(r"(?:[a-z]+(?:ed|en)|the same) (?:as|by|to be|to) ")
 _SIGN = re.compile(r" ?([-−–]) (?=[\d.$\\])")
 _ALONE = re.compile(r"[\s*(]*([A-H]|[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[).*\s]*")
+_OPERATORS = "-+*/^=<>_"
 _MAX_WORDS = 6
 
 MAX_STATED = 10
@@ -74,6 +75,8 @@ def extract(text: str) -> str | None:
         return next((box for box in reversed(closed) if box), None)
     if open_at is not None:
         return _stated(text[:open_at])
+    if (at := text.rfind("\\begin{")) > text.rfind("\\end{"):
+        return _stated(text[:at])
     if (alone := _ALONE.fullmatch(text)) is not None:
         return alone[1]
     return _stated(text) or _last(text)
@@ -131,7 +134,7 @@ def _phrase(text: str) -> str | None:
         whole = whole[: reason.start()].strip(" ,")
     elif run is not None:
         return tidied(run)
-    return whole if len(whole.split()) <= _MAX_WORDS else None
+    return whole if len(whole.split()) <= _MAX_WORDS and whole[-1:] not in _OPERATORS else None
 
 
 def _sentence(text: str) -> str:

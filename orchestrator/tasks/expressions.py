@@ -54,6 +54,8 @@ _MODIFIERS = re.compile(
     r"|not|cannot be|negative|minus|under|over|up to|almost|nearly|between|from) *$",
     re.IGNORECASE,
 )
+_UNFINISHED = re.compile(r"[\w)}] ?[+/^_×÷±]\s*$")
+_TAKES_MORE = re.compile(r"[A-Za-z^_]$|[-+*/=<>] ?$")
 _LEADS = r"\\(?:q?quad|Rightarrow|implies|Longrightarrow|therefore|equiv|approx|to)(?![A-Za-z])\s*"
 
 Kind = Literal["expression", "word", "unit", "joint", "comma", "break"]
@@ -151,11 +153,16 @@ def _trimmed(text: str) -> str:
     while True:
         before = text
         text = re.sub(rf"^(?:{_LEADS})+", "", text)
+        if _UNFINISHED.search(text):
+            return ""
         text = re.sub(r"^[=+*/<>≈:$,;\s]+|[-=+*/<>≈^_:,;\s\\]+$", "", text)
         text = text if text.endswith("..") else text.removesuffix(".")
         unmatched = _unmatched(text)
         if unmatched and (unmatched[-1] == len(text) - 1 or text[unmatched[-1]] in "([{"):
+            is_cut_off = text[unmatched[-1]] in "([{"
             text = text[: unmatched[-1]]
+            if is_cut_off and _TAKES_MORE.search(text):
+                return ""
         elif unmatched and unmatched[0] == 0:
             text = text[1:]
         if text == before:

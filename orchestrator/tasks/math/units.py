@@ -135,6 +135,7 @@ match: matches
 step: steps
 lap: laps
 way: ways
+time: times
 arrangement: arrangements
 permutation: permutations
 combination: combinations
