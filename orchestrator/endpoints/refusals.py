@@ -24,6 +24,9 @@ from orchestrator.errors import (
 _PERHAPS_THE_PROMPTS = (400, 403, 406, 409, 413, 414, 422, 424, 451)
 """Statuses that servers give to one prompt as well as to every request."""
 
+_BROKEN_OFF = (408, 425, 499)
+"""Statuses below 500 of a request that took too long, or that a gateway or an engine gave up."""
+
 _PARAMETERS = (
     "n", "max_tokens", "max_completion_tokens", "max_new_tokens", "temperature", "top_p", "top_k",
     "seed", "stop", "logprobs", "top_logprobs", "include_stop_str_in_output", "return_token_ids",
@@ -218,14 +221,14 @@ def _error(
             retry_after=met.ends_in,
             limit=met.name,
         )
-    if status == 408 or status >= 500:
+    if status in _BROKEN_OFF or status >= 500:
         return EndpointUnavailable(
             f"{url} answers {status}: {message}",
             url=url,
             answered=True,
             status=status,
             retry_after=retry_after(headers or {}),
-            is_doubtful=status >= 500 and status not in (503, 504, 529),
+            is_doubtful=status != 408 and status not in (503, 504, 529),
         )
     return EndpointRefused(
         f"{url} refuses the request ({status}): {message}",

@@ -278,7 +278,7 @@ class Transport:
 
     def _decode(self, said: Answer, answer: type[T], url: str) -> T:
         model = self.endpoint.model
-        if said.status != 200:
+        if not 200 <= said.status < 300:
             raise refusal(
                 said.status,
                 said.content,

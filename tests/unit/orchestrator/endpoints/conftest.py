@@ -22,7 +22,7 @@ class Sent:
 
 
 class Script:
-    """Answers each request with the next of ``answers``: a JSON value, bytes or an error."""
+    """Answers each request with the next of ``answers``: JSON, bytes, an answer or an error."""
 
     def __init__(self, answers: tuple[Any, ...]) -> None:
         self.answers = list(answers)
@@ -39,6 +39,8 @@ class Script:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, Answer):
+            return answer
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         return Answer(status=200, content=content)
 

@@ -194,6 +194,18 @@ def test_a_firewall_that_stops_one_text_is_told_from_a_key_that_is_refused() -> 
     clock.run(run())
 
 
+def test_a_firewall_that_stops_the_first_text_of_its_kind_leaves_the_others_alone() -> None:
+    async def run() -> None:
+        servers = Servers()
+        async with serving(servers) as post:
+            assert await post("good") is None
+            assert type(await post("firewall", temperature=0.3)) is PromptRefused
+            servers.all_do[A] = "firewall"
+            assert type(await post("good", temperature=0.5)) is EndpointRefused
+
+    clock.run(run())
+
+
 # A failure
 
 

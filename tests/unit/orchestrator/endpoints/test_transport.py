@@ -5,6 +5,7 @@ import pytest
 
 from orchestrator.endpoints.refusals import refusal
 from orchestrator.endpoints.retry import RetryPolicy
+from orchestrator.endpoints.sending import Answer
 from orchestrator.endpoints.transport import Endpoint, Transport, Used
 from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
 from orchestrator.errors import (
@@ -36,6 +37,8 @@ def said(message: str) -> bytes:
         (400, said("temperature must be non-negative"), EndpointRefused, "temperature must be"),
         (422, b'{"detail": "n"}', EndpointRefused, "refuses the request .422."),
         (408, b"", EndpointUnavailable, "408"),
+        (425, b"", EndpointUnavailable, "425"),
+        (499, said("The operation was cancelled."), EndpointUnavailable, "was cancelled"),
         (429, said("slow down"), EndpointUnavailable, "slow down"),
         (500, b"Internal Server Error", EndpointUnavailable, "Internal Server Error"),
         (502, b"<html>Bad Gateway</html>", EndpointUnavailable, "502"),
@@ -221,6 +224,18 @@ async def test_an_error_inside_an_answer_counts_as_the_status_it_names(
         with pytest.raises(kind, match=words) as caught:
             await transport.post("/v1/chat/completions", ASK, ChatResponse)
         assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "words"),
+    [(204, b"", "its body is empty"), (202, b'{"status": "queued"}', "other than the OpenAI API")],
+)
+async def test_a_success_that_brings_no_answer_is_a_bad_response(
+    scripted_once: Any, status: int, content: bytes, words: str
+) -> None:
+    transport = scripted_once(Answer(status=status, content=content))
+    with pytest.raises(BadResponse, match=words):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse)
 
 
 @pytest.mark.parametrize("choices", [{}, {"choices": None}, {"choices": []}])
