@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
-from orchestrator.endpoints.complaints import UNREADABLE
+from orchestrator.endpoints.complaints import complaint
 from orchestrator.endpoints.hosted.unsupported import unsupported
-from orchestrator.endpoints.wire import ErrorDetail, ErrorResponse
 
 EXTENSIONS = frozenset(
     ("include_stop_str_in_output", "return_token_ids", "add_generation_prompt",
@@ -33,7 +30,35 @@ OPTIONAL = frozenset((*OMITTABLE, "max_completion_tokens"))
 _ALSO_OPTIONAL = frozenset(("include_stop_str_in_output", "return_token_ids"))
 """Of self-hosted servers' fields those that may be left out: the others say what is asked for."""
 
-_AT_MOST = re.compile(r"at most (\d+) (?:completion|output) tokens", re.IGNORECASE)
+_OF_ANSWERS = re.compile(
+    r"\bmax_?(?:completion_?|output_?|new_?)?tokens\b|\bmaximum tokens\b|"
+    r"\b(?:completion|output) tokens\b",
+    re.IGNORECASE,
+)
+_OF_BOTH = re.compile(r"\binputs? (?:tokens|length)\b|`inputs`|context[ -]length|prompt", re.I)
+_AT_MOST = re.compile(
+    r"(?:at most|less than or equal to|less or equal to|<=|≤|up to|(?:model|maximum|max) limit of"
+    r"|(?:completion|output)?_?tokens(?: value)? >|\d >)\W{0,3}([\d,]*\d)"
+    r"|\brange\b[^\d]{0,40}\b[01]\b[^\d]{1,24}([\d,]*\d)( \(exclusive\))?",
+    re.IGNORECASE,
+)
+"""How OpenAI, Groq, DeepSeek, Anthropic, Gemini, Alibaba, Bedrock, Fireworks and those who speak
+like them name the longest answer that a model may be asked for."""
+
+
+def most_tokens(content: bytes) -> int | None:
+    """The longest answer that a refusal says may be asked for; None where it is about something
+    else, such as a prompt and its answer together."""
+    said = complaint(content)
+    named = (said.param or "").rpartition(".")[2]
+    if named not in ("", "max_tokens", "max_completion_tokens"):
+        return None
+    if not _OF_ANSWERS.search(f"{said.text} {named}") or _OF_BOTH.search(said.text):
+        return None
+    if (found := _AT_MOST.search(said.text)) is None:
+        return None
+    most = int((found[1] or found[2]).replace(",", "")) - bool(found[3])
+    return most or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +106,8 @@ class Dialect:
 
     def learned(self, sent: Mapping[str, Any], content: bytes) -> "Dialect":
         """This dialect and what the refusal ``content`` of ``sent`` adds to it, if anything."""
-        error = _error(content)
-        if (
-            error is not None
-            and error.param in (None, "max_tokens", "max_completion_tokens")
-            and (most := _AT_MOST.search(error.message))
-        ):
-            return replace(self, most_tokens=int(most[1]))
+        if (most := most_tokens(content)) is not None:
+            return replace(self, most_tokens=most)
         known = OPTIONAL | _ALSO_OPTIONAL if self.extended else OPTIONAL
         found = set(unsupported(content, sent, known))
         if "logprobs" in found:  # the other is nothing without it
@@ -96,11 +116,3 @@ class Dialect:
 
 
 _NONE = object()
-
-
-def _error(content: bytes) -> ErrorDetail | None:
-    try:
-        error = msgspec.json.decode(content, type=ErrorResponse).error
-    except UNREADABLE:
-        return None
-    return ErrorDetail(message=error) if isinstance(error, str) else error

@@ -19,7 +19,9 @@ _SIGNS = re.compile(
     r"|un(?:known|recogni[sz]ed|expected)|extraneous|extra[_ ](?:forbidden|inputs?|fields?)"
     r"|additional propert|cannot both|cannot be (?:used|set|specified|combined)|deprecated"
     r"|mutually exclusive|only one of|(?:please|must) (?:remove|omit)|must be (?:omitted|unset)"
-    r"|invalid (?:parameter|argument|field|option|key)s?\b",
+    r"|invalid (?:parameter|argument|field|option|key)s?\b"
+    r"|\bonly (?:the default|`?[01](?:\.0)?`?)(?: \(\S+\))?(?: value)? is (?:allowed|valid)"
+    r"|\b(?:may|can) only be (?:set to |equal to )?`?1\b(?!\.\d*[1-9]| or\b| to\b)",
     re.IGNORECASE,
 )
 _CODES = re.compile(

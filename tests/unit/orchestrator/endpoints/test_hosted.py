@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.endpoints.hosted.clouds import hosted_api, usual_key
 from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.wire import encode
 
 ASKED = {
     "model": "m", "messages": [], "n": 2, "max_tokens": 900, "temperature": 0.7, "top_p": 0.9,
@@ -101,3 +102,36 @@ def test_a_request_loses_what_is_refused_and_what_only_servers_of_ones_own_know(
 )
 def test_a_cloud_is_told_by_its_host(url: str, api: Any, key: str | None) -> None:
     assert (hosted_api(url), usual_key((url,))) == (api, key)
+
+
+@pytest.mark.parametrize(
+    ("message", "most"),
+    [
+        ("max_tokens is too large: 99999. This model supports at most 16384 completion tokens, "
+         "whereas you provided 99999.", 16384),
+        ("`max_tokens` must be less than or equal to `4096`, the maximum value for `max_tokens` is "
+         "less than the `context_window` for this model", 4096),
+        ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8192),
+        ("max_tokens: 99999 > 64000, which is the maximum allowed number of output tokens", 64000),
+        ("Unable to submit request because it has a maxOutputTokens value of 99999 but the "
+         "supported range is from 1 (inclusive) to 8193 (exclusive).", 8192),
+        ("Range of max_tokens should be [1, 8192]", 8192),
+        ("The maximum tokens you requested exceeds the model limit of 4,096. Try again.", 4096),
+        ("Malformed input request: #/max_tokens: 99999 is not less or equal to 4096", 4096),
+        ("Requests with max_tokens > 4096 must have stream=true", 4096),
+        ("Invalid 'max_tokens': integer above maximum value. Expected a value <= 512, got 99999.",
+         512),
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens", None),
+        ("input length and `max_tokens` exceed context limit: 1882 + 99999 > 20000", None),
+        ("'max_tokens' is too large: 99999. This model's maximum context length is 8192 tokens and "
+         "your request has 20 input tokens (99999 > 8192 - 20)", None),
+        ("max_tokens must be at least 1, got -3", None),
+        ("temperature must be less than or equal to 1", None),
+    ],
+)  # fmt: skip
+def test_the_longest_answer_an_api_gives_is_learned_from_its_own_words(
+    message: str, most: int | None
+) -> None:
+    for body in ({"error": {"message": message}}, {"detail": message}, {"message": message}):
+        learned = Dialect().learned({"max_tokens": 99_999}, encode(body))
+        assert learned.most_tokens == most

@@ -36,6 +36,9 @@ EXCLUSIVE = "`temperature` and `top_p` cannot both be specified for this model. 
 @pytest.mark.parametrize(
     ("error", "names"),
     [
+        # Moonshot, Anthropic: the value that is the default is the only one
+        (openai("invalid temperature: only 1 is allowed for this model"), "temperature"),
+        (openai("`temperature` may only be set to 1 when thinking is enabled."), "temperature"),
         # OpenAI
         (openai("You are not allowed to request logprobs from this model", param=None),
          "logprobs"),
