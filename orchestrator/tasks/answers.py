@@ -55,6 +55,7 @@ _ADVERBS = words("therefore thus hence then so clearly simply just indeed also n
 _REASON = re.compile(r",? \b(?:because|since|as|for)\b|, whos?e?\b")
 _INDIRECT = re.compile(r"(?:[a-z]+(?:ed|en)|the same) (?:as|by|to be|to) ")
 _SIGN = re.compile(r" ?([-−–]) (?=[\d.$\\])")
+_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mbox) ?\{([^{}]*)\}")
 _ALONE = re.compile(r"[\s*(]*([A-H]|[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[).*\s]*")
 _OPERATORS = "-+*/^=<>_"
 _MAX_WORDS = 6
@@ -72,7 +73,7 @@ def extract(text: str) -> str | None:
             return answer
     closed, open_at = boxes(text)
     if closed:
-        return next((box for box in reversed(closed) if box), None)
+        return next((_said_in(box) for box in reversed(closed) if box), None)
     if open_at is not None:
         return _stated(text[:open_at])
     if (at := text.rfind("\\begin{")) > text.rfind("\\end{"):
@@ -80,6 +81,13 @@ def extract(text: str) -> str | None:
     if (alone := _ALONE.fullmatch(text)) is not None:
         return alone[1]
     return _stated(text) or _last(text)
+
+
+def _said_in(box: str) -> str:
+    r"""What the box states, where it holds a sentence: ``\boxed{\text{The answer is 5}}``."""
+    if _STATED.search(box) is None:
+        return box
+    return _stated(_TEXT.sub(r"\1", box)) or box
 
 
 def _said(text: str) -> str:

@@ -55,6 +55,13 @@ ONE, TWO = Number(Fraction(1)), Number(Fraction(2))
 Statement = Callable[[list[Token]], Value]
 
 
+def _braced(value: Value) -> Value:
+    """A set whose braces LaTeX does not show: {1, 3} beside \\cup."""
+    if isinstance(value, Sequence) and value.brackets == "":
+        return Sequence("{}", value.items)
+    return value
+
+
 class FormulaReader(Cursor):
     """Reads one value out of ``tokens``, of which none may be left.
 
@@ -78,7 +85,7 @@ class FormulaReader(Cursor):
         value = self._sum()
         while self._token.text in _SET_OPERATIONS:
             operation = _SET_OPERATIONS[self._next().text]
-            value = combine(operation, value, self._sum())
+            value = combine(operation, _braced(value), _braced(self._sum()))
         return value
 
     def _sum(self) -> Value:

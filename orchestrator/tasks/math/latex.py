@@ -69,11 +69,11 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"(\\\\)|\\(?:[,;: ]|q?quad(?![a-zA-Z])|thinspace(?![a-zA-Z]))|~", lambda m: m[1] or " "),
         (r"\\(?:mathbf|mathit|mathnormal|boldsymbol|bm|pmb) ?\{([^{}]*)\}", r"\1"),
         (
-            r"\\(?:overline|bar) ?(?:\{ ?([A-Za-z]) ?\}| ([A-Za-z])(?![A-Za-z]))",
-            lambda match: f" {match[1] or match[2]}_{{bar}} ",
+            r"\\(?:overline|bar|(hat)) ?(?:\{ ?([A-Za-z]) ?\}| ([A-Za-z])(?![A-Za-z]))",
+            lambda m: f" {m[2] or m[3]}_{{{m[1] or 'bar'}}} ",
         ),
         (
-            r"\\(?:overline|overrightarrow|overleftrightarrow|widehat|vec|hat)"
+            r"\\(?:overline|overrightarrow|overleftrightarrow|widehat|vec)"
             r" ?(?:\{ ?([A-Za-z]+) ?\}| ([A-Za-z])(?![A-Za-z]))",
             lambda match: f" {match[1] or match[2]} ",
         ),

@@ -18,6 +18,7 @@ from orchestrator.tasks.math.shapes import (
     combine,
     finished,
     formula,
+    is_formula,
     listed,
     symbols,
     without_degrees,
@@ -96,6 +97,7 @@ _OF_UNKNOWN = re.compile(
 )
 _NOT_NAMES = ("e", "i", "\\pi", "pi")
 _RELATIONS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\equiv")
+_LOGICAL = {r"\land": "and", r"\lor": "or"}
 _ORDER: dict[bool, Literal["<", "<="]] = {False: "<", True: "<="}
 _BRACKETS: dict[tuple[bool, bool], Brackets] = {
     (False, False): "()",
@@ -397,7 +399,7 @@ def _operators(tokens: list[Token]) -> list[str]:
 
 def _items(tokens: list[Token]) -> tuple[list[list[Token]], list[str]]:
     """The items of a list and the words or signs between them: ``, and`` is one."""
-    parts = split(tokens, ",", ";", "and", "or")
+    parts = split(tokens, ",", ";", "and", "or", *_LOGICAL)
     joints, kept, at = [], [parts[0]], len(parts[0])
     for part in parts[1:]:
         joint = tokens[at].text
@@ -414,6 +416,10 @@ def _items(tokens: list[Token]) -> tuple[list[list[Token]], list[str]]:
 
 
 def _joined(values: list[Value], joints: list[str]) -> Value:
+    if not _LOGICAL.keys().isdisjoint(joints):
+        if any(map(is_formula, values)):
+            raise Unreadable  # p \lor q is no list
+        joints = [_LOGICAL.get(joint, joint) for joint in joints]
     names = [value.name if isinstance(value, Named) else None for value in values]
     first = values[0]
     if isinstance(first, Named) and all(name in (None, first.name) for name in names):

@@ -69,7 +69,7 @@ _COMMANDS = {
     r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=", r"\neq": "!=", r"\approx": "≈",
     r"\simeq": "≈", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\dots": "...",
     r"\ldots": "...", r"\cdots": "...", r"\vert": "|", r"\lvert": "|", r"\rvert": "|",
-    r"\mid": "|", r"\land": "and", r"\wedge": "and", r"\lor": "or", r"\vee": "or",
+    r"\mid": "|", r"\wedge": r"\land", r"\vee": r"\lor",
     r"\colon": ":", r"\backslash": r"\setminus", r"\varphi": r"\phi", r"\brace": r"\}",
 }  # fmt: skip
 _PERIODS = re.compile(r"(\d*)\.(\d*?)(\d+?)\3+(\d*)")
