@@ -40,7 +40,7 @@ _FILLED_BOX = re.compile(r"\\(?:boxed|fbox) ?\{\s*[^\s}]")
 _NEXT_PROBLEM = re.compile(
     r"\n[ #*]*(?:(?:Next|New) )?"
     r"(?:Problem|Question|Q|Exercise|User|Human|Instruction)\b[ \d]*\**[:.]"
-    r"|</s>|<[|｜](?:end|eot|im_end)[^<>\n]{0,30}[|｜]>"
+    r"|</s>|<[|｜]?(?:endoftext|end[_▁]of[_▁](?:text|turn|sentence)|eot_id|im_end|end)[|｜]?>"
 )
 _SENTENCE = re.compile(rf"{MATH}|(?P<end>[.!?](?=[\s*]|$)|。|\n)", re.DOTALL)
 _NUMBER = re.compile(r"(?:(?<![\w.])|(?<=frac)|(?<=sqrt))(?:\d+(?:[.,]\d+)*|\.\d+)")
