@@ -13,7 +13,7 @@ import pytest
 from orchestrator.exit_status import ExitStatus
 from tests.acceptance.conftest import ORCHARD, Person
 from tests.acceptance.test_runs import half_way, long_run, until
-from tests.integration.misbehaving import CHAT, status
+from tests.integration.misbehaving import CHAT, html
 
 COT = [{"policy": "policy", "strategy": "cot"}]
 
@@ -33,7 +33,7 @@ def test_a_run_whose_problems_failed_ends_with_3_and_the_command_that_goes_on(
 ) -> None:
     config = only_cot(person)
     person.server.on(
-        CHAT, status(500), when=lambda body: "3 + 3" in json.dumps(body["messages"]), forever=True
+        CHAT, html(), when=lambda body: "3 + 3" in json.dumps(body["messages"]), forever=True
     )
     ran = person.orchard("run", config)
     assert ran.code == ExitStatus.UNFINISHED == 3, ran
