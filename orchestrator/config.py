@@ -31,6 +31,7 @@ from orchestrator.runs.branches import ON_FAILED_BRANCH
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.sections import (
     LocatedPath,
+    Number,
     Quantity,
     Section,
     keys_to,
@@ -126,8 +127,8 @@ class CellsConfig(Section):
     strategy: Annotated[
         tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
     ]
-    n: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
-    problems: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[tuple[Annotated[int, Number, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
+    problems: Annotated[int, Number, Field(ge=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -136,6 +137,14 @@ class CellsConfig(Section):
         if not isinstance(profile, str) or not (file := located(Path(profile))).exists():
             return values  # one that comes with Orchard, by its name
         return values | {"profile": str(file)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_hold_something(cls, values: Any) -> Any:
+        for key in ("policy", "strategy", "n"):
+            if isinstance(values, dict) and values.get(key) == []:
+                raise ValueError(f"{key}: the list is empty, so no cell is run: name one at least")
+        return values
 
     @model_validator(mode="after")
     def _fits_its_strategies(self) -> Self:
@@ -175,6 +184,9 @@ class CellsConfig(Section):
         settings = dict(self.model_extra or {}) | ({} if n is None else {"n": n})
         if "budget" in settings:
             settings["budget"] = quantity(settings["budget"])
+        for key, value in settings.items():
+            if isinstance(value, bool) and key not in ("logprobs", "pool"):
+                raise ConfigError(f"{name}: {key}: {value} is no value for it", (key,))
         try:
             return TypeAdapter(STRATEGIES[name]).validate_python(settings)  # type: ignore[no-any-return]
         except ValidationError as error:

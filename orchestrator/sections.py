@@ -59,7 +59,14 @@ def quantity(value: Any) -> Any:
     return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
-Quantity = BeforeValidator(quantity)
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # which counts as 1 or 0 elsewhere
+        raise ValueError(f"Input should be a number, not {str(value).lower()}")
+    return value
+
+
+Quantity = BeforeValidator(lambda value: quantity(_number(value)))
+Number = BeforeValidator(_number)
 
 LocatedPath = Annotated[Path, AfterValidator(located)]
 

@@ -182,6 +182,9 @@ class Transport:
                 else:
                     wanted = await hedged(exchange, again(slot), self._stragglers.after)
             except EndpointRefused as refused:
+                if refused.says is not None and self._has_better(slot.replica, tried):
+                    tried = (*tried, slot.replica)
+                    raise BadResponse(refused.message, url=refused.url) from refused
                 raise await self._evidence.judge_refusal(refused, request, slot.replica) from None
             except WORTH_RETRYING as failure:
                 if not isinstance(failure, TooManyOpenFiles):
@@ -227,6 +230,17 @@ class Transport:
             raise error
         finally:
             dispatcher.begun -= 1
+
+    def _has_better(self, refusing: Replica, tried: tuple[Replica, ...]) -> bool:
+        """Whether there is a replica left to ask for what one refuses, at an endpoint that works:
+        where nothing was ever answered, it is refused for all."""
+        replicas = self.dispatcher.replicas
+        return (
+            self.endpoint.retry.attempts > 1
+            and refusing not in tried
+            and any(each.answers for each in replicas)
+            and any(each is not refusing and each not in tried for each in replicas)
+        )
 
     async def _send_once(self, replica: Replica, request: Request) -> Any:
         return await self._exchange(self.dispatcher.at(replica), request)

@@ -36,6 +36,10 @@ def complaint(folder: Path, text: str, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        (
+            "temperature: yes",
+            "run.yaml, line 13: cells.1: best_of_n: temperature: True is no value for it",
+        ),
         ("temperature: -1", "run.yaml, line 13: cells.1: temperature = -1 must lie between"),
         ("temperature: 70", "run.yaml, line 13: cells.1: temperature = 70 must lie between"),
         ("temperature: .nan", "run.yaml, line 13: cells.1: temperature = nan must lie between"),
@@ -125,3 +129,19 @@ def test_budgets_are_read_as_a_person_writes_numbers(tmp_path: Path) -> None:
         1_000_000, 2_500, 3_000_000,
     )  # fmt: skip
     assert config.problem_budget.tokens == 2_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("n: 16", "n: []", "cells.1: n: the list is empty, so no cell is run"),
+        ("strategy: cot", "strategy: []", "cells.0: strategy: the list is empty"),
+        ("n: 16", "n: yes", "cells.1.n.0: Input should be a number, not true"),
+        ("n: 16", "problems: on", "cells.1.problems: Input should be a number, not true"),
+        ("task:", "budget: {tokens: yes}\ntask:", "budget.tokens: Input should be a number, not"),
+    ],
+)
+def test_an_empty_list_and_a_yes_for_a_number_are_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert said in complaint(tmp_path, GOOD.replace(old, new))

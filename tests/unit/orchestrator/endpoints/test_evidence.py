@@ -206,6 +206,21 @@ def test_a_firewall_that_stops_the_first_text_of_its_kind_leaves_the_others_alon
     clock.run(run())
 
 
+@pytest.mark.parametrize("deed", ["refused", "firewall", "parameter"])
+def test_what_one_replica_refuses_another_is_asked(deed: str) -> None:
+    async def run() -> None:
+        servers = Servers()
+        async with serving(servers, A, B) as post:
+            await asyncio.gather(*(post(f"good {i}") for i in range(4)))
+            servers.all_do[A] = deed
+            errors = [await post(f"good too {i}") for i in range(8)]
+            assert errors == [None] * 8
+            servers.all_do.clear()
+            assert type(await post("refused")) is PromptRefused  # by both
+
+    clock.run(run())
+
+
 # A failure
 
 
