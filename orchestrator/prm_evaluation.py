@@ -51,9 +51,10 @@ from orchestrator.terminal import Terminal
 CHAIN_SAMPLES = 400
 
 _NO_SEARCH: dict[str, Any] = {
-    "task": {"name": CHAINS}, "policies": {}, "cells": [{"policy": [], "strategy": "cot"}],
+    "task": {"name": CHAINS}, "policies": {}, "cells": [{"policy": (), "strategy": "cot"}],
 }  # fmt: skip
-"""What a config that lists models alone leaves out; no search is run here."""
+"""What a config that lists models alone leaves out; no search is run here. A list in YAML that is
+empty is refused as a mistake, this is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

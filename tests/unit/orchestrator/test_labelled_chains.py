@@ -18,7 +18,7 @@ SET = ChainSet(policy="policy", wanted={"p/policy": PROBLEM})
 @pytest.fixture
 def config() -> RunConfig:
     return validate(
-        {"task": {"name": CHAINS}, "policies": {}, "cells": [{"policy": [], "strategy": "cot"}]},
+        {"task": {"name": CHAINS}, "policies": {}, "cells": [{"policy": (), "strategy": "cot"}]},
         "test",
     )
 
