@@ -326,12 +326,15 @@ def _unknown_bins(rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
         if UNKNOWN in row.by_difficulty and _unknown(row) > _unknown(most.get(row.policy)):
             most[row.policy] = row
+    alike: dict[tuple[int, int], list[str]] = {}
     for policy, row in most.items():
+        alike.setdefault((_unknown(row), row.problems), []).append(policy)
+    for (unknown, problems), policies in alike.items():
         yield (
-            f"{policy}: the difficulty of {_unknown(row)} of {counted(row.problems, 'problems')} "
-            f"is unknown, and no bin counts them. It takes {FEWEST_SAMPLES} independent samples of "
-            "a problem: whole solutions drawn at a temperature above 0, of a vote that may stop "
-            "early its first batch."
+            f"{', '.join(policies)}: the difficulty of {unknown} of "
+            f"{counted(problems, 'problems')} is unknown, and no bin counts them. It takes "
+            f"{FEWEST_SAMPLES} independent samples of a problem: whole solutions drawn at a "
+            "temperature above 0, of a vote that may stop early its first batch."
         )
 
 
