@@ -60,6 +60,9 @@ PricesOption = Annotated[
     Path | None, typer.Option("--prices", help="Prices per million tokens, as configs/prices.yaml.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+FiguresOption = Annotated[
+    bool, typer.Option("--figures/--no-figures", help="Draw the figures; it takes some seconds.")
+]
 
 
 def main() -> None:
@@ -93,6 +96,7 @@ def _root(
 def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer problems: under a minute.")] = False,
     out: OutOption = None,
+    figures: FiguresOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Search with the embedded models: small policies against one many times their size.
@@ -102,7 +106,7 @@ def demo(
     from orchestrator.reading import shipped_config
 
     name = "demo-quick" if quick else "demo"
-    _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, as_json)
+    _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, figures, as_json)
 
 
 @app.command(epilog=EXIT_STATUS_HELP)
@@ -112,6 +116,7 @@ def run(
     max_cost: MaxCostOption = None,
     prices: PricesOption = None,
     out: OutOption = None,
+    figures: FiguresOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Run a config's strategies over its problems, and report.
@@ -126,7 +131,7 @@ def run(
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
     overrides += [f"prices={prices}"] if prices is not None else []
-    _execute(config, overrides, out or Path("runs") / config.stem, as_json)
+    _execute(config, overrides, out or Path("runs") / config.stem, figures, as_json)
 
 
 @app.command(epilog=EXIT_STATUS_HELP)
@@ -134,6 +139,7 @@ def resume(
     run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
     overrides: SetOption = None,
     max_cost: MaxCostOption = None,
+    figures: FiguresOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run or profile that was stopped, killed or ran out of something, and report.
@@ -153,7 +159,7 @@ def resume(
     if begun(run).kind == "profile":
         resume_profile(run, overrides, as_json)
     else:
-        _execute(run / CONFIG, overrides, run, as_json)
+        _execute(run / CONFIG, overrides, run, figures, as_json)
 
 
 @app.command(name="plan")
@@ -291,7 +297,7 @@ app.command(epilog=EXIT_STATUS_HELP)(profile)
 app.command(epilog=EXIT_STATUS_HELP)(prm_eval)
 
 
-def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None:
+def _execute(path: Path, overrides: list[str], out: Path, figures: bool, as_json: bool) -> None:
     """Run a config into a directory, and report."""
     from orchestrator.begun import claim, resumes
     from orchestrator.compose import headline, plan
@@ -335,7 +341,8 @@ def _execute(path: Path, overrides: list[str], out: Path, as_json: bool) -> None
         if not as_json:
             _say_routing(summary, out)
         console.print(kept(out, config, summary))
-        _name_files(out / SUMMARY, _figures(summary, records, out / "figures", console), console)
+        drawn = _figures(summary, records, out / "figures", console) if figures else []
+        _name_files(out / SUMMARY, drawn, console)
     if exhausted is not None:
         console.print(
             f"Stopped early: {exhausted}, {problems(to_go)} to go; with a larger one this goes "

@@ -46,6 +46,10 @@ def prm_eval(
     out: Annotated[
         Path | None, typer.Option("--out", help="The directory of results; scores in it are kept.")
     ] = None,
+    figures: Annotated[
+        bool,
+        typer.Option("--figures/--no-figures", help="Draw the figures; it takes some seconds."),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure PRMs on labelled solutions: first wrong steps, calibration, length bias.
@@ -85,7 +89,7 @@ def prm_eval(
     content = prm_json(summary)
     try:
         (out / SUMMARY).write_bytes(content)
-        figures = draw_prms(summary, out / "figures")
+        drawn = draw_prms(summary, out / "figures") if figures else []
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror}; every score is kept") from error
     if as_json:
@@ -93,6 +97,6 @@ def prm_eval(
     else:
         Terminal().print(prm_report(summary))
     console.print(f"Summary  {out / SUMMARY}")
-    for figure in figures:
+    for figure in drawn:
         if figure.suffix == ".png":
             console.print(f"Figure   {figure}")

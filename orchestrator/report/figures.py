@@ -61,6 +61,7 @@ def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
         assert isinstance(text, Text)
         text.set_text(plain(text.get_text()))
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    figure.savefig(svg, metadata={"Date": None})
     figure.savefig(png, dpi=_DPI)
+    figure.set_layout_engine("none")  # laid out once, for both
+    figure.savefig(svg, metadata={"Date": None})
     return [svg, png]

@@ -18,6 +18,7 @@ from tests.integration.misbehaving import Server, running_beside
 
 KEY = "sk-orchard-secret"
 ORCHARD = Path(sys.executable).with_name("orchard")
+DRAWING = ("run", "resume")
 SEARCH = {"n": 4, "width": 2, "max_depth": 4, "max_tokens": 24}
 
 
@@ -47,9 +48,13 @@ class Person:
 
     @contextmanager
     def start(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """The command under way; it is killed where the block leaves it running."""
+        """The command under way; it is killed where the block leaves it running.
+
+        It draws no figures, which would take most of its time, unless `--figures` asks for them.
+        """
+        quick = arguments[:1] and arguments[0] in DRAWING and "--figures" not in arguments
         with subprocess.Popen(
-            [ORCHARD, *map(str, arguments)],
+            [ORCHARD, *map(str, arguments), *(["--no-figures"] if quick else [])],
             cwd=self.home,
             env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", **self.environment},
             stdin=subprocess.DEVNULL,

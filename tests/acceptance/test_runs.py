@@ -50,7 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person,
         for endpoint in [*values["policies"].values(), *values["prms"].values()]:
             endpoint["api_key_env"] = "ORCHARD_TEST_KEY"
         person.write("run.yaml", yaml.safe_dump(values))
-        yield person, person.orchard("run", "run.yaml", "--json")
+        yield person, person.orchard("run", "run.yaml", "--json", "--figures")
 
 
 def test_json_is_all_there_is_on_stdout(finished: tuple[Person, Outcome]) -> None:
