@@ -7,8 +7,8 @@ from one to the other. Such classes do not depend on who came first.
 
 from collections.abc import Sequence
 
+from orchestrator.core.node import Answer, Node
 from orchestrator.core.ports import Grader
-from orchestrator.core.tree import Answer, Node
 
 
 class Answers:

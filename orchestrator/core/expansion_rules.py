@@ -7,7 +7,7 @@ samples that are no ordinary step, and when the slot of a path is free again.
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.core.tree import Finish
+from orchestrator.core.node import Finish
 
 RulesName = Literal["paper", "orchard"]
 

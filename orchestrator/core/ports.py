@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from heapq import heappush, nsmallest
 from typing import NamedTuple
 
 from orchestrator.core.expansion_rules import CUT, TURNED_DOWN, ExpansionRules
+from orchestrator.core.node import Node
 from orchestrator.core.rewards import Reward, value
-from orchestrator.core.tree import Node
 
 SEPARATOR = "\n\n"
 """What a whole step ends with (paper: a blank line)."""

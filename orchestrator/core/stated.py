@@ -2,7 +2,7 @@
 
 import re
 
-from orchestrator.core.tree import Finish
+from orchestrator.core.node import Finish
 
 BOX = r"\boxed"
 """How the tasks' prompts ask for an answer to be stated."""

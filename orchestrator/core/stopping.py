@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from orchestrator.core.node import Node
 from orchestrator.core.rewards import Reward, value
-from orchestrator.core.tree import Node
 from orchestrator.core.voting import ROUNDING
 
 VoteRule = Literal["certain", "beta", "dirichlet"]

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.core.budget import Ledger, Price, Spend
+from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.problem import Problem
-from orchestrator.core.tree import Node, root
 from orchestrator.evaluation.samples import Sample
 from orchestrator.evaluation.working import work_off
-from orchestrator.jsonlines import JsonLines
-from orchestrator.runs.wrappers import MeteredPolicy
+from orchestrator.formats.jsonlines import JsonLines
+from orchestrator.runs.ports.wrappers import MeteredPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.core.tree import derive_seed
+from orchestrator.core.node import derive_seed
 from orchestrator.evaluation.estimates import Estimate, share
 from orchestrator.evaluation.samples import ALL_RIGHT, Judged
 from orchestrator.statistics import RESAMPLES

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core.budget import Ledger, Price, Spend
+from orchestrator.core.node import Finish, Node, root
 from orchestrator.core.ports import PRM
-from orchestrator.core.tree import Finish, Node, root
 from orchestrator.errors import BadResponse
 from orchestrator.evaluation.evaluate import Failure
 from orchestrator.evaluation.samples import DataSet, Judged, Sample
 from orchestrator.evaluation.working import work_off
-from orchestrator.jsonlines import JsonLines
-from orchestrator.runs.wrappers import MeteredPRM
+from orchestrator.formats.jsonlines import JsonLines
+from orchestrator.runs.ports.wrappers import MeteredPRM
 
 TOO_LONG = "longer than the PRM's context"
 _UNSCORED: dict[Finish | None, str] = {

@@ -17,10 +17,10 @@ import yaml
 from orchestrator.core.compute import search_flops
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.errors import ConfigError, ProfileError
+from orchestrator.formats.yaml_files import read_yaml
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.choice import Front
-from orchestrator.optimal.predictor import Predictor
-from orchestrator.yaml_files import read_yaml
+from orchestrator.optimal.difficulty.predictor import Predictor
 
 VERSION = 1
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.core.equivalence import Answers
+from orchestrator.core.node import Node
 from orchestrator.core.ports import Grader, Policy, Sampling
 from orchestrator.core.stated import stating
-from orchestrator.core.tree import Node
 
 
 async def stated(grader: Grader, leaf: Node) -> str | None:

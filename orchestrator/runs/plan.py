@@ -9,8 +9,8 @@ from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, VoteName
-from orchestrator.optimal.routed import Routing, built
-from orchestrator.runs.branches import OnFailedBranch
+from orchestrator.optimal.routing.routed import Routing, built
+from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.strategies import Auto, BestOfN
 
 AUTO: VoteName = "auto"

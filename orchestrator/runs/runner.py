@@ -13,6 +13,7 @@ from dataclasses import replace
 from orchestrator.core.budget import Ledger, Limits, Spend
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node, Tree, root
 from orchestrator.core.ports import PRM, Grader, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import (
@@ -25,7 +26,6 @@ from orchestrator.core.records import (
     Route,
     Verdict,
 )
-from orchestrator.core.tree import Node, Tree, root
 from orchestrator.core.voting import VoteName, decided_by, elect
 from orchestrator.errors import (
     BadResponse,
@@ -35,15 +35,15 @@ from orchestrator.errors import (
     RateLimited,
 )
 from orchestrator.optimal.profile import Use
-from orchestrator.optimal.routed import Attempt
-from orchestrator.optimal.router import Decision
+from orchestrator.optimal.routing.routed import Attempt
+from orchestrator.optimal.routing.router import Decision
 from orchestrator.runs.answers import AnsweringPolicy, stated
-from orchestrator.runs.branches import Branches, OnFailedBranch
 from orchestrator.runs.clock import TreeClock
 from orchestrator.runs.comparing import CountingGrader
 from orchestrator.runs.plan import AUTO, Cell, Ports, Soundness, Substitutes
-from orchestrator.runs.repeats import OncePRM
-from orchestrator.runs.wrappers import MeteredPolicy, MeteredPRM, Recorder
+from orchestrator.runs.ports.branches import Branches, OnFailedBranch
+from orchestrator.runs.ports.repeats import OncePRM
+from orchestrator.runs.ports.wrappers import MeteredPolicy, MeteredPRM, Recorder
 from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import Stepwise
 

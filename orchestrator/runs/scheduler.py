@@ -9,21 +9,21 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.fanout import feed
+from orchestrator.core.node import Tree, root
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import BAD_ANSWERS, ENDPOINT, RATE_LIMIT, Record
-from orchestrator.core.tree import Tree, root
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable, RateLimited
-from orchestrator.optimal.routed import Routing
+from orchestrator.optimal.routing.routed import Routing
 from orchestrator.runs.collection import rare_collections
-from orchestrator.runs.journal import Journal
 from orchestrator.runs.plan import Cell, Plan, Ports
-from orchestrator.runs.replay import JournaledPolicy, JournaledPRM, Remembering
+from orchestrator.runs.ports.one_per_request import SeparateSamples
+from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
+from orchestrator.runs.ports.sharing import Demand, SharedPolicy, SharedPRM
+from orchestrator.runs.ports.wrappers import CountedPolicy, CountedPRM
 from orchestrator.runs.runner import STOPPED, solve, use
-from orchestrator.runs.separate import SeparateSamples
-from orchestrator.runs.sharing import Demand, SharedPolicy, SharedPRM
-from orchestrator.runs.store import Store
-from orchestrator.runs.wrappers import CountedPolicy, CountedPRM
+from orchestrator.storage.journal import Journal
+from orchestrator.storage.store import Store
 
 FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""

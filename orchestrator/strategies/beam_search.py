@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.selection import Family, select
 from orchestrator.core.stopping import dominates
-from orchestrator.core.tree import Node
 from orchestrator.strategies.expansion import expand
 from orchestrator.strategies.settings import Stepwise
 

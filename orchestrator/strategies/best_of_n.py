@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy
-from orchestrator.core.tree import Node
 from orchestrator.core.voting import VoteName
 from orchestrator.errors import ConfigError
 from orchestrator.strategies.then import Then

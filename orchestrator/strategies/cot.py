@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy
-from orchestrator.core.tree import Node
 from orchestrator.strategies.settings import WholeSolutions
 
 

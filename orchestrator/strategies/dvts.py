@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy
-from orchestrator.core.tree import Node
 from orchestrator.strategies.beam_search import BeamSearch
 from orchestrator.strategies.settings import Stepwise
 

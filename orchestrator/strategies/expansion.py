@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from orchestrator.core.expansion_rules import TURNED_DOWN
+from orchestrator.core.node import Finish, Node
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.selection import everything, usable
 from orchestrator.core.stated import BOX
-from orchestrator.core.tree import Finish, Node
 from orchestrator.strategies.settings import Stepwise
 
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from orchestrator.core.equivalence import classes_of
 from orchestrator.core.expansion_rules import TURNED_DOWN
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.stopping import is_settled, is_sure
-from orchestrator.core.tree import Node
 from orchestrator.core.voting import VoteName, ballots, totals
 from orchestrator.strategies.settings import Stop, WholeSolutions, check_samples_can_differ
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from orchestrator.optimal.profile import Model, Profile, dumped
-from orchestrator.optimal.published import LABEL
+from orchestrator.optimal.routing.published import LABEL
 from tests.acceptance.conftest import Person
 from tests.acceptance.test_resume import timeless
 from tests.acceptance.test_runs import until

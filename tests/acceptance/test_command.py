@@ -15,7 +15,7 @@ import sys
 for name in ("torch", "transformers", "tokenizers", "safetensors", "datasets"):
     sys.modules[name] = None
 import orchestrator
-from orchestrator.cli import main
+from orchestrator.cli.main import main
 sys.argv = ["orchard", *{arguments}]
 main()
 """

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import load
-from orchestrator.reading import shipped_config
+from orchestrator.config.reading import shipped_config
+from orchestrator.config.run import load
 from tests.acceptance.conftest import ORCHARD
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.exit_status import ExitStatus
+from orchestrator.console.exit_status import ExitStatus
 from tests.acceptance.conftest import ORCHARD, Person
 from tests.acceptance.test_runs import half_way, long_run, until
 from tests.integration.misbehaving import CHAT, html

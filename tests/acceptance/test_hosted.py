@@ -9,11 +9,11 @@ import pytest
 import yaml
 from aiohttp import web
 
+from orchestrator.config.prices import read_prices
+from orchestrator.config.reading import shipped_config
+from orchestrator.console.exit_status import ExitStatus
 from orchestrator.core.budget import Price
-from orchestrator.exit_status import ExitStatus
-from orchestrator.prices import read_prices
-from orchestrator.reading import shipped_config
-from orchestrator.report.wording import dollars
+from orchestrator.report.data.wording import dollars
 from tests.acceptance.conftest import SEARCH, Outcome, Person
 from tests.integration.misbehaving import running_beside
 from tests.integration.standin_openai import MODELS, OpenAI, completion

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from orchestrator.reading import shipped_config
-from orchestrator.runs.journal import KEY_BYTES
+from orchestrator.config.reading import shipped_config
+from orchestrator.storage.journal import KEY_BYTES
 from tests.acceptance.conftest import ORCHARD
 from tests.acceptance.test_runs import until
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.reading import shipped_config
+from orchestrator.config.reading import shipped_config
 from tests.acceptance.conftest import KEY, ORCHARD, Outcome, Person
 from tests.integration.misbehaving import POOLING, Server, changed, overflow, running_beside, status
 

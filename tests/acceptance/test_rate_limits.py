@@ -10,7 +10,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from orchestrator.exit_status import ExitStatus
+from orchestrator.console.exit_status import ExitStatus
 from tests.acceptance.conftest import Person
 from tests.integration.misbehaving import running_beside
 from tests.integration.standin_openai import OpenAI, error

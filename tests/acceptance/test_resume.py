@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from orchestrator.runs.journal import BATCH_SECONDS
+from orchestrator.storage.journal import BATCH_SECONDS
 from tests.acceptance.conftest import KEY, ORCHARD, Person
 from tests.acceptance.test_runs import until
 from tests.integration.misbehaving import CHAT, POOLING, Call, hang, status

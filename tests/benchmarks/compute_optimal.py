@@ -50,22 +50,22 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from orchestrator.terminal import Terminal
+from orchestrator.console.terminal import Terminal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from orchestrator.config import load
+from orchestrator.config.reading import shipped_config
+from orchestrator.config.run import load
 from orchestrator.core.compute import inference_flops
 from orchestrator.core.records import Record
-from orchestrator.optimal.ballots import Drawn
-from orchestrator.optimal.crossfit import Routed, cross_fitted, oracle
-from orchestrator.optimal.fitting import PILOTS
-from orchestrator.optimal.measured import USED
 from orchestrator.optimal.profile import Use
-from orchestrator.optimal.resampling import chance
-from orchestrator.reading import shipped_config
-from orchestrator.runs.store import read_records
+from orchestrator.optimal.profiling.ballots import Drawn
+from orchestrator.optimal.profiling.crossfit import Routed, cross_fitted, oracle
+from orchestrator.optimal.profiling.fitting import PILOTS
+from orchestrator.optimal.profiling.measured import USED
+from orchestrator.optimal.profiling.resampling import chance
 from orchestrator.statistics import paired_bootstrap, wilson
+from orchestrator.storage.store import read_records
 from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, of_auto
 from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
 from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from orchestrator.core.voting import elect
 from orchestrator.optimal.arms import SCORED_VOTES
-from orchestrator.optimal.ballots import Drawn
-from orchestrator.optimal.crossfit import folds
-from orchestrator.optimal.measured import USED, Measured, Searched
-from orchestrator.optimal.measuring import TREE_VOTES, Cells
-from orchestrator.optimal.resampling import chance
-from orchestrator.optimal.trials import Trials
+from orchestrator.optimal.profiling.ballots import Drawn
+from orchestrator.optimal.profiling.crossfit import folds
+from orchestrator.optimal.profiling.measured import USED, Measured, Searched
+from orchestrator.optimal.profiling.measuring import TREE_VOTES, Cells
+from orchestrator.optimal.profiling.resampling import chance
+from orchestrator.optimal.profiling.trials import Trials
 from orchestrator.optimal.wording import in_words
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)

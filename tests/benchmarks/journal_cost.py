@@ -18,7 +18,7 @@ import uvloop
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from orchestrator.runs.journal import JOURNAL  # noqa: E402
+from orchestrator.storage.journal import JOURNAL  # noqa: E402
 from tests.benchmarks import step_cost  # noqa: E402
 
 

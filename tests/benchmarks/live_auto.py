@@ -9,24 +9,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.compose import plan
-from orchestrator.config import RunConfig
+from orchestrator.commands.session import carry_out
+from orchestrator.config.run import RunConfig
+from orchestrator.console.terminal import Terminal
 from orchestrator.core.ports import Sampling
 from orchestrator.core.records import Record
-from orchestrator.optimal.caps import Amount
-from orchestrator.optimal.climb import PooledRouting
-from orchestrator.optimal.crossfit import Spread, folds, without
-from orchestrator.optimal.fitting import PILOTS, profile_of
-from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Profile
-from orchestrator.optimal.routed import Routing, SeparateRouting
-from orchestrator.optimal.router import ProfileRouter
-from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.optimal.profiling.crossfit import Spread, folds, without
+from orchestrator.optimal.profiling.fitting import PILOTS, profile_of
+from orchestrator.optimal.routing.routed import Routing, SeparateRouting
+from orchestrator.optimal.routing.router import ProfileRouter
+from orchestrator.optimal.shared_budget.caps import Amount
+from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
+from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.runs.plan import AUTO, Cell
-from orchestrator.runs.store import Store, read_records
-from orchestrator.session import carry_out
+from orchestrator.storage.journal import JOURNAL, Journal
+from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto
-from orchestrator.terminal import Terminal
+from orchestrator.wiring.compose import plan
 from tests.benchmarks.measured_pairs import Pair
 
 

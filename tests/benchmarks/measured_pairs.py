@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.compose import plan
-from orchestrator.config import RunConfig
+from orchestrator.commands.session import carry_out
+from orchestrator.config.run import RunConfig
+from orchestrator.console.terminal import Terminal
 from orchestrator.core.records import Record
-from orchestrator.optimal.fitting import PILOTS
-from orchestrator.optimal.measured import Measured
-from orchestrator.optimal.measuring import Cells, measure, sort_out
 from orchestrator.optimal.profile import Model
-from orchestrator.optimal.trials import Trials, trials
-from orchestrator.runs.journal import JOURNAL, Journal
-from orchestrator.runs.store import Store
-from orchestrator.session import carry_out
+from orchestrator.optimal.profiling.fitting import PILOTS
+from orchestrator.optimal.profiling.measured import Measured
+from orchestrator.optimal.profiling.measuring import Cells, measure, sort_out
+from orchestrator.optimal.profiling.trials import Trials, trials
 from orchestrator.statistics import paired_bootstrap
-from orchestrator.tasks.grader import MathGrader
-from orchestrator.terminal import Terminal
+from orchestrator.storage.journal import JOURNAL, Journal
+from orchestrator.storage.store import Store
+from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.wiring.compose import plan
 from tests.benchmarks.fixed_strategies import Fixed, all_fixed
 
 

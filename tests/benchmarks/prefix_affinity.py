@@ -12,13 +12,13 @@ import json
 import random
 from dataclasses import replace
 
+from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Tree, root
-from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.core.node import Tree, root
+from orchestrator.endpoints.admission.replicas import Replica
+from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.replicas import Replica
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems

@@ -30,13 +30,13 @@ sys.path.insert(0, str(ROOT))
 
 from orchestrator.core.budget import Ledger  # noqa: E402
 from orchestrator.core.fanout import fan_out  # noqa: E402
-from orchestrator.core.tree import Node, derive_seed, root  # noqa: E402
-from orchestrator.endpoints.fake import SEPARATOR, FakePolicy  # noqa: E402
+from orchestrator.core.node import Node, derive_seed, root  # noqa: E402
 from orchestrator.endpoints.prm import MathShepherdPRM  # noqa: E402
 from orchestrator.endpoints.prm.verdict import Route  # noqa: E402
-from orchestrator.endpoints.transport import Transport  # noqa: E402
-from orchestrator.runs.wrappers import MeteredPRM  # noqa: E402
+from orchestrator.endpoints.transport.transport import Transport  # noqa: E402
+from orchestrator.runs.ports.wrappers import MeteredPRM  # noqa: E402
 from orchestrator.strategies.beam_search import BeamSearch  # noqa: E402
+from orchestrator.testing.fakes import SEPARATOR, FakePolicy  # noqa: E402
 from tests.vllm import services  # noqa: E402
 from tests.vllm.models import write_math_shepherd  # noqa: E402
 from tests.vllm.product import endpoint  # noqa: E402

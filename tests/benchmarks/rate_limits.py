@@ -15,10 +15,10 @@ from bisect import bisect_left
 from itertools import accumulate
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Tree, root
-from orchestrator.endpoints.sending import Answer
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.endpoints.wire import ChatRequest, ChatResponse
+from orchestrator.core.node import Tree, root
+from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from servers.simulated.clock import run
 
 REQUESTS, TOKENS = 500, 30_000

@@ -17,16 +17,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.problem import Problem
-from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
-from orchestrator.runs.store import Store
-from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
-from orchestrator.tasks.grader import MathGrader
+from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
 from servers.simulated.faults import Reply

@@ -29,20 +29,20 @@ import uvloop
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from orchestrator.core.node import root  # noqa: E402
 from orchestrator.core.ports import Sampling  # noqa: E402
 from orchestrator.core.problem import Problem  # noqa: E402
-from orchestrator.core.tree import root  # noqa: E402
-from orchestrator.endpoints.policy import TokenPolicy  # noqa: E402
+from orchestrator.endpoints.http.retry import RetryPolicy  # noqa: E402
+from orchestrator.endpoints.http.sender import AiohttpSender, Answer  # noqa: E402
+from orchestrator.endpoints.policies.http_policy import TokenPolicy  # noqa: E402
 from orchestrator.endpoints.prm import QwenMathPRM  # noqa: E402
-from orchestrator.endpoints.retry import RetryPolicy  # noqa: E402
-from orchestrator.endpoints.sending import AiohttpSender, Answer  # noqa: E402
-from orchestrator.endpoints.transport import Endpoint, Transport  # noqa: E402
-from orchestrator.runs.journal import JOURNAL, Journal  # noqa: E402
+from orchestrator.endpoints.transport.transport import Endpoint, Transport  # noqa: E402
 from orchestrator.runs.plan import Cell, Model, Plan, Ports  # noqa: E402
 from orchestrator.runs.scheduler import Scheduler  # noqa: E402
-from orchestrator.runs.store import Store  # noqa: E402
+from orchestrator.storage.journal import JOURNAL, Journal  # noqa: E402
+from orchestrator.storage.store import Store  # noqa: E402
 from orchestrator.strategies import STRATEGIES  # noqa: E402
-from orchestrator.tasks.grader import MathGrader  # noqa: E402
+from orchestrator.tasks.math.grader import MathGrader  # noqa: E402
 from orchestrator.tasks.prompts import PROMPTS  # noqa: E402
 from tests.benchmarks.step_cost import instant_server  # noqa: E402
 

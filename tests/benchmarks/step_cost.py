@@ -24,18 +24,18 @@ from pathlib import Path
 
 import uvloop
 
+from orchestrator.core.node import Node
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
-from orchestrator.runs.store import Store
+from orchestrator.storage.journal import JOURNAL, Journal
+from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
-from orchestrator.tasks.grader import MathGrader
+from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 
 ROOT = Path(__file__).resolve().parents[2]

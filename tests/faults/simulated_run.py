@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from orchestrator import compose
-from orchestrator.compose import open_ports, plan, probe_all
-from orchestrator.config import RunConfig, validate
+from orchestrator.commands.forecast.simulation import SimulatedSender, urls
+from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.records import LeafRecord, Record
-from orchestrator.runs import journal as journal_module
-from orchestrator.runs.journal import JOURNAL, KEY_BYTES, Journal
 from orchestrator.runs.scheduler import Scheduler
-from orchestrator.runs.store import Store, read_records
-from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.storage import journal as journal_module
+from orchestrator.storage.journal import JOURNAL, KEY_BYTES, Journal
+from orchestrator.storage.store import Store, read_records
+from orchestrator.wiring import compose
+from orchestrator.wiring.compose import open_ports, plan, probe_all
 from servers.simulated import clock
 from servers.simulated.faults import Faults
 from servers.simulated.fleet import Fleet

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.policy import HttpPolicy, TokenPolicy
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.policies.http_policy import HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import EndpointError
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration.misbehaving import Server

@@ -10,14 +10,14 @@ import pytest
 from aiohttp import web
 
 from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import root
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import root
-from orchestrator.endpoints.evidence import FEW
 from orchestrator.endpoints.hosted.sender import HostedSender
-from orchestrator.endpoints.policy import ChatPolicy
-from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.sending import AiohttpSender, Sender
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.http.sender import AiohttpSender, Sender
+from orchestrator.endpoints.policies.http_policy import ChatPolicy
+from orchestrator.endpoints.transport.evidence import FEW
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import BadResponse, EndpointError
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration.misbehaving import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.probe import check_served, probe_policy, probe_prm
-from orchestrator.endpoints.retry import RetryPolicy
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.probing.probe import check_served, probe_policy, probe_prm
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
 from tests.integration.misbehaving import (
     CHAT,

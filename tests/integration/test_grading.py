@@ -16,9 +16,9 @@ import pytest
 from orchestrator.core.equivalence import classes
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
-from orchestrator.tasks import answers as reading
 from orchestrator.tasks.datasets import TaskSource, load
-from orchestrator.tasks.grader import MathGrader
+from orchestrator.tasks.math import answers as reading
+from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.tasks.records import Fields
 
 REPOSITORY = Path(__file__).parents[2]
@@ -317,7 +317,7 @@ async def test_a_worker_that_cannot_work_says_what_to_install(
 
 HOST = """
 import asyncio
-from orchestrator.tasks.grader import MathGrader
+from orchestrator.tasks.math.grader import MathGrader
 
 async def main():
     async with MathGrader(workers=2, seconds=SECONDS) as grader:
@@ -367,7 +367,7 @@ def processes(parent: int | None = None) -> set[int]:
             of = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(of[1]) == (parent or os.getpid()) and b"orchestrator.tasks.worker" in command:
+        if int(of[1]) == (parent or os.getpid()) and b"orchestrator.tasks.math.worker" in command:
             found.add(int(folder.name))
     return found
 

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from orchestrator.core.node import root
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import root
 from orchestrator.endpoints.hosted.dialect import Dialect
-from orchestrator.endpoints.hosted.instructed import InstructedPolicy
-from orchestrator.endpoints.hosted.probing import probe_hosted
 from orchestrator.endpoints.hosted.sender import HostedSender
-from orchestrator.endpoints.policy import ChatPolicy
-from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.sending import Answer
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.endpoints.wire import ChatRequest, ChatResponse, encode
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, encode
+from orchestrator.endpoints.policies.emulated_continuation import InstructedPolicy
+from orchestrator.endpoints.policies.http_policy import ChatPolicy
+from orchestrator.endpoints.probing.hosted import probe_hosted
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import EndpointRefused, EndpointUnavailable, OrchardError
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration import standin_openai as openai

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 
 from orchestrator.endpoints.hosted.sender import HostedSender
-from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.sending import AiohttpSender
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.endpoints.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.http.sender import AiohttpSender
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 from tests.integration.misbehaving import CHAT, Answer, Server, changed, running, status, text
 from tests.integration.serving import self_signed, served

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from orchestrator.core.tree import Node, root
+from orchestrator.core.node import Node, root
 from orchestrator.endpoints.prm import MathShepherdPRM
 from orchestrator.endpoints.prm.verdict import Route
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from servers.tiny.launch import Spec, serve
 from servers.tiny.random_weights import write_random_model
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from orchestrator.endpoints.hosted.sender import HostedSender
-from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.endpoints.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
 
 ASK = ChatRequest(model="m", messages=[{"role": "user", "content": "Hello"}])

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.endpoints.concurrency import FIRST
-from orchestrator.endpoints.policy import ChatPolicy, TokenPolicy
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.admission.adaptive_limit import FIRST
+from orchestrator.endpoints.policies.http_policy import ChatPolicy, TokenPolicy
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import ContextOverflow, EndpointError, EndpointRefused
 from orchestrator.strategies import BeamSearch
 from tests.integration.misbehaving import (

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RunError
-from orchestrator.runs.store import Store, is_in_use
+from orchestrator.storage.store import Store, is_in_use
 
 LOOKING = """
 import sys
 from pathlib import Path
-from orchestrator.runs.store import is_in_use
+from orchestrator.storage.store import is_in_use
 print("looking", flush=True)
 seen = set()
 while True:
@@ -34,7 +34,7 @@ with (Path(sys.argv[1]) / "records.jsonl").open("rb") as file:
 HOLDING = """
 import sys
 from pathlib import Path
-from orchestrator.runs.store import Store
+from orchestrator.storage.store import Store
 with Store(Path(sys.argv[1])):
     print("holding", flush=True)
     sys.stdin.read()

@@ -9,11 +9,11 @@ from statistics import fmean
 import pytest
 
 from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy, Sampling
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.policy import ChatPolicy, HttpPolicy, TokenPolicy
+from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import DVTS, BeamSearch
 from orchestrator.tasks.prompts import PROMPTS
 from servers.tiny.launch import Spec, serve

@@ -8,8 +8,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2Model
 
-from orchestrator.config import load
-from orchestrator.reading import shipped_config
+from orchestrator.config.reading import shipped_config
+from orchestrator.config.run import load
 from servers.tiny.problems import held_out
 from servers.tiny.runtime import Runtime
 from servers.tiny.shipped import MODELS, shipped_models

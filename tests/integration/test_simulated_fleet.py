@@ -12,13 +12,13 @@ import aiohttp
 import openai
 import pytest
 
-from orchestrator.core.tree import root
-from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.commands.forecast.simulation import SimulatedSender, urls
+from orchestrator.core.node import root
+from orchestrator.endpoints.http.sender import Sender
+from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
-from orchestrator.endpoints.probe import probe_policy, probe_prm
-from orchestrator.endpoints.sending import Sender
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.simulation import SimulatedSender, urls
+from orchestrator.endpoints.probing.probe import probe_policy, probe_prm
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
@@ -212,7 +212,7 @@ def test_what_a_run_finds_on_a_simulated_fleet_is_labelled(tmp_path: Path) -> No
                 }
             )
         )
-        orchard = [sys.executable, "-m", "orchestrator.cli", "run", str(config)]
+        orchard = [sys.executable, "-m", "orchestrator.cli.main", "run", str(config)]
         ended = subprocess.run(
             [*orchard, "--out", str(tmp_path / "run"), "--json"],
             capture_output=True, text=True, check=False, timeout=120,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.led import LedPolicy
-from orchestrator.endpoints.policy import ChatPolicy, HttpPolicy, TokenPolicy
-from orchestrator.endpoints.probe import probe_policy
-from orchestrator.endpoints.rendered import RenderedPolicy
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
+from orchestrator.endpoints.policies.led import LedPolicy
+from orchestrator.endpoints.policies.rendered import RenderedPolicy
+from orchestrator.endpoints.probing.probe import probe_policy
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.tasks.prompts import PROMPTS
 from servers.tiny.launch import Spec, serve
 from servers.tiny.problems import held_out

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.core.tree import Node, root
+from orchestrator.core.node import Node, root
+from orchestrator.endpoints.http.sender import AiohttpSender, Answer
 from orchestrator.endpoints.prm import PRM_FAMILIES
-from orchestrator.endpoints.sending import AiohttpSender, Answer
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from tests.vllm.services import API_KEY
 from tests.vllm.solutions import Solution
 

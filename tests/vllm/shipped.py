@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from orchestrator.core.records import Record
-from orchestrator.runs.store import read_records
+from orchestrator.storage.store import read_records
 from servers.tiny.shipped import MODELS
 from tests.vllm.services import last_id
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.transport import Transport
+from orchestrator.core.node import Node
+from orchestrator.endpoints.transport.transport import Transport
 from servers.fleet.convert import converted
 from servers.fleet.spec import ModelSpec
 from servers.fleet.state import FleetState

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.transport import Transport
+from orchestrator.core.node import Node
+from orchestrator.endpoints.transport.transport import Transport
 from servers.fleet.state import FleetState
 from tests.benchmarks import prm_routes
 from tests.vllm import golden, references, services

@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orchestrator.core.node import Node, root
 from orchestrator.core.records import Record
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.policy import TokenPolicy
+from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import PRM_FAMILIES
-from orchestrator.endpoints.transport import Endpoint, Transport
-from orchestrator.runs.store import RECORDS, read_records
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.statistics import wilson
+from orchestrator.storage.store import RECORDS, read_records
 from orchestrator.strategies.beam_search import BeamSearch
 from orchestrator.tasks.prompts import PROMPTS
 from servers.fleet import launch

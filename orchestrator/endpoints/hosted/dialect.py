@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.endpoints.complaints import complaint
 from orchestrator.endpoints.hosted.unsupported import unsupported
+from orchestrator.endpoints.http.complaints import complaint
 
 EXTENSIONS = frozenset(
     ("include_stop_str_in_output", "return_token_ids", "add_generation_prompt",

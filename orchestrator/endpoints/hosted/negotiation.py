@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from orchestrator.endpoints.complaints import complaint
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.unsupported import REFUSALS
-from orchestrator.endpoints.sending import Answer
+from orchestrator.endpoints.http.complaints import complaint
+from orchestrator.endpoints.http.sender import Answer
 from orchestrator.errors import BadResponse
 
 _MAXIMA = 3

@@ -23,12 +23,12 @@ from openai import (
     OpenAIError,
 )
 
-from orchestrator.endpoints.connecting import censored, failure
 from orchestrator.endpoints.hosted.clouds import HostedAPI
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.negotiation import negotiate
-from orchestrator.endpoints.open_files import OPEN_FILES
-from orchestrator.endpoints.sending import LARGEST, Answer, too_large
+from orchestrator.endpoints.http.connecting import censored, failure
+from orchestrator.endpoints.http.open_files import OPEN_FILES
+from orchestrator.endpoints.http.sender import LARGEST, Answer, too_large
 from orchestrator.errors import EndpointError, EndpointRefused
 
 _OPTIONS: Any = {"headers": {"Accept-Encoding": "identity"}}

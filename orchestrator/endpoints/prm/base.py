@@ -9,9 +9,9 @@ from itertools import accumulate
 from typing import TypeAlias, TypeVar
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Finish, Node
+from orchestrator.core.node import Finish, Node
 from orchestrator.endpoints.prm.coalescing import Coalescer
-from orchestrator.endpoints.transport import Transport
+from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import (
     BadResponse,
     ContentFiltered,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Generic, TypeAlias, TypeVar
 
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import PoolingRequest, PoolingResponse, Usage
+from orchestrator.core.node import Node
+from orchestrator.endpoints.http.wire import PoolingRequest, PoolingResponse, Usage
+from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
 
 INPUTS = 64

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node, derive_seed
-from orchestrator.endpoints.ends import NoAnswer, Said, no_answer, read_choice
+from orchestrator.core.node import Node, derive_seed
+from orchestrator.endpoints.http.ends import NoAnswer, Said, no_answer, read_choice
+from orchestrator.endpoints.http.wire import ChatChoice, ChatRequest, ChatResponse
 from orchestrator.endpoints.prm.base import HttpPRM, Reading
-from orchestrator.endpoints.refusals import miscounted
-from orchestrator.endpoints.wire import ChatChoice, ChatRequest, ChatResponse
+from orchestrator.endpoints.transport.refusals import miscounted
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
 
 Messages = list[dict[str, str]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import Outcome, Reading, apart
 from orchestrator.endpoints.prm.generative import GenerativePRM, Messages, Verifications
 from orchestrator.endpoints.prm.memory import Recent

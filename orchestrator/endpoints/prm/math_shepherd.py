@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import Outcome
 from orchestrator.endpoints.prm.pooling import read_tags
 from orchestrator.endpoints.prm.verdict import VerdictPRM

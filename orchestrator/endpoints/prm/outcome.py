@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
+from orchestrator.endpoints.http.wire import PoolingChatRequest, PoolingResponse
 from orchestrator.endpoints.prm.base import (
     HttpPRM,
     Outcome,
@@ -16,7 +17,6 @@ from orchestrator.endpoints.prm.base import (
 )
 from orchestrator.endpoints.prm.coalescing import Pooled
 from orchestrator.endpoints.prm.pooling import ask_each
-from orchestrator.endpoints.wire import PoolingChatRequest, PoolingResponse
 from orchestrator.errors import BadResponse, ConfigError
 
 FIELDS = ("{question}", "{answer}")

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import Outcome, Reading, apart, naming_nan, probability
 from orchestrator.endpoints.prm.coalescing import Coalescer, Input, Pooled
 from orchestrator.errors import BadResponse

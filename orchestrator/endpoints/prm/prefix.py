@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
+from orchestrator.endpoints.http.wire import NextTokenRequest, NextTokenResponse
 from orchestrator.endpoints.prm.base import Outcome, Reading, apart, naming_nan, probability
-from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import NextTokenRequest, NextTokenResponse
+from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse, EndpointError
 
 LOWEST = -9999.0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import HttpPRM, Outcome
 from orchestrator.endpoints.prm.pooling import read_tags
 

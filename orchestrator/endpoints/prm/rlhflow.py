@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import Outcome
 from orchestrator.endpoints.prm.pooling import read_tokens
 from orchestrator.endpoints.prm.verdict import VerdictPRM

@@ -1,8 +1,8 @@
 """Token ids of texts, as the server of a model has them."""
 
+from orchestrator.endpoints.http.wire import TokenizeRequest, TokenizeResponse
 from orchestrator.endpoints.prm.memory import Recent
-from orchestrator.endpoints.transport import Transport
-from orchestrator.endpoints.wire import TokenizeRequest, TokenizeResponse
+from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse
 
 REMEMBERED = 20_000

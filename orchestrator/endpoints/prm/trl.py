@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import HttpPRM, Outcome
 from orchestrator.endpoints.prm.pooling import read_tokens
 from orchestrator.endpoints.prm.tokens import Tokenizer

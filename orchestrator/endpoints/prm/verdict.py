@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node, root
+from orchestrator.core.node import Node, root
 from orchestrator.endpoints.prm.base import HttpPRM, Outcome
 from orchestrator.endpoints.prm.prefix import PrefixRoute
 from orchestrator.endpoints.prm.tokens import Tokenizer

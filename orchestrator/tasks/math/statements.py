@@ -10,8 +10,8 @@ from fractions import Fraction
 from functools import lru_cache, reduce
 from typing import Literal
 
-from orchestrator.tasks.boxes import reference
-from orchestrator.tasks.delimiters import undelimited
+from orchestrator.tasks.math.boxes import reference
+from orchestrator.tasks.math.delimiters import undelimited
 from orchestrator.tasks.math.formulas import FormulaReader
 from orchestrator.tasks.math.latex import END, MAX_ANSWER, TEXT, compact, normalise, plain
 from orchestrator.tasks.math.shapes import (

@@ -1,6 +1,19 @@
-"""Property tests draw few examples, the same ones every time, and may take as long as they need."""
+"""A run in small (a grader that reads boxes, cells by strategy, records by name); property tests
+draw few examples, the same ones every time, and may take as long as they need."""
 
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.problem import Problem
+from orchestrator.core.records import LeafRecord, Record, Verdict
+from orchestrator.runs.plan import Cell, Model, Ports
+from orchestrator.strategies import STRATEGIES
+from orchestrator.testing.fakes import FakePolicy, FakePRM
 
 settings.register_profile(
     "unit",
@@ -11,3 +24,77 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("unit")
+
+
+class BoxGrader:
+    """Reads the last box of a solution; equal answers are equal strings."""
+
+    async def extract(self, text: str) -> str | None:
+        boxes: list[str] = re.findall(r"\\boxed\{(.*?)\}", text)
+        return boxes[-1] if boxes else None
+
+    async def equal(self, answer: str, reference: str) -> bool:
+        return answer == reference
+
+
+def problems(count: int) -> list[Problem]:
+    return [
+        Problem(id=f"p{i}", question=f"What is {i} + 1?", answer=str(i % 3)) for i in range(count)
+    ]
+
+
+def cell(name: str = "cot", *, policy: str = "small", **settings: Any) -> Cell:
+    strategy = STRATEGIES[name]
+    return Cell(
+        task="sums",
+        policy=Model(name=policy, parameters=1000),
+        prm=Model(name="prm") if strategy.uses_prm else None,
+        strategy_name=name,
+        strategy=strategy(**settings),
+    )
+
+
+def ports(policy: Policy | None = None, prm: PRM | None = None, **more: Policy) -> Ports:
+    """Ports of one policy ``small``, the policies named in ``more`` and one PRM."""
+    return Ports(
+        policies={"small": policy or FakePolicy(), **more},
+        prms={"prm": prm or FakePRM()},
+        grader=BoxGrader(),
+    )
+
+
+def record(problem: str = "p0", cell: str = "small/cot", **changes: Any) -> Record:
+    fields: dict[str, Any] = {
+        "task": "sums", "policy": "small", "policy_params": 1000, "prm": None, "prm_params": None,
+        "strategy": "cot", "n": 1, "settings": {"temperature": 0.0}, "level": None,
+        "verdicts": {"majority": Verdict(answer="7", correct=True)},
+        "policy_tokens": 10, "prompt_tokens": 5, "cached_tokens": 0, "prm_tokens": 0,
+        "requests": 1, "seconds": 0.5, "ran_out": None,
+        "leaves": (
+            LeafRecord(
+                path=(0,), answer="7", correct=True, finish="stop", scores=(0.5,), tokens=10,
+                steps=("so ½\n\n", "it is 7"),
+            ),
+        ),
+    }  # fmt: skip
+    return Record(problem=problem, cell=cell, **fields | changes)
+
+
+@pytest.fixture(scope="session")
+def make_problems() -> Callable[..., list[Problem]]:
+    return problems
+
+
+@pytest.fixture(scope="session")
+def make_cell() -> Callable[..., Cell]:
+    return cell
+
+
+@pytest.fixture(scope="session")
+def make_ports() -> Callable[..., Ports]:
+    return ports
+
+
+@pytest.fixture(scope="session")
+def make_record() -> Callable[..., Record]:
+    return record

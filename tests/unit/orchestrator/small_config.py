@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.config import RunConfig, validate
+from orchestrator.config.run import RunConfig, validate
 
 
 def values(**changes: Any) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.expansion_rules import RULES, ExpansionRules
+from orchestrator.core.node import Finish, Node
 from orchestrator.core.rewards import Reward
 from orchestrator.core.selection import Family, best, everything, select, usable
-from orchestrator.core.tree import Finish, Node
 
 
 def node(*path: int, scores: tuple[float, ...] = (0.5,)) -> Node:

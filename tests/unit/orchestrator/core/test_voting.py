@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.tree import Node
+from orchestrator.core.node import Node
 from orchestrator.core.voting import (
     VOTES,
     VoteName,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.retry import RetryPolicy
-from orchestrator.endpoints.sending import Answer
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 
 AT_ONCE = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0)
 

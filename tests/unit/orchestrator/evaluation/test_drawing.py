@@ -5,13 +5,13 @@ import pytest
 from msgspec.json import Decoder
 
 from orchestrator.core.budget import Ledger, Limits
+from orchestrator.core.node import Node
 from orchestrator.core.problem import Problem
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.fake import FakePolicy
 from orchestrator.errors import BudgetExhausted
 from orchestrator.evaluation.drawing import SAMPLING, Drawn, draw
 from orchestrator.evaluation.samples import Sample
-from orchestrator.jsonlines import JsonLines
+from orchestrator.formats.jsonlines import JsonLines
+from orchestrator.testing.fakes import FakePolicy
 
 WANTED = {
     f"p{i}/policy": Problem(id=f"p{i}", question=f"Question {i}?", answer="2") for i in range(6)

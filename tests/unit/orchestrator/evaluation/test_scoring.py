@@ -7,13 +7,13 @@ import pytest
 from msgspec.json import Decoder
 
 from orchestrator.core.budget import Ledger, Limits, Price, Spend
+from orchestrator.core.node import Finish, Node
 from orchestrator.core.ports import PRM
-from orchestrator.core.tree import Finish, Node
-from orchestrator.endpoints.fake import FakePRM
 from orchestrator.errors import BadResponse, BudgetExhausted, EndpointRefused, EndpointUnavailable
 from orchestrator.evaluation.samples import DataSet, Sample
 from orchestrator.evaluation.scoring import TOO_LONG, Judge, Scorer, Scores
-from orchestrator.jsonlines import JsonLines
+from orchestrator.formats.jsonlines import JsonLines
+from orchestrator.testing.fakes import FakePRM
 
 JUDGE = Judge(name="prm", identity="prm-1")
 FREE = Ledger()

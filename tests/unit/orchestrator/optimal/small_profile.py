@@ -1,7 +1,7 @@
 """A profile made up for tests: what agrees is easy, and votes of more solutions are better."""
 
 from orchestrator.core.difficulty import BINS, Bin
-from orchestrator.optimal.predictor import Predictor, Weight
+from orchestrator.optimal.difficulty.predictor import Predictor, Weight
 from orchestrator.optimal.profile import (
     Calibration,
     InBin,

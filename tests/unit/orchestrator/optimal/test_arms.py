@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.optimal.arms import CONFIDENCES, Arm, followed_arms, sampling_arms
-from orchestrator.optimal.routed import built
+from orchestrator.optimal.routing.routed import built
 from orchestrator.optimal.wording import in_words
 from orchestrator.strategies import BestOfN
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from orchestrator.core.node import Node
 from orchestrator.core.records import LeafRecord, Record, Verdict
-from orchestrator.core.tree import Node
 from orchestrator.core.voting import VOTES, elect
 
 POLICIES = {"policy-160k": 163_968, "policy-430k": 429_568, "policy-2m": 2_160_256}

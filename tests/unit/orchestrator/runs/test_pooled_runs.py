@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.budget import Limits, Price
+from orchestrator.core.node import Node, derive_seed
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
-from orchestrator.core.tree import Node, derive_seed
-from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
-from orchestrator.optimal.caps import MARGIN, Amount, Cap, Seconds
-from orchestrator.optimal.climb import PooledRouting
-from orchestrator.optimal.pool import Pool
 from orchestrator.optimal.profile import Unit
-from orchestrator.runs.journal import JOURNAL, Journal
+from orchestrator.optimal.shared_budget.caps import MARGIN, Amount, Cap, Seconds
+from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
+from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
 from orchestrator.runs.runner import STOPPED, use
 from orchestrator.runs.scheduler import Scheduler, unfinished
-from orchestrator.runs.store import Store, read_records
+from orchestrator.storage.journal import JOURNAL, Journal
+from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto
+from orchestrator.testing.fakes import FakePolicy, FakePRM
 from servers.simulated import clock
 from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.node import Node
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
-from orchestrator.core.tree import Node
-from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.errors import EndpointUnavailable
-from orchestrator.optimal.routed import SeparateRouting, pilots
-from orchestrator.optimal.router import ProfileRouter, evidence
+from orchestrator.optimal.routing.routed import SeparateRouting, pilots
+from orchestrator.optimal.routing.router import ProfileRouter, evidence
 from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
-from orchestrator.runs.store import Store, read_records
+from orchestrator.storage.store import Store, read_records
+from orchestrator.testing.fakes import FakePolicy, FakePRM
+from tests.unit.orchestrator.conftest import BoxGrader
 from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
-from tests.unit.orchestrator.runs.conftest import BoxGrader
 
 GONE = EndpointUnavailable("gone", url="")
 

@@ -7,19 +7,19 @@ import pytest
 
 from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.difficulty import independent_draws, independent_samples
+from orchestrator.core.node import Node, Tree
 from orchestrator.core.ports import Grader, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
-from orchestrator.core.tree import Node, Tree
 from orchestrator.core.voting import VOTES
-from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM, chains
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
-from orchestrator.runs.branches import OnFailedBranch
 from orchestrator.runs.plan import Cell, Ports
+from orchestrator.runs.ports.branches import OnFailedBranch
+from orchestrator.runs.ports.one_per_request import SeparateSamples
 from orchestrator.runs.runner import solve
-from orchestrator.runs.separate import SeparateSamples
 from orchestrator.strategies.settings import Stop
 from orchestrator.strategies.then import Then
+from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM, chains
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
 GONE = EndpointUnavailable("nothing answers", url="http://policy")

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.core.budget import Limits
+from orchestrator.core.node import Node, derive_seed
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
-from orchestrator.core.tree import Node, derive_seed
-from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
 from orchestrator.errors import (
     BudgetExhausted,
     EndpointRefused,
@@ -21,10 +20,11 @@ from orchestrator.errors import (
 )
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler, unfinished
-from orchestrator.runs.store import Store, read_records
+from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies.settings import Stop
 from orchestrator.strategies.then import Then
-from tests.unit.orchestrator.runs.test_sharing import SharingPRM
+from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
+from tests.unit.orchestrator.runs.ports.test_sharing import SharingPRM
 
 Problems, Cells, MakePorts = (
     Callable[[int], list[Problem]],

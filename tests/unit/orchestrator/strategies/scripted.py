@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.core.node import FORKS, Finish, Node
 from orchestrator.core.ports import Sampling
 from orchestrator.core.rewards import value
-from orchestrator.core.tree import FORKS, Finish, Node
-from orchestrator.endpoints.fake import SEPARATOR
+from orchestrator.testing.fakes import SEPARATOR
 
 Sample = tuple[str, str]
 """A text and the ``finish_reason`` a server gives for it."""

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.expansion_rules import RulesName
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM, chains
+from orchestrator.core.node import Node, root
 from orchestrator.errors import ConfigError
 from orchestrator.strategies import BeamSearch
+from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM, chains
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 

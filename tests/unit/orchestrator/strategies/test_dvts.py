@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from orchestrator.core.tree import FORKS, Node, root
-from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
+from orchestrator.core.node import FORKS, Node, root
 from orchestrator.strategies import DVTS, BeamSearch
+from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 

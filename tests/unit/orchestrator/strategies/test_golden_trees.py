@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.fake import FakePolicy, FakePRM, chains
+from orchestrator.core.node import Node, root
 from orchestrator.strategies import DVTS, BeamSearch
+from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 RECORD = os.environ.get("ORCHARD_GOLDEN") == "record"

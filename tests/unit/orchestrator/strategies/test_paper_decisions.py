@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from orchestrator.core.expansion_rules import RulesName
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.fake import SEPARATOR
+from orchestrator.core.node import Node, root
 from orchestrator.strategies import DVTS, BeamSearch
 from orchestrator.strategies.then import Then
+from orchestrator.testing.fakes import SEPARATOR
 from tests.unit.orchestrator.strategies.scripted import Sample, ScriptedWorld, answers
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")

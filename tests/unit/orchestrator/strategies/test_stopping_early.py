@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Node, root
-from orchestrator.endpoints.fake import SEPARATOR, FakePolicy, FakePRM
 from orchestrator.errors import ConfigError
 from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.strategies import DVTS, BeamSearch, BestOfN, Majority
 from orchestrator.strategies.settings import Stop
 from orchestrator.strategies.then import Then
-from tests.unit.orchestrator.runs.conftest import BoxGrader
+from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM
+from tests.unit.orchestrator.conftest import BoxGrader
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.node import Finish, Node, root
 from orchestrator.core.ports import Sampling
-from orchestrator.core.tree import Finish, Node, root
-from orchestrator.endpoints.fake import FakePolicy, FakePRM
 from orchestrator.strategies import DVTS, STRATEGIES, BeamSearch, BestOfN, CoT, Majority
+from orchestrator.testing.fakes import FakePolicy, FakePRM
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from servers.tiny.problems import (
     LABELS,
     LIMIT,

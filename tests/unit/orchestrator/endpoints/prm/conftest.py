@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.tree import Node, root
+from orchestrator.core.node import Node, root
 
 QUESTION = "What is 1 + 1?"
 STEPS = ("Add them.\n\n", r"It is \boxed{2}.")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.tree import Node, Tree, root
+from orchestrator.core.node import Node, Tree, root
+from orchestrator.endpoints.http.wire import PoolingItem, PoolingResponse, Usage
 from orchestrator.endpoints.prm import coalescing
 from orchestrator.endpoints.prm.coalescing import BUSY, INPUTS, Coalescer, Pooled, shares
-from orchestrator.endpoints.wire import PoolingItem, PoolingResponse, Usage
 from orchestrator.errors import (
     BadResponse,
     ContextOverflow,

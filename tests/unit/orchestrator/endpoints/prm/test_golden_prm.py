@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.tree import root
+from orchestrator.core.node import root
+from orchestrator.endpoints.http.sender import Answer
 from orchestrator.endpoints.prm import PRM_FAMILIES
-from orchestrator.endpoints.sending import Answer
-from orchestrator.endpoints.transport import Endpoint, Transport
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
 
 GOLDEN = Path(__file__).resolve().parents[4] / "golden" / "prm"
 RECORDED = {file.stem: json.loads(file.read_text()) for file in sorted(GOLDEN.glob("*.json"))}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.tree import root
+from orchestrator.core.node import root
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM, SkyworkPRM
 from orchestrator.errors import BadResponse, ContextOverflow
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.tree import root
-from orchestrator.endpoints.fake import SEPARATOR, FakePolicy
+from orchestrator.core.node import root
 from orchestrator.endpoints.prm import (
     GenPRM,
     HttpPRM,
@@ -19,6 +18,7 @@ from orchestrator.endpoints.prm import (
 )
 from orchestrator.errors import BadResponse, ContentFiltered
 from orchestrator.strategies import BeamSearch
+from orchestrator.testing.fakes import SEPARATOR, FakePolicy
 
 TAGGED = ["a <extra_0> b", "<extra<extra_0>_0>", "<ex<extra<extra_0>_0>tra_0>", "x\n<extra_0>\n\n"]
 

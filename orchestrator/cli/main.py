@@ -1,0 +1,390 @@
+"""The command line. Heavy imports wait inside the commands, so that ``--help`` answers at once."""
+
+import json
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from orchestrator import __version__
+from orchestrator.cli.prm_eval import prm_eval
+from orchestrator.cli.profile import profile, resume_profile
+from orchestrator.cli.servers import servers
+from orchestrator.commands.compare import compare
+from orchestrator.console.exit_status import EXIT_STATUS_HELP, ExitStatus
+from orchestrator.console.terminal import Terminal, TerminalLog, tolerate_any_encoding
+from orchestrator.errors import (
+    BudgetExhausted,
+    OrchardError,
+    OtherConfig,
+    ProfileError,
+    RateLimited,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.records import Record
+    from orchestrator.report.data.summary import Summary
+
+app = typer.Typer(
+    name="orchard",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Search trees over language models: small policies that beat large ones. "
+    "Start with `orchard demo`, which needs nothing but this machine.",
+    epilog=EXIT_STATUS_HELP,
+)
+
+app.add_typer(servers, name="servers")
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. task.problems=50."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The run directory; an existing one is continued.")
+]
+MaxCostOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-cost", metavar="USD", help="Stop cleanly when so much is paid; it resumes."
+    ),
+]
+PricesOption = Annotated[
+    Path | None, typer.Option("--prices", help="Prices per million tokens, as configs/prices.yaml.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+FiguresOption = Annotated[
+    bool, typer.Option("--figures/--no-figures", help="Draw the figures; it takes some seconds.")
+]
+
+
+def main() -> None:
+    """The ``orchard`` command: errors become one line and a non-zero exit."""
+    tolerate_any_encoding()
+    logging.basicConfig(format="%(message)s", handlers=[TerminalLog()])
+    logging.captureWarnings(True)
+    try:
+        app()
+    except OrchardError as error:
+        line = " ".join(str(error).split())
+        said = Text.assemble(("orchard:", "bold red"), " ", line)
+        console = Terminal(stderr=True, soft_wrap=True)
+        console.print(said)
+        if isinstance(error, OtherConfig):
+            for change in error.changes:
+                console.print(f"  {change}")
+        sys.exit(ExitStatus.REFUSED)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        Terminal().print(f"orchard {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog=EXIT_STATUS_HELP)
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer problems: under a minute.")] = False,
+    out: OutOption = None,
+    figures: FiguresOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Search with the embedded models: small policies against one many times their size.
+
+    Starts the servers, runs every strategy, prints the table and draws the figures.
+    """
+    from orchestrator.config.reading import shipped_config
+
+    name = "demo-quick" if quick else "demo"
+    _execute(shipped_config(f"{name}.yaml"), [], out or Path("runs") / name, figures, as_json)
+
+
+@app.command(epilog=EXIT_STATUS_HELP)
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML config, e.g. configs/demo.yaml.")],
+    overrides: SetOption = None,
+    max_cost: MaxCostOption = None,
+    prices: PricesOption = None,
+    out: OutOption = None,
+    figures: FiguresOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a config's strategies over its problems, and report.
+
+    Try `orchard run configs/demo.yaml`.
+    `orchard check CONFIG` says beforehand whether it can work.
+
+    Every paid response is kept in the run directory. A run that was stopped or
+    killed goes on in the middle of its trees with the same command, or with
+    `orchard resume RUN`.
+    """
+    overrides = list(overrides or [])
+    overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
+    overrides += [f"prices={prices}"] if prices is not None else []
+    _execute(config, overrides, out or Path("runs") / config.stem, figures, as_json)
+
+
+@app.command(epilog=EXIT_STATUS_HELP)
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
+    overrides: SetOption = None,
+    max_cost: MaxCostOption = None,
+    figures: FiguresOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run or profile that was stopped, killed or ran out of something, and report.
+
+    Finished problems stay, trees under way go on where they were, and nothing is
+    paid for twice.
+
+    Keys that change no result may be set anew, others are refused:
+    `--set trees=500`, `--set policies.NAME.url=…`, `--set budget.requests=…`.
+    """
+    from orchestrator.commands.begun import begun
+    from orchestrator.storage.store import CONFIG, read_config
+
+    read_config(run)  # says of another folder that it is no run directory
+    overrides = list(overrides or [])
+    overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
+    if begun(run).kind == "profile":
+        resume_profile(run, overrides, as_json)
+    else:
+        _execute(run / CONFIG, overrides, run, figures, as_json)
+
+
+@app.command(name="plan")
+def plan_run(
+    config: Annotated[Path, typer.Argument(help="A YAML config.")],
+    fleet: Annotated[
+        str,
+        typer.Option(
+            "--fleet",
+            help="What serves each endpoint, REPLICASxGPU:SIZE, e.g. "
+            "policy=8xH100:1B,prm=2xH100:7B; 2x4xH100:72B is two replicas of four GPUs. "
+            "Or a YAML file of such names and values. Hosted models are left out.",
+        ),
+    ],
+    overrides: SetOption = None,
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many; the task's unless given.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="How many of them are simulated.")
+    ] = None,
+    step_tokens: Annotated[
+        float, typer.Option(min=10, help="Tokens of a step, on average.")
+    ] = 45.0,
+    gpu_hour: Annotated[
+        float | None, typer.Option("--gpu-hour", metavar="USD", help="Price of a GPU hour.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a run would take on a fleet you need not have: hours, tokens, money, bottleneck.
+
+    Runs the config's strategies in virtual time on a model of H100s and H200s; asks no server.
+    """
+    from orchestrator.commands.forecast.forecast import forecast
+    from orchestrator.commands.forecast.machines import read_fleet
+    from orchestrator.commands.forecast.view import show
+    from orchestrator.config.run import load
+
+    machines = read_fleet(fleet)
+    found = forecast(
+        load(config, overrides or []),
+        machines,
+        problems=problems,
+        sample=sample,
+        step_tokens=step_tokens,
+        gpu_hour=gpu_hour,
+        console=Terminal(stderr=True, soft_wrap=True),
+    )
+    if as_json:
+        Terminal().print_json_text(json.dumps(found.to_json(), indent=2))
+    else:
+        show(found, step_tokens, Terminal(soft_wrap=True))
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
+    as_ledger: Annotated[
+        bool,
+        typer.Option("--ledger", help="What it used: tokens, wasted ones, FLOPs, money, time."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a run's results, as far as it has come."""
+    from orchestrator.commands.results import read_results
+    from orchestrator.commands.run_state import kept, what_is_left
+    from orchestrator.config.run import validate
+    from orchestrator.report.data.ends import warnings
+    from orchestrator.storage.store import CONFIG, read_config
+    from orchestrator.wiring.compose import headline
+
+    config = validate(read_config(run), str(run / CONFIG))
+    _, summary = read_results(run, headline(config))
+    if as_ledger and not as_json:
+        from orchestrator.report.data.ledger import ledger
+
+        Terminal().print(ledger(summary, config.trained_on))
+        return
+    _print(summary, as_json)
+    if as_json:
+        return
+    say = Terminal(soft_wrap=True).print
+    for line in warnings(summary.rows):
+        say(line)
+    _say_routing(summary, run)
+    say(kept(run, config, summary))
+    if said := what_is_left(run, config):
+        say(said)
+
+
+def _say_routing(summary: "Summary", run: Path) -> None:
+    """Where routed problems went, and the routing tables of a run that measured profiles."""
+    from orchestrator.commands.profile.profiling import profiles_in
+    from orchestrator.console.profile_view import routing_table
+    from orchestrator.report.tables.routing_words import routing
+
+    for line in routing(summary.routes):
+        Terminal(soft_wrap=True).print(line)
+    try:
+        for measured in profiles_in(run):
+            Terminal().print(routing_table(measured))
+    except ProfileError as error:  # of another version, for example: the results are as they were
+        Terminal(soft_wrap=True).print(str(error))
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="A YAML config.")],
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate a config, ask each of its endpoints for a little, and say what each can do."""
+    from orchestrator.commands.abilities import abilities
+    from orchestrator.commands.check import check_endpoints
+    from orchestrator.config.run import load
+    from orchestrator.report.data.wording import counted
+    from orchestrator.wiring.compose import plan
+
+    loaded = load(config, overrides or [])
+    planned = plan(loaded)
+    found = check_endpoints(loaded, planned.cells, Terminal(stderr=as_json, soft_wrap=True))
+    size = {"cells": len(planned.cells), "problems": len(planned.problems)}
+    if as_json:
+        Terminal().print_json_text(json.dumps({**size, "endpoints": found}, indent=2))
+    else:
+        console = Terminal(soft_wrap=True)
+        console.print(abilities(found))
+        console.print(", ".join(counted(count, noun) for noun, count in size.items()))
+    if any("error" in entry for entry in found):
+        raise typer.Exit(ExitStatus.REFUSED)
+
+
+app.command()(compare)
+app.command(epilog=EXIT_STATUS_HELP)(profile)
+app.command(epilog=EXIT_STATUS_HELP)(prm_eval)
+
+
+def _execute(path: Path, overrides: list[str], out: Path, figures: bool, as_json: bool) -> None:
+    """Run a config into a directory, and report."""
+    from orchestrator.commands.begun import claim, resumes
+    from orchestrator.commands.results import read_results
+    from orchestrator.commands.run_state import kept, left, problems, unfinished
+    from orchestrator.commands.session import carry_out, farewell, resumable, stoppable, until_later
+    from orchestrator.config.run import load
+    from orchestrator.report.data.ends import warnings
+    from orchestrator.report.data.summary import to_json
+    from orchestrator.storage.journal import JOURNAL, Journal
+    from orchestrator.storage.store import SUMMARY, Store
+    from orchestrator.wiring.compose import headline, plan
+
+    config = load(path, overrides)
+    planned = plan(config)
+    console = Terminal(stderr=as_json, soft_wrap=True)
+    goes_on = resumes(out) + (" --json" if as_json else "")
+    said = partial(farewell, out, goes_on)
+    results = exhausted = limited = None
+    with Store(out) as store:
+        try:
+            with (
+                resumable(out, console, goes_on),
+                stoppable(said),
+                Journal(out / JOURNAL) as journal,
+            ):
+                claim(store, journal, config)
+                try:
+                    carry_out(config, planned, store, journal, console, said)
+                except RateLimited as error:
+                    limited = error
+        except BudgetExhausted as error:
+            exhausted = error
+        to_go = left(out, planned)
+        if not store.is_empty:
+            results = records, summary = read_results(out, headline(config))
+            store.write(SUMMARY, to_json(summary))
+    if results is not None:
+        _print(summary, as_json)
+        for line in warnings(summary.rows):
+            console.print(line)
+        if not as_json:
+            _say_routing(summary, out)
+        console.print(kept(out, config, summary))
+        drawn = _figures(summary, records, out / "figures", console) if figures else []
+        _name_files(out / SUMMARY, drawn, console)
+    if exhausted is not None:
+        console.print(
+            f"Stopped early: {exhausted}, {problems(to_go)} to go; with a larger one this goes "
+            f"on:\n  {resumes(out)} --set budget.{exhausted.limit}=…"
+        )
+    elif limited is not None:
+        console.print(until_later(limited, goes_on, f"{problems(to_go)} to go"))
+    elif to_go:
+        console.print(unfinished(out, planned))
+    if to_go:
+        raise typer.Exit(ExitStatus.UNFINISHED)
+
+
+def _figures(
+    summary: "Summary", records: "Sequence[Record]", folder: Path, console: Terminal
+) -> list[Path]:
+    """The run's figures; where they cannot be written the results are there all the same."""
+    from orchestrator.report.figures.draw import draw
+
+    try:
+        return draw(summary, records, folder)
+    except OSError as error:
+        console.print(f"No figures: cannot write {folder}: {error.strerror}")
+        return []
+
+
+def _name_files(summary: Path, figures: "Sequence[Path]", console: Terminal) -> None:
+    console.print(f"Summary  {summary}")
+    for figure in figures:
+        if figure.suffix == ".png":
+            console.print(f"Figure   {figure}")
+
+
+def _print(summary: "Summary", as_json: bool) -> None:
+    from orchestrator.report.data.summary import to_json
+    from orchestrator.report.tables.table import report
+
+    if as_json:
+        Terminal().print_json_text(to_json(summary).decode())
+    else:
+        Terminal().print(report(summary))
+
+
+if __name__ == "__main__":
+    main()

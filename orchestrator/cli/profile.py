@@ -1,0 +1,104 @@
+"""``orchard profile``: which strategy is best for a policy and a PRM, by difficulty and budget?"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.console.terminal import Terminal
+from orchestrator.errors import ConfigError
+
+
+def profile(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CONFIG|RUN…",
+            help="A YAML config, whose cells name what is compared; or run directories that hold "
+            "the measurements already.",
+        ),
+    ],
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--tokens",
+            metavar="N",
+            help="What the measurements may take, of policies and PRMs together, e.g. 50M: "
+            "searches that are far from being the best are dropped early.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. task.problems=300."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder of the profiles, RUN/profiles else.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Measure which strategy is best by difficulty and budget, for `strategy: auto`.
+
+    A config's problems are run through the tree searches its cells name and
+    through as many samples as the largest of them, in runs/CONFIG-profile.
+    What smaller numbers of samples come to is told by resampling. A profile
+    that was stopped goes on with the same command, or with `orchard resume`.
+    """
+    from orchestrator.commands.profile.profiling import measure_profiles, prepare_folder
+    from orchestrator.config.run import load
+
+    console = Terminal(stderr=as_json, soft_wrap=True)
+    if out is not None:
+        prepare_folder(out)
+    if all(source.is_dir() for source in sources):
+        runs = sources
+        if tokens is not None or overrides:
+            raise ConfigError("--tokens and --set are for a config: a run is measured already")
+    elif len(sources) == 1:
+        runs = [Path("runs") / f"{sources[0].stem}-profile"]
+        capped = [*(overrides or []), *([f"budget.tokens={tokens}"] if tokens is not None else [])]
+        goes_on = shlex.join(["orchard", *sys.argv[1:]])
+        measure_profiles(load(sources[0], capped), runs[0], console, goes_on)
+    else:
+        raise ConfigError("name one config, or run directories: not both, and not several configs")
+    _fit(runs, out, console, as_json)
+
+
+def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
+    """Go on with the measurements in a directory, and fit their profiles."""
+    from orchestrator.commands.begun import resumes
+    from orchestrator.commands.profile.profiling import measure_profiles
+    from orchestrator.config.run import load
+    from orchestrator.storage.store import CONFIG
+
+    console = Terminal(stderr=as_json, soft_wrap=True)
+    goes_on = resumes(run) + (" --json" if as_json else "")
+    measure_profiles(load(run / CONFIG, overrides), run, console, goes_on)
+    _fit([run], None, console, as_json)
+
+
+def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -> None:
+    from orchestrator.commands.profile.profiling import PROFILES, fit_profiles, written
+    from orchestrator.console.profile_view import profile_report
+    from orchestrator.storage.store import read_records
+
+    found = fit_profiles([record for run in runs for record in read_records(run)], console)
+    paths = written(found, out or runs[0] / PROFILES)
+    if as_json:
+        Terminal().print_json_text(json.dumps(_json(found, paths), indent=2))
+        return
+    for each, path in zip(found, paths, strict=True):
+        Terminal().print(profile_report(each, path))
+    for path in paths:
+        console.print(f"Profile  {path}")
+
+
+def _json(profiles: list[Any], paths: list[Path]) -> list[dict[str, Any]]:
+    import msgspec
+
+    return [
+        {"path": str(path), **msgspec.to_builtins(each)}
+        for each, path in zip(profiles, paths, strict=True)
+    ]

@@ -1,0 +1,75 @@
+"""``orchard check``: ask every endpoint of a config for a little, before anything is spent."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config.run import RunConfig
+from orchestrator.console.fleet_view import LiveFleet
+from orchestrator.console.terminal import Terminal
+from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
+from orchestrator.errors import ConfigError, OrchardError
+from orchestrator.runs.plan import Cell
+from orchestrator.wiring.compose import connections, prices
+from orchestrator.wiring.needs import Found, check_able, remarks, substitutes
+from orchestrator.wiring.serving import Addresses, started_servers
+
+
+def check_endpoints(
+    config: RunConfig, cells: Sequence[Cell], console: Terminal
+) -> list[dict[str, Any]]:
+    """What each endpoint can do, or its ``error``; servers of the run come up on the way.
+
+    An entry has ``name``, ``role``, ``urls``, ``model``, ``hosted`` (the API of its cloud), its
+    ``price`` where known, what is ``emulated`` for its cells, the endpoint's abilities, and
+    ``remarks`` for a person to read. Raises ``ConfigError`` and ``ServerError``.
+    """
+    with tempfile.TemporaryDirectory() as logs, LiveFleet(console) as live:  # noqa: SIM117
+        with started_servers(config, Path(logs), live.show) as addresses:
+            return asyncio.run(_ask(config, cells, addresses))
+
+
+async def _ask(
+    config: RunConfig, cells: Sequence[Cell], addresses: Addresses
+) -> list[dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = {}
+    found: dict[str, PolicyAbilities | PRMAbilities] = {}
+    charged = prices(config)
+    async with connections(config, addresses, cells=cells) as opened:
+        for connection in opened:
+            endpoint = connection.transport.endpoint
+            entry = entries[connection.name] = {
+                "name": connection.name,
+                "role": "prm" if connection.prm else "policy",
+                "urls": list(endpoint.urls),
+                "model": endpoint.model,
+                "hosted": connection.hosted,
+                "price": asdict(price) if (price := charged.get(connection.name)) else None,
+                "emulated": [],
+            }
+            try:
+                found[connection.name] = await connection.probe()
+            except OrchardError as error:
+                entry["error"] = str(error).removeprefix(f"{connection.name}: ")
+            else:
+                entry |= asdict(found[connection.name])
+    for cell in cells:
+        name = cell.policy.name
+        try:
+            check_able([cell] if name in found else [], config, found)
+        except ConfigError as error:
+            entries[name].setdefault("error", str(error))
+        else:
+            _note_emulated(entries[name], cell, config, found)
+    for name in found:
+        entries[name]["remarks"] = remarks(name, cells, found)
+    return list(entries.values())
+
+
+def _note_emulated(entry: dict[str, Any], cell: Cell, config: RunConfig, found: Found) -> None:
+    if entry["name"] in found:
+        emulated = substitutes(cell, config, found).emulated
+        entry["emulated"] += [each for each in emulated if each not in entry["emulated"]]

@@ -1,0 +1,1 @@
+"""``orchard plan``: a run simulated on a fleet nobody needs to have."""

@@ -1,0 +1,202 @@
+"""What a run would take on a fleet one does not have: hours, tokens, money, and what holds it up.
+
+The run's own strategies, scheduler and dispatcher run in virtual time against a model of the GPUs
+(``servers.simulated``) on stand-in problems; what more problems would take is added in proportion.
+Hosted models are no part of the fleet: they cost by the token, and answer at a usual pace.
+"""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.commands.forecast.machines import Machines, machines_of
+from orchestrator.commands.forecast.simulated_run import simulate
+from orchestrator.config.run import RunConfig
+from orchestrator.console.terminal import Terminal
+from orchestrator.core.budget import Price, Spend
+from orchestrator.core.problem import Problem
+from orchestrator.runs.plan import Plan
+from orchestrator.wiring.compose import prices as prices_of
+from orchestrator.wiring.problem_sets import problems as problems_of
+from servers.simulated import clock
+from servers.simulated.fleet import Fleet
+from servers.simulated.solutions import Writer
+
+UNCERTAINTY = 2.0
+"""A real fleet takes between an estimate by this and an estimate times this: 1.5 for the model of
+the GPUs (see ``servers.simulated.hardware``), the rest for lengths of steps and solutions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What one endpoint does in the whole run. ``busy`` is the share of the time its GPUs compute
+    (0 to 1), None without GPUs; tokens count those read, cached ones apart, and those generated.
+    ``dollars`` are the tokens' price, None where none is known."""
+
+    endpoint: str
+    machines: str
+    gpus: int
+    busy: float | None
+    read_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    dollars: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The limit of a run's budget that ends it first, after about this ``share`` of it."""
+
+    limit: str
+    allowed: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """An estimate of the whole run; ``stop`` is where its budget ends it, if it does.
+
+    ``simulated`` of ``problems`` were simulated. ``hours`` may as well be anything within
+    ``hours_range``. ``bottleneck`` is the endpoint whose GPUs are busiest, None where none is busy
+    for half of the time. ``dollars`` are GPU hours' and hosted tokens', None without a price.
+    """
+
+    problems: int
+    simulated: int
+    hours: float
+    hours_range: tuple[float, float]
+    gpu_hours: float
+    dollars: float | None
+    requests: int
+    bottleneck: str | None
+    stop: Stop | None
+    loads: tuple[Load, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def forecast(
+    config: RunConfig,
+    fleet: Mapping[str, Machines],
+    *,
+    problems: int | None = None,
+    sample: int | None = None,
+    step_tokens: float = 45.0,
+    gpu_hour: float | None = None,
+    console: Terminal | None = None,
+) -> Forecast:
+    """Estimate a run. ``problems`` are the task's unless given, ``sample`` of them are simulated,
+    steps have so many tokens on average, and a GPU costs ``gpu_hour`` dollars an hour. ``console``
+    shows how far it is.
+
+    Raises ``ConfigError`` where the fleet does not fit the config, and ``TaskError``.
+    """
+    prices = prices_of(config)
+    cells = config.build_cells(prices)
+    machines = machines_of(config, cells, fleet)
+    total = problems or len(problems_of(config))
+    # fewer than are in flight at once would never fill the batches that the run fills
+    few = min(total, sample or max(64, min(2 * config.trees, 256)))
+    stand_ins = [Problem(id=f"stand-in-{i}", question=_question(i), answer="0") for i in range(few)]
+    plan = Plan(
+        problems=stand_ins,
+        cells=[replace(cell, problems=_part(cell.problems, total, few)) for cell in cells],
+        seed=config.seed,
+        trees=config.trees,
+        problem_limits=config.problem_budget.limits(),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        took = clock.run(
+            simulate(config, plan, machines, Writer(step_tokens=step_tokens), Path(folder), console)
+        )
+    times, simulated = total / few, took.fleet
+    computing = {  # seconds of one of its replicas
+        name: sum(simulated.replicas[each].engine.counts.busy_s for each in simulated.names(name))
+        / each_fleet.replicas
+        for name, each_fleet in machines.items()
+    }
+    trees = sum(min(total, cell.problems or total) for cell in cells)
+    whole = took.scaled(trees, config.trees, max(computing.values()))
+    gpus = sum(each.gpus for each in machines.values())
+    loads = tuple(
+        _load(each, simulated, times, computing[name] * times / whole, prices.get(name))
+        for name, each in machines.items()
+    )
+    busiest = max(loads, key=lambda load: load.busy or 0.0)
+    gpu_hours = gpus * whole / 3600
+    paid = [load.dollars for load in loads if load.dollars is not None]
+    paid += [] if gpu_hour is None else [gpu_hours * gpu_hour]
+    return Forecast(
+        problems=total,
+        simulated=few,
+        hours=round(whole / 3600, 4),
+        hours_range=(
+            round(whole / 3600 / UNCERTAINTY, 4),
+            round(whole / 3600 * UNCERTAINTY, 4),
+        ),
+        gpu_hours=round(gpu_hours, 3),
+        dollars=round(sum(paid), 2) if paid else None,
+        requests=round(times * simulated.delivered.requests),
+        bottleneck=busiest.endpoint if busiest.busy and busiest.busy >= 0.5 else None,
+        stop=_stop(config, took.spent, times, whole, sum(load.dollars or 0.0 for load in loads)),
+        loads=loads,
+    )
+
+
+def _load(
+    machines: Machines, simulated: Fleet, times: float, busy: float, price: Price | None
+) -> Load:
+    engines = [simulated.replicas[each].engine for each in simulated.names(machines.endpoint)]
+    read = times * sum(each.counts.prompt_tokens for each in engines)
+    cached = times * sum(each.cache.hits for each in engines)
+    generated = times * sum(each.counts.generated_tokens for each in engines)
+    dollars = None
+    if price is not None:
+        dollars = price.cost(
+            prompt_tokens=round(read + cached),
+            cached_tokens=round(cached),
+            written_tokens=round(generated),
+        )
+    return Load(
+        endpoint=machines.endpoint,
+        machines=machines.description,
+        gpus=machines.gpus,
+        busy=round(min(1.0, busy), 3) if machines.gpus else None,
+        read_tokens=round(read),
+        cached_tokens=round(cached),
+        generated_tokens=round(generated),
+        dollars=None if dollars is None else round(dollars, 2),
+    )
+
+
+def _stop(
+    config: RunConfig, spent: Spend, times: float, seconds: float, cost: float
+) -> Stop | None:
+    """Which limit of the run's budget is met first, if the run needs more than it."""
+    needed = {
+        "tokens": times * spent.tokens,
+        "policy_tokens": times * spent.policy_tokens,
+        "prm_tokens": times * spent.prm_tokens,
+        "requests": times * spent.requests,
+        "cost": cost,
+        "seconds": seconds,
+    }
+    limits = {name: allowed for name, allowed in config.budget if allowed is not None}
+    met = [
+        Stop(limit=name, allowed=allowed, share=round(allowed / needed[name], 3))
+        for name, allowed in limits.items()
+        if needed[name] > allowed
+    ]
+    return min(met, key=lambda stop: stop.share, default=None)
+
+
+def _question(number: int) -> str:
+    return f"Stand-in problem {number}: " + "as long as the questions of such a task are. " * 4
+
+
+def _part(problems: int | None, total: int, few: int) -> int | None:
+    return None if problems is None else max(1, math.ceil(min(problems, total) * few / total))

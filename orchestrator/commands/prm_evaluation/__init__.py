@@ -1,0 +1,1 @@
+"""``orchard prm-eval``: PRMs on labelled solutions."""

@@ -1,0 +1,1 @@
+"""``orchard profile``: measure cells and fit profiles."""

@@ -1,0 +1,181 @@
+"""Profiles, from a config or from records: the run that measures them, and the fit."""
+
+import asyncio
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from orchestrator.commands.begun import claim
+from orchestrator.commands.profile.rounds import Rounds, finished, tokens
+from orchestrator.commands.profile.sweeps import Sweep, sweeps, swept
+from orchestrator.commands.session import carry_out, farewell, resumable, stoppable
+from orchestrator.config.run import RunConfig
+from orchestrator.console.terminal import Terminal
+from orchestrator.core.ports import Grader
+from orchestrator.core.records import Record
+from orchestrator.errors import BudgetExhausted, ProfileError, RunError
+from orchestrator.optimal.profile import Profile, dumped, read
+from orchestrator.optimal.profiling.fitting import fit_profile
+from orchestrator.report.data.wording import counted
+from orchestrator.runs.plan import Plan
+from orchestrator.storage.journal import JOURNAL, Journal
+from orchestrator.storage.store import Store, read_records
+from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.wiring.compose import plan as plan_of
+
+PROFILES = "profiles"
+"""The folder of a run directory that holds its profiles."""
+
+_LONGEST_NAME = 200
+"""Bytes of a profile's file name, without digest and suffix; file systems take 255."""
+
+
+def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> None:
+    """Run what the profiles of a config take, in the directory ``out``, within its budget of
+    tokens; ``goes_on`` is the command that goes on where it was stopped.
+
+    Raises ``ProfileError`` where problems or cap are too few, and ``OrchardError``.
+    """
+    found = sweeps(config)
+    config = swept(config, found)
+    rounds = Rounds(plan_of(config), found, config.budget.tokens)
+    console.print(_beforehand(rounds, found))
+    said = partial(farewell, out, goes_on)
+
+    async def following(grader: Grader) -> Plan | None:
+        return await rounds.next(finished(read_records(out)), grader)
+
+    async def beginning() -> Plan | None:
+        async with MathGrader() as grader:
+            return await following(grader)
+
+    with (
+        Store(out) as store,
+        resumable(out, console, goes_on),
+        stoppable(said),
+        Journal(out / JOURNAL) as journal,
+    ):
+        claim(store, journal, config, "profile")
+        planned = asyncio.run(beginning())
+        try:
+            if planned is not None:
+                carry_out(config, planned, store, journal, console, said, following)
+        except BudgetExhausted as exhausted:
+            console.print(f"Stopped early: {exhausted}; the profile is of what is there")
+    console.print(_afterwards(rounds, found, read_records(out)))
+
+
+def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:
+    """A profile of each task, policy and PRM that these records hold enough of.
+
+    Raises ``ProfileError`` where that is none.
+    """
+    groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record.prm is not None:
+            groups[record.task, record.policy, record.prm].append(record)
+    if not groups:
+        raise ProfileError("a profile is of a policy and a PRM, and no cell of this run has a PRM")
+
+    async def fit() -> list[Profile]:
+        found, failures = [], []
+        async with MathGrader() as grader:
+            for (_, policy, prm), own in groups.items():
+                try:
+                    found.append(await fit_profile(own, grader))
+                except ProfileError as error:
+                    failures.append(f"{policy} under {prm}: {error}")
+        if not found:
+            raise ProfileError(failures[0])
+        for failure in failures:
+            console.print(f"No profile of {failure}")
+        return found
+
+    return asyncio.run(fit())
+
+
+def profiles_in(run: Path) -> list[Profile]:
+    """Those a run directory holds. Raises ``ProfileError``."""
+    return [read(path) for path in sorted((run / PROFILES).glob("*.yaml"))]
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make sure that profiles can be written there, before anything is paid for.
+
+    Raises ``RunError``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {folder}: {error.strerror}; name another --out")
+
+
+def written(profiles: Sequence[Profile], folder: Path) -> list[Path]:
+    """The profiles as files of a folder. Raises ``RunError``."""
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for profile, name in zip(profiles, _file_names(profiles), strict=True):
+            path = folder / f"{name}.yaml"
+            path.write_text(dumped(profile))
+            paths.append(path)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return paths
+
+
+def _file_names(profiles: Sequence[Profile]) -> list[str]:
+    """A file name for each: task, policy and PRM, as far as a file can be named by them.
+
+    Models are often called like ``Qwen/Qwen2.5-1.5B``. Two whose names differ only in what no
+    file can hold are told apart by the profiles' digests.
+    """
+    names = []
+    for profile in profiles:
+        parts = [profile.task, profile.policy.name, *([profile.prm.name] if profile.prm else [])]
+        name = re.sub(r"[^\w.+@-]+", "-", "-".join(parts)).lstrip(".-")
+        names.append(name.encode()[:_LONGEST_NAME].decode(errors="ignore"))
+    return [
+        name if names.count(name) == 1 else f"{name}-{profile.digest}"
+        for name, profile in zip(names, profiles, strict=True)
+    ]
+
+
+def _beforehand(rounds: Rounds, found: Sequence[Sweep]) -> str:
+    problems = len(rounds.whole.problems)
+    trees = sum(len(each.trees) for each in found)
+    paths = problems * sum(cell.strategy.n for each in found for cell in each.cells)
+    size = (
+        f"{counted(len(found), 'profiles')} on {counted(problems, 'problems')}: "
+        f"{found[0].samples.strategy.n} samples and the greedy solution of each, "
+        f"{counted(trees, 'tree searches')}"
+    )
+    if rounds.cap is not None:
+        return f"{size}; at most {rounds.cap:,} tokens of policies and PRMs"
+    return f"{size}; {paths:,} paths, without a cap: --tokens sets one"
+
+
+def _afterwards(rounds: Rounds, found: Sequence[Sweep], records: Iterable[Record]) -> str:
+    done = finished(records)
+    cost = sum(record.cost for record in done.values())
+    took = f"It took {sum(map(tokens, done.values())):,} tokens of policies and PRMs"
+    took += f" and ${cost:,.2f}" if cost else ""
+    if rounds.cap is None:
+        return took
+    tried = [
+        f"{tree.strategy_name} {tree.strategy.n} of {sweep.samples.policy.name} under "
+        f"{sweep.samples.prm and sweep.samples.prm.name}: "
+        + counted(sum(cell == tree.id for cell, _ in done), "problems")
+        for sweep in found
+        for tree in sweep.trees
+    ]
+    return "\n".join([f"{took}; tree searches were tried on:", *(f"  {each}" for each in tried)])

@@ -1,0 +1,1 @@
+"""What a YAML config may say, validated; no work, no network."""

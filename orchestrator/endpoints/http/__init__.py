@@ -1,0 +1,1 @@
+"""What goes over a connection: senders, the wire format, retries."""

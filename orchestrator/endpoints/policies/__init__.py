@@ -1,0 +1,1 @@
+"""Policies over HTTP, by how they continue a solution."""

@@ -1,0 +1,1 @@
+"""One model behind its replicas: sends a request, and tells failures apart."""

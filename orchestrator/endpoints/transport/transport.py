@@ -1,0 +1,324 @@
+"""Requests to one endpoint: encoded, sent to one of its replicas, retried, decoded."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, overload
+
+import msgspec
+
+from orchestrator.core.node import Node
+from orchestrator.endpoints.admission.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.admission.rate_limits import RateLimits
+from orchestrator.endpoints.admission.replicas import Replica
+from orchestrator.endpoints.admission.replicas_file import ReplicasFile
+from orchestrator.endpoints.admission.status import Status
+from orchestrator.endpoints.admission.upkeep import Upkeep, roots
+from orchestrator.endpoints.admission.waits import outlasting
+from orchestrator.endpoints.http.complaints import UNREADABLE
+from orchestrator.endpoints.http.connecting import censored
+from orchestrator.endpoints.http.model_names import is_same_model
+from orchestrator.endpoints.http.retry import WORTH_RETRYING, RetryPolicy, with_retries
+from orchestrator.endpoints.http.sender import AiohttpSender, Answer, Sender
+from orchestrator.endpoints.http.wire import ModelList, Usage, encode
+from orchestrator.endpoints.transport.evidence import Doubts, Evidence
+from orchestrator.endpoints.transport.hedging import Stragglers, hedged
+from orchestrator.endpoints.transport.refusals import error_in, is_blocked, refusal, unreadable
+from orchestrator.endpoints.transport.requests import R, Read, Request, T
+from orchestrator.errors import (
+    BadResponse,
+    ContentFiltered,
+    EndpointError,
+    EndpointRefused,
+    EndpointUnavailable,
+    TooManyOpenFiles,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a model is served.
+
+    ``urls`` are replicas of the same model, with or without a trailing ``/v1``; ``listed`` is the
+    file they stand in, where they may change. ``model`` is its served name; ``timeout`` (seconds)
+    bounds one request; ``concurrency`` bounds requests in flight, which else the servers' own load
+    does, and ``requests_per_minute`` and ``tokens_per_minute`` their rate. ``hedge`` is the
+    percentile of answers' times after which a request is sent a second time. ``checks_model`` says
+    whether answers must name the model that was asked for, which those of hosted APIs need not;
+    ``is_alias`` that ``model`` is a name of the user's own, such as a deployment's on Azure, which
+    says nothing of what answers. ``api_key`` comes from the environment and is never
+    written anywhere.
+    """
+
+    urls: tuple[str, ...]
+    model: str
+    api_key: str | None = field(default=None, repr=False)
+    listed: Path | None = None
+    name: str = ""
+    timeout: float = 600.0
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    hedge: float | None = None
+    checks_model: bool = True
+    is_alias: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    @property
+    def bases(self) -> list[str]:
+        """The replicas' roots, without ``/v1``."""
+        return roots(self.urls)
+
+    def other_model(self, answered: str) -> str | None:
+        """The name of the model that answered, where it is another than the one asked for."""
+        return None if self.is_alias or is_same_model(self.model, answered) else answered
+
+
+@dataclass(slots=True, kw_only=True)
+class Used:
+    """Tokens of all that an endpoint answered, whether or not it could be used, as it bills them.
+
+    ``cached_tokens`` of ``prompt_tokens`` were in a prefix cache.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+
+    def add(self, usage: Usage) -> None:
+        self.prompt_tokens += usage.prompt_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.written_tokens += usage.written_tokens
+
+
+class Transport:
+    """Sends requests to one endpoint. An async context manager that owns its connections."""
+
+    def __init__(self, endpoint: Endpoint, sender: Sender | None = None) -> None:
+        self.endpoint = endpoint
+        self._sender = sender or AiohttpSender(api_key=endpoint.api_key, timeout=endpoint.timeout)
+        self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
+        self._stragglers = Stragglers(endpoint.hedge) if endpoint.hedge is not None else None
+        self._upkeep: asyncio.Task[None] | None = None
+        self.used = Used()
+        self.dispatcher = Dispatcher(
+            endpoint.model,
+            endpoint.bases,
+            cap=endpoint.concurrency,
+            rates=RateLimits(endpoint.requests_per_minute, endpoint.tokens_per_minute),
+            patience=endpoint.retry.patience,
+            longest_pause=endpoint.retry.longest_retry_after,
+        )
+        self._evidence = Evidence(self.dispatcher, self._send_once, endpoint.retry.attempts)
+
+    async def __aenter__(self) -> Self:
+        await self._sender.__aenter__()
+        listed = self.endpoint.listed
+        file = ReplicasFile(listed, self.endpoint.name) if listed is not None else None
+        upkeep = Upkeep(self.dispatcher, self._sender, file)
+        self._upkeep = asyncio.create_task(upkeep.run())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        try:
+            if self._upkeep is not None:
+                self._upkeep.cancel()
+                await asyncio.gather(self._upkeep, return_exceptions=True)
+        finally:
+            await self._sender.__aexit__(*exception)
+
+    def status(self) -> Status:
+        """How the endpoint is doing."""
+        return self.dispatcher.status()
+
+    @overload
+    async def post(
+        self, path: str, payload: msgspec.Struct, answer: type[T], *, node: Node | None = None
+    ) -> T: ...
+
+    @overload
+    async def post(
+        self,
+        path: str,
+        payload: msgspec.Struct,
+        answer: type[T],
+        read: Read[T, R],
+        *,
+        node: Node | None = None,
+    ) -> R: ...
+
+    async def post(
+        self,
+        path: str,
+        payload: msgspec.Struct,
+        answer: type[T],
+        read: Read[T, Any] | None = None,
+        *,
+        node: Node | None = None,
+    ) -> Any:
+        """POST ``payload``, decode the answer as ``answer`` and ``read`` it; failures are retried.
+
+        What ``read`` raises is a failure as what cannot be decoded is. ``node`` is what the request
+        is for: its question says which replica holds its prefix, its tree whose turn it is.
+
+        Raises ``EndpointUnavailable`` or ``BadResponse`` after the last retry, ``RateLimited``
+        where a rate limit outlasts that, and ``EndpointRefused``, ``ContextOverflow``,
+        ``ContentFiltered`` or ``PromptRefused`` at once.
+        """
+        dispatcher = self.dispatcher
+        request = Request(path, payload, encode(payload), answer, read)
+        tried: tuple[Replica, ...] = ()
+        doubts: Doubts | None = None
+
+        async def attempt() -> Any:
+            nonlocal tried, doubts
+            estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
+            slot = await dispatcher.admit(node, estimate, tried)
+            try:
+                exchange = self._exchange(slot, request)
+                if self._stragglers is None or self._stragglers.after is None:
+                    wanted = await exchange
+                else:
+                    wanted = await hedged(exchange, again(slot), self._stragglers.after)
+            except EndpointRefused as refused:
+                if refused.says is not None and self._has_better(slot.replica, tried):
+                    tried = (*tried, slot.replica)
+                    raise BadResponse(refused.message, url=refused.url) from refused
+                raise await self._evidence.judge_refusal(refused, request, slot.replica) from None
+            except WORTH_RETRYING as failure:
+                if not isinstance(failure, TooManyOpenFiles):
+                    tried = (*tried, slot.replica)
+                if isinstance(failure, EndpointUnavailable) and failure.status == 429:
+                    if (limit := dispatcher.rate_limit()) is not None:
+                        raise limit from failure
+                    if dispatcher.takes_elsewhere(slot.replica):
+                        failure.retry_after = None  # it is this replica alone that is left alone
+                    raise
+                if failure.is_final and any(each not in tried for each in dispatcher.replicas):
+                    failure.is_final = False  # another replica may do better
+                if not failure.is_doubtful or failure.is_final:
+                    raise
+                doubts = doubts or Doubts()
+                raise await self._evidence.judge_failure(
+                    failure, doubts, request, slot.replica
+                ) from failure.__cause__
+            if doubts is not None:
+                self._evidence.recovered(doubts, slot.replica)
+            return wanted
+
+        def again(slot: Slot) -> Callable[[], Coroutine[Any, Any, Any] | None]:
+            async def elsewhere() -> Any:
+                estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
+                other = await dispatcher.admit(node, estimate, (*tried, slot.replica))
+                return await self._exchange(other, request)
+
+            return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
+
+        dispatcher.begun += 1
+        try:
+            return await with_retries(
+                attempt,
+                self.endpoint.retry,
+                dispatcher.retry_budget,
+                lambda: dispatcher.answered_at,
+            )
+        except EndpointError as error:
+            if isinstance(error, EndpointUnavailable) and error.status == 429:
+                error = outlasting(error, self.endpoint.retry.longest_retry_after)
+            error.endpoint = self.endpoint.name
+            raise error
+        finally:
+            dispatcher.begun -= 1
+
+    def _has_better(self, refusing: Replica, tried: tuple[Replica, ...]) -> bool:
+        """Whether there is a replica left to ask for what one refuses, at an endpoint that works:
+        where nothing was ever answered, it is refused for all."""
+        replicas = self.dispatcher.replicas
+        return (
+            self.endpoint.retry.attempts > 1
+            and refusing not in tried
+            and any(each.answers for each in replicas)
+            and any(each is not refusing and each not in tried for each in replicas)
+        )
+
+    async def _send_once(self, replica: Replica, request: Request) -> Any:
+        return await self._exchange(self.dispatcher.at(replica), request)
+
+    async def _exchange(self, slot: Slot, request: Request) -> Any:
+        """One request to one replica, which learns how it went."""
+        dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
+        said: Answer | None = None
+        try:
+            said = await self._sender.send("POST", url, request.body)
+            dispatcher.told(said.headers, slot)
+            decoded: Any = self._decode(said, request.answer, url)
+            usage = getattr(decoded, "usage", None)
+            if usage is not None:
+                self.used.add(usage)
+            answered = getattr(decoded, "model", None)  # /tokenize names none
+            if answered is not None and self.endpoint.checks_model:
+                self._check_model(answered, url)
+            wanted = decoded if request.read is None else request.read(decoded, url)
+            seconds = dispatcher.succeeded(slot, request.work(usage))
+            self._evidence.answered(request)
+            if self._stragglers is not None:
+                self._stragglers.took(seconds)
+            if slot.passed is not None and usage is not None:
+                tokens = request.learn(dispatcher.rates, usage)
+            return wanted
+        except WORTH_RETRYING as error:
+            if said is not None and isinstance(error, BadResponse) and is_blocked(said.content):
+                dispatcher.answered(slot.replica)
+                raise ContentFiltered(f"{url} blocked the prompt", url=url) from error
+            dispatcher.failed(slot, error)
+            raise
+        except EndpointError:
+            dispatcher.answered(slot.replica)
+            raise
+        finally:
+            if slot.passed is not None:
+                dispatcher.rates.answered(slot.passed, tokens)
+            dispatcher.release(slot)
+
+    async def get(self, base: str, path: str, answer: type[T]) -> T:
+        """GET from one replica, once."""
+        url = base + path
+        return self._decode(await self._sender.send("GET", url, None), answer, url)
+
+    async def models(self, base: str) -> ModelList:
+        """What one replica says it serves."""
+        return await self.get(base, "/v1/models", ModelList)
+
+    def _decode(self, said: Answer, answer: type[T], url: str) -> T:
+        model = self.endpoint.model
+        if not 200 <= said.status < 300:
+            raise refusal(
+                said.status,
+                said.content,
+                url=url,
+                model=model,
+                headers=said.headers,
+                location=censored(said.headers.get("Location", ""), self.endpoint.api_key),
+            )
+        stated = error_in(said.content, url=url, model=model, headers=said.headers)
+        if stated is not None:
+            raise stated
+        decoder = self._decoders.get(answer)
+        if decoder is None:
+            decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
+        try:
+            return decoder.decode(said.content)  # type: ignore[return-value]
+        except UNREADABLE as error:
+            raise unreadable(said.content, error, url=url, headers=said.headers) from error
+
+    def _check_model(self, answered: str, url: str) -> None:
+        """Hosted models answer under a dated name that starts with the one asked for."""
+        if not answered.startswith(self.endpoint.model):
+            raise BadResponse(
+                f"{url} was asked for the model {self.endpoint.model!r} and answered as "
+                f"{answered!r}: name the model it serves",
+                url=url,
+                is_doubtful=False,
+                is_final=True,
+            )

@@ -1,0 +1,1 @@
+"""From measured samples and trees to a profile."""

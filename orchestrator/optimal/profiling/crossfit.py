@@ -1,0 +1,142 @@
+"""Routing judged on problems it was not fitted to: predictor and table on all folds but one, the
+outcome on that one, in turn.
+
+The paper chooses and evaluates on the same problems with the true difficulty in hand; that is here
+too, and called the oracle.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.optimal.choice import Choice, best_for_each, best_on_average
+from orchestrator.optimal.difficulty.predictor import Predictor, fit
+from orchestrator.optimal.profiling.measured import USED
+from orchestrator.optimal.profiling.table import predicted_bins, tabulate, true_bins
+from orchestrator.optimal.profiling.trials import Trials, tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FOLDS = 5
+
+Spread = Literal["average", "each"]
+"""Whether a budget holds on average over problems, or for each of them."""
+
+SPREADS: dict[Spread, Callable[..., Choice]] = {
+    "average": best_on_average,
+    "each": best_for_each,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What routing came to, by problem: how often right, in 0..1, and what was ``used``, in the
+    order of ``trials.USED``; NaN for the problems on which some arm that routing chose from was not
+    tried."""
+
+    right: "NDArray[np.float64]"
+    used: "NDArray[np.float64]"
+
+    @property
+    def tokens(self) -> "NDArray[np.float64]":
+        """Of policy and PRM together."""
+        return tokens(self.used)
+
+
+def folds(problems: int, seed: int = 0, count: int = FOLDS) -> list[list[int]]:
+    """The positions of all problems in ``count`` parts of equal size."""
+    order = list(range(problems))
+    random.Random(seed).shuffle(order)
+    return [sorted(order[part::count]) for part in range(count)]
+
+
+def without(trials: Trials, held_out: Sequence[int]) -> Trials:
+    """All but some problems, by their positions."""
+    out = set(held_out)
+    return trials.of([i for i in range(len(trials.problems)) if i not in out])
+
+
+def fit_predictor(trials: Trials, pilots: int) -> Predictor:
+    return fit([each for row in trials.labelled for each in row], pilots)
+
+
+def off_fold_predictions(trials: Trials, pilots: int, seed: int = 0) -> "NDArray[np.float64]":
+    """The predicted pass@1 of each trial, ``[p, t]``."""
+    import numpy as np
+
+    found = np.empty((len(trials.problems), len(trials.labelled[0])))
+    for held_out in folds(len(trials.problems), seed):
+        predictor = fit_predictor(without(trials, held_out), pilots)
+        for i in held_out:
+            found[i] = [predictor(each.shown) for each in trials.labelled[i]]
+    return found
+
+
+def cross_fitted(
+    trials: Trials,
+    budgets: Sequence[float],
+    *,
+    pilots: int,
+    spread: Spread = "average",
+    knowing: bool = False,
+    seed: int = 0,
+) -> list[Routed]:
+    """Label-free routing at each budget (tokens a problem), every problem off its fold; ``knowing``
+    the true difficulty instead, what that is worth."""
+    parts = []
+    for held_out in folds(len(trials.problems), seed):
+        rest, test = without(trials, held_out), trials.of(held_out)
+        if knowing:
+            known, bins = true_bins(rest), true_bins(test)
+        else:
+            predictor = fit_predictor(rest, pilots)
+            known, bins = (predicted_bins(each, predictor) for each in (rest, test))
+        chosen = _choices(rest, known, budgets, spread)
+        parts.append((held_out, [_outcome(test, bins, choice) for choice in chosen]))
+    return _joined(len(trials.problems), parts, len(budgets))
+
+
+def oracle(trials: Trials, budgets: Sequence[float], *, quantiles: bool = False) -> list[Routed]:
+    """Routing by the true difficulty, chosen and evaluated on the same problems as the paper does;
+    with ``quantiles`` by thirds of the problems instead of its absolute bins."""
+    bins = true_bins(trials, quantiles=quantiles)
+    return [_outcome(trials, bins, each) for each in _choices(trials, bins, budgets, "average")]
+
+
+def _choices(
+    trials: Trials, bins: "NDArray[np.int64]", budgets: Sequence[float], spread: Spread
+) -> list[Choice]:
+    table = tabulate(trials, bins)
+    known = table.shares.tolist(), table.fronts, table.right.tolist(), table.tokens.tolist()
+    return [SPREADS[spread](*known, budget) for budget in budgets]
+
+
+def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> Routed:
+    import numpy as np
+
+    arms = np.array(choice.arms)[bins][:, :, None]
+    # where an arm is for the hard ones and was tried on few problems, the others of these few
+    # count: all hard ones have a fair share of them
+    missing = np.isnan(trials.right[:, :, list(choice.arms)]).any(axis=(1, 2))
+    right = np.take_along_axis(trials.right, arms, 2)[:, :, 0].mean(axis=1)
+    used = np.take_along_axis(trials.used, arms[..., None], 2)[:, :, 0].mean(axis=1)
+    right[missing] = used[missing] = np.nan
+    return Routed(right=right, used=used)
+
+
+def _joined(
+    problems: int, parts: Sequence[tuple[list[int], list[Routed]]], budgets: int
+) -> list[Routed]:
+    import numpy as np
+
+    found = []
+    for budget in range(budgets):
+        right, used = np.empty(problems), np.empty((problems, len(USED)))
+        for held_out, outcomes in parts:
+            right[held_out] = outcomes[budget].right
+            used[held_out] = outcomes[budget].used
+        found.append(Routed(right=right, used=used))
+    return found

@@ -1,0 +1,125 @@
+"""From the records of a run to what profiles are fitted to."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.difficulty import SAMPLING, independent_draws
+from orchestrator.core.equivalence import classes
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import Grader
+from orchestrator.core.records import Record
+from orchestrator.core.voting import VoteName
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.arms import SCORED_VOTES, Arm, followed_arms, sampling_arms
+from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, Searched
+
+TREES = ("beam_search", "dvts")
+
+TREE_VOTES: tuple[VoteName, ...] = ("weighted_last", "max_last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """What the cells of one policy and PRM are measurements of: by the cell's name, the greedy
+    solution, the independent ones, and the tree searches, each with one of its records."""
+
+    greedy: str
+    samples: str
+    trees: Mapping[str, Record]
+    settings: Mapping[str, Any]
+    """The samples'."""
+    is_scored: bool
+
+    def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
+        """Every arm they tell of, with the cell of the tree search that one comes to or may."""
+        votes = SCORED_VOTES if self.is_scored else ("majority",)
+        samples = sampling_arms(self.settings, pilots, votes=votes)
+        found: list[tuple[Arm, str | None]] = [(arm, None) for arm in samples]
+        for cell, tree in self.trees.items():
+            for vote in TREE_VOTES:
+                alone = Arm(strategy=tree.strategy, settings=tree.settings, vote=vote)
+                followed = followed_arms(samples, tree.strategy, tree.settings, vote)
+                found += [(arm, cell) for arm in (alone, *followed)]
+        return found
+
+
+def sort_out(records: Iterable[Record]) -> Cells:
+    """What the cells of one policy and PRM are.
+
+    Raises ``ProfileError`` where the greedy or the independent solutions are missing.
+    """
+    found = {record.cell: record for record in records}
+    cells = {cell: found[cell] for cell in sorted(found)}  # in whatever order they were measured
+    whole = [record for record in cells.values() if record.strategy in SAMPLING]
+    greedy = next((each for each in whole if _is_greedy(each)), None)
+    drawn = [each for each in whole if independent_draws(each) and not each.settings.get("stop")]
+    samples = max(drawn, key=lambda each: each.n, default=None)
+    if greedy is None or samples is None:
+        raise ProfileError(
+            "a profile needs cells of the greedy solution and of many samples, scored by the PRM "
+            "where there is one: best_of_n with n: 1 and temperature: 0, and best_of_n with n: 64 "
+            "for example (cot and majority without a PRM)"
+        )
+    return Cells(
+        greedy=greedy.cell,
+        samples=samples.cell,
+        trees={cell: each for cell, each in cells.items() if each.strategy in TREES},
+        settings=samples.settings,
+        is_scored=samples.prm is not None,
+    )
+
+
+def _is_greedy(record: Record) -> bool:
+    return record.n == 1 and not record.settings.get("temperature")
+
+
+async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> list[Measured]:
+    """Every problem with a greedy solution and samples, and what came of the trees it was tried
+    in."""
+    needed = {cells.greedy, cells.samples}
+    wanted = needed | cells.trees.keys()
+    found: dict[str, dict[str, Record]] = defaultdict(dict)
+    for record in records:
+        if record.error is None and record.cell in wanted:
+            found[record.problem][record.cell] = record
+    return await fan_out(
+        _measured(problem, found[problem], cells, grader)
+        for problem in sorted(found)
+        if found[problem].keys() >= needed
+    )
+
+
+async def _measured(
+    problem: str, records: Mapping[str, Record], cells: Cells, grader: Grader
+) -> Measured:
+    tried = [cell for cell in cells.trees if cell in records]
+    kept = [records[cell] for cell in (cells.greedy, cells.samples, *tried)]
+    answers = iter(await classes(grader, [leaf.answer for each in kept for leaf in each.leaves]))
+    greedy, samples, *trees = [_searched(record, answers) for record in kept]
+    return Measured(
+        problem=problem,
+        greedy=greedy,
+        samples=samples,
+        trees=dict(zip(tried, trees, strict=True)),
+    )
+
+
+def _searched(record: Record, answers: Iterator[int | None]) -> Searched:
+    """``answers`` are the classes of its leaves' answers, and of those of records after it."""
+    return Searched(
+        leaves=tuple(
+            Leaf(
+                answer=next(answers),
+                right=bool(leaf.correct),
+                scores=leaf.scores,
+                tokens=leaf.tokens,
+                text="".join(leaf.steps),
+                logprob=leaf.logprob,
+            )
+            for leaf in record.leaves
+        ),
+        used=tuple(float(getattr(record, each)) for each in USED),
+        one_a_request="n" in record.emulated,
+    )

@@ -1,0 +1,159 @@
+"""A problem's samples in random orders: what a vote elects after so many of them, and its use.
+
+As ``core.voting`` and ``core.stopping`` would have it one order after the other, for all orders at
+once. Arrays are ``[w, i]``: the sample that comes as number ``i`` in way ``w``.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator.core.voting import ROUNDING, VoteName
+from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.profiling.ballots import Ballots, Drawn
+from orchestrator.optimal.profiling.measured import Leaf, Searched
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Orders:
+    """``order[w]`` numbers ``samples``, of which the first ``pilots`` come before anything is
+    decided; ``used`` is what all but the greedy one took together, in the order of ``USED``, and
+    ``one_a_request`` whether that was a prompt for each of them. ``trees`` came of the searches on
+    the same problem."""
+
+    def __init__(
+        self,
+        samples: Sequence[Leaf],
+        order: "NDArray[np.int64]",
+        pilots: int,
+        used: Sequence[float],
+        trees: Iterable[Searched] = (),
+        *,
+        one_a_request: bool = False,
+    ) -> None:
+        import numpy as np
+
+        self._samples = samples
+        self._order = order
+        self._pilots = pilots
+        self._used = used
+        self._one_a_request = one_a_request
+        self._ballots = Ballots(Drawn.of(samples), order, [Drawn.of(tree.leaves) for tree in trees])
+        self._leads: dict[tuple[VoteName, int], tuple[NDArray[np.float64], ...]] = {}
+
+    def outcome(
+        self, arm: Arm, tree: Searched | None = None
+    ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+        """Whether an arm is right, ``[w]``, and what it uses, ``[w, USED]``; of one that may search
+        a tree, by what came of the ``tree`` on this problem."""
+        import numpy as np
+
+        if arm.strategy == "cot":  # the greedy one, which comes first
+            right = np.array([float(each.right) for each in self._samples])[self._order[:, 0]]
+            return right, self._use(self._at_pilots, True)
+        if arm.is_sampling:
+            lengths, is_unsure = self._drawn(arm)
+        else:
+            lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
+        # the pilots are scored whatever follows: they show how hard the problem is
+        used = self._use(lengths, arm.vote != "majority")
+        right = self._ballots.elects_right(arm.vote, lengths)
+        if tree is None or not is_unsure.any():
+            return right, used
+        joined = self._ballots.elects_right(arm.vote, lengths, Drawn.of(tree.leaves))
+        return np.where(is_unsure, joined, right), used + is_unsure[:, None] * np.array(tree.used)
+
+    @cached_property
+    def _at_pilots(self) -> "NDArray[np.int64]":
+        import numpy as np
+
+        return np.full(len(self._order), self._pilots)
+
+    def _drawn(self, arm: Arm) -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
+        """How many samples the arm draws in each order, where it may stop by ``beta``; and whether
+        all of them leave it unsure."""
+        import numpy as np
+
+        if arm.stop is None:
+            return np.full(len(self._order), arm.n), np.full(len(self._order), False)
+        vote = "majority" if arm.strategy == "majority" else "weighted_last"
+        first, second, lead = self._lead(vote, arm.stop["batch"])
+        drawn = np.minimum(arm.n, self._checks(arm.stop["batch"]))
+        is_sure = (lead >= arm.stop["confidence"]) & (first > 0)
+        ends = is_sure | (first - second > arm.n - drawn + ROUNDING) | (drawn == arm.n)
+        last = ends.argmax(axis=1)
+        lengths: NDArray[np.int64] = drawn[last]
+        return lengths, ~is_sure[np.arange(len(last)), last] & (lengths == arm.n)
+
+    def _checks(self, batch: int) -> "NDArray[np.int64]":
+        """After how many samples a vote is looked at."""
+        import numpy as np
+
+        return np.arange(self._pilots, self._order.shape[1], batch)
+
+    def _lead(self, vote: VoteName, batch: int) -> "tuple[NDArray[np.float64], ...]":
+        """At each check ``[w, k]``: the totals of the two leading answers, and how likely the first
+        is the commoner (``core.stopping.lead``)."""
+        import numpy as np
+        from scipy.special import betainc
+
+        if (vote, batch) not in self._leads:
+            totals = self._ballots.totals(vote, self._checks(batch))
+            padded = np.concatenate([totals, np.zeros((*totals.shape[:2], 2))], axis=2)
+            second, first = np.moveaxis(np.partition(padded, -2, axis=2)[..., -2:], 2, 0)
+            self._leads[vote, batch] = first, second, betainc(second + 1, first + 1, 0.5)
+        return self._leads[vote, batch]
+
+    @cached_property
+    def _new_texts(self) -> "NDArray[np.int64]":
+        """How many different texts there are among the first samples, those of the pilots apart
+        from the others': equal ones of a request are scored once."""
+        import numpy as np
+
+        _, texts = np.unique([each.text for each in self._samples], return_inverse=True)
+        by_text = np.argsort(texts, kind="stable")
+        starts = np.flatnonzero(np.diff(texts[by_text], prepend=-1))
+        place = np.argsort(self._order, axis=1)[:, by_text]
+        most = self._order.shape[1]
+        is_new = np.zeros((len(self._order), most + 1), dtype=np.int64)
+        for part in (place < self._pilots, place >= self._pilots):
+            first = np.minimum.reduceat(np.where(part, place, most), starts, axis=1)
+            np.put_along_axis(is_new, first, 1, axis=1)
+        found: NDArray[np.int64] = is_new[:, :most].cumsum(axis=1)
+        return found
+
+    @cached_property
+    def _tokens(self) -> "NDArray[np.float64]":
+        import numpy as np
+
+        return np.array([float(each.tokens) for each in self._samples])[self._order].cumsum(axis=1)
+
+    def _use(self, lengths: "NDArray[np.int64]", is_scored: bool) -> "NDArray[np.float64]":
+        """What the first samples take, from what all of them took together; ``is_scored``: those
+        that follow the pilots too."""
+        import numpy as np
+
+        everyone = np.arange(len(lengths))
+        _, prompt, cached, prm, prm_cached, cost, seconds = self._used
+        sampled = max(1, len(self._samples) - 1)  # all but the greedy one, which takes as much
+        share, requests = lengths / sampled, 1.0 + (lengths > self._pilots)
+        prompts = share if self._one_a_request else requests
+        scored = lengths if is_scored else np.full(len(lengths), self._pilots)
+        texts = self._new_texts[everyone, scored - 1] / max(
+            1, len({each.text for each in self._samples[1:]})
+        )
+        return np.stack(
+            [
+                self._tokens[everyone, lengths - 1],
+                prompt * prompts,
+                cached * prompts,
+                prm * texts,
+                prm_cached * texts,
+                cost * share,
+                seconds * requests,
+            ],
+            axis=1,
+        )

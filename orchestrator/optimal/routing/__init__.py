@@ -1,0 +1,1 @@
+"""Choosing a strategy for each problem by a profile."""

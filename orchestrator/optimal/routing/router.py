@@ -1,0 +1,119 @@
+"""Which arm a problem gets: from what its pilots show, by a profile and a budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.core.difficulty import BINS, Bin, difficulty
+from orchestrator.core.equivalence import classes_of
+from orchestrator.core.node import Node
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.choice import Choice
+from orchestrator.optimal.difficulty.evidence import Sample, features
+from orchestrator.optimal.difficulty.predictor import Predictor
+from orchestrator.optimal.profile import Profile, Unit
+from orchestrator.optimal.profiling.crossfit import SPREADS, Spread
+from orchestrator.optimal.routing.published import LABEL, published_rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The arm for one problem, and why: its predicted pass@1, the bin of that, and by which
+    ``rule``; ``cut`` while a pool might let it go on."""
+
+    arm: Arm
+    predicted: float
+    bin: Bin
+    rule: str
+    cut: bool = False
+
+
+class Router(Protocol):
+    """Decides for one problem after the other."""
+
+    pilots: int
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """What it may decide for."""
+        ...
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        """By a problem's scored pilots, the greedy one first."""
+        ...
+
+
+def evidence(pilots: Sequence[Node]) -> dict[str, float]:
+    """What pilots show, as a predictor reads it."""
+    return features(
+        [
+            Sample(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
+            for each, answer in zip(pilots, classes_of(pilots), strict=True)
+        ]
+    )
+
+
+def read_pilots(predictor: Predictor, pilots: Sequence[Node]) -> tuple[float, Bin]:
+    """The pass@1 that pilots let expect, and its bin; by what is there where some were lost."""
+    predicted = predictor(evidence(pilots))
+    return predicted, difficulty(predicted)
+
+
+class ProfileRouter:
+    """Routes by a profile, each problem within ``budget`` of ``unit`` as ``spread`` says."""
+
+    def __init__(
+        self, profile: Profile, budget: float, *, unit: Unit = "tokens", spread: Spread = "average"
+    ) -> None:
+        self.profile = profile
+        self.pilots = profile.pilots
+        self._spread = spread
+        self._shares = [profile.shares[bin].share for bin in BINS]
+        self._fronts = profile.fronts()
+        self._right = [
+            [arm.bins[bin].expected if bin in arm.bins else 0.0 for arm in profile.arms]
+            for bin in BINS
+        ]
+        self._used = profile.used(unit)
+        self.least = self.choose(0.0).used
+        if budget < self.least:
+            raise ProfileError(
+                f"a budget of {budget:g} {unit} a problem is less than the pilots take: "
+                f"{self.least:.4g} is the least"
+            )
+        self.choice = self.choose(budget)
+
+    def choose(self, budget: float) -> Choice:
+        """The arms of all bins under a budget, and what is expected of them."""
+        return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
+
+    @property
+    def arms(self) -> list[Arm]:
+        return [self.profile.arms[arm].arm for arm in self.choice.arms]
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        predicted, bin = read_pilots(self.profile.predictor, pilots)
+        arm = self.profile.arms[self.choice.arms[BINS.index(bin)]].arm
+        return Decision(arm=arm, predicted=predicted, bin=bin, rule="profile")
+
+
+class PublishedRouter:
+    """Routes by the authors' rule. The bin comes of the pilots' agreement alone, which is no
+    measured pass@1."""
+
+    def __init__(self, task: str, policy_parameters: int | None, n: int, pilots: int) -> None:
+        self._task, self._parameters, self._n = task, policy_parameters, n
+        self.pilots = pilots
+
+    @property
+    def arms(self) -> list[Arm]:
+        return [self._arm(bin) for bin in BINS]
+
+    def _arm(self, bin: Bin) -> Arm:
+        return published_rule(self._task, self._parameters, bin, self._n)
+
+    def decide(self, pilots: Sequence[Node]) -> Decision:
+        agreement = evidence(pilots)["agreement"]
+        bin = difficulty(agreement)
+        return Decision(arm=self._arm(bin), predicted=agreement, bin=bin, rule=LABEL)

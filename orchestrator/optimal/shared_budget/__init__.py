@@ -1,0 +1,1 @@
+"""One budget for all problems of a run, spent where it gains most."""

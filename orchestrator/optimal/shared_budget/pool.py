@@ -1,0 +1,107 @@
+"""One cap for a whole job: who gets the next batch.
+
+First every problem draws its pilots, so that each has an answer whenever the job ends. Then the
+next batch goes to the problem where it is expected to gain the most a unit, again and again, until
+no batch fits into what is left.
+"""
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+
+from orchestrator.optimal.shared_budget.caps import Cap
+
+
+@dataclass(slots=True, order=True)
+class Turn:
+    """A problem's request for a batch: what it gains a unit of the cap, and what it is
+    ``expected`` to use. Those that are sure to gain come first, and of equals the one with fewer
+    solutions ``drawn``."""
+
+    is_unsure: bool
+    minus_gains: float
+    drawn: int
+    number: int
+    expected: float = field(compare=False)
+    granted: asyncio.Future[bool] = field(
+        compare=False, default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Pool:
+    """Hands out batches of one ``cap``; at most ``width`` are under way at a time."""
+
+    def __init__(self, cap: Cap) -> None:
+        self._cap = cap
+        self._to_come = 0
+        self._width = 1
+        self._begun: set[int] = set()
+        self._waiting: list[Turn] = []
+        self._under_way: dict[int, float] = {}
+
+    def open(self, problems: int, width: int, used: float = 0.0) -> None:
+        """Begin with so many problems to come; others ``used`` a part of the cap before."""
+        self._to_come, self._width = problems, width
+        self._cap.open(used)
+
+    @property
+    def deadline(self) -> float:
+        """When the cap is used up, by the event loop's clock, where it is one of time."""
+        return self._cap.deadline
+
+    @property
+    def share(self) -> float:
+        """How much of the cap is used, from 0 to 1."""
+        return self._cap.share
+
+    def none_to_come(self) -> None:
+        """The job begins no more problems."""
+        self._to_come = 0
+        self._hand_out()
+
+    async def turn(
+        self,
+        number: int,
+        *,
+        used: float,
+        sure: bool,
+        gains: float,
+        expected: float,
+        drawn: int,
+        is_paid: bool = False,
+    ) -> bool:
+        """Problem ``number`` has its pilots, or the batch it was granted, which took ``used``: wait
+        until it may use another one. False when there will be none. One that ``is_paid`` since the
+        job was begun it has at once, before any that is not."""
+        if is_paid:
+            self._cap.settle(0.0, used)
+            return True
+        self._settle(number, used)
+        turn = Turn(not sure, -gains, drawn, number, expected)
+        heapq.heappush(self._waiting, turn)
+        self._hand_out()
+        return await turn.granted
+
+    def left(self, number: int, used: float) -> None:
+        """A problem wants no more, or has failed; its last batch took ``used``."""
+        self._settle(number, used)
+        self._hand_out()
+
+    def _settle(self, number: int, used: float) -> None:
+        self._cap.settle(self._under_way.pop(number, 0.0), used)
+        if number not in self._begun:
+            self._begun.add(number)
+            self._to_come -= 1
+
+    def _hand_out(self) -> None:
+        while self._to_come <= 0 and self._waiting and len(self._under_way) < self._width:
+            turn = self._waiting[0]
+            fits = self._cap.fits(turn.expected)
+            if not turn.granted.done():
+                if not fits and self._under_way:
+                    return  # it may fit once those are over
+                if fits:
+                    self._cap.set_aside(turn.expected)
+                    self._under_way[turn.number] = turn.expected
+                turn.granted.set_result(fits)
+            heapq.heappop(self._waiting)

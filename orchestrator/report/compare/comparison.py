@@ -1,0 +1,178 @@
+"""Cells against each other, within a run or across runs, over the problems that both attempted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from orchestrator.core.compute import TotalFlops
+from orchestrator.errors import RunError
+from orchestrator.report.data.cells import Cell
+from orchestrator.report.data.curves import BASELINE
+from orchestrator.report.data.ledger import total_flops
+from orchestrator.report.data.paired import Paired, paired
+from orchestrator.report.data.shown import shown_rows
+from orchestrator.report.data.summary import Row, Summary
+from orchestrator.statistics import sign_test
+
+FEWEST_WINS = 6
+"""So many wins without a loss are the fewest that the exact sign test finds beyond chance."""
+
+MOST_NAMED = 8
+"""So many cells an error lists."""
+
+Verdict = Literal["better", "worse", "not shown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run by the ``name`` it is called here; ``trained`` are the pre-training tokens of its
+    policies, by name, where they are known."""
+
+    name: str
+    summary: Summary
+    cells: Mapping[str, Cell]
+    trained: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A cell of a run, under one vote."""
+
+    run: str
+    row: Row
+    cell: Cell
+    total: TotalFlops | None
+
+    @property
+    def kind(self) -> tuple[str, str, str | None, str, int, str]:
+        """What makes cells of different runs the same method, whatever their settings."""
+        row = self.row
+        return row.task, row.policy, row.prm, row.strategy, row.n, row.vote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A ``side`` against its ``base``, over the problems that both attempted.
+
+    ``visible`` is about the smallest difference that so many problems, disagreed on so often, could
+    have shown.
+    """
+
+    side: Side
+    base: Side
+    found: Paired
+
+    @property
+    def verdict(self) -> Verdict:
+        """Shown where the interval leaves zero out and the exact sign test agrees: a bootstrap of
+        few differing problems is too sure of itself."""
+        found = self.found
+        if found.ci_low <= 0 <= found.ci_high or sign_test(found.wins, found.losses) >= 0.05:
+            return "not shown"
+        return "better" if found.difference > 0 else "worse"
+
+    @property
+    def visible(self) -> float:
+        found = self.found
+        return max((found.ci_high - found.ci_low) / 2, min(1.0, FEWEST_WINS / found.problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Every side in order, and the differences of those that have a base."""
+
+    sides: tuple[Side, ...]
+    differences: tuple[Difference, ...]
+
+
+def compare_runs(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Comparison:
+    """The cells of all runs whose name has one of ``wanted`` in it (or matches it, with * and ?),
+    in the order of ``wanted``; all of them without.
+
+    A cell of a later run stands against the same one of the first run. Others stand against the
+    first of ``wanted``; without ``wanted``, against their policy's CoT, or else the task's first.
+
+    Raises ``RunError`` where runs have no problems in common, no cell is wanted, or only one is.
+    """
+    _check_common(runs)
+    sides = _sides(runs, wanted)
+    found = []
+    for side in sides:
+        base = _base(side, sides, runs[0].name, bool(wanted))
+        if base is None:
+            continue
+        pair = paired(side.cell.correct(side.row.vote), base.cell.correct(base.row.vote))
+        if pair is not None:
+            found.append(Difference(side=side, base=base, found=pair))
+    if not found:
+        raise RunError(
+            f"{sides[0].cell.id} is the only cell to compare: name another run, or fewer --cell"
+        )
+    return Comparison(sides=tuple(sides), differences=tuple(found))
+
+
+def _check_common(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for other in runs[1:]:
+        tasks = [sorted({row.task for row in run.summary.rows}) for run in (first, other)]
+        if not set(tasks[0]) & set(tasks[1]):
+            raise RunError(
+                f"{first.name} is of {', '.join(tasks[0])} and {other.name} of "
+                f"{', '.join(tasks[1])}: runs are compared on the same task"
+            )
+        if not _problems(first) & _problems(other):
+            raise RunError(
+                f"{first.name} and {other.name} have no problem in common: runs are compared on "
+                "the same problems (the same `task.seed`, or part of the set)"
+            )
+
+
+def _problems(run: Run) -> set[tuple[str, str]]:
+    return {(cell.sample.task, problem) for cell in run.cells.values() for problem in cell.records}
+
+
+def _sides(runs: Sequence[Run], wanted: Sequence[str]) -> list[Side]:
+    sides = [
+        Side(
+            run=run.name,
+            row=row,
+            cell=run.cells[row.cell],
+            total=total_flops(row, run.trained),
+        )
+        for run in runs
+        for row in shown_rows(run.summary)
+    ]
+    if not wanted:
+        return sides
+    chosen = {id(side): side for text in wanted for side in sides if _matches(side.cell.id, text)}
+    for text in wanted:
+        if not any(_matches(side.cell.id, text) for side in sides):
+            names = list(dict.fromkeys(side.cell.id for side in sides))
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            raise RunError(
+                f"no cell has {text!r} in its name; there are: "
+                f"{'; '.join(names[:MOST_NAMED])}{more}"
+            )
+    return list(chosen.values())
+
+
+def _matches(cell: str, text: str) -> bool:
+    return text in cell or fnmatchcase(cell, f"*{text}*")
+
+
+def _base(side: Side, sides: Sequence[Side], first: str, is_chosen: bool) -> Side | None:
+    others = [other for other in sides if other.row.task == side.row.task and other is not side]
+    if side.run != first:
+        theirs = [other for other in others if other.run == first and other.kind == side.kind]
+        same = [other for other in theirs if other.cell.id == side.cell.id]
+        if same or len(theirs) == 1:
+            return (same or theirs)[0]
+    on_task = [other for other in sides if other.row.task == side.row.task]
+    if is_chosen:
+        return on_task[0] if on_task[0] is not side else None
+    if side.row.strategy != BASELINE:
+        for other in others:
+            if (other.row.policy, other.row.strategy) == (side.row.policy, BASELINE):
+                return other
+    return on_task[0] if on_task[0] is not side else None

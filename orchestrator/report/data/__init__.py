@@ -1,0 +1,1 @@
+"""What tables and figures show, computed from records."""

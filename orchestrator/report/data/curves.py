@@ -1,0 +1,145 @@
+"""Which rows tables and figures show: each strategy under one vote, the same at every N.
+
+A run counts up to nine votes a cell. Showing the best of them would be choosing on the evaluation
+data, so the vote is fixed by a rule that looks at no accuracy: the headline's vote, else the best
+path by its last score (the paper's default node value).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.rewards import REWARDS
+from orchestrator.core.voting import split_vote
+from orchestrator.report.data.cells import AUTO, size_order, strategy_order
+from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.wording import strategy_name
+
+BASELINE = "cot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One strategy under one vote: a row for each N, from the smallest on."""
+
+    label: str
+    strategy: str
+    vote: str
+    rows: tuple[Row, ...]
+
+    def at(self, n: int) -> Row | None:
+        return next((row for row in self.rows if row.n == n), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A policy under a PRM: its searches, its routed cells, its own CoT, and the CoT of every
+    larger policy.
+
+    ``prm`` is None only for a policy that ran under none.
+    """
+
+    task: str
+    policy: str
+    policy_params: int | None
+    prm: str | None
+    curves: tuple[Curve, ...]
+    routed: tuple[Row, ...]
+    cot: Row | None
+    larger: tuple[Row, ...]
+
+    @property
+    def largest_common_n(self) -> int | None:
+        """The largest N that every curve has."""
+        common = [{row.n for row in curve.rows} for curve in self.curves]
+        return max(set.intersection(*common), default=None) if common else None
+
+
+def panels(summary: Summary) -> list[Panel]:
+    """A panel for each task, policy (from small to large) and PRM that ran a search."""
+    baselines = _baselines(summary)
+    found = []
+    for task, params, policy in _policies(summary.rows):
+        own = [row for row in summary.rows if (row.task, row.policy) == (task, policy)]
+        prms: list[str | None] = [*sorted({row.prm for row in own if row.prm})] or [None]
+        for prm in prms:
+            # Majority voting needs no PRM, and belongs beside the searches of every one.
+            beside = [row for row in own if row.prm in (None, prm)]
+            curves = curves_of(beside, summary)
+            routed = tuple(row for row in beside if row.strategy == AUTO)
+            if curves or routed:
+                found.append(
+                    Panel(
+                        task=task,
+                        policy=policy,
+                        policy_params=params,
+                        prm=prm,
+                        curves=tuple(curves),
+                        routed=routed,
+                        cot=next((b for b in baselines if _is(b, task, policy)), None),
+                        larger=tuple(b for b in baselines if _is_larger(b, task, policy, params)),
+                    )
+                )
+    return found
+
+
+def curves_of(rows: Sequence[Row], summary: Summary) -> list[Curve]:
+    """The curves in ``rows``, CoT aside."""
+    strategies = sorted({row.strategy for row in rows} - {BASELINE}, key=strategy_order)
+    found = []
+    for strategy in strategies:
+        own = [row for row in rows if row.strategy == strategy]
+        for label, kinds in _variants(strategy, summary):
+            vote = _vote({row.vote for row in own}, kinds, _reward(summary))
+            if vote is not None:
+                # Of cells that differ in their settings alone, the first of each N stands.
+                by_n = {row.n: row for row in reversed(own) if row.vote == vote}
+                curve = tuple(by_n[n] for n in sorted(by_n))
+                found.append(Curve(label=label, strategy=strategy, vote=vote, rows=curve))
+    return found
+
+
+def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...]]]:
+    """The curves of a strategy: a label, and kinds of votes from the most wanted on."""
+    if strategy == "majority":
+        return [("majority", ("majority",))]
+    if strategy == "best_of_n":
+        return [("best-of-N", ("max",)), ("weighted vote", ("weighted",))]
+    named = split_vote(summary.headline.vote)[0] if summary.headline else "max"
+    return [(strategy_name(strategy), (named, "max", "weighted", "majority"))]
+
+
+def _reward(summary: Summary) -> str:
+    return (summary.headline and split_vote(summary.headline.vote)[1]) or "last"
+
+
+def _vote(counted: set[str], kinds: Sequence[str], reward: str) -> str | None:
+    for kind in kinds:
+        rewards = [reward, *REWARDS]
+        for vote in [kind] if kind == "majority" else [f"{kind}_{name}" for name in rewards]:
+            if vote in counted:
+                return vote
+    return None
+
+
+def _policies(rows: Iterable[Row]) -> list[tuple[str, int | None, str]]:
+    found = {(row.task, row.policy_params, row.policy) for row in rows}
+    return sorted(found, key=lambda policy: (policy[0], size_order(policy[1], policy[2])))
+
+
+def _baselines(summary: Summary) -> list[Row]:
+    by_policy: dict[tuple[str, str], Row] = {}
+    for row in summary.rows:
+        if row.strategy == BASELINE:
+            by_policy.setdefault((row.task, row.policy), row)
+    return list(by_policy.values())
+
+
+def _is(row: Row, task: str, policy: str) -> bool:
+    return (row.task, row.policy) == (task, policy)
+
+
+def _is_larger(row: Row, task: str, policy: str, params: int | None) -> bool:
+    """Where a size is unknown (a hosted model), the policy counts as larger: it is worth seeing."""
+    if row.task != task or row.policy == policy:
+        return False
+    return params is None or row.policy_params is None or row.policy_params > params

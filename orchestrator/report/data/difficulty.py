@@ -1,0 +1,52 @@
+"""Which problems are easy, medium and hard for a policy, from the run's own samples."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.core.difficulty import (
+    SAMPLING,
+    Bin,
+    difficulty,
+    independent_draws,
+    independent_samples,
+    pass_at_1,
+)
+from orchestrator.report.data.cells import Cell
+
+FEWEST_SAMPLES = 4
+"""With fewer independent samples of a problem its pass@1 says too little: its bin is unknown."""
+
+UNKNOWN = "unknown"
+"""Where a problem counts that has no bin."""
+
+Bins = Mapping[str, Bin]
+"""From a problem to its bin, of those whose bin is known."""
+
+
+def bins_by_policy(cells: Sequence[Cell]) -> dict[tuple[str, str], Bins]:
+    """The bins of every (task, policy) that is sampled in the run.
+
+    Only independent samples count (``core.difficulty``): no guided, greedy or early-stopped ones. A
+    problem's come from one cell, the first that has enough: ``majority`` before ``best_of_n``, the
+    largest N first, and cells that may stop early last. That cell's own accuracy by bin is measured
+    on the very samples that made the bins, and so leans a little towards them: its easy problems
+    look easier, its hard ones harder.
+    """
+    found: dict[tuple[str, str], dict[str, Bin]] = {}
+    # sorted() is stable, so of equal N the cell that was listed first decides
+    for cell in sorted(filter(_is_sampled, cells), key=_order):
+        bins = found.setdefault((cell.sample.task, cell.sample.policy), {})
+        for problem, record in cell.records.items():
+            graded = [leaf.correct for leaf in independent_samples(record)]
+            known = [correct for correct in graded if correct is not None]
+            if len(known) >= FEWEST_SAMPLES:
+                bins.setdefault(problem, difficulty(pass_at_1(known)))
+    return dict(found)
+
+
+def _is_sampled(cell: Cell) -> bool:
+    return independent_draws(cell.sample) > 1
+
+
+def _order(cell: Cell) -> tuple[bool, int, int]:
+    record = cell.sample
+    return record.settings.get("stop") is not None, SAMPLING.index(record.strategy), -record.n

@@ -1,0 +1,161 @@
+"""How samples ended, in words: what was cut, filtered, refused or lost is never shown as if it had
+not been."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from orchestrator.core.records import ENDS
+from orchestrator.report.data.shown import row_name
+from orchestrator.report.data.summary import Row
+from orchestrator.report.data.wording import counted, percent
+
+LARGE = 0.05
+"""The share of a cell's samples from which on the run says what is likely wrong."""
+
+OTHER_MODEL, OTHER_PRM = "other model", "other PRM"
+
+_WORDS = {
+    "length": "cut at max_tokens",
+    "overflow": "too long for the context",
+    "filtered": "stopped by a content filter",
+    "refused": "refused",
+    "empty": "without a word",
+    "unanswered": "no answers",
+    "failed": "lost",
+    "unscored": "not scored",
+    "dead_end": "dead ends",
+}
+
+
+class Share(NamedTuple):
+    """``number`` of a cell's ``total`` samples ended so; of its leaves, for dead ends."""
+
+    row: Row
+    end: str
+    number: int
+    total: int
+
+    @property
+    def is_large(self) -> bool:
+        return self.number >= LARGE * self.total
+
+    @property
+    def value(self) -> float:
+        return self.number / self.total if self.total else 1.0
+
+
+def shares(row: Row) -> Iterator[Share]:
+    """What did not end as it should, in the order of ``ENDS``; then other models' answers."""
+    for end in ENDS:
+        if count := row.ends.get(end, 0):
+            yield Share(row, end, count, row.leaves if end == "dead_end" else row.samples)
+    if count := sum(row.other_models.values()):
+        yield Share(row, OTHER_MODEL, count, row.samples)
+    if count := sum(row.other_prm_models.values()):
+        yield Share(row, OTHER_PRM, count, row.samples)
+
+
+def ends_in_words(rows: Iterable[Row]) -> Iterator[str]:
+    """A note for each cell with samples that did not end as they should."""
+    for row in _cells(rows):
+        told = [f"{share.number:,} {_short(share)}" for share in shares(row)]
+        if told:
+            yield f"{_name(row)}, {counted(row.samples, 'samples')}: {', '.join(told)}."
+
+
+def warnings(rows: Iterable[Row]) -> Iterator[str]:
+    """A line for each policy and kind of end that is a large share of a cell, with its likely
+    cause and what to set."""
+    large: defaultdict[tuple[str, str], list[Share]] = defaultdict(list)
+    for row in _cells(rows):
+        for share in shares(row):
+            if share.is_large:
+                large[row.policy, share.end].append(share)
+    for found in large.values():
+        worst = max(found, key=lambda share: (share.value, share.total))
+        more = f" (and {counted(len(found) - 1, 'more cells')})" if len(found) > 1 else ""
+        unit = "paths" if worst.end == "dead_end" else "samples"
+        yield (
+            f"{_name(worst.row)}{more}: {percent(worst.value)} % of {worst.total:,} {unit} "
+            f"{_cause(worst)}"
+        )
+
+
+def _cells(rows: Iterable[Row]) -> Sequence[Row]:
+    """One row of each cell: ends do not depend on the vote."""
+    return list({(row.task, row.cell): row for row in rows}.values())
+
+
+def _name(row: Row) -> str:
+    under = f" under {row.prm}" if row.prm else ""
+    return f"{row.policy} {row_name(row)}{f' N = {row.n}' if row.n else ''}{under}"
+
+
+def _short(share: Share) -> str:
+    if share.end == OTHER_MODEL:
+        return f"answered by {', '.join(share.row.other_models)}"
+    if share.end == OTHER_PRM:
+        return f"scored by {', '.join(share.row.other_prm_models)}"
+    return _WORDS[share.end]
+
+
+def _cause(share: Share) -> str:
+    row = share.row
+    most = row.settings.get("max_tokens")
+    bound = f"`max_tokens` ({most})" if most else "`max_tokens`"
+    match share.end:
+        case "length":
+            return (
+                f"were cut at max_tokens: raise {bound}; a model that thinks needs room for its "
+                "thought too."
+            )
+        case "overflow":
+            return (
+                "did not fit into the context of policy or PRM: serve it with a longer one (vLLM: "
+                "--max-model-len)."
+            )
+        case "filtered":
+            return (
+                "were stopped by the provider's content filter: loosen it for this deployment, or "
+                "use another policy."
+            )
+        case "refused":
+            return (
+                "were refused by the model or its server: send it one of the problems by hand to "
+                "see why, and look at `prompt`."
+            )
+        case "empty":
+            return (
+                "ended without a word: is the server's chat template the model's own, and `prompt` "
+                "the one of its family?"
+            )
+        case "dead_end":
+            return (
+                "came to no usable next step: is the chat template the model's own (`orchard "
+                f"check` tries it), and {bound} enough for a step?"
+            )
+        case "unanswered":
+            return (
+                "came back as no answer: they are missing, and `orchard resume` asks for them "
+                f"again once the server is mended.{_last(row)}"
+            )
+        case "failed":
+            return f"were lost, since their requests failed.{_last(row)}"
+        case "unscored":
+            why = _last(row)
+            return f"could not be scored: has the PRM a fault, or the wrong `family`?{why}"
+        case _:
+            by, asked = (
+                (f"answered by {', '.join(row.other_models)}", row.policy)
+                if share.end == OTHER_MODEL
+                else (f"scored by {', '.join(row.other_prm_models)}", row.prm)
+            )
+            return (
+                f"were {by} where {asked} was asked for: its provider falls back on another "
+                "model; pin one, or forbid fallbacks."
+            )
+
+
+def _last(row: Row) -> str:
+    return f" The last failure: {row.failure}" if row.failure else ""

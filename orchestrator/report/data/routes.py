@@ -1,0 +1,121 @@
+"""Where ``strategy: auto`` sent the problems, by what their pilots let expect."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypedDict
+
+from orchestrator.core.difficulty import BINS
+from orchestrator.core.records import Route
+from orchestrator.report.data.cells import AUTO, Cell
+from orchestrator.report.data.outcomes import Outcome, outcome
+from orchestrator.report.data.use import used
+
+
+class Way(Outcome):
+    """The problems of a bin that got one strategy, with its settings and the vote that elected, by
+    which ``rule``; ``predicted`` is the mean of their predicted pass@1."""
+
+    predicted: float
+    strategy: str
+    settings: dict[str, object]
+    vote: str
+    rule: str
+
+
+class RoutedBin(Outcome):
+    """The problems of a predicted bin, and the ``ways`` that they went, the commonest first;
+    ``predicted`` is the mean of their predicted pass@1."""
+
+    predicted: float
+    ways: list[Way]
+
+
+class PoolUse(TypedDict):
+    """What a cell's problems ``used`` of their pool's cap, in its unit (None in seconds), how many
+    of them it ``cut``, and how many of these before they had an answer."""
+
+    used: float | None
+    cut: int
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRoutes:
+    """A cell that routes, by the predicted bins that have problems, and of a shared ``pool``."""
+
+    task: str
+    cell: str
+    policy: str
+    policy_params: int | None
+    prm: str | None
+    settings: dict[str, object]
+    bins: dict[str, RoutedBin]
+    pool: PoolUse | None = None
+
+
+def routes_of(cells: Iterable[Cell]) -> tuple[CellRoutes, ...]:
+    """Of each of ``cells`` that has routed problems."""
+    found = []
+    for cell in cells:
+        routes = {each.problem: each.route for each in cell.records.values() if each.route}
+        if routes:
+            first = cell.sample
+            found.append(
+                CellRoutes(
+                    task=first.task,
+                    cell=cell.id,
+                    policy=first.policy,
+                    policy_params=first.policy_params,
+                    prm=first.prm,
+                    settings=first.settings,
+                    bins=_bins(cell, routes),
+                    pool=_pool(cell) if first.settings.get("pool") else None,
+                )
+            )
+    return tuple(found)
+
+
+def _pool(cell: Cell) -> PoolUse:
+    records = cell.records.values()
+    cut = [record for record in records if record.is_cut]
+    return PoolUse(
+        used=used(records, str(cell.sample.settings["unit"])),
+        cut=len(cut),
+        unanswered=sum(record.verdicts[AUTO].answer is None for record in cut),
+    )
+
+
+def _bins(cell: Cell, routes: dict[str, Route]) -> dict[str, RoutedBin]:
+    correct = cell.correct(AUTO)
+    found: dict[str, RoutedBin] = {}
+    for bin in BINS:
+        own = [problem for problem, route in routes.items() if route.bin == bin]
+        if own:
+            ways = [
+                Way(
+                    **outcome(cell, correct, problems),
+                    predicted=fmean(routes[problem].predicted for problem in problems),
+                    strategy=(route := routes[problems[0]]).strategy,
+                    settings=route.settings,
+                    vote=route.vote,
+                    rule=route.rule,
+                )
+                for problems in _by_way(own, routes)
+            ]
+            found[bin] = RoutedBin(
+                **outcome(cell, correct, own),
+                predicted=fmean(routes[problem].predicted for problem in own),
+                ways=ways,
+            )
+    return found
+
+
+def _by_way(problems: Sequence[str], routes: dict[str, Route]) -> list[list[str]]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for problem in problems:
+        route = routes[problem]
+        settings = json.dumps(route.settings, sort_keys=True)
+        groups.setdefault((route.strategy, settings, route.vote, route.rule), []).append(problem)
+    return sorted(groups.values(), key=len, reverse=True)

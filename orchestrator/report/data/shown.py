@@ -1,0 +1,62 @@
+"""The rows that readers are shown: each strategy under one vote (see ``curves``), or under all."""
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.report.data.cells import AUTO
+from orchestrator.report.data.curves import BASELINE, curves_of
+from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.wording import in_unit, strategy_name
+
+
+def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
+    """The rows of ``summary`` that a reader is shown, in its order."""
+    shown = []
+    for group in groups(summary.rows):
+        if every_vote:
+            shown += group
+            continue
+        wanted = {(curve.strategy, curve.vote) for curve in curves_of(group, summary)}
+        for strategy in (BASELINE, AUTO):
+            own = [row for row in group if row.strategy == strategy]
+            wanted |= {(strategy, row.vote) for row in own[:1]}
+        shown += [row for row in group if (row.strategy, row.vote) in wanted]
+    return shown
+
+
+def row_name(row: Row) -> str:
+    """``beam search``, or ``beam search, orchard rules`` where its rules are not the paper's;
+    ``best-of-N, stops`` or ``best-of-N, then DVTS`` where samples may end early or be followed; of
+    routed cells how: ``auto, pool``, or ``auto by rule``."""
+    if row.strategy == AUTO:
+        return routed_name(row.settings)
+    name = strategy_name(row.strategy)
+    then = row.settings.get("then")
+    if isinstance(then, Mapping):
+        return f"{name}, then {strategy_name(then['strategy'])}"
+    if rules := row.settings.get("rules"):
+        name += f", {rules} rules"
+    return f"{name}, stops" if row.settings.get("stop") else name
+
+
+def routed_name(settings: Mapping[str, object]) -> str:
+    """``auto``, and whether problems share a budget, or for want of a profile go by the published
+    rule."""
+    if settings.get("profile") is None:
+        return "auto by rule"
+    return "auto, pool" if settings.get("pool") else "auto"
+
+
+def budget_in_words(settings: Mapping[str, object]) -> str:
+    """``1,200 tokens a problem``, or in one pool for all of them; of routed cells that have one."""
+    whose = "for all problems" if settings.get("pool") else "a problem"
+    budget = settings["budget"]
+    assert isinstance(budget, int | float)
+    return f"{in_unit(budget, str(settings['unit']))} {whose}"
+
+
+def groups(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows by task, policy and PRM, in their order."""
+    found: dict[tuple[str, str, str | None], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.task, row.policy, row.prm), []).append(row)
+    return list(found.values())

@@ -1,0 +1,230 @@
+"""A run in numbers: one row for every cell and vote, and the headline."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from orchestrator.core.compute import Flops
+from orchestrator.core.difficulty import BINS
+from orchestrator.core.records import Record
+from orchestrator.report.data.cells import Cell, gather
+from orchestrator.report.data.difficulty import UNKNOWN, Bins, bins_by_policy
+from orchestrator.report.data.headline import Headline, HeadlineSpec, compare
+from orchestrator.report.data.outcomes import Outcome, outcome
+from orchestrator.report.data.routes import CellRoutes, routes_of
+from orchestrator.report.data.use import flops_of, tokens_of
+from orchestrator.statistics import wilson
+
+DIGITS = 4
+"""Decimals of the numbers in ``summary.json``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cell under one vote.
+
+    ``accuracy`` is over ``problems``, failed ones counted as wrong, with its 95 % Wilson interval.
+    Tokens, requests and ``cost`` (USD, of models that have a price) are totals over the problems,
+    and do not depend on the vote; ``Record`` says what each kind counts. ``flops`` is None where
+    the parameters of policy or PRM are not known. ``seconds`` is the sum of the problems' own
+    times; they ran side by side, so the wall clock showed less. ``by_difficulty`` holds the bins
+    that have problems, as made by the pass@1 of ``difficulty_of``, and as ``unknown`` those with
+    too few independent samples for one; it is empty where the policy is not sampled at all.
+    ``sound_accuracy`` counts whole chains, None where they cannot be judged. ``by_majority`` counts
+    the problems whose answer the majority elected in the vote's place, since none of their
+    solutions was scored. ``emulated`` and ``refused`` are those of any of its records. Of the
+    ``samples`` that the policy was asked for, ``ends`` counts those that did not end as they should
+    and ``other_models`` those that another model answered (``other_prm_models``: scored), as
+    ``Record`` does, and ``failure`` says
+    why the last branch that failed did; ``leaves`` counts the paths that were returned.
+    ``undecided`` counts the pairs of answers that could not be compared in time.
+    """
+
+    task: str
+    cell: str
+    policy: str
+    policy_params: int | None
+    prm: str | None
+    strategy: str
+    n: int
+    settings: dict[str, object]
+    vote: str
+    problems: int
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    policy_tokens: int
+    prompt_tokens: int
+    cached_tokens: int
+    wasted_tokens: int | None
+    prm_tokens: int
+    prm_cached_tokens: int
+    prm_wasted_tokens: int | None
+    flops: Flops | None
+    requests: int
+    cost: float
+    seconds: float
+    by_difficulty: dict[str, Outcome]
+    sound_accuracy: float | None
+    by_majority: int
+    difficulty_of: str | None
+    emulated: tuple[str, ...]
+    refused: tuple[str, ...]
+    samples: int
+    leaves: int
+    ends: dict[str, int]
+    other_models: dict[str, int]
+    other_prm_models: dict[str, int]
+    failure: str | None
+    undecided: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
+    ``failed_branches`` what their trees lost, ``undecided`` the pairs of answers that could not be
+    compared in time. ``wall_seconds`` is how long some problem was under way, None where records do
+    not say when they ended. ``probes_cost`` (USD) is what finding out what the endpoints can do
+    took, at every start, and no cell's. ``routes`` are of the cells that route."""
+
+    rows: tuple[Row, ...]
+    headline: Headline | None
+    failed: int
+    ran_out: int
+    failed_branches: int
+    undecided: int
+    wall_seconds: float | None = None
+    probes_cost: float = 0.0
+    routes: tuple[CellRoutes, ...] = ()
+
+
+def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -> Summary:
+    """Every cell under every vote, and the headline where one is named.
+
+    Raises ``RunError`` where the headline's cells are missing.
+    """
+    cells = gather(records)
+    bins = bins_by_policy(cells)
+    rows = []
+    for cell in cells:
+        task, policy = cell.sample.task, cell.sample.policy
+        # A large policy measured by CoT alone has no samples: the small one's bins stand in.
+        binned_by = policy if bins.get((task, policy)) or headline is None else headline.small
+        known = bins.get((task, binned_by))
+        for vote in cell.votes:
+            rows.append(_row(cell, vote, known, binned_by if known else None))
+    kept = [record for cell in cells for record in cell.records.values()]
+    return Summary(
+        rows=tuple(rows),
+        headline=None if headline is None else compare(cells, headline),
+        failed=sum(record.error is not None for record in kept),
+        ran_out=sum(record.ran_out is not None for record in kept),
+        failed_branches=sum(record.failed_branches for record in kept),
+        undecided=sum(record.undecided for record in kept),
+        wall_seconds=_wall_seconds(kept),
+        routes=routes_of(cells),
+    )
+
+
+def to_json(summary: Summary) -> bytes:
+    """``summary.json``: indented by two, keys in the order of the fields, four decimals."""
+    return msgspec.json.format(msgspec.json.encode(rounded(asdict(summary))), indent=2) + b"\n"
+
+
+def _row(cell: Cell, vote: str, bins: Bins | None, difficulty_of: str | None) -> Row:
+    first = cell.sample
+    records = cell.records.values()
+    use = tokens_of(records)
+    correct, sound = cell.correct(vote), cell.sound(vote)
+    hits, total = sum(correct.values()), len(correct)
+    interval = wilson(hits, total)
+    return Row(
+        task=first.task,
+        cell=cell.id,
+        policy=first.policy,
+        policy_params=first.policy_params,
+        prm=first.prm,
+        strategy=first.strategy,
+        n=first.n,
+        settings=first.settings,
+        vote=vote,
+        problems=total,
+        accuracy=hits / total,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        **use,
+        wasted_tokens=_known_sum(record.wasted_tokens for record in records),
+        prm_wasted_tokens=_known_sum(record.prm_wasted_tokens for record in records),
+        flops=flops_of(first, use),
+        requests=sum(record.requests for record in records),
+        cost=sum(record.cost for record in records),
+        seconds=sum(record.seconds for record in records),
+        by_difficulty=_by_difficulty(cell, correct, bins),
+        sound_accuracy=None if sound is None else sum(sound.values()) / total,
+        by_majority=sum(
+            record.verdicts[vote].by == "majority" for record in records if vote in record.verdicts
+        ),
+        difficulty_of=difficulty_of,
+        emulated=tuple(dict.fromkeys(each for record in records for each in record.emulated)),
+        refused=tuple(dict.fromkeys(each for record in records for each in record.refused)),
+        samples=sum(record.samples for record in records),
+        leaves=sum(len(record.leaves) for record in records),
+        ends=_added(record.ends for record in records),
+        other_models=_added(record.other_models for record in records),
+        other_prm_models=_added(record.other_prm_models for record in records),
+        failure=next((each.failure for each in reversed(list(records)) if each.failure), None),
+        undecided=sum(record.undecided for record in records),
+    )
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))
+
+
+def _known_sum(counts: Iterable[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+def _wall_seconds(records: Iterable[Record]) -> float | None:
+    """The time in which at least one problem was under way: pauses between starts do not count."""
+    spans = sorted((record.ended - record.seconds, record.ended) for record in records)
+    if not spans or any(not end for _, end in spans):
+        return None
+    total, until = 0.0, 0.0
+    for begin, end in spans:
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total
+
+
+def _by_difficulty(
+    cell: Cell, correct: Mapping[str, bool], bins: Bins | None
+) -> dict[str, Outcome]:
+    if bins is None:
+        return {}
+    problems: dict[str, list[str]] = defaultdict(list)
+    for problem in correct:
+        problems[bins.get(problem, UNKNOWN)].append(problem)
+    return {bin: outcome(cell, correct, problems[bin]) for bin in (*BINS, UNKNOWN) if problems[bin]}
+
+
+def rounded(value: Any) -> Any:
+    """A value with all its numbers rounded, for JSON."""
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return value

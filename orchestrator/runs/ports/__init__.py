@@ -1,0 +1,1 @@
+"""Wrappers around the ports of a tree: charging, replaying, sharing."""

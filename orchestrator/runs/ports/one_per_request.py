@@ -1,0 +1,72 @@
+"""Servers that give one sample a request: ``n`` samples are ``n`` requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node, Redraw, derive_seed
+from orchestrator.core.ports import Policy, Sampling
+from orchestrator.errors import CONCERNS_THE_RUN, EndpointError
+from orchestrator.runs.ports.branches import OnFailedBranch
+
+
+@dataclass(slots=True)
+class SeparateSamples:
+    """A policy asked for one sample a request, each with its own seed and its own prompt to pay.
+
+    A sample that fails is missing among the children, which keep their numbers; under ``refill``
+    another is drawn in its place first, once, and under ``fail`` its failure is raised, as the
+    first one is where all fail.
+    """
+
+    policy: Policy
+    on_failure: OnFailedBranch = "drop"
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        if n == 1:
+            return await self.policy.extend(node, n, sampling)
+        answers = await fan_out(self._sample(node, i, sampling) for i in range(n))
+        failures = [failure for failure in answers if isinstance(failure, EndpointError)]
+        children = [
+            replace(child, path=(*node.path, i), seed=derive_seed(node.seed, i), request=i)
+            for i, child in enumerate(answers)
+            if isinstance(child, Node)
+        ]
+        if not children:
+            raise _joined(failures)
+        return [*children[:-1], _paying(children[-1], failures)] if failures else children
+
+    async def _sample(self, node: Node, number: int, sampling: Sampling) -> Node | EndpointError:
+        draws: tuple[Redraw, ...] = ("sample", "refill")
+        failures: list[EndpointError] = []
+        for draw in draws[: 2 if self.on_failure == "refill" else 1]:
+            try:
+                (child,) = await self.policy.extend(node.redrawn(draw, number), 1, sampling)
+            except EndpointError as error:
+                if self.on_failure == "fail" or isinstance(error, CONCERNS_THE_RUN):
+                    raise
+                failures.append(error)
+            else:
+                return _paying(child, failures) if failures else child
+        return _joined(failures)
+
+
+def _paying(child: Node, failures: Sequence[EndpointError]) -> Node:
+    """The child, with what those were billed for that failed beside it."""
+    failed = _joined(failures)
+    return replace(
+        child,
+        prompt_tokens=child.prompt_tokens + failed.prompt_tokens,
+        cached_tokens=child.cached_tokens + failed.cached_tokens,
+        lost_tokens=child.lost_tokens + failed.written_tokens,
+    )
+
+
+def _joined(failures: Sequence[EndpointError]) -> EndpointError:
+    """The first of them, with what all were billed for."""
+    first, *others = failures
+    for other in others:
+        first.prompt_tokens += other.prompt_tokens
+        first.cached_tokens += other.cached_tokens
+        first.written_tokens += other.written_tokens
+    return first

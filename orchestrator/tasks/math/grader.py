@@ -1,0 +1,80 @@
+"""The grader of mathematical answers, one for voting and for evaluation."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Self
+
+from orchestrator.tasks.math import answers as reading
+from orchestrator.tasks.math.equality import quick
+from orchestrator.tasks.math.pool import Workers
+
+
+class MathGrader:
+    """Reads and compares mathematical answers; implements ``core.ports.Grader``.
+
+    What plain comparison decides is answered at once; the rest goes to ``workers`` processes,
+    started when first needed. A comparison that takes one of them more than ``seconds`` of CPU
+    time is killed and stays undecided, so a busy machine changes no verdict. The last ``cache``
+    verdicts are kept, and a comparison under way is never started twice. ``percent`` also accepts
+    numbers a factor of 100 apart.
+
+    Use it as an async context manager: leaving it ends its processes.
+    """
+
+    def __init__(
+        self, *, percent: bool = False, workers: int = 2, seconds: float = 3.0, cache: int = 16_384
+    ) -> None:
+        self._percent = percent
+        self._workers = Workers(count=workers, seconds=seconds)
+        self._capacity = cache
+        self._verdicts: OrderedDict[tuple[str, str], bool | None] = OrderedDict()
+        self._under_way: dict[tuple[str, str], asyncio.Event] = {}
+        self._endless: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._workers.close()
+
+    async def extract(self, text: str) -> str | None:
+        """The answer a solution states, or None where it states none."""
+        return reading.extract(text)
+
+    async def equal(self, answer: str, reference: str) -> bool | None:
+        """Whether two answers mean the same, in either order; None where that was not decided.
+
+        Raises ``TaskError`` where no worker can start.
+        """
+        key = min(answer, reference), max(answer, reference)
+        while key in self._under_way:
+            await self._under_way[key].wait()  # should its asker be cancelled, the next one asks
+        if key in self._verdicts:
+            self._verdicts.move_to_end(key)
+            return self._verdicts[key]
+        verdict = quick(*key, percent=self._percent)
+        if verdict is None:
+            self._under_way[key] = asyncio.Event()
+            try:
+                verdict = await self._by_algebra(*key)
+            finally:
+                self._under_way.pop(key).set()
+        self._remember(key, verdict)
+        return verdict
+
+    async def _by_algebra(self, left: str, right: str) -> bool | None:
+        if not self._endless.isdisjoint((left, right)):
+            return None
+        verdict = await self._workers.same(left, right)
+        if verdict is None:
+            # A tower of powers would take its time anew against each answer of the tree: an answer
+            # that cannot even be compared with 1 is not compared with others any more.
+            for each in {left, right} - self._endless:
+                if await self._workers.same(each, "1") is None:
+                    self._endless.add(each)
+        return verdict
+
+    def _remember(self, key: tuple[str, str], verdict: bool | None) -> None:
+        self._verdicts[key] = verdict
+        while len(self._verdicts) > self._capacity:
+            self._verdicts.popitem(last=False)

@@ -1,0 +1,115 @@
+"""The cells of ``strategy: auto``: their profiles, read and checked against the run."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.config.reading import shipped_config
+from orchestrator.core.ports import Sampling
+from orchestrator.core.problem import Problem
+from orchestrator.errors import ConfigError, ProfileError
+from orchestrator.optimal.difficulty.evidence import CONFIDENCE
+from orchestrator.optimal.profile import Profile, check_fits, read
+from orchestrator.optimal.profiling.fitting import PILOTS
+from orchestrator.optimal.routing.routed import Routing, SeparateRouting
+from orchestrator.optimal.routing.router import ProfileRouter, PublishedRouter
+from orchestrator.optimal.shared_budget.caps import Amount, Seconds
+from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
+from orchestrator.optimal.shared_budget.pool import Pool
+from orchestrator.report.data.wording import in_unit
+from orchestrator.runs.plan import Cell
+from orchestrator.strategies import Auto
+from orchestrator.strategies.settings import WholeSolutions
+
+
+def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
+    """The same cells, those of ``auto`` with their routing.
+
+    Raises ``ProfileError`` where a profile cannot be read, is of something else or was measured on
+    the problems it is to be judged on, and ``ConfigError`` where its budget cannot be kept.
+    """
+    return [
+        _routed(cell, cell.strategy, problems) if isinstance(cell.strategy, Auto) else cell
+        for cell in cells
+    ]
+
+
+def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
+    if auto.profile is None:
+        whole = WholeSolutions()
+        named = replace(auto, pilots=auto.pilots or PILOTS)
+        rule = PublishedRouter(
+            cell.task, cell.policy.parameters, auto.fallback_n, named.pilots or PILOTS
+        )
+        routing = SeparateRouting(router=rule, sampling=whole.sampling)
+        return replace(cell, strategy=named, routing=routing)
+    profile = _checked(auto.profile, cell, problems[: cell.problems])
+    if auto.pilots not in (None, profile.pilots):
+        raise ConfigError(
+            f"auto: pilots = {auto.pilots}, and {auto.profile} goes by {profile.pilots}: leave "
+            "`pilots` out"
+        )
+    named = replace(auto, profile=profile.digest, pilots=profile.pilots)
+    count = len(problems[: cell.problems])
+    return replace(cell, strategy=named, routing=_routing(auto, profile, auto.profile, count))
+
+
+def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
+    profile = read(_where(source))
+    check_fits(
+        profile,
+        source=source,
+        task=cell.task,
+        policy=cell.policy.name,
+        prm=cell.prm.name if cell.prm else None,
+    )
+    overlap = profile.overlap(cell.task, [problem.id for problem in problems])
+    if overlap:
+        raise ProfileError(
+            f"{overlap} of the {len(problems)} problems of {cell.task} are those that {source} was "
+            "measured on, where it looks better than it is: take others (`task.skip`, or another "
+            "`task.seed`), or measure another profile"
+        )
+    return profile
+
+
+def _where(source: str) -> Path:
+    """A profile's file: where the config says, or among those that come with Orchard, by name."""
+    try:
+        return Path(source) if Path(source).exists() else shipped_config(f"profiles/{source}.yaml")
+    except ConfigError:
+        return Path(source)
+
+
+def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routing:
+    assert auto.budget is not None
+    if auto.unit == "cost" and not any(
+        each.use.cost for arm in profile.arms for each in arm.bins.values()
+    ):
+        raise ConfigError(
+            f"auto has a budget of cost, and {source} was measured on models without a price: "
+            "name `unit: tokens`, or measure it with prices"
+        )
+    sampling = Sampling(
+        **profile.sampling, until="end", logprobs=CONFIDENCE in profile.predictor.weights
+    )
+    if not auto.pool:
+        router = ProfileRouter(profile, auto.budget, unit=auto.unit, spread=auto.spread)
+        return SeparateRouting(router=router, sampling=sampling)
+    cap = Seconds(auto.budget) if auto.unit == "seconds" else Amount(auto.budget)
+    pooled = PooledRouting(profile, Pool(cap), auto.unit, sampling)
+    least = problems * pooled.least
+    if auto.unit != "seconds" and auto.budget < least:
+        raise ConfigError(
+            f"a pool of {in_unit(auto.budget, auto.unit)} is less than the pilots of its "
+            f"{problems:,} problems take, about {in_unit(_rounded_up(least), auto.unit)}: raise "
+            "`budget`, which is one for all of them, or take fewer `problems`"
+        )
+    return pooled
+
+
+def _rounded_up(amount: float) -> float:
+    """To two digits, so that what is proposed is enough, as it is written in any unit."""
+    digit = 10.0 ** (math.floor(math.log10(amount)) - 1)
+    return math.ceil(amount / digit) * digit

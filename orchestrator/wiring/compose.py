@@ -1,0 +1,365 @@
+"""The composition root: from a config to the ports, problems and plan of a run.
+
+The modules beside this one may see every package, the servers among them; the packages may not.
+"""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.config.endpoints import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
+from orchestrator.config.prices import PriceConfig, read_prices
+from orchestrator.config.reading import shipped_config
+from orchestrator.config.run import RunConfig
+from orchestrator.config.sections import nearest
+from orchestrator.core.budget import Bill, Price
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import Policy
+from orchestrator.endpoints.hosted.adapting import AdaptingSender
+from orchestrator.endpoints.hosted.clouds import HostedAPI
+from orchestrator.endpoints.http.retry import RetryPolicy
+from orchestrator.endpoints.http.sender import AiohttpSender
+from orchestrator.endpoints.policies.emulated_continuation import InstructedPolicy
+from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
+from orchestrator.endpoints.policies.led import LedPolicy
+from orchestrator.endpoints.policies.rendered import RenderedPolicy
+from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
+from orchestrator.endpoints.probing.probe import (
+    PolicyAbilities,
+    PRMAbilities,
+    probe_policy,
+    probe_prm,
+)
+from orchestrator.endpoints.transport.transport import Endpoint, Transport
+from orchestrator.errors import ConfigError, EndpointError
+from orchestrator.report.data.headline import HeadlineSpec
+from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.runs.ports.wrappers import BilledPolicy, BilledPRM
+from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.prompts import PROMPTS
+from orchestrator.wiring.auto_cells import routed
+from orchestrator.wiring.needs import Found, context_needed, substitutes, tokens_allowed
+from orchestrator.wiring.problem_sets import CHAINS, chain_is_sound, problems
+from orchestrator.wiring.serving import NOWHERE, Addresses
+
+if TYPE_CHECKING:
+    from orchestrator.endpoints.hosted.sender import HostedSender
+
+PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
+RUNNING = RetryPolicy(patience=120.0)
+AWAITING_RESTART = RetryPolicy(patience=900.0)
+
+
+def prices(config: RunConfig) -> dict[str, Price]:
+    """What each policy and PRM charges, by its name, of those that have a price.
+
+    Raises ``ConfigError`` where a price is not in the table, or a limit of the cost could not be
+    kept because what a hosted model charges is unknown.
+    """
+    table = read_prices(config.prices or shipped_config("prices.yaml"))
+    found = {}
+    for name, endpoint in (config.policies | config.prms).items():
+        if isinstance(endpoint.price, PriceConfig):
+            price: Price | None = endpoint.price.price()
+        elif endpoint.price is not None:
+            price = table.of(endpoint.price)
+            if price is None:
+                raise ConfigError(
+                    f"{name}: no price is named {endpoint.price!r}: "
+                    f"{nearest(endpoint.price, list(table.models))}"
+                )
+        else:
+            price = table.of(endpoint.model or name)
+        if price is not None:
+            found[name] = price
+    if config.budget.cost is not None or config.problem_budget.cost is not None:
+        unknown = unpriced(config, found)
+        if unknown or not found:
+            raise ConfigError(
+                "a limit of the cost cannot be kept: "
+                + (f"{unknown[0]} has no price" if unknown else "no model of this run has a price")
+                + "; write `price: {input: …, output: …}` (USD per million tokens) beside its model"
+            )
+    return found
+
+
+def unpriced(config: RunConfig, found: Mapping[str, Price]) -> list[str]:
+    """The hosted policies and PRMs that no price is known of."""
+    named = (config.policies | config.prms).items()
+    return [name for name, endpoint in named if endpoint.hosted and name not in found]
+
+
+def plan(config: RunConfig) -> Plan:
+    """What is to be run. Raises ``ConfigError`` or ``TaskError``."""
+    found = problems(config)
+    return Plan(
+        problems=found,
+        cells=routed(config.build_cells(prices(config)), found),
+        seed=config.seed,
+        trees=config.trees,
+        limits=config.budget.limits(),
+        problem_limits=config.problem_budget.limits(),
+        on_failed_branch=config.on_failed_branch,  # type: ignore[arg-type]
+    )
+
+
+def headline(config: RunConfig) -> HeadlineSpec | None:
+    return HeadlineSpec(**config.headline.model_dump()) if config.headline else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Connection:
+    """One endpoint of a run: its transport, and the port built on it.
+
+    ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks to it, and knows
+    what it refuses. A policy's context must hold as many tokens as are ``needed``,
+    of which a sample has those ``allowed``.
+    """
+
+    name: str
+    settings: EndpointConfig
+    transport: Transport
+    sender: "HostedSender | AdaptingSender"
+    policy: Policy | None = None
+    prm: HttpPRM | None = None
+    hosted: HostedAPI | None = None
+    needed: int = 0
+    allowed: int = 0
+
+    async def probe(self) -> PolicyAbilities | PRMAbilities:
+        """What the endpoint can do. Raises ``EndpointError``, led by its name."""
+        try:
+            can = await self._probed()
+        except EndpointError as error:
+            error.endpoint = self.name
+            raise
+        dialect = self.sender.dialect
+        if isinstance(can, PolicyAbilities):
+            can = replace(
+                can,
+                seed_honoured=can.seed_honoured and "seed" not in dialect.lacks,
+                ends_told=can.ends_told and "stop" not in dialect.lacks,
+            )
+        return replace(can, refused=dialect.lacks, most_tokens=dialect.most_tokens)
+
+    async def _probed(self) -> PolicyAbilities | PRMAbilities:
+        if self.prm is not None:
+            return await probe_prm(self.transport, self.prm, listed=self.hosted != "azure")
+        if self.hosted is None:
+            assert isinstance(self.settings, PolicyConfig)
+            return await probe_policy(
+                self.transport,
+                separator=PROMPTS[self.settings.prompt].separator,  # type: ignore[index]
+                by_ids=self.settings.continuation != "chat",
+                needed=self.needed,
+                allowed=self.allowed,
+            )
+        from orchestrator.endpoints.probing.hosted import probe_hosted
+
+        return await probe_hosted(self.transport, self.hosted, allowed=self.allowed)
+
+
+_CONTINUING: Mapping[str, type[HttpPolicy]] = {
+    "tokens": TokenPolicy,
+    "rendered": RenderedPolicy,
+    INSTRUCTED: InstructedPolicy,
+}
+"""Policies by how they continue a solution; all others by an open chat message."""
+
+
+def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) -> Policy:
+    family = PROMPTS[config.prompt]  # type: ignore[index]
+    wished = config.continuation
+    by = can.continuation if wished in ("auto", "chat") else wished
+    over_chat = LedPolicy if can.trims else ChatPolicy
+    kind = _CONTINUING.get(by or "", over_chat)
+    return kind(transport, family.messages, family.separator, cuts_at=can.cuts_at)
+
+
+def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
+    try:
+        return PRM_FAMILIES[config.family](
+            transport=transport, running_minimum=config.running_minimum, **config.options
+        )
+    except ConfigError as error:
+        raise ConfigError(f"prms.{name}.options: {error}") from None
+
+
+def _sender(
+    name: str,
+    settings: EndpointConfig,
+    endpoint: Endpoint,
+    can: PolicyAbilities | PRMAbilities | None,
+) -> "HostedSender | AdaptingSender":
+    """What speaks to a model, with what is known of it. Raises ``ConfigError``."""
+    dialect = settings.dialect(can.refused, can.most_tokens) if can else settings.dialect()
+    if settings.hosted is None:
+        direct = AiohttpSender(api_key=endpoint.api_key, timeout=endpoint.timeout)
+        return AdaptingSender(direct, dialect)
+    from orchestrator.endpoints.hosted.sender import HostedSender  # the SDK imports for 0.25 s
+
+    if settings.hosted == "azure" and settings.api_version is None:
+        raise ConfigError(
+            f"{name} is on Azure and needs the `api_version` of its deployment, for example "
+            "`api_version: 2025-03-01-preview`; or write its newer URL, https://…/openai/v1"
+        )
+    return HostedSender(
+        endpoint.urls,
+        api=settings.hosted,
+        api_key=endpoint.api_key,
+        api_version=settings.api_version,
+        timeout=endpoint.timeout,
+        dialect=dialect,
+    )
+
+
+@asynccontextmanager
+async def connections(
+    config: RunConfig,
+    addresses: Addresses,
+    found: Found | None = None,
+    cells: Sequence[Cell] = (),
+) -> AsyncIterator[list[Connection]]:
+    """Every endpoint of a config, open; policies as far as ``found`` says what they can do.
+
+    Without it all that is to be done with them is to find that out, with little patience, as far
+    as ``cells`` ask for it.
+    Raises ``ConfigError``.
+    """
+
+    async def open_one(name: str, settings: EndpointConfig) -> Connection:
+        address = addresses.get(name, NOWHERE)
+        endpoint = settings.endpoint(name, address.urls, address.api_key)
+        if found is None:
+            endpoint = replace(endpoint, retry=PROBING, timeout=min(60.0, endpoint.timeout))
+        else:
+            restarts = address.restarts and not settings.is_elsewhere
+            retry = AWAITING_RESTART if restarts else RUNNING
+            if (longest := settings.patience) is not None:
+                retry = replace(retry, patience=longest, longest_retry_after=longest)
+            endpoint = replace(endpoint, retry=retry)
+        sender = _sender(name, settings, endpoint, (found or {}).get(name))
+        endpoint = replace(
+            endpoint,
+            checks_model=settings.hosted is None,
+            is_alias=settings.hosted == "azure",
+        )
+        transport = await stack.enter_async_context(Transport(endpoint, sender))
+        connection = Connection(
+            name=name,
+            settings=settings,
+            transport=transport,
+            hosted=settings.hosted,
+            sender=sender,
+            needed=context_needed(name, cells),
+            allowed=tokens_allowed(name, cells),
+        )
+        if isinstance(settings, PRMConfig):
+            connection.prm = _prm(settings, transport, name)
+            return connection
+        assert isinstance(settings, PolicyConfig)
+        can = (found or {}).get(name)
+        if isinstance(can, PolicyAbilities):
+            connection.policy = _policy(settings, transport, can)
+        return connection
+
+    async with AsyncExitStack() as stack:
+        named = [*config.policies.items(), *config.prms.items()]
+        yield [await open_one(name, settings) for name, settings in named]
+
+
+async def probe_all(
+    config: RunConfig,
+    addresses: Addresses,
+    pay: Callable[[float], None] | None = None,
+    cells: Sequence[Cell] = (),
+) -> Found:
+    """Ask every endpoint for a little, so that a run of ``cells`` that cannot work ends before it
+    begins.
+
+    ``pay`` is told what that cost (USD), whether or not it came to an end. Raises ``ConfigError``
+    or ``EndpointError``.
+    """
+    async with connections(config, addresses, cells=cells) as opened:
+        try:
+            found = await fan_out(connection.probe() for connection in opened)
+        finally:
+            if pay is not None:
+                charged, used = prices(config), {c.name: c.transport.used for c in opened}
+                pay(sum(price.cost(**asdict(used[name])) for name, price in charged.items()))
+    return {connection.name: can for connection, can in zip(opened, found, strict=True)}
+
+
+@asynccontextmanager
+async def open_ports(
+    config: RunConfig,
+    addresses: Addresses,
+    found: Found,
+    cells: Sequence[Cell],
+    *,
+    paid: float = 0.0,
+) -> AsyncIterator[Ports]:
+    """The ports of a run of ``cells``, over HTTP; it has ``paid`` so many USD before.
+
+    Raises ``ConfigError``.
+    """
+    charged, bill = prices(config), Bill(config.budget.cost, paid)
+    async with connections(config, addresses, found) as opened, MathGrader() as grader:
+        yield Ports(
+            policies={
+                c.name: BilledPolicy(c.policy, charged[c.name], bill)
+                if c.name in charged
+                else c.policy
+                for c in opened
+                if c.policy is not None
+            },
+            prms={
+                c.name: BilledPRM(c.prm, charged[c.name], bill) if c.name in charged else c.prm
+                for c in opened
+                if c.prm is not None
+            },
+            grader=grader,
+            soundness=chain_is_sound if config.task.name == CHAINS else None,
+            one_a_request=frozenset(
+                name
+                for name, can in found.items()
+                if isinstance(can, PolicyAbilities) and not can.n
+            ),
+            substitutes={cell.id: substitutes(cell, config, found) for cell in cells},
+            bill=bill,
+            statuses=lambda: {c.name: c.transport.status() for c in opened},
+        )
+
+
+def versions() -> dict[str, object]:
+    """What a run was made with."""
+    packages = (
+        "aiohttp",
+        "openai",
+        "msgspec",
+        "sympy",
+        "torch",
+        "transformers",
+        "numpy",
+    )
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "orchard": __version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "packages": found,
+    }

@@ -1,0 +1,166 @@
+"""What the cells of a run ask of their endpoints, against what the endpoints can do."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.config.endpoints import INSTRUCTED, PolicyConfig
+from orchestrator.config.run import RunConfig
+from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
+from orchestrator.errors import ConfigError
+from orchestrator.runs.plan import Cell, Substitutes
+from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.settings import Stepwise, WholeSolutions
+
+NAMES_OF = {strategy: name for name, strategy in STRATEGIES.items()}
+
+Found = Mapping[str, PolicyAbilities | PRMAbilities]
+"""What each endpoint can do, by its name in the config."""
+
+
+_QUESTION_TOKENS = 512
+"""What a question takes of the context, roughly."""
+
+ENOUGH_TOKENS = 2_048
+"""What a model that thinks needs at least for problems that are no sums."""
+
+
+def context_needed(policy: str, cells: Sequence[Cell]) -> int:
+    """How many tokens the context of a policy must hold for the longest solutions of ``cells``."""
+    searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
+    return max((_QUESTION_TOKENS + _longest(each) for each in searches), default=0)
+
+
+def tokens_allowed(policy: str, cells: Sequence[Cell]) -> int:
+    """The largest ``max_tokens`` of a policy's cells."""
+    searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
+    return max((getattr(each, "max_tokens", 0) for each in searches), default=0)
+
+
+def _longest(search: object) -> int:
+    """Tokens of the longest solution that a search may come to."""
+    if isinstance(search, Stepwise):
+        return search.max_tokens * search.max_depth
+    return search.max_tokens if isinstance(search, WholeSolutions) else WholeSolutions().max_tokens
+
+
+def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
+    """Raises ``ConfigError`` where a cell asks of its policy what its server cannot do."""
+    for cell in cells:
+        can, settings = found[cell.policy.name], config.policies[cell.policy.name]
+        assert isinstance(can, PolicyAbilities)
+        if settings.continuation == "tokens" and can.continuation != "tokens":
+            raise ConfigError(
+                f"the server of {cell.policy.name} does not return token ids: leave its "
+                "`continuation` out, or set `continuation: chat`"
+            )
+        _check_thought(cell, can)
+        stepwise = [each for each in cell.searches if isinstance(each, Stepwise)]
+        if not stepwise or settings.continuation == INSTRUCTED:
+            continue
+        name = cell.strategy_name
+        if not isinstance(cell.strategy, Stepwise):
+            name += f" (which may come to {NAMES_OF[type(stepwise[0])]})"
+        lacks = _lacks(can, settings)
+        if lacks and settings.hosted:
+            raise ConfigError(
+                f"{cell.policy.name} is hosted and {lacks}, as {name} needs: use "
+                "cot, majority or best_of_n, or have it emulated with `continuation: instructed`, "
+                "which the results then say"
+            )
+        if lacks:
+            raise ConfigError(
+                f"the server of {cell.policy.name} {lacks}, as {name} needs: use "
+                "cot, majority or best_of_n, or serve it with vLLM"
+            )
+
+
+def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
+    """Raises ``ConfigError`` where a cell's samples would end within a thought."""
+    took = can.tokens_to_answer
+    if took is None:
+        return
+    for each in cell.searches:
+        if isinstance(each, Stepwise | WholeSolutions) and each.max_tokens <= took:
+            raise ConfigError(
+                f"{cell.policy.name} is a reasoning model: it took {took:,} tokens for a sum, "
+                f"and {cell.strategy_name} gives it {each.max_tokens:,}: set `max_tokens` to at "
+                f"least {enough_tokens(took):,}"
+            )
+
+
+def enough_tokens(took: int) -> int:
+    """A ``max_tokens`` for a model that ``took`` so many tokens for a sum: a power of two."""
+    return max(ENOUGH_TOKENS, 1 << (4 * took - 1).bit_length())
+
+
+def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
+    """What a person should know of a policy before its cells begin, though nothing forbids them."""
+    can, mine = found[name], [cell for cell in cells if cell.policy.name == name]
+    if not isinstance(can, PolicyAbilities):
+        return []
+    told = []
+    if can.tokens_to_answer is not None:
+        enough = enough_tokens(can.tokens_to_answer)
+        bounds = [s.max_tokens for c in mine for s in c.searches if hasattr(s, "max_tokens")]
+        if any(bound < enough for bound in bounds):
+            told.append(
+                f"a reasoning model, which took {can.tokens_to_answer:,} tokens for a sum: "
+                f"set `max_tokens` to at least {enough:,}"
+            )
+    stepwise = any(isinstance(each, Stepwise) for cell in mine for each in cell.searches)
+    if can.trims and can.continuation == "chat" and stepwise:
+        told.append(
+            "loses the blank line at the end of an open message (its chat template trims it), so "
+            "that each step takes two requests: a template that keeps it saves one (vLLM: "
+            "--chat-template)"
+        )
+    if can.cuts_at is not None:
+        told.append(
+            f"cuts prompts at {can.cuts_at:,} tokens and does not say so: raise the context of its "
+            "server (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH), or solutions end there"
+        )
+    if not can.samples_differ and any(cell.weight > 1 for cell in mine):
+        told.append(
+            "answers each request alike, whatever its seed and temperature: its samples are copies"
+        )
+    return told
+
+
+def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
+    """What a search by steps needs and an endpoint lacks, as the rest of a sentence."""
+    if can.continuation is None and settings.continuation == "auto":
+        return "cannot go on with a solution (neither by token ids nor by an open chat message)"
+    if "stop" in can.refused:
+        return "takes no stop strings"
+    if not can.ends_told:
+        return "does not tell whether a stop string or the end of the answer ended a step"
+    if can.hides_steps:
+        return (
+            "puts what its model thinks in a field of its own (--reasoning-parser), which leaves "
+            "no text of a step"
+        )
+    return None
+
+
+IN_VAIN = ("temperature", "top_p", "seed", "stop")
+"""Parameters without which an answer is not the one that was asked for."""
+
+
+def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
+    """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
+    can, settings = found[cell.policy.name], config.policies[cell.policy.name]
+    assert isinstance(can, PolicyAbilities)
+    stepwise = any(isinstance(each, Stepwise) for each in cell.searches)
+    asked = [can, found.get(cell.prm.name) if cell.prm else None]
+    emulated = {
+        "model": any(each is not None and each.simulated for each in asked),
+        "n": not can.n and cell.weight > 1,
+        "samples": not can.samples_differ and cell.weight > 1,
+        "continuation": stepwise and settings.continuation == INSTRUCTED,
+    }
+    needed = [each for each in IN_VAIN if stepwise or each != "stop"]
+    if any(getattr(each, "logprobs", None) for each in cell.searches):
+        needed.append("logprobs")
+    return Substitutes(
+        emulated=tuple(each for each, is_used in emulated.items() if is_used),
+        refused=tuple(each for each in needed if each in can.refused),
+    )

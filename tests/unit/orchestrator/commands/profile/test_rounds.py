@@ -1,0 +1,245 @@
+"""What a profile measures, in which order, and what it makes of a cap."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator.commands.profile.rounds import FIRST, Done, Rounds, tokens
+from orchestrator.commands.profile.sweeps import sweeps, swept
+from orchestrator.config.run import RunConfig, validate
+from orchestrator.core.budget import Price
+from orchestrator.core.records import LeafRecord, Record
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.profiling.fitting import FEWEST
+from orchestrator.runs.plan import Cell, Plan
+from orchestrator.strategies import BestOfN
+from orchestrator.wiring.compose import plan as plan_of
+
+CONFIG: dict[str, Any] = {
+    "task": {"name": "chains", "problems": 100},
+    "policies": {"policy": {}},
+    "prms": {"prm": {"family": "qwen_math"}, "other": {"family": "qwen_math"}},
+    "cells": [
+        {"policy": "policy", "strategy": "cot"},
+        {"policy": "policy", "strategy": "majority", "n": 16},
+        {"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": [2, 8], "problems": 5},
+        {"policy": "policy", "prm": "prm", "strategy": "beam_search", "n": [4, 8, 16, 32]},
+    ],
+}
+
+
+def config(**changes: Any) -> RunConfig:
+    return validate(CONFIG | changes, "run.yaml")
+
+
+# What a config's sweeps are
+
+
+def test_a_sweep_completes_what_the_cells_lack_and_leaves_out_what_they_repeat() -> None:
+    (found,) = sweeps(config())
+    assert found.samples.strategy.n == 8
+    greedy = found.greedy.strategy
+    assert (greedy.n, greedy.temperature) == (1, 0.0)  # type: ignore[union-attr]
+    assert [tree.strategy.n for tree in found.trees] == [4, 8, 16, 32]
+    assert all(cell.problems is None for cell in found.cells)
+
+
+def test_samples_of_a_sweep_are_drawn_in_full_and_followed_by_nothing() -> None:
+    stop = {"stop": {"rule": "beta"}, "then": {"strategy": "dvts"}}
+    cell = {"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": 64} | stop
+    (found,) = sweeps(config(cells=[cell]))
+    assert found.samples.strategy == BestOfN(n=64)
+
+
+def test_there_is_a_sweep_for_each_policy_and_prm() -> None:
+    both = [{"policy": "policy", "prm": ["prm", "other"], "strategy": "dvts", "n": [4, 16]}]
+    found = sweeps(config(cells=both))
+    assert [each.samples.prm and each.samples.prm.name for each in found] == ["prm", "other"]
+    assert {each.samples.strategy.n for each in found} == {16}
+
+
+def test_a_sweep_is_at_the_models_prices_so_that_a_profile_knows_what_arms_cost() -> None:
+    priced = {"policy": CONFIG["policies"]["policy"] | {"price": {"input": 1.0, "output": 2.0}}}
+    (found,) = sweeps(config(policies=priced))
+    assert all(cell.policy.price == Price(input=1.0, output=2.0) for cell in found.cells)
+
+
+PAIR = {"policy": "policy", "prm": "prm"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        CONFIG["cells"],
+        [{**PAIR, "strategy": "beam_search", "n": [4, 16]}],
+        [{**PAIR, "strategy": "dvts", "n": 4}],
+        [{"policy": "policy", "prm": ["prm", "other"], "strategy": "best_of_n", "n": 16,
+          "stop": {"rule": "beta"}, "temperature": 0.5}],
+    ],
+)  # fmt: skip
+def test_the_config_of_a_profile_has_the_cells_of_its_sweeps_and_the_same_sweeps_again(
+    cells: Any,
+) -> None:
+    found = sweeps(config(cells=cells))
+    again = swept(config(cells=cells), found)
+    assert [cell.id for cell in again.build_cells()] == [
+        cell.id for each in found for cell in each.cells
+    ]
+    resumed = validate(again.dumped(), "again")
+    assert resumed.build_cells() == again.build_cells()
+    assert sweeps(resumed) == found
+
+
+def test_without_a_prm_there_is_nothing_to_profile() -> None:
+    with pytest.raises(ProfileError, match="no cell has a `prm`"):
+        sweeps(config(cells=CONFIG["cells"][:2]))
+
+
+def test_too_few_samples_are_refused() -> None:
+    few = [{"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": 4}]
+    with pytest.raises(ProfileError, match="at least 8 samples of a problem"):
+        sweeps(config(cells=few))
+
+
+# In rounds
+
+
+class World:
+    """Runs plans by writing down what would come of them; a search takes ``costs`` tokens a problem
+    and its solutions are right as often as ``quality`` says."""
+
+    def __init__(self, costs: Callable[[Cell], int], quality: Callable[[Cell], float]) -> None:
+        self.costs, self.quality = costs, quality
+        self.done: Done = {}
+        self.plans: list[Plan] = []
+
+    def run(self, plan: Plan) -> None:
+        self.plans.append(plan)
+        for cell in plan.cells:
+            for problem in plan.problems[: cell.problems]:
+                self.done[cell.id, problem.id] = self._record(cell, problem.id)
+
+    def _record(self, cell: Cell, problem: str) -> Record:
+        draw = random.Random(f"{cell.id}/{problem}")
+        count = cell.strategy.n if cell.strategy_name == "best_of_n" else 2
+        right = [draw.random() < self.quality(cell) for _ in range(count)]
+        leaves = tuple(
+            LeafRecord(
+                path=(i,),
+                answer="7" if each else "8",
+                correct=each,
+                finish="stop",
+                scores=(0.8 if each else 0.3,),
+                tokens=10,
+                steps=(f"{problem} {i}",),
+            )
+            for i, each in enumerate(right)
+        )
+        return Record(
+            cell=cell.id, task="chains", policy="policy", policy_params=None, prm="prm",
+            prm_params=None, strategy=cell.strategy_name, n=cell.strategy.n, settings=cell.settings,
+            problem=problem, level=None, verdicts={}, policy_tokens=self.costs(cell),
+            prompt_tokens=0, cached_tokens=0, prm_tokens=0, requests=1, seconds=1.0, ran_out=None,
+            leaves=leaves,
+        )  # fmt: skip
+
+    @property
+    def spent(self) -> int:
+        return sum(map(tokens, self.done.values()))
+
+
+def ten_a_path(cell: Cell) -> int:
+    return 10 * cell.strategy.n
+
+
+def even(cell: Cell) -> float:
+    return 0.6
+
+
+class SameText:
+    async def extract(self, text: str) -> str | None:
+        return text
+
+    async def equal(self, answer: str, reference: str) -> bool:
+        return answer == reference
+
+
+async def measured(world: World, cap: int | None, stop_after: int = 99, samples: int = 8) -> Rounds:
+    cells = [*CONFIG["cells"][:2], CONFIG["cells"][2] | {"n": samples}, CONFIG["cells"][3]]
+    found = sweeps(config(cells=cells))
+    rounds = Rounds(plan_of(swept(config(), found)), found, cap)
+    while len(world.plans) < stop_after:
+        plan = await rounds.next(world.done, SameText())
+        if plan is None:
+            break
+        world.run(plan)
+    return rounds
+
+
+async def test_without_a_cap_everything_is_measured_at_once() -> None:
+    world = World(ten_a_path, even)
+    await measured(world, None)
+    assert len(world.plans) == 1
+    assert len(world.done) == 6 * 100
+
+
+SAMPLES = 100 * 90
+"""Tokens of the samples of all problems."""
+
+
+async def test_the_samples_come_first_and_the_searches_on_ever_more_problems() -> None:
+    world = World(ten_a_path, even)
+    rounds = await measured(world, SAMPLES + 30_000)
+    parts = [(len(plan.cells), plan.cells[0].problems) for plan in world.plans]
+    assert parts[:2] == [(2, FIRST), (2, 100)]
+    searched = [reached or 0 for _, reached in parts[2:]]
+    assert searched == sorted(set(searched)) and len(searched) > 1
+    assert 0.7 * 30_000 < world.spent - SAMPLES <= 30_000
+    assert 0 < len(rounds.alive) <= 4
+
+
+async def test_searches_far_from_every_front_are_dropped_and_the_best_stays() -> None:
+    world = World(ten_a_path, lambda cell: {16: 0.99, 32: 0.05}.get(cell.strategy.n, 0.3))
+    rounds = await measured(world, SAMPLES + 30_000)
+    left = [name.split("-n")[1].split("-")[0] for name in rounds.alive]
+    assert "16" in left and "32" not in left
+
+
+async def test_no_search_is_kept_for_the_samples_that_it_may_follow() -> None:
+    world = World(ten_a_path, lambda cell: {8: 0.99, 64: 0.45}.get(cell.strategy.n, 0.05))
+    rounds = await measured(world, 100 * 650 + 30_000, samples=64)
+    left = [name.split("-n")[1].split("-")[0] for name in rounds.alive]
+    assert "8" in left and "32" not in left
+    assert len(left) <= 2
+
+
+async def test_a_profile_that_was_stopped_goes_on_as_it_would_have() -> None:
+    whole, stopped = World(ten_a_path, even), World(ten_a_path, even)
+    await measured(whole, SAMPLES + 30_000)
+    await measured(stopped, SAMPLES + 30_000, stop_after=3)
+    await measured(stopped, SAMPLES + 30_000)
+    assert stopped.done == whole.done
+
+
+async def test_a_cap_for_the_samples_alone_leaves_the_searches_out() -> None:
+    world = World(ten_a_path, even)
+    rounds = await measured(world, SAMPLES + 100)
+    assert world.spent == SAMPLES
+    assert rounds.alive == []
+
+
+async def test_a_cap_below_the_samples_is_refused_before_most_is_paid() -> None:
+    world = World(ten_a_path, even)
+    with pytest.raises(ProfileError, match="samples alone take about 9,000 tokens, more than"):
+        await measured(world, SAMPLES // 2)
+    assert world.spent <= SAMPLES * FIRST // 100
+    with pytest.raises(ProfileError, match="a cap of 500 tokens is less than the samples alone"):
+        await measured(world, 500)
+
+
+def test_too_few_problems_are_refused_before_anything_is_paid() -> None:
+    few = config(task={"name": "chains", "problems": 20})
+    with pytest.raises(ProfileError, match=f"20 problems are too few .* {FEWEST} are the least"):
+        Rounds(plan_of(few), sweeps(few))

@@ -1,0 +1,439 @@
+"""In virtual time: seconds of waiting take none, and every instant is exact."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node, Tree
+from orchestrator.endpoints.admission.adaptive_limit import FIRST
+from orchestrator.endpoints.admission.circuit_breaker import IN_A_ROW
+from orchestrator.endpoints.admission.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.admission.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.admission.replicas import Replica
+from orchestrator.errors import EndpointUnavailable, RateLimited
+from servers.simulated import clock
+
+A, B = "http://a", "http://b"
+GONE = EndpointUnavailable("nothing answers at http://a", url=A)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def node(question: str = "q", *, run: str = "", number: int = 0, begun: bool = False) -> Node:
+    tree = Tree(run=run, number=number)
+    return Node(question=question, seed=1, path=(0,) if begun else (), tree=tree)
+
+
+def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def wrapped() -> None:
+        clock.run(test())
+
+    wrapped.__name__ = test.__name__
+    return wrapped
+
+
+async def use(
+    dispatcher: Dispatcher, asked: Node | None = None, seconds: float = 1.0
+) -> tuple[Replica, float]:
+    """One request that takes so long: where it went, and when."""
+    slot = await dispatcher.admit(asked)
+    began = now()
+    try:
+        await asyncio.sleep(seconds)
+        dispatcher.succeeded(slot, 1.0)
+    finally:
+        dispatcher.release(slot)
+    return slot.replica, began
+
+
+async def kill(dispatcher: Dispatcher, replica: Replica) -> None:
+    for _ in range(IN_A_ROW):
+        dispatcher.failed(Slot(replica, now()), GONE)
+
+
+@in_virtual_time
+async def test_where_there_is_room_a_request_goes_at_once_without_a_task_switch() -> None:
+    dispatcher = Dispatcher("m", [A])
+    with pytest.raises(StopIteration) as done:
+        dispatcher.admit(node()).send(None)
+    assert isinstance(done.value.value, Slot)
+
+
+@in_virtual_time
+async def test_no_more_are_in_flight_than_the_cap_and_all_have_their_turn() -> None:
+    dispatcher, most = Dispatcher("m", [A, B], cap=5), 0
+
+    async def one(i: int) -> None:
+        nonlocal most
+        slot = await dispatcher.admit(node(f"{i}"))
+        most = max(most, dispatcher.in_flight)
+        await asyncio.sleep(1.0)
+        dispatcher.release(slot)
+
+    await fan_out(one(i) for i in range(40))
+    assert (most, now(), dispatcher.in_flight) == (5, 8.0, 0)
+
+
+@in_virtual_time
+async def test_trees_under_way_come_before_new_ones() -> None:
+    dispatcher, order = Dispatcher("m", [A], cap=1), []
+
+    async def one(asked: Node, name: str) -> None:
+        await use(dispatcher, asked)
+        order.append(name)
+
+    await fan_out(
+        [
+            one(node(), "first"),
+            one(node(number=2), "new"),
+            one(node(number=3, begun=True), "begun"),
+            one(node(number=1, begun=True), "begun before"),
+        ]
+    )
+    assert order == ["first", "begun before", "begun", "new"]
+
+
+@in_virtual_time
+async def test_a_request_that_is_cancelled_while_it_waits_takes_nobodys_turn() -> None:
+    dispatcher = Dispatcher("m", [A], cap=1)
+    first = asyncio.create_task(use(dispatcher))
+    await asyncio.sleep(0)
+    second, third = (asyncio.create_task(use(dispatcher)) for _ in range(2))
+    await asyncio.sleep(0.5)
+    assert dispatcher.status().waiting == 2
+    second.cancel()
+    assert (await third)[1] == 1.0
+    assert dispatcher.status().waiting == 0 and first.done()
+
+
+@in_virtual_time
+async def test_a_request_that_is_cancelled_as_its_turn_comes_gives_it_on() -> None:
+    dispatcher = Dispatcher("m", [A], cap=1)
+    slot = await dispatcher.admit(None)
+    second, third = (asyncio.create_task(use(dispatcher)) for _ in range(2))
+    await asyncio.sleep(0)
+    dispatcher.release(slot)  # and the slot is the second's, which does not know yet
+    second.cancel()
+    await third
+    assert dispatcher.in_flight == 0
+
+
+@in_virtual_time
+async def test_a_request_that_is_cancelled_as_patience_ends_is_cancelled() -> None:
+    dispatcher = Dispatcher("m", [A], patience=120.0)
+    await kill(dispatcher, next(iter(dispatcher.replicas)))
+    waiting = asyncio.create_task(dispatcher.admit(node()))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(120.0, waiting.cancel)  # after patience in the same turn
+    await asyncio.sleep(121.0)
+    assert waiting.cancelled()
+    assert dispatcher.status().waiting == 0
+
+
+@in_virtual_time
+async def test_a_tree_whose_time_is_up_as_patience_ends_has_no_more_time() -> None:
+    dispatcher = Dispatcher("m", [A], patience=120.0)
+    await kill(dispatcher, next(iter(dispatcher.replicas)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout_at(120.0):
+            while True:
+                try:
+                    await dispatcher.admit(node())
+                except EndpointUnavailable:  # as a tree that goes on without the branch
+                    await asyncio.sleep(1_000.0)
+    assert now() == pytest.approx(120.0)
+
+
+@in_virtual_time
+async def test_a_rate_limited_request_that_is_cancelled_as_it_goes_counts_for_nothing() -> None:
+    dispatcher = Dispatcher("m", [A], rates=RateLimits(None, 1_000))
+    large = Estimate(900.0, 0.0, 900.0)
+
+    async def go() -> float:
+        first = asyncio.create_task(dispatcher.admit(None, large))
+        while not dispatcher.in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        first.cancel()  # it is granted, and does not know yet
+        slot = await dispatcher.admit(None, large)
+        assert first.cancelled() and dispatcher.in_flight == 1
+        dispatcher.release(slot)
+        return now()
+
+    assert await keeping(dispatcher, go()) < 60.0
+
+
+@in_virtual_time
+async def test_a_tree_waits_for_its_replica_and_an_idle_one_takes_over_what_waits_long() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    first.limit.limit = second.limit.limit = 4.0
+    took = await fan_out(use(dispatcher, node("same")) for _ in range(40))
+    assert now() <= 5.0
+    assert {replica for replica, _ in took} == {first, second}
+
+
+@in_virtual_time
+async def test_a_dead_replicas_waiters_go_to_the_others() -> None:
+    dispatcher = Dispatcher("m", [A, B], patience=10.0)
+    first, second = dispatcher.replicas
+    first.limit.limit = second.limit.limit = 1.0
+    slots = [await dispatcher.admit(node(f"{i}")) for i in range(2)]
+    waiting = [asyncio.create_task(use(dispatcher, node(f"{i}"), 0.0)) for i in range(20)]
+    await asyncio.sleep(0)
+    await kill(dispatcher, first)
+    for slot in slots:
+        dispatcher.release(slot)
+    assert {(await one)[0] for one in waiting} == {second}
+
+
+@in_virtual_time
+async def test_while_all_replicas_are_gone_requests_wait_and_say_so() -> None:
+    dispatcher = Dispatcher("m", [A, B], patience=120.0)
+    for replica in dispatcher.replicas:
+        await kill(dispatcher, replica)
+    waiting = [asyncio.create_task(use(dispatcher, node(f"{i}"))) for i in range(5)]
+    await asyncio.sleep(30.0)
+    assert str(dispatcher.status()) == "all 2 replicas are down: waiting since 30 s"
+    dispatcher.looked(next(iter(dispatcher.replicas)), True)
+    began = sorted([(await one)[1] for one in waiting])
+    assert began == [30.0, 31.0, 31.0, 31.0, 31.0]  # one to see whether it is back
+
+
+@in_virtual_time
+async def test_patience_ends_with_what_was_the_matter() -> None:
+    dispatcher = Dispatcher("m", [A, B], patience=120.0)
+    for replica in dispatcher.replicas:
+        await kill(dispatcher, replica)
+    for waited in (120.0, 120.0):  # and who comes later does not wait again
+        with pytest.raises(EndpointUnavailable) as caught:
+            await dispatcher.admit(node())
+        assert now() == waited
+        assert caught.value.is_final
+        assert str(caught.value) == (
+            "all 2 replicas of m were down for 120 s: nothing answers at http://a"
+        )
+
+
+@in_virtual_time
+async def test_without_patience_requests_are_sent_whatever_is_known() -> None:
+    dispatcher = Dispatcher("m", [A])
+    (only,) = dispatcher.replicas
+    await kill(dispatcher, only)
+    assert (await use(dispatcher))[0] is only
+
+
+@in_virtual_time
+async def test_retry_after_is_for_all_requests_to_that_replica() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    busy = EndpointUnavailable("busy", url=A, answered=True, status=429, retry_after=7.0)
+    dispatcher.failed(Slot(first, now()), busy)
+    took = await fan_out(use(dispatcher, node(f"{i}")) for i in range(10))
+    assert {replica for replica, _ in took} == {second}
+    dispatcher.failed(Slot(second, now()), busy)
+    took = await fan_out(use(dispatcher, node(f"{i}")) for i in range(4))
+    assert all(7.0 < began < 7.01 for _, began in took)
+
+
+@in_virtual_time
+async def test_replicas_come_and_go_while_requests_are_under_way() -> None:
+    dispatcher = Dispatcher("m", [A], patience=60.0)
+    (first,) = dispatcher.replicas
+    first.limit.limit = 1.0
+    under_way = asyncio.create_task(use(dispatcher, None, 5.0))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(use(dispatcher, node(f"{i}"))) for i in range(3)]
+    await asyncio.sleep(1.0)
+    dispatcher.put_replicas([B])
+    (second,) = dispatcher.replicas
+    assert {await one for one in waiting} == {(second, 1.0)}
+    assert await under_way == (first, 0.0)
+    assert (dispatcher.in_flight, first.in_flight) == (0, 0)
+
+
+@in_virtual_time
+async def test_no_replica_at_all_is_waited_for() -> None:
+    dispatcher = Dispatcher("m", [A], patience=60.0)
+    dispatcher.put_replicas([])
+    waiting = asyncio.create_task(use(dispatcher))
+    await asyncio.sleep(3.0)
+    assert str(dispatcher.status()) == "no replicas: waiting for one"
+    dispatcher.put_replicas([B])
+    assert (await waiting)[1] == 3.0
+
+
+async def keeping(dispatcher: Dispatcher, work: Awaitable[Any]) -> Any:
+    keeper = asyncio.create_task(dispatcher.keep_rates())
+    try:
+        return await work
+    finally:
+        keeper.cancel()
+
+
+@in_virtual_time
+async def test_requests_beyond_the_rate_wait_in_the_order_of_turns() -> None:
+    dispatcher = Dispatcher("m", [A], rates=RateLimits(60, None))
+    order: list[int] = []
+
+    async def one(number: int) -> float:
+        _, began = await use(dispatcher, node(number=number), 0.1)
+        order.append(number)
+        return began
+
+    began = await keeping(dispatcher, fan_out(one(number) for number in reversed(range(90))))
+    assert order[1:] == sorted(order[1:])
+    assert max(began) > 60.0
+    for start in began:
+        assert sum(start <= each < start + 60.0 for each in began) <= 60
+
+
+@in_virtual_time
+async def test_headers_alone_are_limit_enough() -> None:
+    dispatcher = Dispatcher("m", [A])
+
+    async def one(number: int) -> float:
+        slot = await dispatcher.admit(node(number=number))
+        left = max(0, 9 - number)
+        headers = {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": f"{left}",
+            "x-ratelimit-reset-requests": f"{(10 - left) * 2}s",
+        }
+        dispatcher.told(headers, slot)
+        began = now()
+        dispatcher.release(slot)
+        return began
+
+    async def all_of_them() -> list[float]:
+        return [await one(number) for number in range(15)]
+
+    began = await keeping(dispatcher, all_of_them())
+    assert began[:10] == [0.0] * 10
+    assert began[12] >= 2.0  # one every two seconds, from then on
+    assert dispatcher.status().rate_limited > 0
+
+
+@in_virtual_time
+async def test_a_long_wait_for_a_limit_of_the_headers_is_shown_with_its_end() -> None:
+    dispatcher = Dispatcher("m", [A])
+    headers = {"x-ratelimit-limit-requests": "9", "x-ratelimit-remaining-requests": "0"}
+
+    async def go() -> str | None:
+        slot = await dispatcher.admit(None)
+        dispatcher.told(headers, slot)
+        dispatcher.release(slot)
+        waiting = [asyncio.create_task(use(dispatcher)) for _ in range(3)]
+        await asyncio.sleep(18.5)
+        waits = dispatcher.status().waits_for
+        for one in waiting:
+            one.cancel()
+        return waits
+
+    waits = await keeping(dispatcher, go())
+    assert waits.startswith("3 wait for the rate limit, the next in 42 s, at ")
+
+
+@in_virtual_time
+async def test_the_limit_grows_with_what_the_server_takes_and_falls_when_it_refuses() -> None:
+    dispatcher = Dispatcher("m", [A])
+    await fan_out(use(dispatcher, node(f"{i}")) for i in range(2_000))
+    grown = dispatcher.status().limit
+    assert grown > 8 * FIRST
+    busy = EndpointUnavailable("busy", url=A, answered=True, status=429)
+    for _ in range(grown):
+        slot = await dispatcher.admit(None)
+        dispatcher.failed(slot, busy)
+        dispatcher.release(slot)
+    assert dispatcher.status().limit < grown
+
+
+def limited(seconds: float, url: str = A) -> EndpointUnavailable:
+    return EndpointUnavailable(
+        f"{url} answers 429, a rate limit (requests per day)",
+        url=url,
+        answered=True,
+        status=429,
+        retry_after=seconds,
+        limit="requests per day",
+    )
+
+
+@in_virtual_time
+async def test_a_rate_limit_that_ends_soon_is_waited_for_and_shown_with_its_end() -> None:
+    dispatcher = Dispatcher("m", [A], longest_pause=600.0)
+    (only,) = dispatcher.replicas
+    dispatcher.failed(Slot(only, now()), limited(500.0))
+    waiting = [asyncio.create_task(use(dispatcher, node(f"{i}"))) for i in range(3)]
+    await asyncio.sleep(100.0)
+    waits = dispatcher.status().waits_for
+    assert waits is not None
+    assert waits.startswith("waiting for a rate limit (requests per day) that ends in 6 min 40 s")
+    assert {round((await one)[1]) for one in waiting} == {500}
+
+
+@pytest.mark.parametrize("seconds", [601.0, 26_000.0, float("inf")])
+def test_a_rate_limit_that_ends_too_late_fails_all_requests_at_once(seconds: float) -> None:
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A], cap=1, longest_pause=600.0)
+        slot = await dispatcher.admit(node())
+        waiting = [asyncio.create_task(dispatcher.admit(node(f"{i}"))) for i in range(5)]
+        await asyncio.sleep(1.0)
+        dispatcher.failed(slot, limited(seconds))
+        dispatcher.release(slot)
+        for one in waiting:
+            with pytest.raises(RateLimited, match="requests per day") as caught:
+                await one
+            assert caught.value.is_final
+        with pytest.raises(RateLimited, match=r"a run waits 10 min 0 s .* `patience`"):
+            await dispatcher.admit(node())
+        assert now() == 1.0 and dispatcher.status().waiting == 0
+
+    clock.run(go())
+
+
+@in_virtual_time
+async def test_one_replicas_rate_limit_is_not_the_others() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    dispatcher.failed(Slot(first, now()), limited(26_000.0))
+    took = await fan_out(use(dispatcher, node(f"{i}")) for i in range(10))
+    assert {replica for replica, _ in took} == {second}
+    assert dispatcher.takes_elsewhere(first) and not dispatcher.takes_elsewhere(second)
+    dispatcher.failed(Slot(second, now()), limited(30_000.0, B))
+    with pytest.raises(RateLimited, match=A):  # that of the one which ends first
+        await dispatcher.admit(node())
+
+
+@in_virtual_time
+async def test_a_rate_limit_is_waited_for_once_the_rest_of_it_is_short_enough() -> None:
+    dispatcher = Dispatcher("m", [A], longest_pause=120.0)
+    (only,) = dispatcher.replicas
+    dispatcher.failed(Slot(only, now()), limited(200.0))
+    with pytest.raises(RateLimited):
+        await dispatcher.admit(node())
+    await asyncio.sleep(100.0)
+    assert round((await use(dispatcher))[1]) == 200
+
+
+@in_virtual_time
+async def test_a_server_that_is_not_there_for_long_is_asked_again_nonetheless() -> None:
+    dispatcher = Dispatcher("m", [A], longest_pause=120.0)
+    (only,) = dispatcher.replicas
+    gone = EndpointUnavailable("503", url=A, answered=True, status=503, retry_after=86_400.0)
+    dispatcher.failed(Slot(only, now()), gone)
+    assert round((await use(dispatcher))[1]) == 120
+
+
+@in_virtual_time
+async def test_what_is_to_be_tried_again_waits_too_where_nothing_else_does() -> None:
+    dispatcher = Dispatcher("m", [A])
+    (only,) = dispatcher.replicas
+    dispatcher.failed(Slot(only, now()), limited(60.0))
+    assert dispatcher.status().waits_for is None
+    dispatcher.begun = 1
+    assert "a rate limit (requests per day)" in (dispatcher.status().waits_for or "")

@@ -1,0 +1,34 @@
+from orchestrator.endpoints.admission.vllm_metrics import read_load
+
+METRICS = b"""# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="m"} 12.0
+vllm:num_requests_running{engine="1",model_name="m"} 8.0
+vllm:num_requests_waiting{engine="0",model_name="m"} 3.0
+vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25
+vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.75
+vllm:num_preemptions_total{engine="0",model_name="m"} 5.0
+vllm:num_preemptions_created{engine="0",model_name="m"} 1.7e+09
+vllm:prompt_tokens_total{engine="0",model_name="m"} 1.5e+06
+"""
+
+
+def test_a_servers_load_is_that_of_all_its_engines() -> None:
+    load = read_load(METRICS)
+    assert load is not None
+    assert (load.running, load.waiting, load.kv_cache_usage) == (20.0, 3.0, 0.75)
+    assert (load.preemptions, load.preempted) == (5.0, 0.0)
+
+
+def test_preemptions_count_from_one_look_to_the_next() -> None:
+    before = read_load(METRICS.replace(b"} 5.0", b"} 2.0"))
+    load = read_load(METRICS, before)
+    assert load is not None and load.preempted == 3.0
+    assert load.is_congested
+    restarted = read_load(METRICS.replace(b"} 5.0", b"} 0.0"), load)
+    assert restarted is not None and restarted.preempted == 0.0
+
+
+def test_other_servers_metrics_say_nothing() -> None:
+    for metrics in (b"", b"<html>", b"up 1\n", b"\xff\xfe", b"vllm:num_requests_waiting many\n"):
+        assert read_load(metrics) is None

@@ -1,0 +1,189 @@
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.core.records import RECORD_FORMAT, Record
+from orchestrator.errors import ConfigError, RunError
+from orchestrator.formats import jsonlines
+from orchestrator.storage.store import RECORDS, Store, read_config, read_records
+
+Make = Callable[..., Record]
+
+
+def test_what_is_stored_is_read_back_unchanged(tmp_path: Path, make_record: Make) -> None:
+    records = [make_record("p0"), make_record("p1", ran_out="requests"), make_record("p1", "other")]
+    with Store(tmp_path / "new" / "run") as store:
+        for record in records:
+            store.add(record)
+    assert read_records(tmp_path / "new" / "run") == records
+
+
+def test_a_finished_problem_stays_finished_in_the_next_process(
+    tmp_path: Path, make_record: Make
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record("p0"))
+        assert store.finished("small/cot") == {"p0"}
+    with Store(tmp_path) as store:
+        assert store.finished("small/cot") == {"p0"}
+        assert store.finished("another cell") == set()
+
+
+def test_a_failed_problem_is_not_finished_until_it_succeeds(
+    tmp_path: Path, make_record: Make
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record("p0", error="gone"))
+        assert store.finished("small/cot") == set()
+        store.add(make_record("p0"))
+        assert store.finished("small/cot") == {"p0"}
+    assert read_records(tmp_path) == [make_record("p0")]
+
+
+@pytest.mark.parametrize("torn", [b'{"cell":"small/c', b'"', "{½".encode()[:2]])
+def test_a_torn_last_line_is_dropped_and_written_over(
+    tmp_path: Path, make_record: Make, torn: bytes
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record("p0"))
+    with (tmp_path / RECORDS).open("ab") as file:
+        file.write(torn)
+    assert read_records(tmp_path) == [make_record("p0")]
+    with Store(tmp_path) as store:
+        assert store.finished("small/cot") == {"p0"}
+        store.add(make_record("p1"))
+    assert read_records(tmp_path) == [make_record("p0"), make_record("p1")]
+
+
+@pytest.mark.parametrize("written", [None, 1, 99])
+def test_records_of_another_format_are_told_as_such_with_what_to_do(
+    tmp_path: Path, make_record: Make, written: int | None
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record("p0"))
+    good = json.loads((tmp_path / RECORDS).read_text())
+    assert good["format"] == RECORD_FORMAT
+    other = {key: value for key, value in good.items() if key != "format"}
+    # what another format holds besides may be anything
+    other = {**other, "leaves": 3} | ({} if written is None else {"format": written})
+    (tmp_path / RECORDS).write_text(f"{json.dumps(other)}\n")
+    said = rf"records\.jsonl is of format {written or 1}, and this Orchard reads {RECORD_FORMAT}: "
+    with pytest.raises(RunError, match=f"{said}read it with .*versions.json.* another --out"):
+        read_records(tmp_path)
+    with pytest.raises(RunError, match=said):
+        Store(tmp_path).__enter__()
+
+
+@pytest.mark.parametrize("damage", [b"{}\n", b"not json\n", b'{"cell": "\xff"}\n'])
+def test_a_damaged_line_is_named(tmp_path: Path, make_record: Make, damage: bytes) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record("p0"))
+    good = (tmp_path / RECORDS).read_bytes()
+    (tmp_path / RECORDS).write_bytes(good + damage + good)
+    with pytest.raises(RunError, match=r"records\.jsonl, line 2 is damaged .*: delete that line"):
+        read_records(tmp_path)
+    with pytest.raises(RunError, match="line 2"):
+        Store(tmp_path).__enter__()
+    (tmp_path / RECORDS).write_bytes(good)
+    with Store(tmp_path) as store:
+        assert store.finished("small/cot") == {"p0"}
+
+
+def test_a_run_directory_has_one_writer_at_a_time(tmp_path: Path, make_record: Make) -> None:
+    with Store(tmp_path) as store:
+        with pytest.raises(RunError, match="in use by another orchard"):
+            Store(tmp_path).__enter__()
+        store.add(make_record("p0"))
+    with Store(tmp_path) as store:
+        assert store.finished("small/cot") == {"p0"}
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot write .*file"):
+        Store(tmp_path / "file").__enter__()
+
+
+class SmallDisk(io.FileIO):
+    """A file on a disk with room for so many bytes."""
+
+    room = 1_000_000
+    raises = False
+
+    def write(self, content: Any, /) -> int:
+        part = content[: max(0, self.room - self.seek(0, io.SEEK_END))]
+        if len(part) < len(content) and self.raises:
+            super().write(part)
+            raise OSError(28, "No space left on device")
+        return super().write(part)
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_full_disk_ends_the_run_and_keeps_every_earlier_record(
+    tmp_path: Path, make_record: Make, monkeypatch: pytest.MonkeyPatch, raises: bool
+) -> None:
+    monkeypatch.setattr(SmallDisk, "raises", raises)
+    monkeypatch.setattr(jsonlines.io, "FileIO", SmallDisk)
+    with Store(tmp_path) as store:
+        store.add(make_record("p0"))
+        size = (tmp_path / RECORDS).stat().st_size
+        monkeypatch.setattr(SmallDisk, "room", size + 100)
+        with pytest.raises(RunError, match=r"No space left on device.*the same command goes on"):
+            store.add(make_record("p1"))
+        assert store.finished("small/cot") == {"p0"}
+        assert (tmp_path / RECORDS).stat().st_size == size
+        monkeypatch.setattr(SmallDisk, "room", 1_000_000)
+        store.add(make_record("p1"))
+    assert read_records(tmp_path) == [make_record("p0"), make_record("p1")]
+
+
+def test_a_file_of_the_run_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path) as store:
+        store.write("config.yaml", b"seed: 1\n")
+        assert read_config(tmp_path) == {"seed": 1}
+
+        def half(self: Path, content: bytes) -> int:
+            with self.open("wb") as file:
+                file.write(content[:4])
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", half)
+        with pytest.raises(RunError, match=r"config\.yaml: No space left"):
+            store.write("config.yaml", b"seed: 2\n")
+    assert read_config(tmp_path) == {"seed": 1}
+
+
+def test_a_folder_without_records_is_no_run_directory(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="run directory"):
+        read_records(tmp_path)
+    with pytest.raises(RunError, match="run directory"):
+        read_config(tmp_path)
+    (tmp_path / "config.yaml").write_text("a: [1")
+    with pytest.raises(ConfigError, match=r"config\.yaml: is not YAML, line 1: "):
+        read_config(tmp_path)
+
+
+def test_trees_that_lack_answers_are_tried_again_once_a_start(
+    tmp_path: Path, make_record: Any
+) -> None:
+    holes = make_record(problem="p0", n=4, samples=4, ends={"unanswered": 1})
+    others = [
+        make_record(problem="p1", n=4, samples=4, ends={"failed": 1, "length": 1}),
+        make_record(problem="p2", n=1, samples=2, ends={"unanswered": 1}),  # made up for
+    ]
+    with Store(tmp_path) as store:
+        for each in (holes, *others):
+            store.add(each)
+        assert store.finished(holes.cell) == {"p0", "p1", "p2"}
+    with Store(tmp_path) as store:
+        store.reopen_holes()
+        assert store.finished(holes.cell) == {"p1", "p2"}
+        assert store.spent.requests == 2
+        store.add(holes)
+        assert store.finished(holes.cell) == {"p0", "p1", "p2"}
