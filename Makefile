@@ -17,7 +17,7 @@ test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
 	$(BIN)/pytest
 
 test-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## against real vLLM
-	$(BIN)/pytest tests/vllm
+	$(BIN)/pytest --timeout 900 tests/vllm
 
 install: $(VENV)/.installed
 
