@@ -10,7 +10,7 @@ from orchestrator.console.terminal import Terminal
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
-    from orchestrator.report.compare.comparison import Run
+    from orchestrator.report.compare.comparison import ComparedRun
 
 
 def compare(
@@ -49,18 +49,18 @@ def compare(
         Terminal().print(comparison_table(found, derived))
 
 
-def _read(path: Path, name: str) -> "Run":
+def _read(path: Path, name: str) -> "ComparedRun":
     """A run. Raises ``OrchardError`` where it cannot be read or holds nothing yet."""
     from orchestrator.commands.results import read_results
     from orchestrator.config.run import validate
-    from orchestrator.report.compare.comparison import Run
+    from orchestrator.report.compare.comparison import ComparedRun
     from orchestrator.report.data.cells import gather
     from orchestrator.storage.store import CONFIG, read_config
     from orchestrator.wiring.compose import headline
 
     config = validate(read_config(path), str(path / CONFIG))
     records, summary = read_results(path, headline(config))
-    return Run(
+    return ComparedRun(
         name=name,
         summary=summary,
         cells={cell.id: cell for cell in gather(records)},

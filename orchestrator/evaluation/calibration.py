@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.evaluation.estimates import Estimate
-from orchestrator.evaluation.samples import Judged
+from orchestrator.evaluation.samples import ScoredSolution
 from orchestrator.statistics import Z95, wilson
 
 BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
-    """The steps scored within ``start`` to ``end``: how many, their mean score, and the share of
-    them that is right, with its 95 % interval."""
+class ScoreBin:
+    """The steps scored from ``start`` to ``end``: how many, their mean score and the share that is
+    right, with its 95 % interval."""
 
     start: float
     end: float
@@ -33,7 +33,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class ScoreCalibration:
     """Over all steps whose label is known.
 
     ``ece`` is the expected calibration error (Guo et al. 2017) over equally wide bins, ``brier``
@@ -48,10 +48,10 @@ class Calibration:
     ece: float
     brier: float
     bias: Estimate
-    bins: tuple[Bin, ...]
+    bins: tuple[ScoreBin, ...]
 
 
-def calibration(judged: Sequence[Judged], bins: int = BINS) -> Calibration:
+def calibration(judged: Sequence[ScoredSolution], bins: int = BINS) -> ScoreCalibration:
     """Raises ``ValueError`` without any sample."""
     if not judged:
         raise ValueError("calibration needs at least one sample")
@@ -70,7 +70,7 @@ def calibration(judged: Sequence[Judged], bins: int = BINS) -> Calibration:
         right = int(labels[inside].sum())
         low, high = wilson(right, count)
         filled.append(
-            Bin(
+            ScoreBin(
                 start=number / bins,
                 end=(number + 1) / bins,
                 steps=count,
@@ -80,7 +80,7 @@ def calibration(judged: Sequence[Judged], bins: int = BINS) -> Calibration:
                 high=high,
             )
         )
-    return Calibration(
+    return ScoreCalibration(
         steps=len(scores),
         mean_score=float(scores.mean()),
         right=float(labels.mean()),

@@ -1,4 +1,4 @@
-"""Labelled solutions of problems whose steps a rule can judge, drawn from a policy."""
+"""Draw solutions from a policy, of problems whose steps a rule can label."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,36 +7,35 @@ from orchestrator.core.budget import Ledger, Price, Spend
 from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.problem import Problem
-from orchestrator.evaluation.samples import Sample
+from orchestrator.evaluation.samples import LabelledSolution
 from orchestrator.evaluation.working import work_off
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.runs.ports.wrappers import MeteredPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """What is kept of one request: its sample, None where the solution did not come to its end.
+class DrawnSolution:
+    """One line of the journal of drawn solutions; ``sample`` is None for an unfinished one.
 
-    ``id`` names the problem, and the policy with all that its solution depends on; ``spent`` is
-    what it took.
+    ``id`` names the problem, the policy and everything its solution depends on.
     """
 
     id: str
-    sample: Sample | None
+    sample: LabelledSolution | None
     spent: Spend = field(default_factory=Spend)
 
 
 SAMPLING = Sampling(temperature=0.7, max_tokens=8192, until="end")
 
-Label = Callable[[Problem, Node], Sample | None]
-"""A solution with its first wrong step; None where it is no whole solution."""
+Label = Callable[[Problem, Node], LabelledSolution | None]
+"""Labels a solution with its first wrong step; None for an incomplete solution."""
 
 
 async def draw(
     wanted: Mapping[str, Problem],
     policy: Policy,
     label: Label,
-    journal: JsonLines[Drawn],
+    journal: JsonLines[DrawnSolution],
     *,
     seed: int,
     in_flight: int,
@@ -56,7 +55,7 @@ async def draw(
         start = root(problem.question, seed=seed, problem_id=problem.id)
         (solution,) = await MeteredPolicy(policy, scope, price).extend(start, 1, SAMPLING)
         sample = label(problem, solution) if solution.finish == "stop" else None
-        journal.add(Drawn(id=id, sample=sample, spent=scope.spent))
+        journal.add(DrawnSolution(id=id, sample=sample, spent=scope.spent))
         tick()
 
     await work_off(wanted.items(), one, in_flight=in_flight)

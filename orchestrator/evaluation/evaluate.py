@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.evaluation.calibration import Calibration, calibration
+from orchestrator.evaluation.calibration import ScoreCalibration, calibration
 from orchestrator.evaluation.first_error import (
-    Curve,
     FirstErrors,
+    ThresholdCurve,
     at_threshold,
     cross_fitted,
     curve,
 )
 from orchestrator.evaluation.length import Aggregate, ByLength, aggregates, by_length
-from orchestrator.evaluation.samples import Judged
+from orchestrator.evaluation.samples import ScoredSolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class Evaluation:
     failed: tuple[Failure, ...]
     first_error: FirstErrors
     best: FirstErrors | None
-    f1_curve: Curve
-    calibration: Calibration | None
+    f1_curve: ThresholdCurve
+    calibration: ScoreCalibration | None
     aggregates: tuple[Aggregate, ...]
     by_length: ByLength | None
 
@@ -51,7 +51,7 @@ class Evaluation:
 def evaluate(
     prm: str,
     data: str,
-    judged: Sequence[Judged],
+    judged: Sequence[ScoredSolution],
     failed: Sequence[Failure] = (),
     tokens: int = 0,
     *,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from orchestrator.core.node import derive_seed
 from orchestrator.evaluation.estimates import Estimate, share
-from orchestrator.evaluation.samples import ALL_RIGHT, Judged
+from orchestrator.evaluation.samples import ALL_RIGHT, ScoredSolution
 from orchestrator.statistics import RESAMPLES
 
 Floats = NDArray[np.float64]
@@ -38,8 +38,8 @@ class FirstErrors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """The measure at many thresholds; shares in 0..1, None where there are no such samples."""
+class ThresholdCurve:
+    """The measure as a function of the threshold; shares in 0..1, None without such samples."""
 
     thresholds: tuple[float, ...]
     wrong: tuple[float, ...] | None
@@ -52,7 +52,7 @@ def first_error(scores: Sequence[float], threshold: float) -> int:
     return next((i for i, score in enumerate(scores) if score < threshold), ALL_RIGHT)
 
 
-def window(judged: Judged) -> tuple[float, float]:
+def window(judged: ScoredSolution) -> tuple[float, float]:
     """``(low, high)``: the sample is predicted right where ``low < threshold <= high``."""
     scores, label = judged.scores, judged.sample.label
     if judged.sample.is_right:
@@ -69,7 +69,7 @@ class _Class:
     samples: int
 
     @classmethod
-    def of(cls, judged: Sequence[Judged]) -> Self:
+    def of(cls, judged: Sequence[ScoredSolution]) -> Self:
         """Samples whose window is empty count, but are in neither array."""
         windows = [(low, high) for low, high in map(window, judged) if low < high]
         bounds = np.array(windows, dtype=np.float64).reshape(-1, 2)
@@ -83,18 +83,18 @@ class _Class:
         return self.hits(thresholds) / self.samples
 
 
-def at_threshold(judged: Sequence[Judged], threshold: float) -> FirstErrors:
+def at_threshold(judged: Sequence[ScoredSolution], threshold: float) -> FirstErrors:
     """The measure as ProcessBench defines it."""
     return _measured([(judged, threshold)])
 
 
-def cross_fitted(judged: Sequence[Judged]) -> FirstErrors | None:
+def cross_fitted(judged: Sequence[ScoredSolution]) -> FirstErrors | None:
     """The measure at the best threshold, chosen on one half and measured on the other, both ways.
 
     All solutions of a problem are in the same half, by a hash of its text. None where a half lacks
     samples with an error, or without.
     """
-    halves: tuple[list[Judged], list[Judged]] = ([], [])
+    halves: tuple[list[ScoredSolution], list[ScoredSolution]] = ([], [])
     for one in judged:
         halves[derive_seed(0, one.sample.problem) % 2].append(one)
     thresholds = [best_threshold(half) for half in halves]
@@ -104,7 +104,7 @@ def cross_fitted(judged: Sequence[Judged]) -> FirstErrors | None:
     return _measured(list(zip(halves, chosen, strict=True)))
 
 
-def best_threshold(judged: Sequence[Judged]) -> float | None:
+def best_threshold(judged: Sequence[ScoredSolution]) -> float | None:
     """The threshold with the highest F1: the middle of the widest stretch that has it.
 
     None where there are no samples with an error, or none without.
@@ -120,12 +120,12 @@ def best_threshold(judged: Sequence[Judged]) -> float | None:
     return float(middles[widths.argmax()])
 
 
-def curve(judged: Sequence[Judged], points: int = 101) -> Curve:
+def curve(judged: Sequence[ScoredSolution], points: int = 101) -> ThresholdCurve:
     """The measure at ``points`` thresholds from 0 to 1."""
     thresholds = np.linspace(0.0, 1.0, points)
     wrong, right = (each.shares(thresholds) if each.samples else None for each in _classes(judged))
     both = None if wrong is None or right is None else _harmonic(wrong, right)
-    return Curve(
+    return ThresholdCurve(
         thresholds=tuple(thresholds.tolist()),
         wrong=None if wrong is None else tuple(wrong.tolist()),
         right=None if right is None else tuple(right.tolist()),
@@ -133,7 +133,7 @@ def curve(judged: Sequence[Judged], points: int = 101) -> Curve:
     )
 
 
-def _measured(parts: Sequence[tuple[Sequence[Judged], float]]) -> FirstErrors:
+def _measured(parts: Sequence[tuple[Sequence[ScoredSolution], float]]) -> FirstErrors:
     """The measure over several parts of the samples, each at its own threshold."""
     hits, totals = [0, 0], [0, 0]
     for judged, threshold in parts:
@@ -149,7 +149,7 @@ def _measured(parts: Sequence[tuple[Sequence[Judged], float]]) -> FirstErrors:
     )
 
 
-def _classes(judged: Sequence[Judged]) -> tuple[_Class, _Class]:
+def _classes(judged: Sequence[ScoredSolution]) -> tuple[_Class, _Class]:
     """Samples with an error, and those without."""
     return (
         _Class.of([one for one in judged if not one.sample.is_right]),

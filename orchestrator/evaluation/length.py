@@ -13,7 +13,7 @@ import numpy as np
 from orchestrator.core.rewards import REWARDS, Reward, value
 from orchestrator.evaluation.estimates import Estimate
 from orchestrator.evaluation.ranks import auroc, spearman
-from orchestrator.evaluation.samples import Judged, Sample
+from orchestrator.evaluation.samples import LabelledSolution, ScoredSolution
 from orchestrator.statistics import Z95
 
 
@@ -67,7 +67,7 @@ class ByLength:
     right_steps: tuple[Group, ...]
 
 
-def aggregate(judged: Sequence[Judged], reward: Reward) -> Aggregate:
+def aggregate(judged: Sequence[ScoredSolution], reward: Reward) -> Aggregate:
     right = [one for one in judged if one.sample.is_right]
     wrong = [one for one in judged if not one.sample.is_right]
     return Aggregate(
@@ -78,12 +78,12 @@ def aggregate(judged: Sequence[Judged], reward: Reward) -> Aggregate:
     )
 
 
-def aggregates(judged: Sequence[Judged]) -> tuple[Aggregate, ...]:
+def aggregates(judged: Sequence[ScoredSolution]) -> tuple[Aggregate, ...]:
     """All of ``core.rewards``."""
     return tuple(aggregate(judged, reward) for reward in REWARDS)
 
 
-def by_length(judged: Sequence[Judged]) -> ByLength:
+def by_length(judged: Sequence[ScoredSolution]) -> ByLength:
     solutions = [(one, value(one.scores, "last")) for one in judged]
     return ByLength(
         right=_groups([(len(o.scores), v) for o, v in solutions if o.sample.is_right]),
@@ -98,18 +98,18 @@ def by_length(judged: Sequence[Judged]) -> ByLength:
     )
 
 
-def _right_steps(sample: Sample) -> int:
+def _right_steps(sample: LabelledSolution) -> int:
     return len(sample.steps) if sample.is_right else sample.label
 
 
-def _values(judged: Sequence[Judged], reward: Reward) -> list[float]:
+def _values(judged: Sequence[ScoredSolution], reward: Reward) -> list[float]:
     return [value(one.scores, reward) for one in judged]
 
 
-def _trend(judged: Sequence[Judged], reward: Reward) -> Trend:
+def _trend(judged: Sequence[ScoredSolution], reward: Reward) -> Trend:
     scores = _values(judged, reward)
 
-    def correlation(length: Callable[[Judged], int]) -> Estimate | None:
+    def correlation(length: Callable[[ScoredSolution], int]) -> Estimate | None:
         return spearman([length(one) for one in judged], scores)
 
     steps = correlation(lambda one: len(one.scores))

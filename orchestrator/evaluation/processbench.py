@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.errors import TaskError
-from orchestrator.evaluation.samples import ALL_RIGHT, DataSet, Sample
+from orchestrator.evaluation.samples import ALL_RIGHT, DataSet, LabelledSolution
 
-_decode = msgspec.json.Decoder(Sample).decode
+_decode = msgspec.json.Decoder(LabelledSolution).decode
 
 
 def read(path: Path, limit: int | None = None) -> DataSet:
@@ -17,7 +17,7 @@ def read(path: Path, limit: int | None = None) -> DataSet:
 
     Raises ``TaskError``, which names the file, the line and the field.
     """
-    samples: dict[str, Sample] = {}
+    samples: dict[str, LabelledSolution] = {}
     for where, line in islice(_lines(path), limit):
         sample = _sample(line, where)
         if sample.id in samples:
@@ -46,7 +46,7 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
             yield f"{path}, line {number}", line
 
 
-def _sample(line: bytes, where: str) -> Sample:
+def _sample(line: bytes, where: str) -> LabelledSolution:
     try:
         sample = _decode(line)
     except msgspec.ValidationError as error:

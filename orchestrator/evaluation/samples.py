@@ -8,7 +8,7 @@ ALL_RIGHT = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class LabelledSolution:
     """One solution, with ProcessBench's fields (Zheng et al. 2024).
 
     ``label`` is the index of the first wrong step, from 0, or ``ALL_RIGHT``. ``generator`` names
@@ -37,23 +37,23 @@ class Sample:
 
     @property
     def digest(self) -> str:
-        """Names what a PRM reads of it, whatever file it lies in."""
+        """Identifies the text that a PRM reads, whichever file it came from."""
         text = "\0".join((self.problem, *self.steps))
         return blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """Samples that are evaluated together; ``note`` says where they come from."""
+    """Labelled solutions evaluated together; ``note`` says where they come from."""
 
     name: str
-    samples: tuple[Sample, ...]
+    samples: tuple[LabelledSolution, ...]
     note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A sample with one score a step, in 0..1."""
+class ScoredSolution:
+    """A labelled solution with one score per step, in 0..1."""
 
-    sample: Sample
+    sample: LabelledSolution
     scores: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""A PRM's scores of labelled solutions: many in flight, none asked for twice."""
+"""Score labelled solutions: many in flight, none scored twice."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from orchestrator.core.node import Finish, Node, root
 from orchestrator.core.ports import PRM
 from orchestrator.errors import BadResponse
 from orchestrator.evaluation.evaluate import Failure
-from orchestrator.evaluation.samples import DataSet, Judged, Sample
+from orchestrator.evaluation.samples import DataSet, LabelledSolution, ScoredSolution
 from orchestrator.evaluation.working import work_off
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.runs.ports.wrappers import MeteredPRM
@@ -22,11 +22,11 @@ _UNSCORED: dict[Finish | None, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """What is kept of one request.
+class StoredScores:
+    """One line of the scores' journal: a PRM's scores of one solution.
 
-    ``judge`` names the PRM with all that its scores depend on, ``digest`` what it read. ``scores``
-    holds one a step, ``tokens`` counts what the PRM read, ``spent`` is what all of it took.
+    ``judge`` identifies the PRM and all settings its scores depend on, ``digest`` the text it read.
+    ``scores`` holds one per step, in 0..1; ``tokens`` counts what the PRM read.
     """
 
     judge: str
@@ -37,9 +37,11 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
-    """A PRM's name in the config, and its ``price`` where known; ``identity`` adds to the name all
-    that its scores depend on."""
+class EvaluatedPRM:
+    """A PRM under evaluation: its name in the config and its ``price``, where known.
+
+    ``identity`` extends the name by a digest of everything that its scores depend on.
+    """
 
     name: str
     identity: str
@@ -48,24 +50,23 @@ class Judge:
 
 @dataclass(slots=True)
 class Scorer:
-    """Scores samples into a journal; what it holds already costs nothing.
+    """Scores solutions into a journal; what the journal holds is not asked for again.
 
-    ``failures`` are those of this session, by judge and digest: a sample that failed is asked for
-    again the next time.
+    ``failures`` are of this session alone, by judge and digest: the next one retries them.
     """
 
-    journal: JsonLines[Scores]
+    journal: JsonLines[StoredScores]
     failures: dict[tuple[str, str], str]
-    _known: dict[tuple[str, str], Scores]
+    _known: dict[tuple[str, str], StoredScores]
 
     @classmethod
-    def of(cls, journal: JsonLines[Scores]) -> "Scorer":
+    def of(cls, journal: JsonLines[StoredScores]) -> "Scorer":
         return cls(journal, {}, {(s.judge, s.digest): s for s in journal.read()})
 
     def unscored(
-        self, judges: Sequence[Judge], samples: Iterable[Sample]
-    ) -> list[tuple[Judge, Sample]]:
-        """What is to be asked for yet, each text once."""
+        self, judges: Sequence[EvaluatedPRM], samples: Iterable[LabelledSolution]
+    ) -> list[tuple[EvaluatedPRM, LabelledSolution]]:
+        """What the journal does not hold yet, each text once."""
         wanted = {
             (judge.identity, sample.digest): (judge, sample)
             for sample in samples
@@ -75,7 +76,7 @@ class Scorer:
 
     async def run(
         self,
-        work: Sequence[tuple[Judge, Sample]],
+        work: Sequence[tuple[EvaluatedPRM, LabelledSolution]],
         prms: Mapping[str, PRM],
         *,
         in_flight: int,
@@ -90,14 +91,16 @@ class Scorer:
         or that its server refuses, fails that sample alone.
         """
 
-        async def one(item: tuple[Judge, Sample]) -> None:
+        async def one(item: tuple[EvaluatedPRM, LabelledSolution]) -> None:
             judge, sample = item
             await self._one(judge, sample, prms[judge.name], ledger.scope("sample"))
             tick()
 
         await work_off(work, one, in_flight=in_flight)
 
-    async def _one(self, judge: Judge, sample: Sample, prm: PRM, scope: Ledger) -> None:
+    async def _one(
+        self, judge: EvaluatedPRM, sample: LabelledSolution, prm: PRM, scope: Ledger
+    ) -> None:
         key = judge.identity, sample.digest
         try:
             (node,) = await MeteredPRM(prm, scope, judge.price).score([_node(sample)])
@@ -110,7 +113,7 @@ class Scorer:
         if node.finish in _UNSCORED:
             self.failures[key] = _UNSCORED[node.finish]
             return
-        scores = Scores(
+        scores = StoredScores(
             judge=judge.identity,
             digest=sample.digest,
             scores=tuple(round(score, 6) for score in node.scores),
@@ -120,18 +123,20 @@ class Scorer:
         self.journal.add(scores)
         self._known[key] = scores
 
-    def judged(self, judge: Judge, data: DataSet) -> tuple[list[Judged], list[Failure], int]:
+    def judged(
+        self, judge: EvaluatedPRM, data: DataSet
+    ) -> tuple[list[ScoredSolution], list[Failure], int]:
         """The samples with their scores, those that failed, and the tokens the PRM read."""
         judged, failed, tokens = [], [], 0
         for sample in data.samples:
             key = judge.identity, sample.digest
             if key in self._known:
-                judged.append(Judged(sample=sample, scores=self._known[key].scores))
+                judged.append(ScoredSolution(sample=sample, scores=self._known[key].scores))
                 tokens += self._known[key].tokens
             else:
                 failed.append(Failure(sample=sample.id, reason=self.failures[key]))
         return judged, failed, tokens
 
 
-def _node(sample: Sample) -> Node:
+def _node(sample: LabelledSolution) -> Node:
     return root(sample.problem, seed=0, problem_id=sample.id).child(0, sample.steps, finish="stop")

@@ -34,11 +34,11 @@ from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.ports import PRM
 from orchestrator.core.problem import Problem
 from orchestrator.errors import BudgetExhausted, ConfigError
-from orchestrator.evaluation.drawing import Drawn, draw
+from orchestrator.evaluation.drawing import DrawnSolution, draw
 from orchestrator.evaluation.evaluate import evaluate
 from orchestrator.evaluation.processbench import read as read_samples
-from orchestrator.evaluation.samples import DataSet, Sample
-from orchestrator.evaluation.scoring import Judge, Scorer, Scores
+from orchestrator.evaluation.samples import DataSet, LabelledSolution
+from orchestrator.evaluation.scoring import EvaluatedPRM, Scorer, StoredScores
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.report.data.prm_summary import PRMSummary, summarise_prms
 from orchestrator.runs.ports.wrappers import BilledPolicy, BilledPRM
@@ -91,15 +91,15 @@ def evaluate_prms(config: RunConfig, wanted: Wanted, out: Path, console: Termina
     chains = _chains(config, wanted) if CHAINS in wanted.data else None
     charged = prices(_with(config, {chains.policy} if chains else set(), names))
     judges = [
-        Judge(name=name, identity=_identity(config, "prms", name), price=charged.get(name))
+        EvaluatedPRM(name=name, identity=_identity(config, "prms", name), price=charged.get(name))
         for name in names
     ]
     with ExitStack() as stack:
-        drawn = JsonLines(out / "chains.jsonl", msgspec.json.Decoder(Drawn).decode)
+        drawn = JsonLines(out / "chains.jsonl", msgspec.json.Decoder(DrawnSolution).decode)
         if chains is not None:
             stack.enter_context(drawn)
         scores = stack.enter_context(
-            JsonLines(out / "scores.jsonl", msgspec.json.Decoder(Scores).decode)
+            JsonLines(out / "scores.jsonl", msgspec.json.Decoder(StoredScores).decode)
         )
         work = _Work(config, judges, files, chains, drawn, Scorer.of(scores), charged)
         if work.is_left:
@@ -173,10 +173,10 @@ class _Work:
     """What an evaluation draws and scores, how far it is, and what its models charge."""
 
     config: RunConfig
-    judges: list[Judge]
+    judges: list[EvaluatedPRM]
     files: list[DataSet]
     chains: ChainSet | None
-    drawn: JsonLines[Drawn]
+    drawn: JsonLines[DrawnSolution]
     scorer: Scorer
     charged: Mapping[str, Price]
 
@@ -189,7 +189,7 @@ class _Work:
         return self.chains.undrawn(self.drawn.read()) if self.chains else {}
 
     @property
-    def unscored(self) -> list[tuple[Judge, Sample]]:
+    def unscored(self) -> list[tuple[EvaluatedPRM, LabelledSolution]]:
         samples = [sample for data in self.data_sets() for sample in data.samples]
         return self.scorer.unscored(self.judges, samples)
 
@@ -245,7 +245,7 @@ class _Work:
             if cost:
                 spent = Spend(cost=cost)
                 self.scorer.journal.add(
-                    Scores(judge=PROBES, digest="", scores=(), tokens=0, spent=spent)
+                    StoredScores(judge=PROBES, digest="", scores=(), tokens=0, spent=spent)
                 )
 
         found = await probe_all(config, addresses, pay_for_probes)

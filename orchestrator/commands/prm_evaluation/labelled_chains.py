@@ -11,8 +11,8 @@ from orchestrator.config.run import RunConfig, TaskConfig
 from orchestrator.core.node import Node
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
-from orchestrator.evaluation.drawing import SAMPLING, Drawn
-from orchestrator.evaluation.samples import ALL_RIGHT, DataSet, Sample
+from orchestrator.evaluation.drawing import SAMPLING, DrawnSolution
+from orchestrator.evaluation.samples import ALL_RIGHT, DataSet, LabelledSolution
 from orchestrator.wiring.problem_sets import CHAINS, problems
 from servers.tiny import problems as rules
 
@@ -32,14 +32,14 @@ class ChainSet:
         drawn = problems(config.model_copy(update={"task": task}))
         return cls(policy=policy, wanted={f"{each.id}/{identity}": each for each in drawn})
 
-    def label(self, problem: Problem, solution: Node) -> Sample | None:
+    def label(self, problem: Problem, solution: Node) -> LabelledSolution | None:
         """The solution's sample; None where it stops before its last step, all right so far."""
         chain = rules.parse(problem.question)
         steps = [step.strip() for step in solution.steps]
         right = rules.own_labels(chain, steps)
         if all(right) and len(right) <= chain.depth:
             return None
-        return Sample(
+        return LabelledSolution(
             id=problem.id,
             generator=self.policy,
             problem=problem.question,
@@ -48,12 +48,12 @@ class ChainSet:
             label=right.index(False) if False in right else ALL_RIGHT,
         )
 
-    def undrawn(self, drawn: Iterable[Drawn]) -> dict[str, Problem]:
+    def undrawn(self, drawn: Iterable[DrawnSolution]) -> dict[str, Problem]:
         """What is still to be drawn."""
         there = {each.id for each in drawn}
         return {id: problem for id, problem in self.wanted.items() if id not in there}
 
-    def data_set(self, drawn: Iterable[Drawn]) -> DataSet:
+    def data_set(self, drawn: Iterable[DrawnSolution]) -> DataSet:
         """All that was drawn, in the problems' order. Raises ``TaskError`` where nothing ended."""
         found = {each.id: each.sample for each in drawn}
         samples = [sample for id in self.wanted if (sample := found.get(id)) is not None]

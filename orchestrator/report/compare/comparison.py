@@ -7,31 +7,32 @@ from typing import Literal
 
 from orchestrator.core.compute import TotalFlops
 from orchestrator.errors import RunError
-from orchestrator.report.data.cells import Cell
-from orchestrator.report.data.curves import BASELINE
+from orchestrator.report.data.cells import BASELINE, CellRecords
 from orchestrator.report.data.ledger import total_flops
 from orchestrator.report.data.paired import Paired, paired
 from orchestrator.report.data.shown import shown_rows
-from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.statistics import sign_test
 
 FEWEST_WINS = 6
-"""So many wins without a loss are the fewest that the exact sign test finds beyond chance."""
+"""The fewest wins without a loss that pass the exact sign test at 5 %."""
 
 MOST_NAMED = 8
-"""So many cells an error lists."""
+"""How many cells an error message lists."""
 
-Verdict = Literal["better", "worse", "not shown"]
+Finding = Literal["better", "worse", "not shown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A run by the ``name`` it is called here; ``trained`` are the pre-training tokens of its
-    policies, by name, where they are known."""
+class ComparedRun:
+    """A run under the ``name`` that the comparison calls it.
+
+    ``trained`` holds the pre-training tokens of its policies, by name, where known.
+    """
 
     name: str
     summary: Summary
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, CellRecords]
     trained: Mapping[str, float]
 
 
@@ -40,23 +41,22 @@ class Side:
     """A cell of a run, under one vote."""
 
     run: str
-    row: Row
-    cell: Cell
+    row: SummaryRow
+    cell: CellRecords
     total: TotalFlops | None
 
     @property
     def kind(self) -> tuple[str, str, str | None, str, int, str]:
-        """What makes cells of different runs the same method, whatever their settings."""
+        """What cells of different runs share when they run the same method."""
         row = self.row
         return row.task, row.policy, row.prm, row.strategy, row.n, row.vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class CellComparison:
     """A ``side`` against its ``base``, over the problems that both attempted.
 
-    ``visible`` is about the smallest difference that so many problems, disagreed on so often, could
-    have shown.
+    ``visible`` estimates the smallest difference that this many problems could have shown.
     """
 
     side: Side
@@ -64,9 +64,11 @@ class Difference:
     found: Paired
 
     @property
-    def verdict(self) -> Verdict:
-        """Shown where the interval leaves zero out and the exact sign test agrees: a bootstrap of
-        few differing problems is too sure of itself."""
+    def verdict(self) -> Finding:
+        """Better or worse where the interval excludes zero and the exact sign test agrees.
+
+        The bootstrap alone is over-confident where few problems differ.
+        """
         found = self.found
         if found.ci_low <= 0 <= found.ci_high or sign_test(found.wins, found.losses) >= 0.05:
             return "not shown"
@@ -79,14 +81,14 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Every side in order, and the differences of those that have a base."""
+class RunComparison:
+    """Every side in order, and a comparison for each that has a base."""
 
     sides: tuple[Side, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[CellComparison, ...]
 
 
-def compare_runs(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Comparison:
+def compare_runs(runs: Sequence[ComparedRun], wanted: Sequence[str] = ()) -> RunComparison:
     """The cells of all runs whose name has one of ``wanted`` in it (or matches it, with * and ?),
     in the order of ``wanted``; all of them without.
 
@@ -104,15 +106,15 @@ def compare_runs(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Comparison:
             continue
         pair = paired(side.cell.correct(side.row.vote), base.cell.correct(base.row.vote))
         if pair is not None:
-            found.append(Difference(side=side, base=base, found=pair))
+            found.append(CellComparison(side=side, base=base, found=pair))
     if not found:
         raise RunError(
             f"{sides[0].cell.id} is the only cell to compare: name another run, or fewer --cell"
         )
-    return Comparison(sides=tuple(sides), differences=tuple(found))
+    return RunComparison(sides=tuple(sides), differences=tuple(found))
 
 
-def _check_common(runs: Sequence[Run]) -> None:
+def _check_common(runs: Sequence[ComparedRun]) -> None:
     first = runs[0]
     for other in runs[1:]:
         tasks = [sorted({row.task for row in run.summary.rows}) for run in (first, other)]
@@ -128,11 +130,11 @@ def _check_common(runs: Sequence[Run]) -> None:
             )
 
 
-def _problems(run: Run) -> set[tuple[str, str]]:
+def _problems(run: ComparedRun) -> set[tuple[str, str]]:
     return {(cell.sample.task, problem) for cell in run.cells.values() for problem in cell.records}
 
 
-def _sides(runs: Sequence[Run], wanted: Sequence[str]) -> list[Side]:
+def _sides(runs: Sequence[ComparedRun], wanted: Sequence[str]) -> list[Side]:
     sides = [
         Side(
             run=run.name,

@@ -4,8 +4,7 @@ less of a budget it needs than majority voting."""
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.data.cells import AUTO
-from orchestrator.report.data.curves import BASELINE
+from orchestrator.report.data.cells import AUTO, BASELINE
 from orchestrator.report.data.derived import (
     EfficiencyGain,
     Point,
@@ -13,7 +12,7 @@ from orchestrator.report.data.derived import (
     performance_gain,
 )
 from orchestrator.report.data.shown import row_name, shown_rows
-from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.summary import Summary, SummaryRow
 
 MAJORITY = "majority"
 
@@ -57,16 +56,16 @@ def gains(summary: Summary) -> list[Gain]:
     return [gain for gain in found if (gain.over_cot, gain.in_n, gain.in_tokens) != (None,) * 3]
 
 
-def _strategies(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _strategies(rows: Sequence[SummaryRow]) -> Iterator[list[SummaryRow]]:
     """The searches among ``rows``, those of one method at all its budgets together."""
-    methods: dict[tuple[str | None, str, str], list[Row]] = {}
+    methods: dict[tuple[str | None, str, str], list[SummaryRow]] = {}
     for row in rows:
         if row.strategy != BASELINE:
             methods.setdefault((row.prm, row_name(row), row.vote), []).append(row)
     yield from methods.values()
 
 
-def _gain(rows: Sequence[Row], cot: float | None, majority: Sequence[Row]) -> Gain:
+def _gain(rows: Sequence[SummaryRow], cot: float | None, majority: Sequence[SummaryRow]) -> Gain:
     largest = max(rows, key=lambda row: (row.n, _tokens(row)))
     ours = [] if largest.strategy == MAJORITY else rows
     return Gain(
@@ -88,17 +87,17 @@ def _gain(rows: Sequence[Row], cot: float | None, majority: Sequence[Row]) -> Ga
     )
 
 
-def _points(rows: Sequence[Row], budget: Callable[[Row], float]) -> list[Point]:
+def _points(rows: Sequence[SummaryRow], budget: Callable[[SummaryRow], float]) -> list[Point]:
     return [Point(budget(row), row.accuracy) for row in rows if budget(row) > 0]
 
 
-def _n(row: Row) -> float:
+def _n(row: SummaryRow) -> float:
     return row.n
 
 
-def _generated(row: Row) -> float:
+def _generated(row: SummaryRow) -> float:
     return row.policy_tokens / row.problems
 
 
-def _tokens(row: Row) -> float:
+def _tokens(row: SummaryRow) -> float:
     return (row.policy_tokens + row.prm_tokens) / row.problems

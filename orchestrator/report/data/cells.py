@@ -9,41 +9,52 @@ from orchestrator.core.voting import VOTES
 STRATEGY_ORDER = ("cot", "majority", "best_of_n", "beam_search", "dvts")
 """From the simplest on; strategies not named here follow by name."""
 
+BASELINE = "cot"
+"""What searches are measured against: the policy's own greedy answer."""
+
 AUTO = "auto"
 """The strategy chosen for each problem: it has no N, and one vote of its own, of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One (task, policy, PRM, strategy value) with its records by problem, never empty."""
+class CellRecords:
+    """The records of one cell by problem, never empty.
+
+    A cell is one strategy with its settings, under one policy and PRM on one task.
+    """
 
     id: str
     records: Mapping[str, Record]
 
     @property
     def sample(self) -> Record:
-        """Any record of it: they agree in everything that names the cell. Of a pool whose cap was
-        raised one of the largest."""
+        """Any record: they all agree on what names the cell.
+
+        Where the cap of a pool was raised between starts, one with the largest cap.
+        """
         return max(self.records.values(), key=_cap)
 
     @property
     def votes(self) -> list[str]:
-        """The votes any of its problems was decided by."""
+        """The votes that decided any of its problems."""
         found = {vote for record in self.records.values() for vote in record.verdicts}
         return sorted(found, key=vote_order)
 
     def correct(self, vote: str) -> dict[str, bool]:
-        """By problem. A problem without a verdict failed, and counts as wrong; so does an answer
-        that the grader could not decide on, which ``undecided`` counts."""
+        """Whether each problem was answered right.
+
+        A problem without a verdict failed and counts as wrong, as does an answer that the grader
+        could not decide on (``undecided`` counts those).
+        """
         return {
             problem: vote in record.verdicts and bool(record.verdicts[vote].correct)
             for problem, record in self.records.items()
         }
 
     def sound(self, vote: str) -> dict[str, bool] | None:
-        """By problem: whether the whole chain is right. None where that is not known for all.
+        """Whether each problem's whole chain of steps is right; None unless known for all.
 
-        A wrong answer needs no checking of its chain.
+        A wrong answer has a wrong chain.
         """
         verdicts = {problem: record.verdicts.get(vote) for problem, record in self.records.items()}
         given = [verdict for verdict in verdicts.values() if verdict is not None]
@@ -64,12 +75,12 @@ def _cap(record: Record) -> float:
     return cap if isinstance(cap, int | float) else 0.0
 
 
-def gather(records: Iterable[Record]) -> list[Cell]:
+def gather(records: Iterable[Record]) -> list[CellRecords]:
     """The cells of ``records``, sorted; of two records of one problem the later one stands."""
     found: dict[str, dict[str, Record]] = {}
     for record in records:
         found.setdefault(record.cell, {})[record.problem] = record
-    return sorted((Cell(id=id, records=kept) for id, kept in found.items()), key=_cell_order)
+    return sorted((CellRecords(id=id, records=kept) for id, kept in found.items()), key=_cell_order)
 
 
 def strategy_order(strategy: str) -> tuple[int, str]:
@@ -86,7 +97,7 @@ def size_order(params: int | None, name: str) -> tuple[bool, int, str]:
     return params is None, params or 0, name
 
 
-def _cell_order(cell: Cell) -> tuple[object, ...]:
+def _cell_order(cell: CellRecords) -> tuple[object, ...]:
     first = cell.sample
     return (
         first.task,

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 from orchestrator.core.rewards import REWARDS
 from orchestrator.core.voting import split_vote
-from orchestrator.report.data.cells import AUTO, size_order, strategy_order
-from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.cells import AUTO, BASELINE, size_order, strategy_order
+from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import strategy_name
-
-BASELINE = "cot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +22,9 @@ class Curve:
     label: str
     strategy: str
     vote: str
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
 
-    def at(self, n: int) -> Row | None:
+    def at(self, n: int) -> SummaryRow | None:
         return next((row for row in self.rows if row.n == n), None)
 
 
@@ -43,9 +41,9 @@ class Panel:
     policy_params: int | None
     prm: str | None
     curves: tuple[Curve, ...]
-    routed: tuple[Row, ...]
-    cot: Row | None
-    larger: tuple[Row, ...]
+    routed: tuple[SummaryRow, ...]
+    cot: SummaryRow | None
+    larger: tuple[SummaryRow, ...]
 
     @property
     def largest_common_n(self) -> int | None:
@@ -82,7 +80,7 @@ def panels(summary: Summary) -> list[Panel]:
     return found
 
 
-def curves_of(rows: Sequence[Row], summary: Summary) -> list[Curve]:
+def curves_of(rows: Sequence[SummaryRow], summary: Summary) -> list[Curve]:
     """The curves in ``rows``, CoT aside."""
     strategies = sorted({row.strategy for row in rows} - {BASELINE}, key=strategy_order)
     found = []
@@ -121,24 +119,24 @@ def _vote(counted: set[str], kinds: Sequence[str], reward: str) -> str | None:
     return None
 
 
-def _policies(rows: Iterable[Row]) -> list[tuple[str, int | None, str]]:
+def _policies(rows: Iterable[SummaryRow]) -> list[tuple[str, int | None, str]]:
     found = {(row.task, row.policy_params, row.policy) for row in rows}
     return sorted(found, key=lambda policy: (policy[0], size_order(policy[1], policy[2])))
 
 
-def _baselines(summary: Summary) -> list[Row]:
-    by_policy: dict[tuple[str, str], Row] = {}
+def _baselines(summary: Summary) -> list[SummaryRow]:
+    by_policy: dict[tuple[str, str], SummaryRow] = {}
     for row in summary.rows:
         if row.strategy == BASELINE:
             by_policy.setdefault((row.task, row.policy), row)
     return list(by_policy.values())
 
 
-def _is(row: Row, task: str, policy: str) -> bool:
+def _is(row: SummaryRow, task: str, policy: str) -> bool:
     return (row.task, row.policy) == (task, policy)
 
 
-def _is_larger(row: Row, task: str, policy: str, params: int | None) -> bool:
+def _is_larger(row: SummaryRow, task: str, policy: str, params: int | None) -> bool:
     """Where a size is unknown (a hosted model), the policy counts as larger: it is worth seeing."""
     if row.task != task or row.policy == policy:
         return False

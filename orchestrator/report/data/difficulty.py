@@ -10,7 +10,7 @@ from orchestrator.core.difficulty import (
     independent_samples,
     pass_at_1,
 )
-from orchestrator.report.data.cells import Cell
+from orchestrator.report.data.cells import CellRecords
 
 FEWEST_SAMPLES = 4
 """With fewer independent samples of a problem its pass@1 says too little: its bin is unknown."""
@@ -22,7 +22,7 @@ Bins = Mapping[str, Bin]
 """From a problem to its bin, of those whose bin is known."""
 
 
-def bins_by_policy(cells: Sequence[Cell]) -> dict[tuple[str, str], Bins]:
+def bins_by_policy(cells: Sequence[CellRecords]) -> dict[tuple[str, str], Bins]:
     """The bins of every (task, policy) that is sampled in the run.
 
     Only independent samples count (``core.difficulty``): no guided, greedy or early-stopped ones. A
@@ -43,10 +43,10 @@ def bins_by_policy(cells: Sequence[Cell]) -> dict[tuple[str, str], Bins]:
     return dict(found)
 
 
-def _is_sampled(cell: Cell) -> bool:
+def _is_sampled(cell: CellRecords) -> bool:
     return independent_draws(cell.sample) > 1
 
 
-def _order(cell: Cell) -> tuple[bool, int, int]:
+def _order(cell: CellRecords) -> tuple[bool, int, int]:
     record = cell.sample
     return record.settings.get("stop") is not None, SAMPLING.index(record.strategy), -record.n

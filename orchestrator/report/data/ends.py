@@ -1,5 +1,4 @@
-"""How samples ended, in words: what was cut, filtered, refused or lost is never shown as if it had
-not been."""
+"""How samples ended, in words: cut, filtered, refused and lost samples are always shown."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,11 +6,11 @@ from typing import NamedTuple
 
 from orchestrator.core.records import ENDS
 from orchestrator.report.data.shown import row_name
-from orchestrator.report.data.summary import Row
+from orchestrator.report.data.summary import SummaryRow
 from orchestrator.report.data.wording import counted, percent
 
 LARGE = 0.05
-"""The share of a cell's samples from which on the run says what is likely wrong."""
+"""From this share of a cell's samples on, a warning names the likely cause."""
 
 OTHER_MODEL, OTHER_PRM = "other model", "other PRM"
 
@@ -28,10 +27,10 @@ _WORDS = {
 }
 
 
-class Share(NamedTuple):
-    """``number`` of a cell's ``total`` samples ended so; of its leaves, for dead ends."""
+class EndShare(NamedTuple):
+    """``number`` of a cell's ``total`` samples (for dead ends: leaves) ended this way."""
 
-    row: Row
+    row: SummaryRow
     end: str
     number: int
     total: int
@@ -45,18 +44,18 @@ class Share(NamedTuple):
         return self.number / self.total if self.total else 1.0
 
 
-def shares(row: Row) -> Iterator[Share]:
-    """What did not end as it should, in the order of ``ENDS``; then other models' answers."""
+def shares(row: SummaryRow) -> Iterator[EndShare]:
+    """Every unusual end in the order of ``ENDS``, then answers by other models."""
     for end in ENDS:
         if count := row.ends.get(end, 0):
-            yield Share(row, end, count, row.leaves if end == "dead_end" else row.samples)
+            yield EndShare(row, end, count, row.leaves if end == "dead_end" else row.samples)
     if count := sum(row.other_models.values()):
-        yield Share(row, OTHER_MODEL, count, row.samples)
+        yield EndShare(row, OTHER_MODEL, count, row.samples)
     if count := sum(row.other_prm_models.values()):
-        yield Share(row, OTHER_PRM, count, row.samples)
+        yield EndShare(row, OTHER_PRM, count, row.samples)
 
 
-def ends_in_words(rows: Iterable[Row]) -> Iterator[str]:
+def ends_in_words(rows: Iterable[SummaryRow]) -> Iterator[str]:
     """A note for each cell with samples that did not end as they should."""
     for row in _cells(rows):
         told = [f"{share.number:,} {_short(share)}" for share in shares(row)]
@@ -64,10 +63,10 @@ def ends_in_words(rows: Iterable[Row]) -> Iterator[str]:
             yield f"{_name(row)}, {counted(row.samples, 'samples')}: {', '.join(told)}."
 
 
-def warnings(rows: Iterable[Row]) -> Iterator[str]:
+def warnings(rows: Iterable[SummaryRow]) -> Iterator[str]:
     """A line for each policy and kind of end that is a large share of a cell, with its likely
     cause and what to set."""
-    large: defaultdict[tuple[str, str], list[Share]] = defaultdict(list)
+    large: defaultdict[tuple[str, str], list[EndShare]] = defaultdict(list)
     for row in _cells(rows):
         for share in shares(row):
             if share.is_large:
@@ -82,17 +81,17 @@ def warnings(rows: Iterable[Row]) -> Iterator[str]:
         )
 
 
-def _cells(rows: Iterable[Row]) -> Sequence[Row]:
+def _cells(rows: Iterable[SummaryRow]) -> Sequence[SummaryRow]:
     """One row of each cell: ends do not depend on the vote."""
     return list({(row.task, row.cell): row for row in rows}.values())
 
 
-def _name(row: Row) -> str:
+def _name(row: SummaryRow) -> str:
     under = f" under {row.prm}" if row.prm else ""
     return f"{row.policy} {row_name(row)}{f' N = {row.n}' if row.n else ''}{under}"
 
 
-def _short(share: Share) -> str:
+def _short(share: EndShare) -> str:
     if share.end == OTHER_MODEL:
         return f"answered by {', '.join(share.row.other_models)}"
     if share.end == OTHER_PRM:
@@ -100,7 +99,7 @@ def _short(share: Share) -> str:
     return _WORDS[share.end]
 
 
-def _cause(share: Share) -> str:
+def _cause(share: EndShare) -> str:
     row = share.row
     most = row.settings.get("max_tokens")
     bound = f"`max_tokens` ({most})" if most else "`max_tokens`"
@@ -157,5 +156,5 @@ def _cause(share: Share) -> str:
             )
 
 
-def _last(row: Row) -> str:
+def _last(row: SummaryRow) -> str:
     return f" The last failure: {row.failure}" if row.failure else ""

@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import RunError
-from orchestrator.report.data.cells import Cell
+from orchestrator.report.data.cells import BASELINE, CellRecords
 from orchestrator.report.data.paired import Paired, paired
-
-BASELINE = "cot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class Headline:
     sound_ci_high: float | None = None
 
 
-def compare(cells: Sequence[Cell], spec: HeadlineSpec) -> Headline:
+def compare(cells: Sequence[CellRecords], spec: HeadlineSpec) -> Headline:
     """The headline of a run.
 
     Raises ``RunError`` where the run lacks one of the two cells, the vote, or common problems.
@@ -126,7 +124,7 @@ def _sound_fields(chains: Paired | None) -> dict[str, float]:
     }
 
 
-def _task(cells: Sequence[Cell], spec: HeadlineSpec) -> str:
+def _task(cells: Sequence[CellRecords], spec: HeadlineSpec) -> str:
     tasks = sorted({cell.sample.task for cell in cells})
     if spec.task is not None:
         return spec.task
@@ -135,7 +133,9 @@ def _task(cells: Sequence[Cell], spec: HeadlineSpec) -> str:
     return tasks[0] if tasks else "any task"
 
 
-def _find(cells: Sequence[Cell], wanted: str, matches: Callable[[Cell], bool]) -> Cell:
+def _find(
+    cells: Sequence[CellRecords], wanted: str, matches: Callable[[CellRecords], bool]
+) -> CellRecords:
     found = [cell for cell in cells if matches(cell)]
     if not found:
         existing = "\n".join(f"  {cell}" for cell in cells) or "  none"

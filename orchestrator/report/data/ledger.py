@@ -9,7 +9,7 @@ from rich.text import Text
 
 from orchestrator.core.compute import TotalFlops, training_flops
 from orchestrator.report.data.shown import groups, row_name
-from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import amount, dollars, model_name, scientific
 
 COLUMNS = (
@@ -43,7 +43,7 @@ def ledger(summary: Summary, trained: Mapping[str, float]) -> RenderableType:
     return Group(*parts, Text("\n".join(NOTES), style="dim"))
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[SummaryRow]) -> Table:
     paid = any(row.cost for row in rows)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("strategy", min_width=8)
@@ -55,7 +55,7 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _cells(row: SummaryRow) -> Iterator[str]:
     each = row.problems
     yield amount(row.policy_tokens / each)
     yield _share(row.wasted_tokens, row.policy_tokens)
@@ -76,7 +76,7 @@ def _share(part: int | None, whole: int) -> str:
     return "–" if part is None or not whole else f"{100 * part / whole:.0f}"
 
 
-def _totals(summary: Summary, rows: Sequence[Row]) -> Iterator[str]:
+def _totals(summary: Summary, rows: Sequence[SummaryRow]) -> Iterator[str]:
     used = sum(row.policy_tokens for row in rows), sum(row.prm_tokens for row in rows)
     yield f"In all: {used[0]:,} policy tokens and {used[1]:,} PRM tokens."
     known = [row.flops for row in rows if row.flops]
@@ -95,7 +95,7 @@ def _totals(summary: Summary, rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _pretraining(rows: Sequence[Row], trained: Mapping[str, float]) -> Iterator[str]:
+def _pretraining(rows: Sequence[SummaryRow], trained: Mapping[str, float]) -> Iterator[str]:
     """Each policy's pre-training beside what its cells took, as the paper's Table 4 has them."""
     for policy in dict.fromkeys(row.policy for row in rows):
         own = [row for row in rows if row.policy == policy]
@@ -110,7 +110,7 @@ def _pretraining(rows: Sequence[Row], trained: Mapping[str, float]) -> Iterator[
             )
 
 
-def total_flops(row: Row, trained: Mapping[str, float]) -> TotalFlops | None:
+def total_flops(row: SummaryRow, trained: Mapping[str, float]) -> TotalFlops | None:
     """Pre-training of a cell's policy, and inference over its problems, PRM included; None where
     parameters or training tokens are not known."""
     if row.flops is None or row.policy_params is None or row.policy not in trained:

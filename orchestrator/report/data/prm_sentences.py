@@ -1,6 +1,6 @@
 """What a PRM's evaluation says, in words."""
 
-from orchestrator.evaluation.calibration import Calibration
+from orchestrator.evaluation.calibration import ScoreCalibration
 from orchestrator.evaluation.evaluate import Evaluation
 from orchestrator.evaluation.length import Aggregate
 from orchestrator.report.data.wording import percent
@@ -37,7 +37,7 @@ def _first_error(evaluation: Evaluation) -> str:
     return said
 
 
-def _calibration(c: Calibration) -> str:
+def _calibration(c: ScoreCalibration) -> str:
     averages = f"scores average {c.mean_score:.3f} where {c.right:.3f} of the steps are right"
     if c.bias.low > 0:
         return f"overconfident: {averages}"

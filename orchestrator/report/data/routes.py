@@ -1,4 +1,4 @@
-"""Where ``strategy: auto`` sent the problems, by what their pilots let expect."""
+"""Where ``strategy: auto`` sent the problems, by their predicted difficulty."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,14 +8,16 @@ from typing import TypedDict
 
 from orchestrator.core.difficulty import BINS
 from orchestrator.core.records import Route
-from orchestrator.report.data.cells import AUTO, Cell
-from orchestrator.report.data.outcomes import Outcome, outcome
+from orchestrator.report.data.cells import AUTO, CellRecords
+from orchestrator.report.data.subsets import SubsetResult, result_of
 from orchestrator.report.data.use import used
 
 
-class Way(Outcome):
-    """The problems of a bin that got one strategy, with its settings and the vote that elected, by
-    which ``rule``; ``predicted`` is the mean of their predicted pass@1."""
+class Way(SubsetResult):
+    """The problems of a bin that were given one strategy, with its settings and vote.
+
+    ``rule`` names what chose it; ``predicted`` is the mean of their predicted pass@1.
+    """
 
     predicted: float
     strategy: str
@@ -24,17 +26,21 @@ class Way(Outcome):
     rule: str
 
 
-class RoutedBin(Outcome):
-    """The problems of a predicted bin, and the ``ways`` that they went, the commonest first;
-    ``predicted`` is the mean of their predicted pass@1."""
+class RoutedBin(SubsetResult):
+    """The problems of a predicted bin, and the ``ways`` they went, the commonest first.
+
+    ``predicted`` is the mean of their predicted pass@1.
+    """
 
     predicted: float
     ways: list[Way]
 
 
 class PoolUse(TypedDict):
-    """What a cell's problems ``used`` of their pool's cap, in its unit (None in seconds), how many
-    of them it ``cut``, and how many of these before they had an answer."""
+    """What a cell's problems ``used`` of their pool's cap, in its unit (None in seconds).
+
+    ``cut`` counts the problems that the cap stopped, ``unanswered`` those without an answer.
+    """
 
     used: float | None
     cut: int
@@ -43,7 +49,7 @@ class PoolUse(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRoutes:
-    """A cell that routes, by the predicted bins that have problems, and of a shared ``pool``."""
+    """The routes of one cell by predicted bin, and what its shared ``pool`` used."""
 
     task: str
     cell: str
@@ -55,8 +61,8 @@ class CellRoutes:
     pool: PoolUse | None = None
 
 
-def routes_of(cells: Iterable[Cell]) -> tuple[CellRoutes, ...]:
-    """Of each of ``cells`` that has routed problems."""
+def routes_of(cells: Iterable[CellRecords]) -> tuple[CellRoutes, ...]:
+    """The routes of each cell that has routed problems."""
     found = []
     for cell in cells:
         routes = {each.problem: each.route for each in cell.records.values() if each.route}
@@ -77,7 +83,7 @@ def routes_of(cells: Iterable[Cell]) -> tuple[CellRoutes, ...]:
     return tuple(found)
 
 
-def _pool(cell: Cell) -> PoolUse:
+def _pool(cell: CellRecords) -> PoolUse:
     records = cell.records.values()
     cut = [record for record in records if record.is_cut]
     return PoolUse(
@@ -87,7 +93,7 @@ def _pool(cell: Cell) -> PoolUse:
     )
 
 
-def _bins(cell: Cell, routes: dict[str, Route]) -> dict[str, RoutedBin]:
+def _bins(cell: CellRecords, routes: dict[str, Route]) -> dict[str, RoutedBin]:
     correct = cell.correct(AUTO)
     found: dict[str, RoutedBin] = {}
     for bin in BINS:
@@ -95,7 +101,7 @@ def _bins(cell: Cell, routes: dict[str, Route]) -> dict[str, RoutedBin]:
         if own:
             ways = [
                 Way(
-                    **outcome(cell, correct, problems),
+                    **result_of(cell, correct, problems),
                     predicted=fmean(routes[problem].predicted for problem in problems),
                     strategy=(route := routes[problems[0]]).strategy,
                     settings=route.settings,
@@ -105,7 +111,7 @@ def _bins(cell: Cell, routes: dict[str, Route]) -> dict[str, RoutedBin]:
                 for problems in _by_way(own, routes)
             ]
             found[bin] = RoutedBin(
-                **outcome(cell, correct, own),
+                **result_of(cell, correct, own),
                 predicted=fmean(routes[problem].predicted for problem in own),
                 ways=ways,
             )

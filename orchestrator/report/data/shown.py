@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from orchestrator.report.data.cells import AUTO
-from orchestrator.report.data.curves import BASELINE, curves_of
-from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.cells import AUTO, BASELINE
+from orchestrator.report.data.curves import curves_of
+from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import in_unit, strategy_name
 
 
-def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
+def shown_rows(summary: Summary, every_vote: bool = False) -> list[SummaryRow]:
     """The rows of ``summary`` that a reader is shown, in its order."""
     shown = []
     for group in groups(summary.rows):
@@ -23,7 +23,7 @@ def shown_rows(summary: Summary, every_vote: bool = False) -> list[Row]:
     return shown
 
 
-def row_name(row: Row) -> str:
+def row_name(row: SummaryRow) -> str:
     """``beam search``, or ``beam search, orchard rules`` where its rules are not the paper's;
     ``best-of-N, stops`` or ``best-of-N, then DVTS`` where samples may end early or be followed; of
     routed cells how: ``auto, pool``, or ``auto by rule``."""
@@ -54,9 +54,9 @@ def budget_in_words(settings: Mapping[str, object]) -> str:
     return f"{in_unit(budget, str(settings['unit']))} {whose}"
 
 
-def groups(rows: Iterable[Row]) -> list[list[Row]]:
+def groups(rows: Iterable[SummaryRow]) -> list[list[SummaryRow]]:
     """Rows by task, policy and PRM, in their order."""
-    found: dict[tuple[str, str, str | None], list[Row]] = {}
+    found: dict[tuple[str, str, str | None], list[SummaryRow]] = {}
     for row in rows:
         found.setdefault((row.task, row.policy, row.prm), []).append(row)
     return list(found.values())

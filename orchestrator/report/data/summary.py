@@ -10,11 +10,11 @@ import msgspec
 from orchestrator.core.compute import Flops
 from orchestrator.core.difficulty import BINS
 from orchestrator.core.records import Record
-from orchestrator.report.data.cells import Cell, gather
+from orchestrator.report.data.cells import CellRecords, gather
 from orchestrator.report.data.difficulty import UNKNOWN, Bins, bins_by_policy
 from orchestrator.report.data.headline import Headline, HeadlineSpec, compare
-from orchestrator.report.data.outcomes import Outcome, outcome
 from orchestrator.report.data.routes import CellRoutes, routes_of
+from orchestrator.report.data.subsets import SubsetResult, result_of
 from orchestrator.report.data.use import flops_of, tokens_of
 from orchestrator.statistics import wilson
 
@@ -23,7 +23,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SummaryRow:
     """One cell under one vote.
 
     ``accuracy`` is over ``problems``, failed ones counted as wrong, with its 95 % Wilson interval.
@@ -67,7 +67,7 @@ class Row:
     requests: int
     cost: float
     seconds: float
-    by_difficulty: dict[str, Outcome]
+    by_difficulty: dict[str, SubsetResult]
     sound_accuracy: float | None
     by_majority: int
     difficulty_of: str | None
@@ -90,7 +90,7 @@ class Summary:
     not say when they ended. ``probes_cost`` (USD) is what finding out what the endpoints can do
     took, at every start, and no cell's. ``routes`` are of the cells that route."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
     headline: Headline | None
     failed: int
     ran_out: int
@@ -134,14 +134,14 @@ def to_json(summary: Summary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(rounded(asdict(summary))), indent=2) + b"\n"
 
 
-def _row(cell: Cell, vote: str, bins: Bins | None, difficulty_of: str | None) -> Row:
+def _row(cell: CellRecords, vote: str, bins: Bins | None, difficulty_of: str | None) -> SummaryRow:
     first = cell.sample
     records = cell.records.values()
     use = tokens_of(records)
     correct, sound = cell.correct(vote), cell.sound(vote)
     hits, total = sum(correct.values()), len(correct)
     interval = wilson(hits, total)
-    return Row(
+    return SummaryRow(
         task=first.task,
         cell=cell.id,
         policy=first.policy,
@@ -209,14 +209,16 @@ def _wall_seconds(records: Iterable[Record]) -> float | None:
 
 
 def _by_difficulty(
-    cell: Cell, correct: Mapping[str, bool], bins: Bins | None
-) -> dict[str, Outcome]:
+    cell: CellRecords, correct: Mapping[str, bool], bins: Bins | None
+) -> dict[str, SubsetResult]:
     if bins is None:
         return {}
     problems: dict[str, list[str]] = defaultdict(list)
     for problem in correct:
         problems[bins.get(problem, UNKNOWN)].append(problem)
-    return {bin: outcome(cell, correct, problems[bin]) for bin in (*BINS, UNKNOWN) if problems[bin]}
+    return {
+        bin: result_of(cell, correct, problems[bin]) for bin in (*BINS, UNKNOWN) if problems[bin]
+    }
 
 
 def rounded(value: Any) -> Any:

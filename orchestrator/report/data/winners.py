@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from orchestrator.core.difficulty import Bin
 from orchestrator.report.data.curves import Panel
-from orchestrator.report.data.summary import Row
+from orchestrator.report.data.summary import SummaryRow
 
-Contender = tuple[str, Row]
+Contender = tuple[str, SummaryRow]
 """A row with the label of its curve."""
 
 

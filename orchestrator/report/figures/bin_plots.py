@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.core.difficulty import BINS, EASY_FROM, MEDIUM_FROM, Bin
 from orchestrator.report.data.curves import Panel
 from orchestrator.report.data.shown import row_name
-from orchestrator.report.data.summary import Row
+from orchestrator.report.data.summary import SummaryRow
 from orchestrator.report.data.winners import contenders, winner
 from orchestrator.report.figures.grid import Grid, panel_title
 from orchestrator.report.figures.plots import (
     TOKENS,
-    Share,
+    AccuracyInterval,
     bin_share,
     budget_axis,
     curve_rows,
@@ -39,7 +39,7 @@ DARK = ("#000000", "#0072B2", "#D55E00", "#009E73")
 """Fillings on which text is white."""
 
 
-class InBin(NamedTuple):
+class BinPanel(NamedTuple):
     panel: Panel
     bin: Bin
 
@@ -55,11 +55,11 @@ def accuracy_vs_tokens_by_bin(panels: Sequence[Panel]) -> "Figure | None":
     return _lines(panels, by_spending, token_axis, TOKENS)
 
 
-def by_budget(row: Row, bin: Bin) -> float:
+def by_budget(row: SummaryRow, bin: Bin) -> float:
     return row.n
 
 
-def by_spending(row: Row, bin: Bin) -> float:
+def by_spending(row: SummaryRow, bin: Bin) -> float:
     """What the bin's problems took, each."""
     return row.by_difficulty[bin]["tokens"]
 
@@ -94,7 +94,7 @@ def winners(panels: Sequence[Panel]) -> "Figure | None":
     return figure
 
 
-def _square(axes: "Axes", x: int, y: int, best: tuple[str, Row] | None, bin: Bin) -> None:
+def _square(axes: "Axes", x: int, y: int, best: tuple[str, SummaryRow] | None, bin: Bin) -> None:
     from matplotlib.patches import Rectangle
 
     label, row = best or ("", None)
@@ -114,13 +114,13 @@ def _square(axes: "Axes", x: int, y: int, best: tuple[str, Row] | None, bin: Bin
 
 def _lines(
     panels: Sequence[Panel],
-    x: Callable[[Row, Bin], float],
+    x: Callable[[SummaryRow, Bin], float],
     axis: Callable[["Axes", Sequence[float]], None],
     xlabel: str,
 ) -> "Figure | None":
     ready = [panel for panel in panels if _bins([panel])]
     bins = _bins(ready)
-    cells = [InBin(panel, bin) for panel in ready for bin in bins]
+    cells = [BinPanel(panel, bin) for panel in ready for bin in bins]
     curves = [_curves(cell, x) for cell in cells]
     routed = [[] if x is by_budget else _routed(cell) for cell in cells]
     shown = [point for each in curves for curve in each.values() for point in curve]
@@ -137,7 +137,9 @@ def _lines(
     return grid.finish(xlabel)
 
 
-def _curves(cell: InBin, x: Callable[[Row, Bin], float]) -> dict[str, list[tuple[float, Share]]]:
+def _curves(
+    cell: BinPanel, x: Callable[[SummaryRow, Bin], float]
+) -> dict[str, list[tuple[float, AccuracyInterval]]]:
     """The points of each curve that has some in the bin."""
     return {
         curve.label: [
@@ -150,7 +152,7 @@ def _curves(cell: InBin, x: Callable[[Row, Bin], float]) -> dict[str, list[tuple
     }
 
 
-def _routed(cell: InBin) -> list[tuple[str, float, Share]]:
+def _routed(cell: BinPanel) -> list[tuple[str, float, AccuracyInterval]]:
     """The routed cells, which have no N, by what they spent on the bin."""
     return [
         (row_name(row), by_spending(row, cell.bin), bin_share(row.by_difficulty[cell.bin]))
@@ -159,7 +161,7 @@ def _routed(cell: InBin) -> list[tuple[str, float, Share]]:
     ]
 
 
-def _named(each: InBin) -> str:
+def _named(each: BinPanel) -> str:
     counts = [
         row.by_difficulty[each.bin]["problems"]
         for row in curve_rows(each.panel)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.report.data.curves import Panel
-from orchestrator.report.data.summary import Row
+from orchestrator.report.data.summary import SummaryRow
 from orchestrator.report.figures.grid import Grid, panel_title, side_by_side
 from orchestrator.report.figures.plots import (
     TOKENS,
@@ -57,16 +57,16 @@ def pareto(panels: Sequence[Panel]) -> "Figure | None":
     return grid.finish(TOKENS)
 
 
-def front(rows: Sequence[Row]) -> list[Row]:
+def front(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
     """Those that no cheaper one is as good as, from the cheapest on."""
-    found: list[Row] = []
+    found: list[SummaryRow] = []
     for row in sorted(rows, key=lambda row: (tokens(row), -row.accuracy)):
         if not found or row.accuracy > found[-1].accuracy:
             found.append(row)
     return found
 
 
-def _points(panel: Panel) -> list[tuple[str, Row]]:
+def _points(panel: Panel) -> list[tuple[str, SummaryRow]]:
     """Every fixed cell that used something, with its label."""
     cot = [("CoT", panel.cot)] if panel.cot else []
     drawn = curve_rows(panel)

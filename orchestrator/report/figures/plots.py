@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS
 from orchestrator.report.data.curves import Panel
-from orchestrator.report.data.outcomes import Outcome
 from orchestrator.report.data.shown import row_name
-from orchestrator.report.data.summary import Row
+from orchestrator.report.data.subsets import SubsetResult
+from orchestrator.report.data.summary import SummaryRow
 from orchestrator.report.data.wording import percent
 from orchestrator.report.figures.grid import Grid, panel_title, reference_labels, side_by_side
 from orchestrator.report.figures.style import (
@@ -89,19 +89,19 @@ def by_difficulty(panels: Sequence[Panel]) -> "Figure | None":
     return grid.finish(None)
 
 
-Share = tuple[float, float, float]
+AccuracyInterval = tuple[float, float, float]
 """An accuracy with the ends of its 95 % interval."""
 
 
-def row_share(row: Row) -> Share:
+def row_share(row: SummaryRow) -> AccuracyInterval:
     return row.accuracy, row.ci_low, row.ci_high
 
 
-def bin_share(found: Outcome) -> Share:
+def bin_share(found: SubsetResult) -> AccuracyInterval:
     return found["accuracy"], found["ci_low"], found["ci_high"]
 
 
-def line(axes: "Axes", label: str, points: Sequence[tuple[float, Share]]) -> None:
+def line(axes: "Axes", label: str, points: Sequence[tuple[float, AccuracyInterval]]) -> None:
     """One curve with the band of its intervals; none without a look or a point."""
     look = LOOKS.get(label)
     if look is None or not points:
@@ -117,7 +117,7 @@ def line(axes: "Axes", label: str, points: Sequence[tuple[float, Share]]) -> Non
     )  # fmt: skip
 
 
-def routed_points(axes: "Axes", points: Sequence[tuple[str, float, Share]]) -> None:
+def routed_points(axes: "Axes", points: Sequence[tuple[str, float, AccuracyInterval]]) -> None:
     """Routed cells by name, place and accuracy, those of one name joined from budget to budget."""
     for name, look in ROUTED.items():
         own = sorted((at, share) for named, at, share in points if named == name)
@@ -133,17 +133,17 @@ def routed_points(axes: "Axes", points: Sequence[tuple[str, float, Share]]) -> N
         )  # fmt: skip
 
 
-def by_tokens(rows: Sequence[Row]) -> list[tuple[str, float, Share]]:
+def by_tokens(rows: Sequence[SummaryRow]) -> list[tuple[str, float, AccuracyInterval]]:
     """Routed cells for ``routed_points``."""
     return [(row_name(row), tokens(row), row_share(row)) for row in rows]
 
 
-def tokens(row: Row) -> float:
+def tokens(row: SummaryRow) -> float:
     """Of policy and PRM, a problem."""
     return (row.policy_tokens + row.prm_tokens) / row.problems
 
 
-def curve_rows(panel: Panel) -> list[Row]:
+def curve_rows(panel: Panel) -> list[SummaryRow]:
     return [row for curve in panel.curves if curve.label in LOOKS for row in curve.rows]
 
 
@@ -185,13 +185,13 @@ def decade_ticks(low: float, high: float) -> list[float]:
     return inside
 
 
-def limits(shares: Sequence[Share]) -> tuple[float, float]:
+def limits(shares: Sequence[AccuracyInterval]) -> tuple[float, float]:
     """From the ten below all intervals to the ten above, in percent."""
     bottom = 10 * math.floor(10 * min(low for _, low, _ in shares))
     return bottom, 10 * math.ceil(10 * max(high for _, _, high in shares))
 
 
-def _against_larger(grid: Grid[Panel], rows: Sequence[Row]) -> None:
+def _against_larger(grid: Grid[Panel], rows: Sequence[SummaryRow]) -> None:
     """The CoT of larger policies as lines, the same y axis for all, and the lines' names."""
     larger = [row for panel, _ in grid.cells() for row in panel.larger]
     grid.limit(*limits([row_share(row) for row in (*rows, *larger)]))
@@ -205,13 +205,13 @@ def _against_larger(grid: Grid[Panel], rows: Sequence[Row]) -> None:
         reference_labels(axes, labels)
 
 
-def _spending_rows(panel: Panel) -> list[Row]:
+def _spending_rows(panel: Panel) -> list[SummaryRow]:
     return [row for row in (*curve_rows(panel), *panel.routed) if tokens(row) > 0]
 
 
 def _series(
     axes: "Axes",
-    shares: Sequence[tuple[float, Outcome]],
+    shares: Sequence[tuple[float, SubsetResult]],
     width: float,
     colour: str,
     label: str,
@@ -227,7 +227,7 @@ def _series(
     )  # fmt: skip
 
 
-def _bars(panel: Panel) -> list[tuple[str, str, Row]]:
+def _bars(panel: Panel) -> list[tuple[str, str, SummaryRow]]:
     """Label, colour and row of each bar, CoT first; only of rows that have bins."""
     n = panel.largest_common_n
     if n is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS, EASY_FROM, MEDIUM_FROM
 from orchestrator.core.records import Record, Route
-from orchestrator.report.data.cells import Cell, gather
+from orchestrator.report.data.cells import CellRecords, gather
 from orchestrator.report.data.shown import budget_in_words, routed_name
 from orchestrator.report.data.wording import model_name, strategy_name
 from orchestrator.report.figures.grid import Grid
@@ -21,7 +21,7 @@ TOKENS_SPENT = "policy + PRM tokens"
 BORDERS = (0.0, MEDIUM_FROM, EASY_FROM, 1.0)
 """Of the bins, from hard to easy, in predicted pass@1."""
 
-Routed = Sequence[tuple[Record, Route]]
+RoutedProblems = Sequence[tuple[Record, Route]]
 """The problems of a cell with what was decided for each, of those that were routed."""
 
 
@@ -73,11 +73,11 @@ def _tokens(record: Record) -> int:
     return record.policy_tokens + record.prm_tokens
 
 
-def _routed(cell: Cell) -> Routed:
+def _routed(cell: CellRecords) -> RoutedProblems:
     return [(each, each.route) for each in cell.records.values() if each.route is not None]
 
 
-def _title(cell: Routed) -> str:
+def _title(cell: RoutedProblems) -> str:
     first = cell[0][0]
     budget = f", {budget_in_words(first.settings)}" if first.settings.get("budget") else ""
     under = f" under {first.prm}" if first.prm else ""
@@ -85,7 +85,7 @@ def _title(cell: Routed) -> str:
     return f"{routed_name(first.settings)}{budget}\n{name}{under}"
 
 
-def _shares(cell: Routed) -> str:
+def _shares(cell: RoutedProblems) -> str:
     """Which shares of the problems and of the tokens each bin had."""
     problems = {bin: [record for record, route in cell if route.bin == bin] for bin in BINS}
     spent = {bin: sum(map(_tokens, problems[bin])) for bin in BINS}

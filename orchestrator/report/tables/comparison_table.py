@@ -10,12 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.report.compare.comparison import Comparison, Difference, Side
+from orchestrator.report.compare.comparison import CellComparison, RunComparison, Side
 from orchestrator.report.compare.gains import Gain
 from orchestrator.report.data.cells import AUTO
 from orchestrator.report.data.derived import EfficiencyGain, times_fewer
 from orchestrator.report.data.shown import budget_in_words, row_name
-from orchestrator.report.data.summary import Row, rounded
+from orchestrator.report.data.summary import SummaryRow, rounded
 from orchestrator.report.data.wording import (
     amount,
     model_name,
@@ -35,7 +35,7 @@ COLUMNS = (
 SHOWN = {"better": "better", "worse": "worse", "not shown": "–"}
 
 
-def comparison_table(found: Comparison, gains: Sequence[tuple[str, Gain]]) -> RenderableType:
+def comparison_table(found: RunComparison, gains: Sequence[tuple[str, Gain]]) -> RenderableType:
     """Each base with what stands against it, what that shows, and the paper's derived figures;
     ``gains`` come with the run that they are of."""
     several = len({side.run for side in found.sides}) > 1
@@ -51,7 +51,7 @@ def comparison_table(found: Comparison, gains: Sequence[tuple[str, Gain]]) -> Re
     return Group(*parts, Text("\n".join(_notes(gains)), style="dim"))
 
 
-def conclusions(found: Comparison) -> Iterator[str]:
+def conclusions(found: RunComparison) -> Iterator[str]:
     """What is shown and what is not, in plain English."""
     several = len({side.run for side in found.sides}) > 1
     differences = found.differences
@@ -72,7 +72,7 @@ def conclusions(found: Comparison) -> Iterator[str]:
         )
 
 
-def sentence(each: Difference, several: bool = False) -> str:
+def sentence(each: CellComparison, several: bool = False) -> str:
     """One comparison in plain English, whichever way it went."""
     ours, theirs = _described(each.side, several), _described(each.base, several)
     found = each.found
@@ -86,7 +86,7 @@ def sentence(each: Difference, several: bool = False) -> str:
     return f"{ours} is {each.verdict} than {theirs}: {interval}."
 
 
-def comparison_json(found: Comparison, gains: Sequence[tuple[str, Gain]]) -> bytes:
+def comparison_json(found: RunComparison, gains: Sequence[tuple[str, Gain]]) -> bytes:
     """All of it for programs: the cells, the differences by their positions, what they show."""
     place = {id(side): index for index, side in enumerate(found.sides)}
     content = {
@@ -101,7 +101,7 @@ def comparison_json(found: Comparison, gains: Sequence[tuple[str, Gain]]) -> byt
     return msgspec.json.format(msgspec.json.encode(rounded(content)), indent=2) + b"\n"
 
 
-def _plain(each: Difference, place: dict[int, int]) -> dict[str, Any]:
+def _plain(each: CellComparison, place: dict[int, int]) -> dict[str, Any]:
     names = {"ours": "accuracy", "theirs": "base_accuracy"}
     return (
         {"cell": place[id(each.side)], "base": place[id(each.base)]}
@@ -124,7 +124,7 @@ def _described(side: Side, several: bool) -> str:
     return name + (f" under {row.prm}" if row.prm else "") + (f" ({side.run})" if several else "")
 
 
-def _method(row: Row) -> str:
+def _method(row: SummaryRow) -> str:
     if row.strategy == AUTO:
         size = f", {budget_in_words(row.settings)}" if row.settings.get("budget") else ""
     else:
@@ -133,7 +133,7 @@ def _method(row: Row) -> str:
     return f"{row_name(row)}{size}{vote}"
 
 
-def _table(against: Sequence[Difference], several: bool) -> Table:
+def _table(against: Sequence[CellComparison], several: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     if several:
         table.add_column("run", min_width=5, overflow="fold")
@@ -161,7 +161,7 @@ def _table(against: Sequence[Difference], several: bool) -> Table:
     return table
 
 
-def _totals(found: Comparison, several: bool) -> Iterator[str]:
+def _totals(found: RunComparison, several: bool) -> Iterator[str]:
     """Pre-training and inference together, of cells of different policies."""
     for each in found.differences:
         ours, theirs = each.side.total, each.base.total

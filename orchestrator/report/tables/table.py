@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.difficulty import BINS, Bin
-from orchestrator.report.data.curves import BASELINE, panels
+from orchestrator.report.data.cells import BASELINE
+from orchestrator.report.data.curves import panels
 from orchestrator.report.data.difficulty import FEWEST_SAMPLES, UNKNOWN
 from orchestrator.report.data.ends import ends_in_words
 from orchestrator.report.data.shown import groups, row_name, shown_rows
-from orchestrator.report.data.summary import Row, Summary
+from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.winners import Contender, contenders, winner
 from orchestrator.report.data.wording import (
     EMULATED,
@@ -151,7 +152,7 @@ class _Names:
     vote: int
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> "_Names":
+    def of(cls, rows: Sequence[SummaryRow]) -> "_Names":
         names = [row_name(row) for row in rows]
         return cls(
             strategy=max(len(each) for each in ("strategy", *names)),
@@ -165,7 +166,7 @@ class _Names:
 class _Columns:
     """A table that drops columns before it would have to cut a number or a name."""
 
-    rows: Sequence[Row]
+    rows: Sequence[SummaryRow]
     best: frozenset[int]
     names: _Names
     paid: bool
@@ -205,11 +206,11 @@ class _LeftOut:
             )
 
 
-def _names(row: Row) -> tuple[str, str, str]:
+def _names(row: SummaryRow) -> tuple[str, str, str]:
     return row_name(row), str(row.n or "–"), row.vote if row.strategy != BASELINE else "–"
 
 
-def _numbers(row: Row, is_best: bool) -> dict[str, str]:
+def _numbers(row: SummaryRow, is_best: bool) -> dict[str, str]:
     """The cells of a row under their headings."""
     cells = [
         percent(row.accuracy) + (BEST if is_best else " "),
@@ -221,7 +222,7 @@ def _numbers(row: Row, is_best: bool) -> dict[str, str]:
     return {heading: cell for (heading, _), cell in zip((*NUMBERS, COST), cells, strict=True)}
 
 
-def _bins(row: Row, compact: bool) -> dict[str, str]:
+def _bins(row: SummaryRow, compact: bool) -> dict[str, str]:
     bins = {bin: row.by_difficulty.get(bin) for bin in BINS}
     if not compact:
         return {bin: percent(each["accuracy"]) if each else "–" for bin, each in bins.items()}
@@ -229,9 +230,9 @@ def _bins(row: Row, compact: bool) -> dict[str, str]:
     return {MERGED_BINS[0]: "/".join(shares)}
 
 
-def _best(rows: Iterable[Row]) -> frozenset[int]:
+def _best(rows: Iterable[SummaryRow]) -> frozenset[int]:
     """The ids of the rows that no other of their task, policy and N surpasses."""
-    rivals: dict[tuple[str, str, int], list[Row]] = {}
+    rivals: dict[tuple[str, str, int], list[SummaryRow]] = {}
     for row in rows:
         if row.n:  # a routed cell has none
             rivals.setdefault((row.task, row.policy, row.n), []).append(row)
@@ -243,7 +244,7 @@ def _best(rows: Iterable[Row]) -> frozenset[int]:
     )
 
 
-def _title(row: Row, several_tasks: bool) -> str:
+def _title(row: SummaryRow, several_tasks: bool) -> str:
     title = model_name(row.policy, row.policy_params)
     title += f" under {row.prm}" if row.prm else " without a PRM"
     return f"{row.task}: {title}" if several_tasks else title
@@ -296,7 +297,7 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
     yield Text("\n".join(notes), style="dim")
 
 
-def _substitutes(rows: Iterable[Row]) -> Iterator[str]:
+def _substitutes(rows: Iterable[SummaryRow]) -> Iterator[str]:
     """What was emulated, and what was asked for in vain: such results are not quite like others."""
     for policy, emulated, refused in dict.fromkeys(
         (row.policy, row.emulated, row.refused) for row in rows
@@ -308,7 +309,7 @@ def _substitutes(rows: Iterable[Row]) -> Iterator[str]:
             yield f"{policy} does not take, and ran without: {', '.join(refused)}."
 
 
-def _unscored(rows: Iterable[Row]) -> Iterator[str]:
+def _unscored(rows: Iterable[SummaryRow]) -> Iterator[str]:
     """Where a vote by scores had none to go by: such answers say nothing of the PRM."""
     for row in rows:
         if row.by_majority:
@@ -320,9 +321,9 @@ def _unscored(rows: Iterable[Row]) -> Iterator[str]:
             )
 
 
-def _unknown_bins(rows: Iterable[Row]) -> Iterator[str]:
+def _unknown_bins(rows: Iterable[SummaryRow]) -> Iterator[str]:
     """Problems that no bin counts, for each policy the most of a row."""
-    most: dict[str, Row] = {}
+    most: dict[str, SummaryRow] = {}
     for row in rows:
         if UNKNOWN in row.by_difficulty and _unknown(row) > _unknown(most.get(row.policy)):
             most[row.policy] = row
@@ -338,11 +339,11 @@ def _unknown_bins(rows: Iterable[Row]) -> Iterator[str]:
         )
 
 
-def _unknown(row: Row | None) -> int:
+def _unknown(row: SummaryRow | None) -> int:
     return row.by_difficulty[UNKNOWN]["problems"] if row else 0
 
 
-def _borrowed_bins(rows: Iterable[Row]) -> list[str]:
+def _borrowed_bins(rows: Iterable[SummaryRow]) -> list[str]:
     lenders = Counter((row.policy, row.difficulty_of) for row in rows)
     return [
         f"The bins of {policy} are by the pass@1 of {lender}."

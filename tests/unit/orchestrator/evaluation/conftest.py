@@ -2,16 +2,18 @@
 
 import random
 
-from orchestrator.evaluation.samples import ALL_RIGHT, Judged, Sample
+from orchestrator.evaluation.samples import ALL_RIGHT, LabelledSolution, ScoredSolution
 
 
-def judged(scores: list[float], label: int = ALL_RIGHT, *, problem: str = "1 + 1?") -> Judged:
+def judged(
+    scores: list[float], label: int = ALL_RIGHT, *, problem: str = "1 + 1?"
+) -> ScoredSolution:
     steps = tuple(f"Step {i}." for i in range(len(scores)))
-    sample = Sample(id=f"{problem}/{scores}", problem=problem, steps=steps, label=label)
-    return Judged(sample=sample, scores=tuple(scores))
+    sample = LabelledSolution(id=f"{problem}/{scores}", problem=problem, steps=steps, label=label)
+    return ScoredSolution(sample=sample, scores=tuple(scores))
 
 
-def synthetic(count: int = 400, *, sharpness: float = 3.0, seed: int = 0) -> list[Judged]:
+def synthetic(count: int = 400, *, sharpness: float = 3.0, seed: int = 0) -> list[ScoredSolution]:
     """Solutions of 1 to 8 steps, about half with an error; right steps score near 1, that error
     and what follows it near 0, the more so the larger the ``sharpness``."""
     rng = random.Random(seed)

@@ -3,11 +3,11 @@ import random
 import pytest
 
 from orchestrator.evaluation.calibration import calibration
-from orchestrator.evaluation.samples import ALL_RIGHT, Judged
+from orchestrator.evaluation.samples import ALL_RIGHT, ScoredSolution
 from tests.unit.orchestrator.evaluation.conftest import judged
 
 
-def one_step(shift: float = 0.0, count: int = 4000, seed: int = 0) -> list[Judged]:
+def one_step(shift: float = 0.0, count: int = 4000, seed: int = 0) -> list[ScoredSolution]:
     """Solutions of one step, right as often as its score less ``shift`` says."""
     rng = random.Random(seed)
     found = []

@@ -8,8 +8,8 @@ from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.node import Node
 from orchestrator.core.problem import Problem
 from orchestrator.errors import BudgetExhausted
-from orchestrator.evaluation.drawing import SAMPLING, Drawn, draw
-from orchestrator.evaluation.samples import Sample
+from orchestrator.evaluation.drawing import SAMPLING, DrawnSolution, draw
+from orchestrator.evaluation.samples import LabelledSolution
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.testing.fakes import FakePolicy
 
@@ -18,17 +18,17 @@ WANTED = {
 }
 
 
-def label(problem: Problem, solution: Node) -> Sample:
-    return Sample(id=problem.id, problem=problem.question, steps=solution.steps, label=0)
+def label(problem: Problem, solution: Node) -> LabelledSolution:
+    return LabelledSolution(id=problem.id, problem=problem.question, steps=solution.steps, label=0)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[JsonLines[Drawn]]:
-    with JsonLines(tmp_path / "chains.jsonl", Decoder(Drawn).decode) as opened:
+def journal(tmp_path: Path) -> Iterator[JsonLines[DrawnSolution]]:
+    with JsonLines(tmp_path / "chains.jsonl", Decoder(DrawnSolution).decode) as opened:
         yield opened
 
 
-async def test_each_problem_gets_one_sampled_solution(journal: JsonLines[Drawn]) -> None:
+async def test_each_problem_gets_one_sampled_solution(journal: JsonLines[DrawnSolution]) -> None:
     policy, ticks = FakePolicy(), []
     await draw(
         WANTED,
@@ -49,7 +49,7 @@ async def test_each_problem_gets_one_sampled_solution(journal: JsonLines[Drawn])
 
 
 async def test_a_solution_that_did_not_end_is_remembered_and_is_no_sample(
-    journal: JsonLines[Drawn],
+    journal: JsonLines[DrawnSolution],
 ) -> None:
     endless = FakePolicy(script=lambda node, index: "and so on\n\n", longest=4)
     await draw(WANTED, endless, label, journal, seed=0, in_flight=3, ledger=Ledger())
@@ -58,8 +58,8 @@ async def test_a_solution_that_did_not_end_is_remembered_and_is_no_sample(
 
 
 async def test_the_seed_alone_decides_what_is_drawn(tmp_path: Path) -> None:
-    def drawn(name: str) -> JsonLines[Drawn]:
-        return JsonLines(tmp_path / name, Decoder(Drawn).decode)
+    def drawn(name: str) -> JsonLines[DrawnSolution]:
+        return JsonLines(tmp_path / name, Decoder(DrawnSolution).decode)
 
     with drawn("a") as one, drawn("b") as same, drawn("c") as other:
         await draw(WANTED, FakePolicy(), label, one, seed=1, in_flight=1, ledger=Ledger())
@@ -70,7 +70,7 @@ async def test_the_seed_alone_decides_what_is_drawn(tmp_path: Path) -> None:
 
 
 async def test_a_budget_ends_it_and_what_a_solution_took_is_kept_with_it(
-    journal: JsonLines[Drawn],
+    journal: JsonLines[DrawnSolution],
 ) -> None:
     ledger, policy = Ledger("run", Limits(requests=4)), FakePolicy()
     with pytest.raises(BudgetExhausted):

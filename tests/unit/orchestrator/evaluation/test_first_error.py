@@ -13,7 +13,7 @@ from orchestrator.evaluation.first_error import (
     first_error,
     window,
 )
-from orchestrator.evaluation.samples import ALL_RIGHT, Judged
+from orchestrator.evaluation.samples import ALL_RIGHT, ScoredSolution
 from tests.unit.orchestrator.evaluation.conftest import judged, synthetic
 
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=6)
@@ -110,7 +110,7 @@ def test_no_samples_give_no_number() -> None:
     assert (measured.wrong, measured.right, measured.f1) == (None, None, None)
 
 
-def _f1(samples: list[Judged], threshold: float) -> float:
+def _f1(samples: list[ScoredSolution], threshold: float) -> float:
     f1 = at_threshold(samples, threshold).f1
     assert f1 is not None
     return f1.value

@@ -5,11 +5,11 @@ import pytest
 
 from orchestrator.core.rewards import REWARDS
 from orchestrator.evaluation.length import aggregate, aggregates, by_length
-from orchestrator.evaluation.samples import ALL_RIGHT, Judged
+from orchestrator.evaluation.samples import ALL_RIGHT, ScoredSolution
 from tests.unit.orchestrator.evaluation.conftest import judged, synthetic
 
 
-def biased(per_step: float, label: int) -> list[Judged]:
+def biased(per_step: float, label: int) -> list[ScoredSolution]:
     """Solutions of 1 to 10 steps whose last score changes by ``per_step`` with each step."""
     rng = random.Random(0)
     found = []

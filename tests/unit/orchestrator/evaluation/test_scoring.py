@@ -10,19 +10,21 @@ from orchestrator.core.budget import Ledger, Limits, Price, Spend
 from orchestrator.core.node import Finish, Node
 from orchestrator.core.ports import PRM
 from orchestrator.errors import BadResponse, BudgetExhausted, EndpointRefused, EndpointUnavailable
-from orchestrator.evaluation.samples import DataSet, Sample
-from orchestrator.evaluation.scoring import TOO_LONG, Judge, Scorer, Scores
+from orchestrator.evaluation.samples import DataSet, LabelledSolution
+from orchestrator.evaluation.scoring import TOO_LONG, EvaluatedPRM, Scorer, StoredScores
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.testing.fakes import FakePRM
 
-JUDGE = Judge(name="prm", identity="prm-1")
+JUDGE = EvaluatedPRM(name="prm", identity="prm-1")
 FREE = Ledger()
 """No limits."""
 
 
-def sample(number: int, words: int = 2) -> Sample:
+def sample(number: int, words: int = 2) -> LabelledSolution:
     step = " ".join(["word"] * words)
-    return Sample(id=f"s{number}", problem=f"Problem {number}?", steps=(step, "end"), label=-1)
+    return LabelledSolution(
+        id=f"s{number}", problem=f"Problem {number}?", steps=(step, "end"), label=-1
+    )
 
 
 SAMPLES = tuple(sample(number) for number in range(20))
@@ -30,8 +32,8 @@ DATA = DataSet(name="data", samples=SAMPLES, note="made up")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[JsonLines[Scores]]:
-    with JsonLines(tmp_path / "scores.jsonl", Decoder(Scores).decode) as opened:
+def journal(tmp_path: Path) -> Iterator[JsonLines[StoredScores]]:
+    with JsonLines(tmp_path / "scores.jsonl", Decoder(StoredScores).decode) as opened:
         yield opened
 
 
@@ -40,7 +42,7 @@ def prms(prm: PRM) -> Mapping[str, PRM]:
 
 
 async def test_every_step_is_scored_and_every_text_asked_for_once(
-    journal: JsonLines[Scores],
+    journal: JsonLines[StoredScores],
 ) -> None:
     prm, scorer, ticks = FakePRM(judge=lambda _, steps: len(steps) / 4), Scorer.of(journal), []
     twins = [*SAMPLES, *SAMPLES]
@@ -58,7 +60,7 @@ async def test_every_step_is_scored_and_every_text_asked_for_once(
     assert tokens == prm.tokens > 0
 
 
-async def test_what_was_scored_is_not_asked_for_again(journal: JsonLines[Scores]) -> None:
+async def test_what_was_scored_is_not_asked_for_again(journal: JsonLines[StoredScores]) -> None:
     first = Scorer.of(journal)
     await first.run(
         first.unscored([JUDGE], SAMPLES[:12]), prms(FakePRM()), in_flight=4, ledger=FREE
@@ -71,14 +73,16 @@ async def test_what_was_scored_is_not_asked_for_again(journal: JsonLines[Scores]
     assert Scorer.of(journal).unscored([JUDGE], SAMPLES) == []
 
 
-async def test_another_prm_or_other_settings_are_scored_anew(journal: JsonLines[Scores]) -> None:
+async def test_another_prm_or_other_settings_are_scored_anew(
+    journal: JsonLines[StoredScores],
+) -> None:
     scorer = Scorer.of(journal)
     await scorer.run(scorer.unscored([JUDGE], SAMPLES), prms(FakePRM()), in_flight=4, ledger=FREE)
-    other = Judge(name="prm", identity="prm-2")
+    other = EvaluatedPRM(name="prm", identity="prm-2")
     assert len(scorer.unscored([JUDGE, other], SAMPLES)) == len(SAMPLES)
 
 
-async def test_no_more_than_so_many_are_in_flight(journal: JsonLines[Scores]) -> None:
+async def test_no_more_than_so_many_are_in_flight(journal: JsonLines[StoredScores]) -> None:
     flying, most = 0, 0
 
     async def pause(node: Node) -> None:
@@ -95,7 +99,7 @@ async def test_no_more_than_so_many_are_in_flight(journal: JsonLines[Scores]) ->
 
 
 async def test_a_sample_too_long_fails_alone_and_is_tried_again_the_next_time(
-    journal: JsonLines[Scores],
+    journal: JsonLines[StoredScores],
 ) -> None:
     data = DataSet(name="data", samples=(sample(0), sample(1, words=50), sample(2)), note="")
     scorer = Scorer.of(journal)
@@ -113,7 +117,7 @@ async def test_a_sample_too_long_fails_alone_and_is_tried_again_the_next_time(
 
 
 async def test_an_answer_that_cannot_be_read_fails_its_sample_alone(
-    journal: JsonLines[Scores],
+    journal: JsonLines[StoredScores],
 ) -> None:
     prm = FakePRM(failures={2: BadResponse("3 scores of 2", url="u")})
     scorer = Scorer.of(journal)
@@ -125,7 +129,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_sample_alone(
 
 @pytest.mark.parametrize("error", [EndpointRefused, EndpointUnavailable])
 async def test_an_endpoint_that_is_gone_ends_it_and_what_was_scored_stays(
-    journal: JsonLines[Scores], error: type[EndpointRefused] | type[EndpointUnavailable]
+    journal: JsonLines[StoredScores], error: type[EndpointRefused] | type[EndpointUnavailable]
 ) -> None:
     prm = FakePRM(failures={6: error("gone", url="u")})
     scorer = Scorer.of(journal)
@@ -135,7 +139,7 @@ async def test_an_endpoint_that_is_gone_ends_it_and_what_was_scored_stays(
 
 
 async def test_a_budget_ends_it_once_all_that_is_in_flight_is_scored_and_kept(
-    journal: JsonLines[Scores],
+    journal: JsonLines[StoredScores],
 ) -> None:
     first, others_done = SAMPLES[0].problem, asyncio.Event()
 
@@ -154,9 +158,9 @@ async def test_a_budget_ends_it_once_all_that_is_in_flight_is_scored_and_kept(
     assert len(prm.requests) == len(journal.read()) == ledger.spent.requests == 7
 
 
-async def test_what_a_score_took_is_kept_with_it(journal: JsonLines[Scores]) -> None:
+async def test_what_a_score_took_is_kept_with_it(journal: JsonLines[StoredScores]) -> None:
     prm, scorer, ledger = FakePRM(), Scorer.of(journal), Ledger()
-    judge = Judge(name="prm", identity="prm-1", price=Price(input=2.0, output=0.0))
+    judge = EvaluatedPRM(name="prm", identity="prm-1", price=Price(input=2.0, output=0.0))
     work = scorer.unscored([judge], SAMPLES[:3])
     await scorer.run(work, prms(prm), in_flight=1, ledger=ledger)
     spent = Spend()
@@ -168,7 +172,7 @@ async def test_what_a_score_took_is_kept_with_it(journal: JsonLines[Scores]) -> 
 
 
 async def test_a_step_that_cannot_be_scored_fails_its_sample_and_is_no_score(
-    journal: JsonLines[Scores],
+    journal: JsonLines[StoredScores],
 ) -> None:
     class Unable:
         async def score(self, nodes: Sequence[Node]) -> list[Node]:
@@ -183,7 +187,7 @@ async def test_a_step_that_cannot_be_scored_fails_its_sample_and_is_no_score(
 
 @pytest.mark.parametrize(("finish", "why"), [("filtered", "filter"), ("refused", "refused by")])
 async def test_a_sample_that_the_prm_does_not_take_fails_alone(
-    journal: JsonLines[Scores], finish: Finish, why: str
+    journal: JsonLines[StoredScores], finish: Finish, why: str
 ) -> None:
     class TakesNone(FakePRM):
         async def score(self, nodes: Sequence[Node]) -> list[Node]:

@@ -5,8 +5,8 @@ from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.node import root
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
-from orchestrator.evaluation.drawing import Drawn
-from orchestrator.evaluation.samples import Sample
+from orchestrator.evaluation.drawing import DrawnSolution
+from orchestrator.evaluation.samples import LabelledSolution
 from orchestrator.wiring.problem_sets import CHAINS
 from servers.tiny.problems import Chain
 
@@ -23,7 +23,7 @@ def config() -> RunConfig:
     )
 
 
-def label(steps: list[str]) -> Sample | None:
+def label(steps: list[str]) -> LabelledSolution | None:
     with_ends = tuple(step + "\n\n" for step in steps[:-1]) + tuple(steps[-1:])
     start = root(PROBLEM.question, seed=0, problem_id=PROBLEM.id)
     return SET.label(PROBLEM, start.child(0, with_ends, finish="stop"))
@@ -75,7 +75,7 @@ def test_problems_are_drawn_once_for_each_policy_and_its_settings(config: RunCon
     few = ChainSet.of(config, "policy", "policy-1", 3)
     more = ChainSet.of(config, "policy", "policy-1", 5)
     other = ChainSet.of(config, "policy", "policy-2", 5)
-    drawn = [Drawn(id=id, sample=None) for id in few.wanted]
+    drawn = [DrawnSolution(id=id, sample=None) for id in few.wanted]
     assert len(few.wanted) == 3 and few.undrawn(drawn) == {}
     assert len(more.undrawn(drawn)) == 2
     assert other.undrawn(drawn) == other.wanted
@@ -86,11 +86,11 @@ def test_what_did_not_end_is_left_out_and_counted(config: RunConfig) -> None:
     sample = label(CHAIN.steps)
     first, second, third = chains.wanted
     drawn = [
-        Drawn(id=third, sample=sample),
-        Drawn(id=first, sample=None),
-        Drawn(id="x", sample=sample),
+        DrawnSolution(id=third, sample=sample),
+        DrawnSolution(id=first, sample=None),
+        DrawnSolution(id="x", sample=sample),
     ]
-    data = chains.data_set([*drawn, Drawn(id=second, sample=sample)])
+    data = chains.data_set([*drawn, DrawnSolution(id=second, sample=sample)])
     assert len(data.samples) == 2
     assert "1 that did not come to their end are left out" in data.note
     with pytest.raises(TaskError, match="no solution of policy came to its end, out of 3"):

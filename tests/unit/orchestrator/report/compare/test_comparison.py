@@ -5,7 +5,7 @@ from rich.console import Console
 
 from orchestrator.core.records import Verdict
 from orchestrator.errors import RunError
-from orchestrator.report.compare.comparison import Run, compare_runs
+from orchestrator.report.compare.comparison import ComparedRun, compare_runs
 from orchestrator.report.compare.gains import gains
 from orchestrator.report.data.cells import gather
 from orchestrator.report.data.summary import summarise
@@ -20,7 +20,7 @@ from orchestrator.statistics import paired_bootstrap
 
 def as_run(records, name="one", trained=()):
     cells = {cell.id: cell for cell in gather(records)}
-    return Run(name=name, summary=summarise(records), cells=cells, trained=dict(trained))
+    return ComparedRun(name=name, summary=summarise(records), cells=cells, trained=dict(trained))
 
 
 @pytest.fixture

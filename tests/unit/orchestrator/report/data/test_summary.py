@@ -6,7 +6,7 @@ import pytest
 from orchestrator.core.compute import Flops
 from orchestrator.core.records import Verdict
 from orchestrator.report.data.headline import HeadlineSpec
-from orchestrator.report.data.summary import Row, summarise, to_json
+from orchestrator.report.data.summary import SummaryRow, summarise, to_json
 from orchestrator.statistics import wilson
 
 SPEC = HeadlineSpec(
@@ -27,7 +27,7 @@ def test_a_cell_has_one_row_for_every_vote(make_record):
 
 
 def test_a_row_has_exactly_the_promised_fields():
-    assert [field.name for field in fields(Row)] == [
+    assert [field.name for field in fields(SummaryRow)] == [
         "task", "cell", "policy", "policy_params", "prm", "strategy", "n", "settings", "vote",
         "problems", "accuracy", "ci_low", "ci_high", "policy_tokens", "prompt_tokens",
         "cached_tokens", "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens",
@@ -276,7 +276,7 @@ def test_summary_json_is_rounded_indented_and_in_the_order_of_the_fields(make_ru
     assert written == to_json(summarise(make_run(7), SPEC))
     assert written.startswith(b'{\n  "rows": [\n    {\n      "task": "sums",\n')
     read = json.loads(written)
-    assert list(read["rows"][0]) == [field.name for field in fields(Row)]
+    assert list(read["rows"][0]) == [field.name for field in fields(SummaryRow)]
     assert read["rows"][0]["accuracy"] == round(summary.rows[0].accuracy, 4)
     assert read["headline"].keys() == asdict(summary.headline).keys()
 

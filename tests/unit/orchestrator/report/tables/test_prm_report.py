@@ -10,17 +10,17 @@ import pytest
 
 from orchestrator.console.terminal import Terminal
 from orchestrator.evaluation.evaluate import Evaluation, Failure, evaluate
-from orchestrator.evaluation.samples import Judged, Sample
+from orchestrator.evaluation.samples import LabelledSolution, ScoredSolution
 from orchestrator.report.data.prm_sentences import conclusion
 from orchestrator.report.data.prm_summary import PRMSummary, prm_json, summarise_prms
 from orchestrator.report.figures.prm_figures import FIGURES, draw_prms
 from orchestrator.report.tables.prm_table import prm_report
 
 
-def judged(scores: list[float], label: int, problem: str) -> Judged:
+def judged(scores: list[float], label: int, problem: str) -> ScoredSolution:
     steps = tuple(f"Step {i}." for i in range(len(scores)))
-    sample = Sample(id=problem, problem=problem, steps=steps, label=label)
-    return Judged(sample=sample, scores=tuple(scores))
+    sample = LabelledSolution(id=problem, problem=problem, steps=steps, label=label)
+    return ScoredSolution(sample=sample, scores=tuple(scores))
 
 
 def solutions(
@@ -30,7 +30,7 @@ def solutions(
     wrong_score: float = 0.1,
     per_step: float = 0.0,
     wrong_share: float = 0.5,
-) -> list[Judged]:
+) -> list[ScoredSolution]:
     """Solutions of 1 to 8 steps; scores with a little noise, falling by ``per_step`` a step."""
     rng = random.Random(7)
     found = []
@@ -46,7 +46,7 @@ def solutions(
     return found
 
 
-def measured(samples: list[Judged], name: str = "data", **settings: bool) -> Evaluation:
+def measured(samples: list[ScoredSolution], name: str = "data", **settings: bool) -> Evaluation:
     return evaluate("prm", name, samples, threshold=0.5, **settings)
 
 

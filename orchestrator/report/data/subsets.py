@@ -1,14 +1,14 @@
-"""What some of a cell's problems came to."""
+"""Accuracy and tokens over some of a cell's problems."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from orchestrator.report.data.cells import Cell
+from orchestrator.report.data.cells import CellRecords
 from orchestrator.statistics import wilson
 
 
-class Outcome(TypedDict):
-    """``accuracy`` with its 95 % Wilson interval; ``tokens`` are policy's and PRM's a problem."""
+class SubsetResult(TypedDict):
+    """``accuracy`` with its 95 % Wilson interval; ``tokens`` of policy and PRM per problem."""
 
     problems: int
     accuracy: float
@@ -17,8 +17,10 @@ class Outcome(TypedDict):
     tokens: float
 
 
-def outcome(cell: Cell, correct: Mapping[str, bool], problems: Sequence[str]) -> Outcome:
-    """Of at least one problem; ``correct`` says which of the cell's are right."""
+def result_of(
+    cell: CellRecords, correct: Mapping[str, bool], problems: Sequence[str]
+) -> SubsetResult:
+    """The result over ``problems``, at least one; ``correct`` says which are answered right."""
     hits, total = sum(correct[problem] for problem in problems), len(problems)
     records = [cell.records[problem] for problem in problems]
     low, high = wilson(hits, total)
