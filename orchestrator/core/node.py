@@ -17,8 +17,19 @@ a word.
 """
 
 
-FORKS = 1_000_000
-"""Where the numbers of forks begin in a path; those of children begin at 0."""
+FORKS, QUESTIONS = 1_000_000, 2_000_000
+"""Where the numbers of forks and of further questions begin in a path; children begin at 0."""
+
+Role = Literal["user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side of a conversation says."""
+
+    role: Role
+    text: str
+
 
 Redraw = Literal["try", "sample", "refill"]
 """Why a node is sampled under a seed of its own: nothing of use came of it, each of its samples is
@@ -53,20 +64,25 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One state of a solution: the question and the text so far.
+    """One state of a conversation that solves a problem, a sequence of ``turns``.
 
-    ``path`` is the node's key within its tree: what was done at every level to reach it, below
-    ``FORKS`` the index of a child, from there on the number of a fork. No two nodes that live share
-    it, and paths sort as samples are drawn: the children of a node first, then its forks by number.
+    The first turn is the user's ``question``, the last one is the assistant's solution under way:
+    ``steps`` and ``text`` are its own. Where a search asks again (``ask``), ``earlier`` holds the
+    turns between: each solution that was asked about, and what was asked about it.
+    ``path`` is the node's key within its tree: what was done at every level to reach it. A number
+    below ``FORKS`` is the index of a child, from there on the number of a fork, and from
+    ``QUESTIONS`` on a question, by its text. No two nodes that live share it, and paths sort as
+    samples are drawn: the children of a node first, then its forks by number.
     ``seed`` follows from the path and the root's seed, so that a node's randomness never depends on
     when it was reached; only ``redrawn`` changes it alone.
     ``token_ids`` is the prompt and the text so far as the policy's own tokens, where known, in one
     part a sample: the policy then continues from them and never tokenises a text twice. Parts are
     the policy's to read, and siblings share those of their parent.
     ``scores`` holds one PRM score a step, in 0..1.
-    ``tokens`` counts what was generated along the path, ``step_tokens`` what this node's own
-    sample took, ``prompt_tokens`` and ``cached_tokens`` the prompt of its request. Siblings of one
-    ``request``, numbered among those of their parent, share that prompt, which counts once.
+    ``tokens`` counts what was generated along the path, earlier turns included, ``step_tokens``
+    what this node's own sample took, ``prompt_tokens`` and ``cached_tokens`` the prompt of its
+    request. Siblings of one ``request``, numbered among those of their parent, share that prompt,
+    which counts once.
     ``lost_tokens`` is a node's part of what was generated beside it: samples that were no answers.
     ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
     which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
@@ -84,6 +100,7 @@ class Node:
     question: str
     seed: int
     path: tuple[int, ...] = ()
+    earlier: tuple[Turn, ...] = ()
     steps: tuple[str, ...] = ()
     token_ids: tuple[bytes, ...] | None = None
     finish: Finish | None = None
@@ -109,8 +126,22 @@ class Node:
         return "".join(self.steps)
 
     @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The whole conversation; it ends with the user's turn where no step is taken yet."""
+        under_way = (Turn("assistant", self.text),) if self.steps else ()
+        return (Turn("user", self.question), *self.earlier, *under_way)
+
+    @property
     def is_finished(self) -> bool:
         return self.finish is not None
+
+    @property
+    def sampled(self) -> tuple[int, ...]:
+        """The path of the last sample on the way here: without the forks and questions since."""
+        end = len(self.path)
+        while end and self.path[end - 1] >= FORKS:
+            end -= 1
+        return self.path[:end]
 
     def child(
         self,
@@ -133,6 +164,7 @@ class Node:
             question=self.question,
             path=(*self.path, index),
             seed=derive_seed(self.seed, index),
+            earlier=self.earlier,
             steps=(*self.steps, *steps),
             token_ids=token_ids,
             finish=finish,
@@ -163,6 +195,23 @@ class Node:
             number += 1
         return self.fork(number)
 
+    def ask(self, text: str) -> "Node":
+        """The user's next turn after this solution: the policy answers it with a solution anew.
+
+        The node has no steps and no scores yet. The same text gives the same node: for several
+        answers draw several children, or fork it. What ended the solution does not end the
+        conversation, and one that says nothing yet is passed over: the user goes on.
+        """
+        said = (Turn("assistant", self.text),) if self.steps else ()
+        return Node(
+            question=self.question,
+            path=(*self.path, QUESTIONS + derive_seed(0, text)),
+            seed=derive_seed(self.seed, "ask", text),
+            earlier=(*self.earlier, *said, Turn("user", text)),
+            tokens=self.tokens,
+            tree=self.tree,
+        )
+
     def redrawn(self, why: Redraw, number: int) -> "Node":
         """The same node under another seed: its children take the places they would have had."""
         return replace(self, seed=derive_seed(self.seed, why, number))
@@ -179,6 +228,7 @@ class Node:
             question=self.question,
             seed=self.seed,
             path=self.path,
+            earlier=self.earlier,
             steps=self.steps,
             token_ids=self.token_ids,
             finish=self.finish,

@@ -30,7 +30,7 @@ class Policy(Protocol):
     """The model that proposes steps."""
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
-        """Sample ``n`` continuations of ``node``, in one request.
+        """Sample ``n`` continuations of the last turn of ``node``, in one request.
 
         The same node and sampling give the same children on a deterministic endpoint; a child's
         ``finish`` is set where its solution ends there. Fewer come back, or none, where a sample
@@ -44,7 +44,7 @@ class PRM(Protocol):
     """The process reward model that judges steps."""
 
     async def score(self, nodes: Sequence[Node]) -> list[Node]:
-        """Return the same nodes, each with one score a step, in one request.
+        """Return the same nodes, each with one score a step of its last turn, in one request.
 
         None come back where that failed for good and the search is to go on without them. Raises
         ``EndpointError``.

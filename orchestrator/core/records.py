@@ -6,6 +6,8 @@ and they meet only here.
 
 from dataclasses import dataclass, field
 
+from orchestrator.core.node import Turn
+
 RECORD_FORMAT = 2
 """Raised when what a record says changes its meaning; 1 are those from before formats were
 numbered, which do not say."""
@@ -33,8 +35,10 @@ while others had theirs."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafRecord:
-    """One solution a tree ended with; ``path`` is its key there (see ``core.tree.Node``).
+    """One solution a tree ended with; ``path`` is its key there (see ``core.node.Node``).
 
+    ``steps`` are those of the last turn; ``earlier`` holds the turns between the question and it,
+    where the search asked again.
     ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
     what the policy generated along the path, ``logprob`` is their mean log-probability where it was
     asked for. ``correct`` is None where the grader could not decide. ``sound`` says whether every
@@ -50,6 +54,7 @@ class LeafRecord:
     steps: tuple[str, ...]
     sound: bool | None = None
     logprob: float | None = None
+    earlier: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,6 +233,7 @@ async def _grade(
         steps=leaf.steps,
         sound=soundness(problem, leaf.text) if soundness else None,
         logprob=None if leaf.logprob is None else round(leaf.logprob, 6),
+        earlier=leaf.earlier,
     )
 
 

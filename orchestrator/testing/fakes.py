@@ -74,7 +74,7 @@ class FakePolicy:
             await self.pause(node)
         if failure is not None:
             raise failure
-        prompt_tokens = words(node.question, *node.steps)
+        prompt_tokens = words(*(turn.text for turn in node.turns))
         if self.context is not None and prompt_tokens > self.context:
             return [node.child(0, (), finish="overflow")]
         children = []
@@ -114,6 +114,7 @@ class FakePolicy:
 class FakePRM:
     """A PRM that scores every step as its ``judge`` says.
 
+    It reads the question and the last solution, none of the turns between.
     A node without steps comes back as it is, one of more words than ``context`` finished as
     "overflow". ``failures`` and ``pause`` are as in ``FakePolicy``; the first node of a request
     stands for it.

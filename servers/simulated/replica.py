@@ -15,6 +15,7 @@ from servers.simulated.prefix_cache import BLOCK, block_keys
 from servers.simulated.problems import Problem, parse
 from servers.simulated.solutions import (
     SEPARATOR,
+    TURN,
     WIDTH,
     Judge,
     State,
@@ -32,6 +33,9 @@ TAG = "<extra_0>"
 """Closes a step in what a PRM reads, as for Qwen2.5-Math-PRM."""
 
 Role = Literal["policy", "prm"]
+
+_SPEAKERS = ("user", "assistant")
+_TURN_END = b"%d," % TURN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,21 +153,7 @@ class Replica:
 
     async def _chat(self, request: wire.ChatRequest) -> Served:
         self._check(request.model, "policy")
-        question, system, begun = "", [], ""
-        for message in request.messages:
-            if message.role == "user":
-                question = message.text
-            elif message.role == "assistant":
-                begun = message.text
-            else:
-                system.append(message.text)
-        ids = prompt_ids(question, " ".join(system))
-        if begun:
-            ids += word_ids(begun)
-            if request.continue_final_message:
-                ids += state_ids(_state(begun))
-            else:
-                ids += b"90003," * 8
+        ids = _conversation_ids(request)
         samples, prompt = await self._generate(request, ids)
         with_ids = request.return_token_ids
         choices = [
@@ -289,6 +279,23 @@ def read_solution(text: str) -> tuple[Problem, list[str]]:
     question, _, rest = asked.partition("<|im_end|>")
     _, _, solution = rest.partition("<|im_start|>assistant\n")
     return parse(question), solution.split(TAG)[:-1]
+
+
+def _conversation_ids(request: wire.ChatRequest) -> bytes:
+    """The prompt of a chat: the first question, then the turns after it, the last of them open
+    where an answer is to be continued."""
+    system = " ".join(each.text for each in request.messages if each.role not in _SPEAKERS)
+    turns = [each for each in request.messages if each.role in _SPEAKERS]
+    has_begun = bool(turns) and turns[-1].role == "assistant"
+    begun = turns.pop().text if has_begun else ""
+    question, *later = [each.text for each in turns] or [""]
+    ids = prompt_ids(question, system)
+    for text in later:
+        ids += word_ids(text) + _TURN_END
+    if not begun:
+        return ids
+    ids += word_ids(begun)
+    return ids + (state_ids(_state(begun)) if request.continue_final_message else _TURN_END * 8)
 
 
 def _state(text: str) -> State:

@@ -48,7 +48,7 @@ class InstructedPolicy(HttpPolicy):
         return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
 
     def _messages(self, node: Node, sampling: Sampling) -> list[dict[str, str]]:
-        *before, posed = self.prompt(node.question)
+        *before, posed = self._conversation(node)
         steps = node.text.strip()
         if sampling.until == "step":
             told = (_NEXT.format(steps=steps) if steps else _FIRST) + _END

@@ -2,8 +2,9 @@
 
 ``TokenPolicy`` asks for the first step over chat, which renders the model's own template, and
 receives the prompt's token ids with it; from then on it sends token ids to ``/v1/completions``, so
-no text is tokenised twice and the server's prefix cache is hit exactly. ``ChatPolicy`` needs no
-token ids: it continues an open assistant message, for servers that know ``continue_final_message``.
+no text is tokenised twice and the server's prefix cache is hit exactly. A further turn of the user
+goes over chat again: only the template knows how a turn ends. ``ChatPolicy`` needs no token ids: it
+continues an open assistant message, for servers that know ``continue_final_message``.
 """
 
 import logging
@@ -89,12 +90,24 @@ class HttpPolicy(ABC):
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         """``extend`` in one request, of at most so many tokens a sample."""
 
+    def _conversation(self, node: Node) -> list[dict[str, str]]:
+        """The messages up to the user's last turn. What a user says in a row is one message, as
+        some chat templates demand."""
+        messages = list(self.prompt(node.question))
+        for turn in node.earlier:
+            if messages[-1]["role"] == turn.role:
+                said = messages.pop()["content"]
+                messages.append({"role": turn.role, "content": f"{said}\n\n{turn.text}"})
+            else:
+                messages.append({"role": turn.role, "content": turn.text})
+        return messages
+
     def _chat(
         self, node: Node, n: int, sampling: Sampling, most: int | None, *, token_ids: bool
     ) -> ChatRequest:
-        messages = self.prompt(node.question)
+        messages = self._conversation(node)
         if node.steps:
-            messages = [*messages, {"role": "assistant", "content": node.text}]
+            messages.append({"role": "assistant", "content": node.text})
         return ChatRequest(
             messages=messages,
             add_generation_prompt=not node.steps,

@@ -63,7 +63,7 @@ class RenderedPolicy(ChatPolicy):
             return await ChatPolicy._ask(self, node, n, sampling, most)
         if tail not in self._tails:
             self._tails[tail] = await tokens_after_text(self.transport, tail)
-        messages = [*self.prompt(node.question), {"role": "assistant", "content": text}]
+        messages = [*self._conversation(node), {"role": "assistant", "content": text}]
         ids = await render(self.transport, messages, node)
         completion = CompletionRequest(
             prompt=[*ids, *self._tails[tail]],

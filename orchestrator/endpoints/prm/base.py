@@ -66,6 +66,9 @@ async def apart(answer: Awaitable[T]) -> T | EndpointError:
 class HttpPRM(ABC):
     """One PRM family behind one endpoint.
 
+    A PRM judges one solution of one problem, as it was trained to: of a conversation of several
+    turns it is shown the question and the last solution, and nothing that was said between them.
+
     ``running_minimum`` reports each step as the lowest score so far. It belongs to PRMs whose
     labels judge a step by itself rather than the solution up to it, and makes PRM-Last the value
     of the whole path, as it is for the others.

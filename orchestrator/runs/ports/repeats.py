@@ -34,4 +34,5 @@ class OncePRM:
 def _is_whole(node: Node) -> bool:
     """Whether a node is a finished sample of the problem itself, or of a fork of that."""
     forks = node.path[:-1]
-    return node.is_finished and len(forks) < 2 and all(number >= FORKS for number in forks)
+    is_of_the_problem = len(forks) < 2 and all(number >= FORKS for number in forks)
+    return node.is_finished and not node.earlier and is_of_the_problem

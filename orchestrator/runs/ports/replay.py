@@ -1,7 +1,7 @@
 """Ports that remember: each response goes to the journal, and comes from it where it is there.
 
 A response is found by what it answers, never by when it came: the operation, the model, the node
-(question, path, seed and steps), ``n`` and the sampling, within its tree.
+(question, path, seed, steps and earlier turns), ``n`` and the sampling, within its tree.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def policy_key(model: str, node: Node, n: int, sampling: Sampling) -> bytes:
         n, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.until,
         *(["logprobs"] if sampling.logprobs else []),
     )  # fmt: skip
-    asked = ("extend", model, how, node.path, node.seed, node.question, node.steps)
+    asked = ("extend", model, how, node.path, node.seed, node.question, node.steps, *_turns(node))
     return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
 
 
@@ -77,8 +77,15 @@ def part_key(key: bytes, have: int) -> bytes:
 
 def prm_key(model: str, node: Node) -> bytes:
     """What names a PRM's judgement of one node within its tree."""
-    asked = ("score", model, node.path, node.seed, node.question, node.steps, node.finish)
+    asked = (
+        "score", model, node.path, node.seed, node.question, node.steps, node.finish, *_turns(node),
+    )  # fmt: skip
     return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
+
+
+def _turns(node: Node) -> tuple[object, ...]:
+    """The part of a key that a node has only after a further question."""
+    return (node.earlier,) if node.earlier else ()
 
 
 def packed_samples(node: Node, children: Sequence[Node]) -> bytes:

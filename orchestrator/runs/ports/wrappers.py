@@ -227,7 +227,7 @@ class Recorder:
             raise
         self.ends.sampled(node, children, n)
         if children:
-            self.seen.pop(node.path, None)
+            self.seen.pop(node.sampled, None)
             self.seen.update((child.path, child) for child in children)
             self.paid.update((child.path, (child.step_tokens, 0)) for child in children)
         return children
@@ -250,5 +250,7 @@ class Recorder:
     def kept(self, leaves: Sequence[Node]) -> tuple[int, int]:
         """The tokens of policy and PRM that the paths of ``leaves`` took, shared nodes once."""
         held = {leaf.path[:end] for leaf in leaves for end in range(1, len(leaf.path) + 1)}
-        paid = [self.paid[path] for path in held if path in self.paid]  # forks took nothing
+        paid = [
+            self.paid[path] for path in held if path in self.paid
+        ]  # forks and questions took nothing
         return sum(policy for policy, _ in paid), sum(prm for _, prm in paid)

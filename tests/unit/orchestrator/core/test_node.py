@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.node import FORKS, Node, derive_seed, root, sharing, split_steps
+from orchestrator.core.node import FORKS, Node, Turn, derive_seed, root, sharing, split_steps
 
 
 def start(seed: int = 7, problem: str = "p") -> Node:
@@ -31,6 +31,52 @@ def test_a_child_and_a_fork_of_one_number_are_never_the_same(number: int) -> Non
     nodes = [*derived, *(each.child(0, ()) for each in derived)]
     assert len({each.path for each in nodes}) == len(nodes)
     assert len({each.seed for each in nodes}) == len(nodes)
+
+
+@pytest.mark.parametrize("number", [0, 3, 64])
+def test_the_third_child_the_third_fork_and_the_third_question_are_never_the_same(
+    number: int,
+) -> None:
+    node = start().child(2, ("step",))
+    asked = [node.ask(text) for text in ("Are you sure?", "Why?", str(number))]
+    derived = [node.child(number, ()), node.fork(number), *asked]
+    nodes = [*derived, *(each.child(0, ()) for each in derived), *(n.fork(3) for n in derived)]
+    assert len({each.path for each in nodes}) == len(nodes)
+    assert len({each.seed for each in nodes}) == len(nodes)
+
+
+def test_the_same_question_gives_the_same_node_in_every_process() -> None:
+    leaf = start().child(0, ("It is 2.",), finish="stop")
+    assert leaf.ask("Are you sure?") == leaf.ask("Are you sure?")
+    assert leaf.ask("Are you sure?").path == (0, 1_471_663_954)
+    assert leaf.ask("Are you sure?").seed == 212_413_506
+
+
+def test_a_question_leaves_its_solution_as_it_is_and_begins_the_next() -> None:
+    leaf = start().child(0, ("a\n\n", "It is 2."), finish="stop", step_tokens=5).scored([0.5, 0.9])
+    asked = leaf.ask("Are you sure?")
+    assert (asked.question, asked.steps, asked.text) == (leaf.question, (), "")
+    assert (asked.scores, asked.finish, asked.token_ids) == ((), None, None)
+    assert (asked.tokens, asked.step_tokens, asked.tree) == (5, 0, leaf.tree)
+    second = asked.child(1, ("It is 3.",), finish="stop", step_tokens=4).scored([0.2])
+    assert (second.text, second.scores, second.tokens) == ("It is 3.", (0.2,), 9)
+    assert second.turns == (
+        Turn("user", "What is 1 + 1?"),
+        Turn("assistant", "a\n\nIt is 2."),
+        Turn("user", "Are you sure?"),
+        Turn("assistant", "It is 3."),
+    )
+
+
+def test_a_solution_that_says_nothing_is_no_turn() -> None:
+    asked = start().child(0, (), finish="empty").ask("Please answer.")
+    assert asked.turns == (Turn("user", "What is 1 + 1?"), Turn("user", "Please answer."))
+
+
+def test_what_a_question_and_a_fork_are_about_is_the_last_sample() -> None:
+    leaf = start().fork(2).child(1, ("It is 2.",))
+    assert leaf.sampled == leaf.path == leaf.ask("Why?").fork(3).sampled
+    assert start().fork(2).sampled == ()
 
 
 def test_paths_sort_as_samples_are_drawn() -> None:

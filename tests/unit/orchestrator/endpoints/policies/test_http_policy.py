@@ -5,7 +5,10 @@ import pytest
 from orchestrator.core.budget import Spend
 from orchestrator.core.node import root
 from orchestrator.core.ports import Sampling
-from orchestrator.endpoints.policies.http_policy import ChatPolicy, TokenPolicy
+from orchestrator.endpoints.policies.emulated_continuation import InstructedPolicy
+from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
+from orchestrator.endpoints.policies.led import LedPolicy
+from orchestrator.endpoints.policies.rendered import RenderedPolicy
 from orchestrator.errors import BadResponse, ContextOverflow, EndpointUnavailable
 from orchestrator.runs.ports.one_per_request import SeparateSamples
 from orchestrator.runs.ports.wrappers import failed_spend, policy_spend
@@ -81,6 +84,72 @@ async def test_a_chat_policy_continues_an_open_assistant_message(scripted: Any) 
     assert body["messages"] == [*ask("What is 1 + 1?"), {"role": "assistant", "content": "a\n\n"}]
     assert (body["add_generation_prompt"], body["continue_final_message"]) == (False, True)
     assert "return_token_ids" not in body
+
+
+ASKED = ROOT.child(0, ("a\n\n", "2"), token_ids=(b"1", b"2"), finish="stop").ask("Are you sure?")
+CONVERSATION = [
+    *ask("What is 1 + 1?"),
+    {"role": "assistant", "content": "a\n\n2"},
+    {"role": "user", "content": "Are you sure?"},
+]
+
+
+@pytest.mark.parametrize("kind", [TokenPolicy, ChatPolicy, LedPolicy, RenderedPolicy])
+async def test_a_further_question_goes_over_chat_with_all_turns_before_it(
+    scripted: Any, kind: type[HttpPolicy]
+) -> None:
+    transport = scripted(chat("Yes.\n\n", prompt_ids=[1, 2, 3]))
+    (child,) = await kind(transport, ask).extend(ASKED, 1, STEP)
+    (sent,) = transport.sent
+    assert sent.url == "http://host/v1/chat/completions"
+    assert sent.body["messages"] == CONVERSATION
+    assert sent.body.get("add_generation_prompt", True)
+    assert sent.body["seed"] == ASKED.seed
+    assert (child.steps, child.earlier) == (("Yes.\n\n",), ASKED.earlier)
+
+
+async def test_the_answer_to_a_further_question_continues_by_token_ids(scripted: Any) -> None:
+    transport = scripted(chat("a\n\n", prompt_ids=[1, 2, 3]), completion("b"))
+    policy = TokenPolicy(transport, ask)
+    (first,) = await policy.extend(ASKED, 1, STEP)
+    (second,) = await policy.extend(first, 1, STEP)
+    assert transport.sent[1].body["prompt"] == [1, 2, 3, 97, 10, 10]
+    assert second.steps == ("a\n\n", "b")
+
+
+async def test_the_answer_to_a_further_question_continues_over_chat(scripted: Any) -> None:
+    transport = scripted(chat("b"))
+    await ChatPolicy(transport, ask).extend(ASKED.child(0, ("Yes.\n\n",)), 1, STEP)
+    body = transport.sent[0].body
+    assert body["messages"] == [*CONVERSATION, {"role": "assistant", "content": "Yes.\n\n"}]
+    assert body["continue_final_message"]
+
+
+async def test_the_answer_to_a_further_question_continues_as_rendered(scripted: Any) -> None:
+    ids = {"tokens": [7], "count": 1, "max_model_len": 99}
+    transport = scripted(ids, ids | {"tokens": [7, 8]}, ids | {"tokens": [1, 2]}, completion("b"))
+    await RenderedPolicy(transport, ask).extend(ASKED.child(0, ("Yes.\n\n",)), 1, STEP)
+    *_, rendered, sent = transport.sent
+    assert rendered.body["messages"] == [*CONVERSATION, {"role": "assistant", "content": "Yes."}]
+    assert sent.body["prompt"] == [1, 2, 8]
+
+
+async def test_an_instruction_for_the_next_step_joins_the_last_question(scripted: Any) -> None:
+    transport = scripted(chat("Yes.\n\nmore"), chat("b"))
+    policy = InstructedPolicy(transport, ask)
+    (first,) = await policy.extend(ASKED, 1, STEP)
+    await policy.extend(first, 1, STEP)
+    for sent, told in zip(transport.sent, ("Write the first step", "-----\nYes."), strict=True):
+        *before, last = sent.body["messages"]
+        assert before == CONVERSATION[:-1]
+        assert last["content"].startswith("Are you sure?\n\n") and told in last["content"]
+
+
+async def test_what_a_user_says_in_a_row_is_one_message(scripted: Any) -> None:
+    transport = scripted(chat("2"))
+    asked = ROOT.child(0, (), finish="empty").ask("Please answer.")
+    await ChatPolicy(transport, ask).extend(asked, 1, STEP)
+    assert transport.sent[0].body["messages"] == ask("What is 1 + 1?\n\nPlease answer.")
 
 
 async def test_a_path_ends_where_its_text_does_not_end_with_the_separator(scripted: Any) -> None:

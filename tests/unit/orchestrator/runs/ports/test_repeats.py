@@ -26,6 +26,14 @@ async def test_a_text_of_an_earlier_batch_is_not_scored_again() -> None:
     assert second[1].prm_tokens > 0
 
 
+async def test_a_text_that_answers_a_further_question_is_scored_by_itself() -> None:
+    asked = FakePRM()
+    prm = OncePRM(asked)
+    await prm.score([solution(0, 0, "two")])
+    await prm.score([ROOT.ask("Add them up.").child(0, ("two",), finish="stop")])
+    assert len(asked.requests) == 2
+
+
 async def test_a_request_that_holds_nothing_new_is_not_sent() -> None:
     asked = FakePRM()
     prm = OncePRM(asked)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.budget import Bill, Limits, Price, Spend
-from orchestrator.core.node import Node, Tree, root
+from orchestrator.core.node import Node, Tree, Turn, root
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
@@ -118,11 +118,19 @@ def test_a_key_depends_on_all_that_is_asked_and_on_nothing_else(
         policy_key("m", replace(node, path=(*node.path, 0)), n, sampling),
         policy_key("m", replace(node, question=node.question + "x"), n, sampling),
         policy_key("m", replace(node, steps=(*node.steps, "")), n, sampling),
+        policy_key("m", replace(node, earlier=(Turn("user", "Are you sure?"),)), n, sampling),
         prm_key("m", node),
         prm_key("other", node),
         prm_key("m", node.ended("stop")),
     ]
     assert len({key, *others}) == len(others) + 1
+
+
+def test_the_keys_of_one_turn_are_those_of_every_journal_before() -> None:
+    start = root("What is 1 + 1?", seed=1, problem_id="p")
+    node = start.child(2, ("a\n\n",)).fork(1).child(0, ("2",), finish="stop")
+    assert policy_key("m", node, 4, STEP).hex() == "df3bb0ab006491a5f7e406f4174ffebc"
+    assert prm_key("m", node).hex() == "1a1f6ec497ba519a2e786c0bb69ca13c"
 
 
 def test_where_a_step_ends_is_part_of_the_key() -> None:

@@ -167,6 +167,17 @@ async def test_the_leaves_of_a_cut_search_are_the_nodes_nothing_was_grown_from()
     assert [leaf.path for leaf in recorder.leaves()] == [(0,), (1, 0), (1, 1), (2,)]
 
 
+async def test_a_solution_that_was_asked_about_is_no_leaf_once_there_is_an_answer() -> None:
+    recorder = Recorder(FakePolicy(), FakePRM())
+    first = await recorder.score(await recorder.extend(ROOT, 2, STEP))
+    asked = first[1].ask("Are you sure?")
+    second = await recorder.score(await recorder.extend(asked, 1, STEP))
+    assert [leaf.path for leaf in recorder.leaves()] == [(0,), second[0].path]
+    assert recorder.kept(second) == (
+        first[1].step_tokens + second[0].step_tokens, first[1].prm_tokens + second[0].prm_tokens
+    )  # fmt: skip
+
+
 async def test_leaves_come_by_path_whatever_arrived_first_and_scored_where_scores_came() -> None:
     recorder = Recorder(FakePolicy(), FakePRM())
     children = await recorder.extend(ROOT, 2, STEP)
