@@ -1,7 +1,7 @@
 """A search that asks again: self-correction over several turns, on a real server and in a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +27,7 @@ from tests.integration.misbehaving import CHAT, COMPLETIONS, Server
 from tests.integration.ports import STEP, WHOLE, policy_at, prm_at, problem
 
 SURE = "Are you sure? Solve it once more."
+LONG = replace(STEP, max_tokens=512)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ async def test_a_simulated_policy_draws_a_solution_of_its_own_for_each_question(
             async with policy_at(*front.urls.values(), kind=kind) as policy:
                 start = problem(posed.question)
                 (leaf,) = await policy.extend(start, 1, WHOLE)
-                (second,) = await policy.extend(leaf.ask(SURE), 1, STEP)
-                (third,) = await policy.extend(second, 1, STEP)
+                (second,) = await policy.extend(leaf.ask(SURE), 1, LONG)
+                (third,) = await policy.extend(second, 1, LONG)
             assert second.prompt_tokens > leaf.prompt_tokens
             assert second.text.startswith("Step 1:") and third.steps[1].startswith("Step 2:")
