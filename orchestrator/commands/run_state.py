@@ -8,8 +8,8 @@ from orchestrator.config.run import RunConfig
 from orchestrator.errors import OrchardError, RunError
 from orchestrator.report.data.summary import Summary
 from orchestrator.report.data.wording import counted, megabytes
+from orchestrator.runs.endings import STOPPED
 from orchestrator.runs.plan import Plan
-from orchestrator.runs.runner import STOPPED
 from orchestrator.storage.journal import JOURNAL, kept_by
 from orchestrator.storage.store import is_in_use, is_open, read_records
 from orchestrator.wiring.compose import plan

@@ -52,6 +52,14 @@ class PRM(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What a search is given: the ports of one tree."""
+
+    policy: Policy
+    prm: PRM
+
+
 class Strategy(Protocol):
     """A search: grows a tree from its root and returns the leaves that may answer."""
 

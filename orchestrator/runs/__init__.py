@@ -1,1 +1,1 @@
-"""Running: one problem at a time (runner), many at once (scheduler), and what is kept (store)."""
+"""Running: grow one tree (search), grade it (grading), many at once (scheduler)."""

@@ -1,19 +1,17 @@
 """A grader that counts the comparisons it could not decide, one for each tree."""
 
+from collections.abc import Iterable
+
 from orchestrator.core.ports import Grader
 
 
 class CountingGrader:
-    """Counts each undecided pair once, however often the tree asks about it."""
+    """Keeps each ``undecided`` pair of answers once, however often the tree asks about it, beside
+    those that were undecided before."""
 
-    def __init__(self, grader: Grader) -> None:
+    def __init__(self, grader: Grader, before: Iterable[frozenset[str]] = ()) -> None:
         self._grader = grader
-        self._undecided: set[frozenset[str]] = set()
-
-    @property
-    def undecided(self) -> int:
-        """How many pairs of answers were not decided."""
-        return len(self._undecided)
+        self.undecided = set(before)
 
     async def extract(self, text: str) -> str | None:
         return await self._grader.extract(text)
@@ -21,5 +19,5 @@ class CountingGrader:
     async def equal(self, answer: str, reference: str) -> bool | None:
         verdict = await self._grader.equal(answer, reference)
         if verdict is None:
-            self._undecided.add(frozenset((answer, reference)))
+            self.undecided.add(frozenset((answer, reference)))
         return verdict

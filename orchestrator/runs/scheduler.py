@@ -10,18 +10,21 @@ from dataclasses import dataclass, field, replace
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
 from orchestrator.core.fanout import feed
 from orchestrator.core.node import Tree, root
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import PRM, Models, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import BAD_ANSWERS, ENDPOINT, RATE_LIMIT, Record
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable, RateLimited
 from orchestrator.optimal.routing.routed import Routing
 from orchestrator.runs.collection import rare_collections
+from orchestrator.runs.endings import STOPPED
+from orchestrator.runs.grading import grade
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.ports.one_per_request import SeparateSamples
 from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
 from orchestrator.runs.ports.sharing import Demand, SharedPolicy, SharedPRM
+from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.ports.wrappers import CountedPolicy, CountedPRM
-from orchestrator.runs.runner import STOPPED, solve, use
+from orchestrator.runs.search import Outcome, Place, Unscored, search, use
 from orchestrator.storage.journal import Journal
 from orchestrator.storage.store import Store
 
@@ -152,8 +155,8 @@ class Scheduler:
         async def one(item: tuple[Cell, Problem]) -> None:
             cell, problem = item
             policy = policies[cell.policy.name]
-            prm = prms[cell.policy.name, cell.prm.name] if cell.prm else None
-            await self._one(cell, problem, policy, prm, slots)
+            prm = prms[cell.policy.name, cell.prm.name] if cell.prm else Unscored()
+            await self._one(cell, problem, Models(policy, prm), slots)
             self._left[cell.policy.name, problem.id] -= 1
             if not self._left[cell.policy.name, problem.id]:
                 policy.forget(problem.id)
@@ -223,12 +226,7 @@ class Scheduler:
         return Demand(cells, self.plan.problems)
 
     async def _one(
-        self,
-        cell: Cell,
-        problem: Problem,
-        policy: Policy,
-        prm: PRM | None,
-        slots: asyncio.Semaphore,
+        self, cell: Cell, problem: Problem, models: Models, slots: asyncio.Semaphore
     ) -> None:
         progress = self.progress
         progress.in_flight += 1
@@ -236,24 +234,20 @@ class Scheduler:
         self._begun += 1
         tree = Tree(
             key=f"{cell.id}/{self.plan.seed}/{problem.id}",
+            problem=problem.id,
             run=str(self.store.folder),
             number=self._begun,
             deadline=self._deadline,
         )
         try:
-            record = await solve(
+            outcome = await self._searched(cell, problem, models, tree, slots)
+            record = await grade(
+                outcome,
                 problem,
                 cell,
-                self.ports,
-                policy=policy,
-                prm=prm,
-                ledger=progress.ledger,
-                limits=self.plan.problem_limits,
-                seed=self.plan.seed,
-                tree=tree,
-                on_failed_branch=self.plan.on_failed_branch,
-                slots=slots,
-                reached=self.store.reached(cell.id, problem.id),
+                self.ports.grader,
+                soundness=self.ports.soundness,
+                substitutes=self.ports.substitutes.get(cell.id),
             )
         finally:
             progress.in_flight -= 1
@@ -282,3 +276,33 @@ class Scheduler:
             )
         if self.on_record is not None:
             self.on_record(record)
+
+    async def _searched(
+        self,
+        cell: Cell,
+        problem: Problem,
+        models: Models,
+        tree: Tree,
+        slots: asyncio.Semaphore,
+    ) -> Outcome:
+        return await search(
+            problem.question,
+            cell.strategy,
+            models,
+            self.plan.problem_limits,
+            terms=Terms(
+                policy_price=cell.policy.price,
+                prm_price=cell.prm.price if cell.prm else None,
+                one_per_request=cell.policy.name in self.ports.one_a_request,
+                on_failed_branch=self.plan.on_failed_branch,
+            ),
+            place=Place(
+                seed=self.plan.seed,
+                tree=tree,
+                ledger=self.progress.ledger,
+                slots=slots,
+                routing=cell.routing,
+                reached=self.store.reached(cell.id, problem.id),
+            ),
+            answers=self.ports.grader,
+        )

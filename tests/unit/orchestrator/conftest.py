@@ -2,16 +2,23 @@
 draw few examples, the same ones every time, and may take as long as they need."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.budget import UNLIMITED, Ledger, Limits
+from orchestrator.core.node import Tree
+from orchestrator.core.ports import PRM, Models, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import LeafRecord, Record, Verdict
+from orchestrator.runs.grading import grade
 from orchestrator.runs.plan import Cell, Model, Ports
+from orchestrator.runs.ports.branches import OnFailedBranch
+from orchestrator.runs.ports.stack import Terms
+from orchestrator.runs.search import Place, Unscored, search
 from orchestrator.strategies import STRATEGIES
 from orchestrator.testing.fakes import FakePolicy, FakePRM
 
@@ -78,6 +85,46 @@ def record(problem: str = "p0", cell: str = "small/cot", **changes: Any) -> Reco
         ),
     }  # fmt: skip
     return Record(problem=problem, cell=cell, **fields | changes)
+
+
+async def run_tree(
+    problem: Problem,
+    cell: Cell,
+    ports: Ports,
+    *,
+    policy: Policy,
+    prm: PRM | None = None,
+    ledger: Ledger | None = None,
+    limits: Limits = UNLIMITED,
+    seed: int = 0,
+    tree: Tree | None = None,
+    on_failed_branch: OnFailedBranch = "drop",
+) -> Record:
+    """Search one problem of a cell and grade what came of it."""
+    outcome = await search(
+        problem.question,
+        cell.strategy,
+        Models(policy, prm or Unscored()),
+        limits,
+        terms=Terms(
+            policy_price=cell.policy.price,
+            prm_price=cell.prm.price if cell.prm else None,
+            on_failed_branch=on_failed_branch,
+        ),
+        place=Place(
+            seed=seed,
+            tree=replace(tree or Tree(), problem=problem.id),
+            ledger=ledger or Ledger(),
+            routing=cell.routing,
+        ),
+        answers=ports.grader,
+    )
+    return await grade(outcome, problem, cell, ports.grader, soundness=ports.soundness)
+
+
+@pytest.fixture(scope="session")
+def run_one_tree() -> Callable[..., Awaitable[Record]]:
+    return run_tree
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,10 @@ from orchestrator.optimal.profile import Unit
 from orchestrator.optimal.shared_budget.caps import MARGIN, Amount, Cap, Seconds
 from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
+from orchestrator.runs.endings import STOPPED
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
-from orchestrator.runs.runner import STOPPED, use
 from orchestrator.runs.scheduler import Scheduler, unfinished
+from orchestrator.runs.search import use
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.budget import Ledger, Limits, Price, Spend
+from orchestrator.core.budget import Price, Spend
 from orchestrator.core.node import Finish, Node, Tree, root, sharing
 from orchestrator.core.ports import Sampling
 from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
@@ -20,7 +20,6 @@ from orchestrator.runs.ports.replay import (
     unpacked_samples,
 )
 from orchestrator.runs.ports.wrappers import Recorder, policy_spend
-from orchestrator.runs.runner import solve
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
 
@@ -230,12 +229,11 @@ def test_a_response_from_before_models_were_kept_is_read() -> None:
 
 
 async def test_the_record_says_how_many_samples_there_were_and_how_they_ended(
-    make_cell: Any, make_ports: Any, make_problems: Any
+    make_cell: Any, make_ports: Any, make_problems: Any, run_one_tree: Any
 ) -> None:
     policy = Scripted("stop", "length", None, "refused", text=r"\boxed{1}", model="mini")
-    record = await solve(
-        make_problems(1)[0], make_cell("majority", n=4), make_ports(), policy=policy, prm=None,
-        ledger=Ledger(), limits=Limits(), seed=0, tree=Tree(),
+    record = await run_one_tree(
+        make_problems(1)[0], make_cell("majority", n=4), make_ports(), policy=policy,
     )  # fmt: skip
     assert (record.samples, record.failed_branches) == (5, 1)  # one more for the lost one
     assert record.ends == {"length": 1, "unanswered": 1, "refused": 1}
@@ -243,7 +241,7 @@ async def test_the_record_says_how_many_samples_there_were_and_how_they_ended(
 
 
 async def test_the_last_number_of_a_text_that_was_cut_is_no_answer(
-    make_cell: Any, make_ports: Any, make_problems: Any
+    make_cell: Any, make_ports: Any, make_problems: Any, run_one_tree: Any
 ) -> None:
     class LastWord:
         async def extract(self, text: str) -> str | None:
@@ -258,21 +256,20 @@ async def test_the_last_number_of_a_text_that_was_cut_is_no_answer(
         ("so 12", "length"), ("so 12", "stop"), (r"\boxed{ 7 }, 12", "length"),
         ("<think>3?</think> so 12", "stop"), (r"<think>\boxed{ 3", "length"),
     ]:  # fmt: skip
-        record = await solve(
+        record = await run_one_tree(
             make_problems(1)[0], make_cell("cot"), ports, policy=Scripted(finish, text=text),
-            prm=None, ledger=Ledger(), limits=Limits(), seed=0, tree=Tree(),
         )  # fmt: skip
         found.append(record.leaves[0].answer)
     assert found == [None, "12", "12", "12", None]
 
 
 async def test_a_search_whose_root_is_only_cut_answers_with_what_stands_in_a_box(
-    make_cell: Any, make_ports: Any, make_problems: Any
+    make_cell: Any, make_ports: Any, make_problems: Any, run_one_tree: Any
 ) -> None:
     policy = FakePolicy(script=lambda node, index: rf"so \boxed{{{index}}} and then on and on")
-    record = await solve(
+    record = await run_one_tree(
         make_problems(1)[0], make_cell("beam_search", n=4, width=2, max_tokens=3), make_ports(),
-        policy=policy, prm=FakePRM(), ledger=Ledger(), limits=Limits(), seed=0, tree=Tree(),
+        policy=policy, prm=FakePRM(),
     )  # fmt: skip
     assert [leaf.finish for leaf in record.leaves] == ["length", "length"]
     assert all(leaf.answer is not None and leaf.scores for leaf in record.leaves)
@@ -280,11 +277,10 @@ async def test_a_search_whose_root_is_only_cut_answers_with_what_stands_in_a_box
 
 
 async def test_searches_count_what_they_threw_away(
-    make_cell: Any, make_ports: Any, make_problems: Any
+    make_cell: Any, make_ports: Any, make_problems: Any, run_one_tree: Any
 ) -> None:
-    record = await solve(
+    record = await run_one_tree(
         make_problems(1)[0], make_cell("beam_search", n=4, width=2, max_tokens=2), make_ports(),
-        policy=FakePolicy(script=chains(depth=3)), prm=FakePRM(), ledger=Ledger(), limits=Limits(),
-        seed=0, tree=Tree(),
+        policy=FakePolicy(script=chains(depth=3)), prm=FakePRM(),
     )  # fmt: skip
     assert record.samples >= 4 and record.ends["length"] == record.samples

@@ -16,7 +16,6 @@ from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailabl
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.runs.ports.one_per_request import SeparateSamples
-from orchestrator.runs.runner import solve
 from orchestrator.strategies.settings import Stop
 from orchestrator.strategies.then import Then
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM, chains
@@ -33,7 +32,9 @@ def one_finishes(node: Node, index: int) -> str:
 
 
 @pytest.fixture
-def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Callable[..., Any]:
+def run(
+    make_ports: Callable[..., Ports], make_cell: Callable[..., Cell], run_one_tree: Any
+) -> Callable[..., Any]:
     async def run(
         policy: Policy,
         prm: FakePRM | None = None,
@@ -47,18 +48,19 @@ def run(make_ports: Callable[..., Ports], make_cell: Callable[..., Cell]) -> Cal
         **settings: Any,
     ) -> Record:
         cell, ports = make_cell(strategy, **settings), make_ports(policy, prm)
-        return await solve(
+        found: Record = await run_one_tree(
             PROBLEM,
             cell,
             replace(ports, soundness=soundness, grader=grader or ports.grader),
             policy=policy,
             prm=(prm or FakePRM()) if cell.prm else None,
-            ledger=ledger or Ledger(),
+            ledger=ledger,
             limits=limits or Limits(),
             seed=1,
             tree=Tree(key="tree"),
             on_failed_branch=on_failed_branch,
         )
+        return found
 
     return run
 

@@ -1,0 +1,130 @@
+"""What a search's leaves answer, whom their votes elect, and whether that is right."""
+
+import time
+from collections.abc import Sequence
+
+from orchestrator.core.equivalence import classes
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node
+from orchestrator.core.ports import Grader
+from orchestrator.core.problem import Problem
+from orchestrator.core.records import POOL, LeafRecord, Record, Route, Verdict
+from orchestrator.core.voting import VoteName, decided_by, elect
+from orchestrator.optimal.routing.router import Decision
+from orchestrator.runs.answers import stated
+from orchestrator.runs.comparing import CountingGrader
+from orchestrator.runs.plan import AUTO, Cell, Soundness, Substitutes
+from orchestrator.runs.search import Outcome
+
+
+async def grade(
+    outcome: Outcome,
+    problem: Problem,
+    cell: Cell,
+    grader: Grader,
+    *,
+    soundness: Soundness | None = None,
+    substitutes: Substitutes | None = None,
+) -> Record:
+    """Read the answers of a cell's search, take its votes and hold both to the problem's reference
+    answer."""
+    counting = CountingGrader(grader, outcome.undecided)
+    leaves = await fan_out(_graded(leaf, problem, counting, soundness) for leaf in outcome.leaves)
+    electorate = await classes(counting, [leaf.answer for leaf in leaves])
+    spent, decision = outcome.spent, outcome.decision
+    substitutes = substitutes or Substitutes()
+    return Record(
+        cell=cell.id,
+        task=cell.task,
+        policy=cell.policy.name,
+        policy_params=cell.policy.parameters,
+        prm=cell.prm.name if cell.prm else None,
+        prm_params=cell.prm.parameters if cell.prm else None,
+        strategy=cell.strategy_name,
+        n=cell.strategy.n,
+        settings=cell.settings,
+        problem=problem.id,
+        level=problem.level,
+        verdicts={
+            vote: _verdict(_taken(vote, decision), leaves, electorate) for vote in cell.votes
+        },
+        policy_tokens=spent.policy_tokens,
+        prompt_tokens=spent.prompt_tokens,
+        cached_tokens=spent.cached_tokens,
+        prm_tokens=spent.prm_tokens,
+        prm_cached_tokens=spent.prm_cached_tokens,
+        wasted_tokens=outcome.wasted_tokens,
+        prm_wasted_tokens=outcome.prm_wasted_tokens,
+        requests=spent.requests,
+        cost=round(spent.cost, 9),
+        seconds=round(outcome.seconds, 3),
+        ended=round(time.time(), 3),
+        ran_out=outcome.ran_out,
+        error=outcome.error,
+        failed_branches=outcome.failed_branches,
+        failure=outcome.failure,
+        undecided=len(counting.undecided),
+        samples=outcome.samples,
+        ends=outcome.ends,
+        other_models=outcome.other_models,
+        other_prm_models=outcome.other_prm_models,
+        emulated=substitutes.emulated,
+        refused=substitutes.refused,
+        route=_route(decision, is_cut=outcome.ran_out in (None, POOL)),
+        leaves=tuple(leaves),
+    )
+
+
+def _taken(vote: VoteName, decision: Decision | None) -> VoteName:
+    """The vote that elects; a problem that ran out before it was routed takes the majority's."""
+    if vote != AUTO:
+        return vote
+    return decision.arm.vote if decision else "majority"
+
+
+def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
+    if decision is None:
+        return None
+    return Route(
+        bin=decision.bin,
+        predicted=round(decision.predicted, 6),
+        strategy=decision.arm.strategy,
+        settings=dict(decision.arm.settings),
+        vote=decision.arm.vote,
+        rule=decision.rule,
+        cut=decision.cut and is_cut,
+    )
+
+
+async def _graded(
+    leaf: Node, problem: Problem, grader: Grader, soundness: Soundness | None
+) -> LeafRecord:
+    answer = await stated(grader, leaf)
+    return LeafRecord(
+        path=leaf.path,
+        answer=answer,
+        correct=answer is not None and await grader.equal(answer, problem.answer),
+        finish=leaf.finish,
+        scores=tuple(round(score, 6) for score in leaf.scores),
+        tokens=leaf.tokens,
+        steps=leaf.steps,
+        sound=soundness(problem, leaf.text) if soundness else None,
+        logprob=None if leaf.logprob is None else round(leaf.logprob, 6),
+        earlier=leaf.earlier,
+    )
+
+
+def _verdict(
+    vote: VoteName, leaves: Sequence[LeafRecord], electorate: Sequence[int | None]
+) -> Verdict:
+    """By the scores as they are recorded: whoever counts the record's leaves elects the same."""
+    elected = elect(vote, leaves, electorate)
+    if elected is None:
+        return Verdict(answer=None, correct=False, sound=None)
+    leaf, by = leaves[elected], decided_by(vote, leaves, electorate)
+    return Verdict(
+        answer=leaf.answer,
+        correct=leaf.correct,
+        sound=leaf.sound,
+        by=None if by == vote else by,
+    )
