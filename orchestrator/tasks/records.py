@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
-from orchestrator.tasks.math.boxes import reference
+from orchestrator.tasks.math.reading.boxes import reference
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

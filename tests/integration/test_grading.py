@@ -17,7 +17,7 @@ from orchestrator.core.equivalence import classes
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 from orchestrator.tasks.datasets import TaskSource, load
-from orchestrator.tasks.math import answers as reading
+from orchestrator.tasks.math.extracting.solutions import extract
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.tasks.records import Fields
 
@@ -160,7 +160,7 @@ def solutions(name: str) -> list[str]:
 async def test_the_answer_is_read_from_every_math500_solution_and_is_equal() -> None:
     problems = benchmark("math500")
     assert len(problems) == 500
-    read = [reading.extract(solution) for solution in solutions("math500")]
+    read = [extract(solution) for solution in solutions("math500")]
     assert read == [problem.answer for problem in problems]
     grader = MathGrader()
     assert all([await grader.equal(p.answer, p.answer) for p in problems])
@@ -367,7 +367,7 @@ def processes(parent: int | None = None) -> set[int]:
             of = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(of[1]) == (parent or os.getpid()) and b"orchestrator.tasks.math.worker" in command:
+        if int(of[1]) == (parent or os.getpid()) and b"tasks.math.workers.worker" in command:
             found.add(int(folder.name))
     return found
 

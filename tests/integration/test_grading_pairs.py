@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.tasks.math.boxes import reference
-from orchestrator.tasks.math.equality import quick
+from orchestrator.tasks.math.comparing.equality import quick
 from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.reading.boxes import reference
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "grading.jsonl"
 PAIRS: list[dict[str, Any]] = [
@@ -51,7 +51,7 @@ async def test_pairs_of_every_kind_are_judged_right(grader: MathGrader) -> None:
 
 
 def test_form_and_algebra_say_the_same_in_either_order() -> None:
-    from orchestrator.tasks.math.symbolic import same  # loads sympy
+    from orchestrator.tasks.math.comparing.symbolic import same  # loads sympy
 
     answers = [pair[side] for pair in PAIRS if not pair.get("completion") for side in SIDES]
     for left, right in itertools.pairwise(answers):

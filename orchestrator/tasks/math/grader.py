@@ -4,9 +4,9 @@ import asyncio
 from collections import OrderedDict
 from typing import Self
 
-from orchestrator.tasks.math import answers as reading
-from orchestrator.tasks.math.equality import quick
-from orchestrator.tasks.math.pool import Workers
+from orchestrator.tasks.math.comparing.equality import quick
+from orchestrator.tasks.math.extracting.solutions import extract
+from orchestrator.tasks.math.workers.pool import Workers
 
 
 class MathGrader:
@@ -39,7 +39,7 @@ class MathGrader:
 
     async def extract(self, text: str) -> str | None:
         """The answer a solution states, or None where it states none."""
-        return reading.extract(text)
+        return extract(text)
 
     async def equal(self, answer: str, reference: str) -> bool | None:
         """Whether two answers mean the same, in either order; None where that was not decided.

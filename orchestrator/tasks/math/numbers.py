@@ -3,7 +3,7 @@
 from fractions import Fraction
 from math import comb, factorial
 
-from orchestrator.tasks.math.terms import Apply, Formula, Number
+from orchestrator.tasks.math.terms import Apply, Formula, Rational
 
 DECIMAL_TOLERANCE = Fraction(1, 10**4)
 """Between two decimals, of the larger one (the authors' tolerance)."""
@@ -14,9 +14,9 @@ EXACT_TOLERANCE = Fraction(1, 10**6)
 _MAX_BITS = 20_000
 
 
-def rational(value: Formula) -> Number | None:
+def rational(value: Formula) -> Rational | None:
     """What a formula of rational numbers is worth; None for any other, and for very long ones."""
-    if isinstance(value, Number):
+    if isinstance(value, Rational):
         return value
     if not isinstance(value, Apply):
         return None
@@ -27,7 +27,7 @@ def rational(value: Formula) -> Number | None:
     result = _apply(value.function, [each.value for each in known])
     if result is None:
         return None
-    return Number(result, any(each.is_decimal for each in known))
+    return Rational(result, any(each.is_decimal for each in known))
 
 
 def _apply(function: str, arguments: list[Fraction]) -> Fraction | None:
@@ -55,7 +55,7 @@ def _is_short(value: Fraction) -> bool:
     return max(value.numerator.bit_length(), value.denominator.bit_length()) < _MAX_BITS
 
 
-def near(a: Number, b: Number) -> bool:
+def near(a: Rational, b: Rational) -> bool:
     """Whether two numbers are the same as far as their decimals tell."""
     if a.value == b.value:
         return True

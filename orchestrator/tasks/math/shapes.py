@@ -9,20 +9,20 @@ from orchestrator.tasks.math.terms import (
     Apply,
     Combination,
     Formula,
-    Interval,
+    Listing,
     Matrix,
-    Number,
-    Quantity,
-    Sequence,
+    Rational,
+    RealInterval,
     Symbol,
+    Unreadable,
     Value,
+    WithUnit,
     negative,
 )
-from orchestrator.tasks.math.tokens import Unreadable
 
 
 def is_formula(value: Value) -> TypeGuard[Formula]:
-    return isinstance(value, Number | Symbol | Apply | Matrix)
+    return isinstance(value, Rational | Symbol | Apply | Matrix)
 
 
 def formula(value: Value) -> Formula:
@@ -34,11 +34,11 @@ def formula(value: Value) -> Formula:
 
 def listed(value: Value) -> tuple[Value, ...]:
     """The members of a list without brackets, or the value itself."""
-    return value.items if isinstance(value, Sequence) and value.brackets == "" else (value,)
+    return value.items if isinstance(value, Listing) and value.brackets == "" else (value,)
 
 
 def is_set(value: Value) -> bool:
-    return isinstance(value, Sequence | Combination | Interval) or value == REALS
+    return isinstance(value, Listing | Combination | RealInterval) or value == REALS
 
 
 def combine(operation: str, left: Value, right: Value) -> Combination:
@@ -63,7 +63,7 @@ def replaced(value: Formula, old: Symbol, new: Symbol) -> Formula:
 def symbols(value: Formula) -> frozenset[str]:
     """The unknowns of a formula, functions of which nothing is known among them."""
     match value:
-        case Number():
+        case Rational():
             return frozenset()
         case Symbol():
             return frozenset() if value in CONSTANTS else frozenset((value.name,))
@@ -84,13 +84,13 @@ def finished(value: Value) -> Value:
         return value
     if has(value, "pm", "mp"):
         both = (finished(_with_sign(value, 1)), finished(_with_sign(value, -1)))
-        return Sequence("", both)
+        return Listing("", both)
     bare = _undegreed(value)
-    return value if bare == value else Quantity(bare, "degree")
+    return value if bare == value else WithUnit(bare, "degree")
 
 
 def without_degrees(value: Value) -> Value:
-    return value.value if isinstance(value, Quantity) and value.unit == "degree" else value
+    return value.value if isinstance(value, WithUnit) and value.unit == "degree" else value
 
 
 def has(value: Formula, *functions: str) -> bool:

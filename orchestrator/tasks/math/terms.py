@@ -1,7 +1,6 @@
 """What an answer says, as a value: a number, a formula, a list, an interval, a word.
 
-``parsing`` reads these out of LaTeX and plain text, ``equality`` compares them, and ``symbolic``
-turns the formulas among them into sympy's.
+``reading`` gets these from LaTeX and plain text, ``comparing`` decides which are equal.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ Brackets = Literal["", "()", "[]", "(]", "[)", "{}"]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Rational:
     """A rational number, and whether it was written as a decimal, which may be rounded."""
 
     value: Fraction
@@ -43,11 +42,11 @@ class Matrix:
     rows: tuple[tuple["Formula", ...], ...]
 
 
-Formula = Number | Symbol | Apply | Matrix
+Formula = Rational | Symbol | Apply | Matrix
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class WithUnit:
     """A value in a unit (``cm``, ``dollar``, ``degree``, ``pm`` …), in its shortest name."""
 
     value: "Value"
@@ -63,7 +62,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Lettered:
     """An option with its text: (C) 12."""
 
     letter: str
@@ -71,7 +70,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class Listing:
     """A list (no brackets), tuple, set or two ends of an interval, as its brackets say."""
 
     brackets: Brackets
@@ -79,7 +78,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class RealInterval:
     """What an inequality says: all numbers between two ends."""
 
     brackets: Brackets
@@ -148,15 +147,15 @@ class Spelling:
 
 
 Value = (
-    Number
+    Rational
     | Symbol
     | Apply
     | Matrix
-    | Quantity
+    | WithUnit
     | Words
-    | Choice
-    | Sequence
-    | Interval
+    | Lettered
+    | Listing
+    | RealInterval
     | Combination
     | Named
     | Relation
@@ -165,6 +164,10 @@ Value = (
     | Congruence
     | Spelling
 )
+
+
+class Unreadable(Exception):
+    """An answer that is no formula, list or relation."""
 
 
 def words(text: str) -> frozenset[str]:
@@ -176,7 +179,7 @@ REALS = Symbol("R")
 INFINITY = Symbol("oo")
 PI, EULER, IMAGINARY = Symbol("pi"), Symbol("e"), Symbol("i")
 CONSTANTS = frozenset((PI, EULER, IMAGINARY, INFINITY))
-EMPTY = Sequence("{}", ())
+EMPTY = Listing("{}", ())
 
 NAMED_FUNCTIONS = words(
     "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth sech"
@@ -203,10 +206,10 @@ def power(base: Formula, exponent: Formula) -> Formula:
 
 
 def divide(over: Formula, under: Formula) -> Formula:
-    return Apply("*", (over, power(under, Number(Fraction(-1)))))
+    return Apply("*", (over, power(under, Rational(Fraction(-1)))))
 
 
 def negative(term: Formula) -> Formula:
-    if isinstance(term, Number):
-        return Number(-term.value, term.is_decimal)
-    return Apply("*", (Number(Fraction(-1)), term))
+    if isinstance(term, Rational):
+        return Rational(-term.value, term.is_decimal)
+    return Apply("*", (Rational(Fraction(-1)), term))

@@ -13,33 +13,33 @@ from collections.abc import Iterator
 from typing import Any
 
 import sympy
-from sympy import Dummy, Integer, Rational, S
+from sympy import Dummy, Integer, S
 
-from orchestrator.tasks.math.conversion import TooLarge, expression, has_unknown_function
-from orchestrator.tasks.math.equality import compare
+from orchestrator.tasks.math.comparing.conversion import TooLarge, expression, has_unknown_function
+from orchestrator.tasks.math.comparing.equality import compare
+from orchestrator.tasks.math.comparing.real_sets import pieces_of, real_set
 from orchestrator.tasks.math.numbers import DECIMAL_TOLERANCE, EXACT_TOLERANCE
-from orchestrator.tasks.math.real_sets import pieces_of, real_set
-from orchestrator.tasks.math.statements import read
+from orchestrator.tasks.math.reading.answers import read
 from orchestrator.tasks.math.terms import (
     Apply,
     Formula,
-    Number,
+    Rational,
     Relation,
     Value,
 )
 
 DIGITS = 50
-SAME = Rational(1, 10**30)
+SAME = sympy.Rational(1, 10**30)
 """Relative difference below which values computed to ``DIGITS`` are the same."""
 
-ZERO = Rational(1, 10**40)
+ZERO = sympy.Rational(1, 10**40)
 """Below this a value at a point is what rounding leaves of zero."""
 
 ENOUGH = 4
 """Points at which formulas must agree."""
 
 _REAL_POINTS = tuple(
-    Rational(*each)
+    sympy.Rational(*each)
     for each in (
         (17, 7), (-23, 11), (5, 13), (31, 9), (-7, 19), (43, 17), (-29, 8), (3, 23), (61, 21),
         (-2, 3), (37, 6), (11, 10),
@@ -57,7 +57,7 @@ def same(answer: str, reference: str) -> bool | None:
 
 
 class SympyAlgebra:
-    """Implements ``equality.Algebra``."""
+    """Implements ``algebra.Algebra``."""
 
     def formulas(self, left: Formula, right: Formula) -> bool | None:
         decimals = sum(map(_has_decimal, (left, right)))
@@ -134,14 +134,14 @@ def _same_numbers(left: Any, right: Any, decimals: int) -> bool | None:
     a, b = sympy.N(left, digits), sympy.N(right, digits)
     if not (a.is_number and b.is_number) or a.has(S.NaN) or b.has(S.NaN):
         return None
-    if _is_close(a, b, Rational(1, 10 ** (digits - 20))):
+    if _is_close(a, b, sympy.Rational(1, 10 ** (digits - 20))):
         return True
     if decimals == 0:
         return False
     tolerance = DECIMAL_TOLERANCE if decimals == 2 else EXACT_TOLERANCE
     if left.is_Integer or right.is_Integer:
         return False
-    return _is_close(a, b, Rational(tolerance.numerator, tolerance.denominator))
+    return _is_close(a, b, sympy.Rational(tolerance.numerator, tolerance.denominator))
 
 
 def _is_close(a: Any, b: Any, tolerance: Any) -> bool:
@@ -187,7 +187,7 @@ def _points(unknowns: list[Any], expressions: list[Any]) -> Iterator[dict[Any, A
     values = _WHOLE_POINTS if is_whole else _REAL_POINTS
     for i in range(len(values)):
         yield {
-            unknown: values[(i + 5 * j) % len(values)] + (0 if is_whole else Rational(j, 101))
+            unknown: values[(i + 5 * j) % len(values)] + (0 if is_whole else sympy.Rational(j, 101))
             for j, unknown in enumerate(unknowns)
         }
     if not is_whole:  # what is real at whole numbers alone, as (-1)^n
@@ -248,7 +248,7 @@ def _numerator(expression: Any) -> Any:
 
 def _has_decimal(value: Formula) -> bool:
     match value:
-        case Number(is_decimal=is_decimal):
+        case Rational(is_decimal=is_decimal):
             return is_decimal
         case Apply(arguments=arguments):
             return any(map(_has_decimal, arguments))

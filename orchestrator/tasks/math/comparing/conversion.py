@@ -4,7 +4,6 @@ from functools import lru_cache, reduce
 from typing import Any
 
 import sympy
-from sympy import Rational
 
 from orchestrator.tasks.math.terms import (
     EULER,
@@ -14,7 +13,7 @@ from orchestrator.tasks.math.terms import (
     Apply,
     Formula,
     Matrix,
-    Number,
+    Rational,
     Symbol,
     words,
 )
@@ -31,8 +30,8 @@ class TooLarge(Exception):
 def expression(value: Formula) -> Any:
     """The formula as sympy has it."""
     match value:
-        case Number(number):
-            return Rational(number.numerator, number.denominator)
+        case Rational(number):
+            return sympy.Rational(number.numerator, number.denominator)
         case Symbol(name):
             return _CONSTANTS.get(value) or sympy.Symbol(name)
         case Matrix(rows):

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from orchestrator.tasks.math.answers import MAX_TEXT, extract
+from orchestrator.tasks.math.extracting.solutions import MAX_TEXT, extract
 
 
 @pytest.mark.parametrize(

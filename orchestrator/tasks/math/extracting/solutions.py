@@ -15,9 +15,9 @@ pattern is linear in the text, so a hostile one cannot stall the event loop.
 
 import re
 
-from orchestrator.tasks.math.boxes import boxes, without_placeholders
-from orchestrator.tasks.math.delimiters import MATH, formula_at, undelimited
-from orchestrator.tasks.math.expressions import chosen, runs, tidied
+from orchestrator.tasks.math.extracting.excerpts import chosen, excerpts, tidied
+from orchestrator.tasks.math.reading.boxes import boxes, without_placeholders
+from orchestrator.tasks.math.reading.delimiters import MATH, formula_at, undelimited
 from orchestrator.tasks.math.terms import words
 
 MAX_TEXT = 200_000
@@ -136,12 +136,12 @@ def _phrase(text: str) -> str | None:
     if len(said) > 1 and said[0] in ("i", "a", "one"):
         return None
     phrase, whole = _INDIRECT.sub("", phrase, count=1), _INDIRECT.sub("", whole, count=1)
-    run = chosen(phrase)
+    excerpt = chosen(phrase)
     reason = _REASON.search(whole)
-    if reason is not None and (run is None or chosen(phrase[: reason.start()]) is None):
+    if reason is not None and (excerpt is None or chosen(phrase[: reason.start()]) is None):
         whole = whole[: reason.start()].strip(" ,")
-    elif run is not None:
-        return tidied(run)
+    elif excerpt is not None:
+        return tidied(excerpt)
     return whole if len(whole.split()) <= _MAX_WORDS and whole[-1:] not in _OPERATORS else None
 
 
@@ -172,7 +172,7 @@ def _last(text: str) -> str | None:
     if start < at and (cut := formula_at(text, start)) is not None and cut[0] < start:
         start = min(cut[1], at)
     after = "" if formula else _sentence(text[end : end + WINDOW])
-    for run in reversed(runs(text[start:end] + after)):
-        if not run.is_label and any(map(str.isdigit, run.text)):
-            return tidied(run)
+    for excerpt in reversed(excerpts(text[start:end] + after)):
+        if not excerpt.is_label and any(map(str.isdigit, excerpt.text)):
+            return tidied(excerpt)
     return None

@@ -6,29 +6,29 @@ from typing import Any
 import sympy
 from sympy import S
 
-from orchestrator.tasks.math.conversion import expression, has_unknown_function
+from orchestrator.tasks.math.comparing.conversion import expression, has_unknown_function
 from orchestrator.tasks.math.shapes import is_formula
 from orchestrator.tasks.math.terms import (
     REALS,
     Combination,
-    Interval,
-    Quantity,
+    Listing,
+    RealInterval,
     Relation,
-    Sequence,
     Value,
+    WithUnit,
 )
 
 
 def real_set(value: Value, unknown: Any) -> Any:
     """The set of real numbers a value stands for; None where it stands for none."""
     match value:
-        case Quantity(inner, _):
+        case WithUnit(inner, _):
             return real_set(inner, unknown)
-        case Interval(brackets, low, high):
+        case RealInterval(brackets, low, high):
             return _interval(brackets, low, high)
-        case Sequence(brackets, (low, high)) if brackets in ("()", "(]", "[)", "[]"):
+        case Listing(brackets, (low, high)) if brackets in ("()", "(]", "[)", "[]"):
             return _interval(brackets, low, high)
-        case Sequence("{}", items) if all(map(is_formula, items)):
+        case Listing("{}", items) if all(map(is_formula, items)):
             return sympy.FiniteSet(*map(expression, items))
         case Combination("union", parts):
             sets = [real_set(part, unknown) for part in parts]

@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.tasks.math.latex import compact, normalise, plain
+from orchestrator.tasks.math.reading.latex import compact, normalise, plain
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
-Item = TypeVar("Item", bound=Hashable)
+T = TypeVar("T", bound=Hashable)
 
 
 def all_of(verdicts: Iterable[bool | None]) -> bool | None:
@@ -16,9 +16,7 @@ def all_of(verdicts: Iterable[bool | None]) -> bool | None:
     return None if is_open else True
 
 
-def without_common(
-    left: Sequence[Item], right: Sequence[Item]
-) -> tuple[Sequence[Item], Sequence[Item]]:
+def without_common(left: Sequence[T], right: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     """What two lists do not have in common, word for word."""
     common = Counter(left) & Counter(right)
     return list((Counter(left) - common).elements()), list((Counter(right) - common).elements())

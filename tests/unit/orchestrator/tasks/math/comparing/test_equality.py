@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from orchestrator.tasks.math.equality import quick
-from orchestrator.tasks.math.latex import MAX_ANSWER
+from orchestrator.tasks.math.comparing.equality import quick
+from orchestrator.tasks.math.reading.latex import MAX_ANSWER
 
 
 @pytest.mark.parametrize(

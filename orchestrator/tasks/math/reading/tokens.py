@@ -6,14 +6,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from orchestrator.tasks.math.latex import END, TEXT
+from orchestrator.tasks.math.reading.latex import END, TEXT
 from orchestrator.tasks.math.terms import NAMED_FUNCTIONS, words
 
-Kind = Literal["number", "name", "letter", "text", "command", "symbol", "end"]
-
-
-class Unreadable(Exception):
-    """An answer that is no formula, list or relation."""
+TokenKind = Literal["number", "name", "letter", "text", "command", "symbol", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +20,7 @@ class Token:
     ``is_text`` marks what stood in ``\\text{…}``.
     """
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
     end: int
@@ -111,7 +107,7 @@ def is_word(letters: str) -> bool:
 def _read(match: re.Match[str], is_spaced: bool, last: Token | None) -> Iterator[Token]:
     start, end, whole = match.start(), match.end(), match[0]
 
-    def token(kind: Kind, text: str) -> Token:
+    def token(kind: TokenKind, text: str) -> Token:
         return Token(kind, text, start, end, is_spaced=is_spaced)
 
     def number(value: Fraction, is_decimal: bool) -> Token:
@@ -193,60 +189,3 @@ def _repeating(whole: str, fixed: str, period: str) -> Fraction:
     return Fraction(int((whole or "0") + fixed or "0"), scale) + Fraction(
         int(period), scale * (10 ** len(period) - 1)
     )
-
-
-CLOSING = {
-    "(": (")", "]"), "[": ("]", ")"), "{": ("}",), r"\{": (r"\}",), r"\langle": (r"\rangle",),
-    r"\lfloor": (r"\rfloor",), r"\lceil": (r"\rceil",),
-}  # fmt: skip
-"""What each bracket may be closed by: those of intervals are mixed."""
-
-CLOSERS = frozenset(each for closers in CLOSING.values() for each in closers)
-
-
-def split(tokens: list[Token], *separators: str) -> list[list[Token]]:
-    """The parts between separators that stand in no brackets."""
-    parts: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        if token.kind in ("symbol", "command"):
-            depth += token.text in CLOSING or token.text.startswith(r"\begin")
-            depth -= token.text in CLOSERS
-            depth -= token.text.startswith(r"\end")
-        if depth == 0 and token.kind != "text" and token.text in separators:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return parts
-
-
-class Cursor:
-    """A place in a list of tokens, for readers to move on."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = [*tokens, Token("end", "", 0, 0)]
-        self._position = 0
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._position]
-
-    def _peek(self, ahead: int = 1) -> Token:
-        return self._tokens[min(self._position + ahead, len(self._tokens) - 1)]
-
-    def _next(self) -> Token:
-        token = self._token
-        self._position += 1
-        return token
-
-    def _accept(self, *texts: str) -> bool:
-        if self._token.text in texts and self._token.kind in ("symbol", "command", "name"):
-            self._position += 1
-            return True
-        return False
-
-    def _expect(self, *texts: str) -> str:
-        token = self._next()
-        if token.text not in texts:
-            raise Unreadable
-        return token.text

@@ -34,7 +34,7 @@ def main() -> None:
 
 def _serve(verdicts: TextIO) -> None:
     try:
-        from orchestrator.tasks.math.symbolic import same
+        from orchestrator.tasks.math.comparing.symbolic import same
     except ImportError as error:
         _say(verdicts, {"error": str(error)})
         return

@@ -75,7 +75,7 @@ class _Worker:
         """Raises ``TaskError`` with the reason and the remedy."""
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "orchestrator.tasks.math.worker",
+                sys.executable, "-m", "orchestrator.tasks.math.workers.worker",
                 stdin=PIPE, stdout=PIPE, stderr=DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,  # out of reach of the terminal's Ctrl-C from the start
@@ -91,7 +91,7 @@ class _Worker:
             raise TaskError(
                 "the grader's worker process did not start"
                 f" ({'no sign of life' if isinstance(error, TimeoutError) else 'it ended'}). Run"
-                f" `{sys.executable} -m orchestrator.tasks.math.worker` to see why"
+                f" `{sys.executable} -m orchestrator.tasks.math.workers.worker` to see why"
             ) from None
         except BaseException:
             await worker.end()

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.tasks.math.delimiters import MATH, is_prose, last_formula, undelimited
-from orchestrator.tasks.math.statements import read
+from orchestrator.tasks.math.reading.answers import read
+from orchestrator.tasks.math.reading.delimiters import MATH, is_prose, last_formula, undelimited
+from orchestrator.tasks.math.reading.units import unit
 from orchestrator.tasks.math.terms import NAMED_FUNCTIONS, Relation, Spelling, words
-from orchestrator.tasks.math.units import unit
 
 _PIECE = re.compile(
     rf"(?P<math>{MATH})"
@@ -58,11 +58,11 @@ _UNFINISHED = re.compile(r"[\w)}] ?[+/^_×÷±]\s*$")
 _TAKES_MORE = re.compile(r"[A-Za-z^_]$|[-+*/=<>] ?$")
 _LEADS = r"\\(?:q?quad|Rightarrow|implies|Longrightarrow|therefore|equiv|approx|to)(?![A-Za-z])\s*"
 
-Kind = Literal["expression", "word", "unit", "joint", "comma", "break"]
+PieceKind = Literal["expression", "word", "unit", "joint", "comma", "break"]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Excerpt:
     """An expression of a sentence, what stands ``before`` it, and whether it only labels
     something (step 2). ``is_formula`` where LaTeX sets it apart."""
 
@@ -74,32 +74,34 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    kind: Kind
+    kind: PieceKind
     text: str
     start: int
     end: int
     is_formula: bool = False
 
 
-def runs(sentence: str) -> list[Run]:
+def excerpts(sentence: str) -> list[Excerpt]:
     """The expressions of a sentence, in order."""
     sentence = sentence.translate(_DASHES)
     pieces = _pieces(sentence)
-    found: list[Run] = []
+    found: list[Excerpt] = []
     first = 0
     while first < len(pieces):
         last = first
         if pieces[first].kind == "expression":
-            last = _last_of_run(pieces, first)
-            found.append(_run(sentence, pieces, first, last))
+            last = _last_piece(pieces, first)
+            found.append(_excerpt(sentence, pieces, first, last))
         first = last + 1
     return found
 
 
-def chosen(sentence: str) -> Run | None:
+def chosen(sentence: str) -> Excerpt | None:
     """The expression a sentence is about: the first where only filler stands before it, else the
     last; none that labels something."""
-    found = [run for run in runs(sentence) if not run.is_label and _has_value(run)]
+    found = [
+        excerpt for excerpt in excerpts(sentence) if not excerpt.is_label and _has_value(excerpt)
+    ]
     if not found:
         return None
     lead = {word.casefold() for word in re.findall(r"[^\W\d_]+", found[0].before)}
@@ -107,9 +109,9 @@ def chosen(sentence: str) -> Run | None:
     return found[0] if lead <= _LEADING and not describes else found[-1]
 
 
-def tidied(run: Run) -> str | None:
-    """The run as an answer; None where it is not to be read as one expression."""
-    text = _trimmed(undelimited(run.text))
+def tidied(excerpt: Excerpt) -> str | None:
+    """The excerpt as an answer; None where it is not to be read as one expression."""
+    text = _trimmed(undelimited(excerpt.text))
     if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text):
         return text.replace(",", "")
     if not text:
@@ -118,16 +120,16 @@ def tidied(run: Run) -> str | None:
     if not isinstance(value, Spelling | Relation):
         return text
     if len(items := _split(text, ",")) > 1:  # n^2 = 16, n = 4
-        return tidied(replace(run, text=items[-1]))
+        return tidied(replace(excerpt, text=items[-1]))
     sides = _split(text, "=")
     is_calculation = re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", sides[0])) is None
     if len(sides) > 2 or (len(sides) == 2 and is_calculation):  # 2y + 3 = 2 + 3 = 5
-        return tidied(replace(run, text=sides[-1]))
+        return tidied(replace(excerpt, text=sides[-1]))
     if isinstance(value, Relation):
         return text
-    if (formula := last_formula(run.text)) is not None:
-        return tidied(replace(run, text=formula))
-    if run.is_formula:
+    if (formula := last_formula(excerpt.text)) is not None:
+        return tidied(replace(excerpt, text=formula))
+    if excerpt.is_formula:
         return text
     return text if re.search(r"[A-Za-z]{2}", text) and "\\" not in text else None
 
@@ -143,8 +145,8 @@ def _split(text: str, separator: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def _has_value(run: Run) -> bool:
-    return run.is_formula or re.search(r"\d|\\|[√π∞½⅓¼¾]", run.text) is not None
+def _has_value(excerpt: Excerpt) -> bool:
+    return excerpt.is_formula or re.search(r"\d|\\|[√π∞½⅓¼¾]", excerpt.text) is not None
 
 
 def _trimmed(text: str) -> str:
@@ -202,7 +204,7 @@ def _pieces(sentence: str) -> list[_Piece]:
     return found
 
 
-def _kind(match: re.Match[str], sentence: str) -> Kind | None:
+def _kind(match: re.Match[str], sentence: str) -> PieceKind | None:
     match match.lastgroup:
         case "math" | "environment" | "expression":
             return "expression"
@@ -220,7 +222,7 @@ def _kind(match: re.Match[str], sentence: str) -> Kind | None:
     return "break"
 
 
-def _kind_of_word(word: str, sentence: str, start: int, end: int) -> Kind:
+def _kind_of_word(word: str, sentence: str, start: int, end: int) -> PieceKind:
     if word in ("and", "or"):
         return "joint"
     if word in ("to", "in") and _RATIO.search(sentence, 0, start):
@@ -238,9 +240,9 @@ def _kind_of_word(word: str, sentence: str, start: int, end: int) -> Kind:
     return "unit" if word != "in" and unit(word, is_text=False) else "word"
 
 
-def _last_of_run(pieces: Sequence[_Piece], first: int) -> int:
-    """The last piece of the run that starts at ``first``: lists and "5 hours and 30 minutes" are
-    one."""
+def _last_piece(pieces: Sequence[_Piece], first: int) -> int:
+    """The last piece of the excerpt that starts at ``first``. A list is one excerpt, and so is "5
+    hours and 30 minutes"."""
     last = first
     has_units = False
     for i in range(first + 1, len(pieces)):
@@ -259,7 +261,7 @@ def _joins(pieces: Sequence[_Piece], i: int) -> bool:
     return i + 1 < len(pieces) and pieces[i].kind == "joint" and pieces[i + 1].kind == "expression"
 
 
-def _run(sentence: str, pieces: Sequence[_Piece], first: int, last: int) -> Run:
+def _excerpt(sentence: str, pieces: Sequence[_Piece], first: int, last: int) -> Excerpt:
     start, end = pieces[first].start, pieces[last].end
     text = sentence[start:end]
     if not sentence[:start].rpartition("\n")[2].strip():
@@ -274,7 +276,9 @@ def _run(sentence: str, pieces: Sequence[_Piece], first: int, last: int) -> Run:
     else:
         is_label = False
     is_formula = any(piece.is_formula for piece in pieces[first : last + 1])
-    return Run(_changed(sentence, text.strip(), start, end), sentence[:start], is_label, is_formula)
+    return Excerpt(
+        _changed(sentence, text.strip(), start, end), sentence[:start], is_label, is_formula
+    )
 
 
 def _changed(sentence: str, text: str, start: int, end: int) -> str:

@@ -1,0 +1,1 @@
+"""From two values to a verdict: by form first, by algebra where form does not decide."""
