@@ -1,4 +1,4 @@
-"""Arms as people read them."""
+"""Strategies and arms as people read them."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,14 @@ from orchestrator.core.rewards import REWARDS
 from orchestrator.core.voting import split_vote
 from orchestrator.optimal.arms import Arm
 
-NAMES = {
-    "cot": "CoT", "majority": "majority", "best_of_n": "best-of-N", "beam_search": "beam search",
-    "dvts": "DVTS",
-}  # fmt: skip
+_NAMES = {"cot": "CoT", "best_of_n": "best-of-N", "dvts": "DVTS"}
 
 _REWARDS = dict(zip(REWARDS, ("Last", "Min", "Avg", "Prod"), strict=True))
+
+
+def strategy_name(strategy: str) -> str:
+    """``beam_search`` as "beam search"."""
+    return _NAMES.get(strategy, strategy.replace("_", " "))
 
 
 def in_words(arm: Arm) -> str:
@@ -26,7 +28,7 @@ def in_words(arm: Arm) -> str:
         what = f"best of {arm.n}" if kind == "max" else f"{kind} vote of {arm.n}"
         return f"{what} by {by}{_until(arm)}{_else(arm)}"
     ending = {"max": f"with {by}", "weighted": f"with a vote by {by}"}.get(kind, "with a majority")
-    return f"{NAMES.get(arm.strategy, arm.strategy)} {arm.n} {ending}"
+    return f"{strategy_name(arm.strategy)} {arm.n} {ending}"
 
 
 def _until(arm: Arm) -> str:
@@ -42,4 +44,4 @@ def _else(arm: Arm) -> str:
     if not arm.is_followed:
         return ""
     then = arm.settings["then"]
-    return f", else {NAMES[then['strategy']]} {then['n']}"
+    return f", else {strategy_name(then['strategy'])} {then['n']}"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from orchestrator.core.rewards import REWARDS
 from orchestrator.core.voting import split_vote
+from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.cells import AUTO, BASELINE, size_order, strategy_order
 from orchestrator.report.data.summary import Summary, SummaryRow
-from orchestrator.report.data.wording import strategy_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
+from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.cells import AUTO, BASELINE
 from orchestrator.report.data.curves import curves_of
 from orchestrator.report.data.summary import Summary, SummaryRow
-from orchestrator.report.data.wording import in_unit, strategy_name
+from orchestrator.report.data.wording import in_unit
 
 
 def shown_rows(summary: Summary, every_vote: bool = False) -> list[SummaryRow]:

@@ -1,7 +1,5 @@
 """Names and numbers as a reader wants them."""
 
-_STRATEGIES = {"cot": "CoT", "majority": "majority", "best_of_n": "best-of-N", "dvts": "DVTS"}
-
 EMULATED = {
     "model": "the models themselves, by a simulated fleet whose accuracy means nothing",
     "n": "several samples, by separate requests",
@@ -9,11 +7,6 @@ EMULATED = {
     "continuation": "continuation, by an instruction that quotes the steps so far",
 }
 """What stands in for what an API lacks."""
-
-
-def strategy_name(strategy: str) -> str:
-    """``beam_search`` as "beam search"."""
-    return _STRATEGIES.get(strategy, strategy.replace("_", " "))
 
 
 def parameters(count: int) -> str:

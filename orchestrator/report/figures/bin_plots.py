@@ -20,7 +20,7 @@ from orchestrator.report.figures.plots import (
     routed_points,
     token_axis,
 )
-from orchestrator.report.figures.style import FAINT, INK, LABEL_SIZE, LOOKS
+from orchestrator.report.figures.style import FAINT, INK, LABEL_SIZE, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +100,7 @@ def _square(axes: "Axes", x: int, y: int, best: tuple[str, SummaryRow] | None, b
     label, row = best or ("", None)
     share = row.by_difficulty[bin] if row else None
     none = share is None or share["accuracy"] == 0
-    colour = FAINT if none else LOOKS[label].colour
+    colour = FAINT if none else look_of(label).colour
     axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, edgecolor="none"))
     if share is None or row is None:
         return
@@ -148,7 +148,6 @@ def _curves(
             if cell.bin in row.by_difficulty and x(row, cell.bin) > 0
         ]
         for curve in cell.panel.curves
-        if curve.label in LOOKS
     }
 
 

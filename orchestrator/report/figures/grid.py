@@ -68,7 +68,9 @@ class Grid(Generic[T]):
         for _, axes in self._cells:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 found.setdefault(label, _opaque(handle))
-        labels = [label for label in ("CoT", *LOOKS, *ROUTED, FRONT) if label in found]
+        others = sorted(found.keys() - {"CoT", *LOOKS, *ROUTED, FRONT})
+        order = ("CoT", *LOOKS, *others, *ROUTED, FRONT)
+        labels = [label for label in order if label in found]
         self.figure.legend(
             handles=[found[label] for label in labels], labels=labels, loc="outside upper center",
             ncols=min(len(labels), 3 * self.columns), frameon=False,

@@ -9,14 +9,13 @@ from orchestrator.report.figures.grid import Grid, panel_title, side_by_side
 from orchestrator.report.figures.plots import (
     TOKENS,
     by_tokens,
-    curve_rows,
     limits,
     routed_points,
     row_share,
     token_axis,
     tokens,
 )
-from orchestrator.report.figures.style import COT, FRONT, INK, LOOKS, REFERENCE
+from orchestrator.report.figures.style import COT, FRONT, INK, REFERENCE, look_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +41,7 @@ def pareto(panels: Sequence[Panel]) -> "Figure | None":
                 drawstyle="steps-post", label=FRONT, zorder=1,
             )  # fmt: skip
         for label, row in _points(panel):
-            look = LOOKS.get(label, COT)
+            look = COT if label == "CoT" else look_of(label)
             is_ahead = row in ahead
             axes.plot(
                 [tokens(row)], [100 * row.accuracy], color=look.colour, marker=look.marker,
@@ -69,6 +68,5 @@ def front(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
 def _points(panel: Panel) -> list[tuple[str, SummaryRow]]:
     """Every fixed cell that used something, with its label."""
     cot = [("CoT", panel.cot)] if panel.cot else []
-    drawn = curve_rows(panel)
-    points = [(curve.label, row) for curve in panel.curves for row in curve.rows if row in drawn]
+    points = [(curve.label, row) for curve in panel.curves for row in curve.rows]
     return [(label, row) for label, row in (*cot, *points) if tokens(row) > 0]

@@ -17,9 +17,9 @@ from orchestrator.report.figures.style import (
     COT_COLOUR,
     INK,
     INTERVAL_ON_BLACK,
-    LOOKS,
     REFERENCE,
     ROUTED,
+    look_of,
 )
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def bin_share(found: SubsetResult) -> AccuracyInterval:
 
 
 def line(axes: "Axes", label: str, points: Sequence[tuple[float, AccuracyInterval]]) -> None:
-    """One curve with the band of its intervals; none without a look or a point."""
-    look = LOOKS.get(label)
-    if look is None or not points:
+    """One curve with the band of its intervals; nothing without a point."""
+    if not points:
         return
+    look = look_of(label)
     at, shares = zip(*sorted(points), strict=True)
     height, low, high = ([100 * each for each in column] for column in zip(*shares, strict=True))
     if len(points) == 1:  # a band would have no width
@@ -144,7 +144,7 @@ def tokens(row: SummaryRow) -> float:
 
 
 def curve_rows(panel: Panel) -> list[SummaryRow]:
-    return [row for curve in panel.curves if curve.label in LOOKS for row in curve.rows]
+    return [row for curve in panel.curves for row in curve.rows]
 
 
 def budget_axis(axes: "Axes", budgets: Sequence[int]) -> None:
@@ -235,6 +235,6 @@ def _bars(panel: Panel) -> list[tuple[str, str, SummaryRow]]:
     bars = [("CoT", COT_COLOUR, panel.cot)] if panel.cot else []
     for curve in panel.curves:
         row = curve.at(n)
-        if row is not None and curve.label in LOOKS:
-            bars.append((curve.label, LOOKS[curve.label].colour, row))
+        if row is not None:
+            bars.append((curve.label, look_of(curve.label).colour, row))
     return [bar for bar in bars if any(bin in bar[2].by_difficulty for bin in BINS)]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS, EASY_FROM, MEDIUM_FROM
 from orchestrator.core.records import Record, Route
+from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.cells import CellRecords, gather
 from orchestrator.report.data.shown import budget_in_words, routed_name
-from orchestrator.report.data.wording import model_name, strategy_name
+from orchestrator.report.data.wording import model_name
 from orchestrator.report.figures.grid import Grid
 from orchestrator.report.figures.plots import thousands
-from orchestrator.report.figures.style import COT, LABEL_SIZE, LOOKS, REFERENCE
+from orchestrator.report.figures.style import COT, LABEL_SIZE, REFERENCE, look_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def spending(records: Iterable[Record]) -> "Figure | None":
                 color=REFERENCE,
             )  # fmt: skip
         for label in dict.fromkeys(_label(route) for _, route in cell):
-            look = LOOKS.get(label, COT)
+            look = COT if label == "CoT" else look_of(label)
             own = [(record, route) for record, route in cell if _label(route) == label]
             axes.plot(
                 [route.predicted for _, route in own], [_tokens(record) for record, _ in own],

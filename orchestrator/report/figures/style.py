@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 INK = "#333333"
 BLACK = "#000000"
@@ -53,7 +54,14 @@ LOOKS = {
     "beam search": Look("#D55E00", "^"),
     "DVTS": Look("#009E73", "v"),
 }
-"""The curves a figure draws, in the order of its legend."""
+"""The looks of the built-in strategies, in the order of a legend."""
+
+OTHER_LOOKS = tuple(
+    Look(colour, marker)
+    for marker in ("<", ">", "h")
+    for colour in ("#882255", "#44AA99", "#999933", "#AA4499")  # Paul Tol's muted palette
+)
+"""The looks of all other strategies, each by its name, so that it looks alike in every figure."""
 
 ROUTED = {
     "auto": Look("#CC79A7", "*"),
@@ -74,3 +82,8 @@ COT = Look(COT_COLOUR, "X")
 """Where CoT is a point among others."""
 
 INTERVAL_ON_BLACK = "#999999"
+
+
+def look_of(label: str) -> Look:
+    """The look of a curve, by its label."""
+    return LOOKS.get(label) or OTHER_LOOKS[crc32(label.encode()) % len(OTHER_LOOKS)]

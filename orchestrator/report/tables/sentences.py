@@ -1,7 +1,8 @@
 """The headline in plain English, whichever way it went."""
 
+from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.headline import Headline
-from orchestrator.report.data.wording import model_name, percent, points, strategy_name
+from orchestrator.report.data.wording import model_name, percent, points
 
 
 def headline_sentences(headline: Headline) -> list[str]:

@@ -17,9 +17,14 @@ from orchestrator.report.figures.bin_plots import winners
 from orchestrator.report.figures.draw import draw
 from orchestrator.report.figures.grid import spread
 from orchestrator.report.figures.pareto import front, pareto
-from orchestrator.report.figures.plots import accuracy_vs_n, accuracy_vs_tokens, decade_ticks
+from orchestrator.report.figures.plots import (
+    accuracy_vs_n,
+    accuracy_vs_tokens,
+    by_difficulty,
+    decade_ticks,
+)
 from orchestrator.report.figures.spending import spending
-from orchestrator.report.figures.style import LABEL_SIZE, RC
+from orchestrator.report.figures.style import LABEL_SIZE, LOOKS, RC, ROUTED, look_of
 
 NAMES = {
     "accuracy_vs_n", "accuracy_vs_tokens", "by_difficulty", "accuracy_vs_n_by_bin",
@@ -164,6 +169,15 @@ def test_spending_says_where_the_tokens_went_and_by_which_strategy(make_routed):
     hard, medium, easy = (f"{100 * share:.0f} %" for share in shares)
     assert f"tokens: {hard} hard, {medium} medium, {easy} easy" in said
     assert spending([]) is None
+
+
+def test_a_strategy_of_ones_own_is_drawn_in_a_look_of_its_own(make_run):
+    records = [r for r in make_run(8) if r.policy == "policy-160k" and r.prm == "prm-qwen"]
+    own = [replace(r, strategy="look_ahead", cell="own") for r in records if r.strategy == "dvts"]
+    found = panels(summarise([*records, *own]))
+    for plot in (accuracy_vs_n, accuracy_vs_tokens, pareto, by_difficulty):
+        assert "look ahead" in texts(plot(found))
+    assert look_of("look ahead") not in (*LOOKS.values(), *ROUTED.values())
 
 
 def test_the_heat_map_names_the_winner_of_every_bin(make_run):
