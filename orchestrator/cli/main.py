@@ -229,10 +229,9 @@ def show(
     from orchestrator.config.run import validate
     from orchestrator.report.data.ends import warnings
     from orchestrator.storage.store import CONFIG, read_config
-    from orchestrator.wiring.compose import headline
 
     config = validate(read_config(run), str(run / CONFIG))
-    _, summary = read_results(run, headline(config))
+    _, summary = read_results(run, config.headline_spec)
     if as_ledger and not as_json:
         from orchestrator.report.data.ledger import ledger
 
@@ -276,12 +275,11 @@ def check(
     from orchestrator.commands.check import check_endpoints
     from orchestrator.config.run import load
     from orchestrator.report.data.wording import counted
-    from orchestrator.wiring.compose import plan
+    from orchestrator.wiring.experiment import Experiment
 
-    loaded = load(config, overrides or [])
-    planned = plan(loaded)
-    found = check_endpoints(loaded, planned.cells, Terminal(stderr=as_json, soft_wrap=True))
-    size = {"cells": len(planned.cells), "problems": len(planned.problems)}
+    experiment = Experiment.of(load(config, overrides or []))
+    found = check_endpoints(experiment, Terminal(stderr=as_json, soft_wrap=True))
+    size = {"cells": len(experiment.cells), "problems": len(experiment.problems)}
     if as_json:
         Terminal().print_json_text(json.dumps({**size, "endpoints": found}, indent=2))
     else:
@@ -308,10 +306,11 @@ def _execute(path: Path, overrides: list[str], out: Path, figures: bool, as_json
     from orchestrator.report.data.summary import to_json
     from orchestrator.storage.journal import JOURNAL, Journal
     from orchestrator.storage.store import SUMMARY, Store
-    from orchestrator.wiring.compose import headline, plan
+    from orchestrator.wiring.experiment import Experiment
 
     config = load(path, overrides)
-    planned = plan(config)
+    experiment = Experiment.of(config)
+    planned = experiment.plan
     console = Terminal(stderr=as_json, soft_wrap=True)
     goes_on = resumes(out) + (" --json" if as_json else "")
     said = partial(farewell, out, goes_on)
@@ -325,14 +324,14 @@ def _execute(path: Path, overrides: list[str], out: Path, figures: bool, as_json
             ):
                 claim(store, journal, config)
                 try:
-                    carry_out(config, planned, store, journal, console, said)
+                    carry_out(experiment, planned, store, journal, console, said)
                 except RateLimited as error:
                     limited = error
         except BudgetExhausted as error:
             exhausted = error
         to_go = left(out, planned)
         if not store.is_empty:
-            results = records, summary = read_results(out, headline(config))
+            results = records, summary = read_results(out, experiment.headline)
             store.write(SUMMARY, to_json(summary))
     if results is not None:
         _print(summary, as_json)

@@ -11,7 +11,7 @@ from orchestrator.config.run import RunConfig
 from orchestrator.errors import OtherConfig, RunError
 from orchestrator.storage.journal import Journal
 from orchestrator.storage.store import BEGUN, CONFIG, VERSIONS, Store
-from orchestrator.wiring.compose import versions
+from orchestrator.wiring.versions import versions
 
 ENDPOINTS = ("policies", "prms")
 """The sections of a config that name endpoints."""

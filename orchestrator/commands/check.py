@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from orchestrator.console.terminal import Terminal
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError, OrchardError
 from orchestrator.runs.plan import Cell
-from orchestrator.wiring.compose import connections, prices
+from orchestrator.wiring.compose import connections
+from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import Found, check_able, remarks, substitutes
 from orchestrator.wiring.serving import Addresses, started_servers
 
 
-def check_endpoints(
-    config: RunConfig, cells: Sequence[Cell], console: Terminal
-) -> list[dict[str, Any]]:
+def check_endpoints(experiment: Experiment, console: Terminal) -> list[dict[str, Any]]:
     """What each endpoint can do, or its ``error``; servers of the run come up on the way.
 
     An entry has ``name``, ``role``, ``urls``, ``model``, ``hosted`` (the API of its cloud), its
@@ -28,16 +26,14 @@ def check_endpoints(
     ``remarks`` for a person to read. Raises ``ConfigError`` and ``ServerError``.
     """
     with tempfile.TemporaryDirectory() as logs, LiveFleet(console) as live:  # noqa: SIM117
-        with started_servers(config, Path(logs), live.show) as addresses:
-            return asyncio.run(_ask(config, cells, addresses))
+        with started_servers(experiment.config, Path(logs), live.show) as addresses:
+            return asyncio.run(_ask(experiment, addresses))
 
 
-async def _ask(
-    config: RunConfig, cells: Sequence[Cell], addresses: Addresses
-) -> list[dict[str, Any]]:
+async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, Any]]:
+    config, cells, prices = experiment.config, experiment.cells, experiment.prices
     entries: dict[str, dict[str, Any]] = {}
     found: dict[str, PolicyAbilities | PRMAbilities] = {}
-    charged = prices(config)
     async with connections(config, addresses, cells=cells) as opened:
         for connection in opened:
             endpoint = connection.transport.endpoint
@@ -47,7 +43,7 @@ async def _ask(
                 "urls": list(endpoint.urls),
                 "model": endpoint.model,
                 "hosted": connection.hosted,
-                "price": asdict(price) if (price := charged.get(connection.name)) else None,
+                "price": asdict(price) if (price := prices.get(connection.name)) else None,
                 "emulated": [],
             }
             try:

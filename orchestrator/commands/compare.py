@@ -56,10 +56,9 @@ def _read(path: Path, name: str) -> "ComparedRun":
     from orchestrator.report.compare.comparison import ComparedRun
     from orchestrator.report.data.cells import gather
     from orchestrator.storage.store import CONFIG, read_config
-    from orchestrator.wiring.compose import headline
 
     config = validate(read_config(path), str(path / CONFIG))
-    records, summary = read_results(path, headline(config))
+    records, summary = read_results(path, config.headline_spec)
     return ComparedRun(
         name=name,
         summary=summary,

@@ -12,7 +12,7 @@ from orchestrator.runs.endings import STOPPED
 from orchestrator.runs.plan import Plan
 from orchestrator.storage.journal import JOURNAL, kept_by
 from orchestrator.storage.store import is_in_use, is_open, read_records
-from orchestrator.wiring.compose import plan
+from orchestrator.wiring.experiment import Experiment
 
 
 def what_is_left(run: Path, config: RunConfig) -> str | None:
@@ -23,7 +23,7 @@ def what_is_left(run: Path, config: RunConfig) -> str | None:
         return str(error)
     if kind == "run":
         try:
-            planned = plan(config)
+            planned = Experiment.of(config).plan
         except OrchardError:  # its task is out of reach from here
             return None
         if is_in_use(run):

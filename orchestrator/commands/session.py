@@ -13,7 +13,6 @@ from typing import Any
 
 import uvloop
 
-from orchestrator.config.run import RunConfig
 from orchestrator.console.exit_status import ExitStatus
 from orchestrator.console.fleet_view import LiveFleet
 from orchestrator.console.progress import LiveProgress, ticking
@@ -27,7 +26,8 @@ from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.storage.journal import JOURNAL, Journal, kept_by
 from orchestrator.storage.store import Store
 from orchestrator.strategies import Auto
-from orchestrator.wiring.compose import open_ports, prices, probe_all, unpriced
+from orchestrator.wiring.compose import open_ports, probe_all
+from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, remarks
 from orchestrator.wiring.serving import Addresses, started_servers, while_served
 
@@ -115,7 +115,7 @@ def _end_at_once(farewell: Farewell) -> None:
 
 
 def carry_out(
-    config: RunConfig,
+    experiment: Experiment,
     planned: Plan,
     store: Store,
     journal: Journal,
@@ -124,11 +124,13 @@ def carry_out(
     then: Then | None = None,
 ) -> None:
     """Run what is unfinished of a plan, and of those that ``then`` says, in a block that is
-    ``stoppable``; what is paid for stays paid for.
+    ``stoppable``; what is paid for stays paid for. They are plans of the ``experiment``, or parts
+    of its own.
 
     Raises ``Stopped`` and ``OrchardError``, ``BudgetExhausted`` before anything is asked where no
     money is left.
     """
+    config = experiment.config
     if not journal.is_empty:  # or all of such a tree would be paid for again
         store.reopen_holes()
     if next(unfinished(planned, store), None) is None:
@@ -142,12 +144,12 @@ def carry_out(
             addresses = stack.enter_context(
                 started_servers(config, store.folder / "logs", live.show)
             )
-        search = _search(config, planned, store, journal, addresses, console, then)
+        search = _search(experiment, planned, store, journal, addresses, console, then)
         _until_stopped(while_served(search, config, addresses), farewell)
 
 
 async def _search(
-    config: RunConfig,
+    experiment: Experiment,
     planned: Plan,
     store: Store,
     journal: Journal,
@@ -155,11 +157,12 @@ async def _search(
     console: Terminal,
     then: Then | None,
 ) -> None:
-    for name in unpriced(config, prices(config)):
+    config = experiment.config
+    for name in experiment.unpriced:
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
     if any(isinstance(c.strategy, Auto) and c.strategy.profile is None for c in planned.cells):
         console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
-    cells = [*config.build_cells(), *planned.cells]  # those of later rounds, and routed ones
+    cells = [*experiment.cells, *planned.cells]  # a plan may be one of several rounds
     found = await probe_all(config, addresses, journal.pay_for_probes, cells)
     check_able(cells, config, found)
     for name in config.policies:

@@ -17,7 +17,7 @@ from pydantic import (
 from orchestrator.config.api_keys import KeyVariable, key_in
 from orchestrator.config.prices import PriceConfig
 from orchestrator.config.reading import as_list
-from orchestrator.config.sections import LocatedPath, Quantity, Section, nearest, one_of
+from orchestrator.config.sections import IsQuantity, LocatedPath, Section, nearest, one_of
 from orchestrator.endpoints.admission.replicas_file import SECRETS, ReplicasFile, holds_secrets
 from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, own_defaults, usual_key
 from orchestrator.endpoints.hosted.dialect import OMITTABLE, Dialect
@@ -57,8 +57,8 @@ class EndpointConfig(Section):
     timeout: float = Field(600.0, gt=0, allow_inf_nan=False)
     patience: float | None = Field(None, ge=0, allow_inf_nan=False)
     concurrency: Annotated[int, Field(ge=1)] | None = None
-    requests_per_minute: Annotated[int, Field(ge=1), Quantity] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1), Quantity] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1), IsQuantity] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1), IsQuantity] | None = None
     hedge: bool | Annotated[float, Field(ge=50, lt=100)] = False
     omit: Annotated[
         tuple[Annotated[str, one_of("parameter", OMITTABLE)], ...], BeforeValidator(as_list)

@@ -4,47 +4,31 @@ Every mistake is one line that names the file, the key and the fix. Secrets are 
 it names the environment variable that holds them (``api_key_env``).
 """
 
-import dataclasses
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from orchestrator.config.cells import CellsConfig, HeadlineConfig, all_cells
 from orchestrator.config.endpoints import INSTRUCTED, PolicyConfig, PRMConfig
 from orchestrator.config.fleets import FleetConfig, ModelConfig
-from orchestrator.config.reading import as_list, place_of, read
+from orchestrator.config.reading import place_of, read
 from orchestrator.config.sections import (
+    IsQuantity,
     LocatedPath,
-    Number,
-    Quantity,
     Section,
     keys_to,
-    located,
     nearest,
     one_line,
     one_of,
-    quantity,
 )
-from orchestrator.core.budget import Limits, Price
-from orchestrator.core.ports import Strategy
-from orchestrator.core.voting import VOTES
+from orchestrator.core.budget import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.formats.yaml_files import Keys
+from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.runs.ports.branches import ON_FAILED_BRANCH
-from orchestrator.strategies import STRATEGIES
-
-NO_PRICES: Mapping[str, Price] = MappingProxyType({})
 
 HOW_AND_WHERE = (
     "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
@@ -102,111 +86,15 @@ class LimitsConfig(Section):
     ``seconds`` of a run count from each start.
     """
 
-    tokens: Annotated[int, Field(ge=1), Quantity] | None = None
-    policy_tokens: Annotated[int, Field(ge=1), Quantity] | None = None
-    prm_tokens: Annotated[int, Field(ge=1), Quantity] | None = None
-    requests: Annotated[int, Field(ge=1), Quantity] | None = None
-    cost: Annotated[float, Field(gt=0, allow_inf_nan=False), Quantity] | None = None
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), Quantity] | None = None
+    tokens: Annotated[int, Field(ge=1), IsQuantity] | None = None
+    policy_tokens: Annotated[int, Field(ge=1), IsQuantity] | None = None
+    prm_tokens: Annotated[int, Field(ge=1), IsQuantity] | None = None
+    requests: Annotated[int, Field(ge=1), IsQuantity] | None = None
+    cost: Annotated[float, Field(gt=0, allow_inf_nan=False), IsQuantity] | None = None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), IsQuantity] | None = None
 
     def limits(self) -> Limits:
         return Limits(**self.model_dump())
-
-
-class CellsConfig(Section):
-    """Cells with the same settings: every policy, PRM, strategy and ``n`` named.
-
-    ``problems`` takes the first so many of the task's, all where it is left out. Any other key is a
-    setting of the strategies.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    policy: Annotated[tuple[str, ...], BeforeValidator(as_list)]
-    prm: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
-    strategy: Annotated[
-        tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
-    ]
-    n: Annotated[tuple[Annotated[int, Number, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
-    problems: Annotated[int, Number, Field(ge=1)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _profile_is_located(cls, values: Any) -> Any:
-        profile = values.get("profile") if isinstance(values, dict) else None
-        if not isinstance(profile, str) or not (file := located(Path(profile))).exists():
-            return values  # one that comes with Orchard, by its name
-        return values | {"profile": str(file)}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists_hold_something(cls, values: Any) -> Any:
-        for key in ("policy", "strategy", "n"):
-            if isinstance(values, dict) and values.get(key) == []:
-                raise ValueError(f"{key}: the list is empty, so no cell is run: name one at least")
-        return values
-
-    @model_validator(mode="after")
-    def _fits_its_strategies(self) -> Self:
-        for name in self.strategy:
-            strategy = STRATEGIES[name]
-            settings = [field.name for field in dataclasses.fields(strategy)]
-            for key in self.model_extra or {}:
-                if key not in settings:
-                    known = [*type(self).model_fields, *settings]
-                    raise ValueError(f"unknown key {key!r} for {name}: {nearest(key, known)}")
-            if strategy.uses_prm and not self.prm:
-                raise ValueError(f"{name} needs a `prm`")
-            if not strategy.uses_prm and self.prm:
-                raise ValueError(f"{name} scores nothing: leave `prm` out")
-            if self.n and "n" not in settings:
-                raise ValueError(f"{name} takes no `n`")
-        return self
-
-    def cells(self, task: str, policies: dict[str, Model], prms: dict[str, Model]) -> list[Cell]:
-        """The cells, one for each combination. Raises ``ConfigError``."""
-        combinations = itertools.product(
-            self.policy, self.prm or (None,), self.strategy, self.n or (None,)
-        )
-        return [
-            Cell(
-                task=task,
-                policy=policies[policy],
-                prm=None if prm is None else prms[prm],
-                strategy_name=name,
-                strategy=self._strategy(name, n),
-                problems=self.problems,
-            )
-            for policy, prm, name, n in combinations
-        ]
-
-    def _strategy(self, name: str, n: int | None) -> Strategy:
-        settings = dict(self.model_extra or {}) | ({} if n is None else {"n": n})
-        if "budget" in settings:
-            settings["budget"] = quantity(settings["budget"])
-        for key, value in settings.items():
-            if isinstance(value, bool) and key not in ("logprobs", "pool"):
-                raise ConfigError(f"{name}: {key}: {value} is no value for it", (key,))
-        try:
-            return TypeAdapter(STRATEGIES[name]).validate_python(settings)  # type: ignore[no-any-return]
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            said = first["msg"]
-            if first["type"] == "dataclass_type":
-                said = f"write it as {{{'rule' if place == 'stop' else 'strategy'}: …}}"
-            raise ConfigError(f"{name}: {place}: {said}", first["loc"]) from None
-
-
-class HeadlineConfig(Section):
-    """The comparison the report leads with, named before there are results."""
-
-    small: str
-    prm: str
-    strategy: str
-    n: int
-    vote: Annotated[str, one_of("vote", VOTES)]
-    large: str
 
 
 class RunConfig(Section):
@@ -237,6 +125,7 @@ class RunConfig(Section):
     on_failed_branch: Annotated[str, one_of("policy for failed branches", ON_FAILED_BRANCH)] = (
         "drop"
     )
+    _cells: tuple[Cell, ...] = PrivateAttr(())
 
     @model_validator(mode="before")
     @classmethod
@@ -277,56 +166,32 @@ class RunConfig(Section):
         return self.task.name or str(self.task.path and self.task.path.stem)
 
     @property
+    def headline_spec(self) -> HeadlineSpec | None:
+        return None if self.headline is None else self.headline.spec()
+
+    @property
     def trained_on(self) -> dict[str, float]:
         """The tokens that policies were pre-trained on, by name, where they are known."""
         known = {name: policy.training_tokens for name, policy in self.policies.items()}
         return {name: tokens for name, tokens in known.items() if tokens is not None}
 
-    def build_cells(self, prices: Mapping[str, Price] = NO_PRICES) -> list[Cell]:
-        """All cells, at the ``prices`` of the policies and PRMs they name.
-
-        Raises ``ConfigError``, with the place, for settings a strategy refuses.
-        """
+    @model_validator(mode="after")
+    def _build_cells(self) -> Self:
+        """Raises ``ConfigError``, with the place, for settings a strategy refuses."""
         policies, prms = (
-            {
-                name: Model(name=name, parameters=each.parameters, price=prices.get(name))
-                for name, each in endpoints.items()
-            }
-            for endpoints in (self.policies, self.prms)
+            {name: Model(name=name, parameters=each.parameters) for name, each in models.items()}
+            for models in (self.policies, self.prms)
         )
-        cells: dict[str, Cell] = {}
-        for i, group in enumerate(self.cells):
-            try:
-                for cell in group.cells(self.task_name, policies, prms):
-                    if cell.id in cells:
-                        raise _twice(cells[cell.id], cell)
-                    cells[cell.id] = cell
-            except ConfigError as error:
-                raise ConfigError(f"cells.{i}: {error}", ("cells", i, *error.keys)) from error
-        self._check_headline(list(cells.values()))
-        return list(cells.values())
+        self._cells = all_cells(self.cells, self.task_name, policies, prms)
+        if self.headline is not None:
+            self.headline.check(self._cells)
+        return self
 
-    def _check_headline(self, cells: Sequence[Cell]) -> None:
-        """Raises ``ConfigError`` where the headline compares what no cell, or several, would run:
-        better now than when everything is paid for."""
-        line = self.headline
-        if line is None:
-            return
-        large = [c for c in cells if (c.policy.name, c.strategy_name) == (line.large, "cot")]
-        small = [
-            c
-            for c in cells
-            if (c.policy.name, c.prm and c.prm.name) == (line.small, line.prm)
-            and (c.strategy_name, c.strategy.n) == (line.strategy, line.n)
-        ]
-        wanted = f"{line.strategy} of {line.small} under {line.prm} with n = {line.n}"
-        for found, what in ((large, f"cot of {line.large}"), (small, wanted)):
-            if not found:
-                raise ConfigError(
-                    f"headline: no cell is {what}; add it to `cells`, or name another"
-                )
-            if len(found) > 1:
-                raise ConfigError(f"headline: several cells are {what}; leave one of them")
+    @property
+    def all_cells(self) -> tuple[Cell, ...]:
+        """A cell for each combination that ``cells`` names. Their models carry no prices: those
+        are for an experiment to add."""
+        return self._cells
 
     def dumped(self) -> dict[str, Any]:
         """What says the same again, without the models that no fleet of this run serves."""
@@ -351,16 +216,6 @@ class RunConfig(Section):
             if not endpoint.get("omit"):
                 endpoint.pop("omit", None)
         return dumped
-
-
-def _twice(one: Cell, other: Cell) -> ConfigError:
-    if one.cap == other.cap:
-        return ConfigError(f"{one.id} is there twice: leave one of them")
-    caps = " and ".join(f"{cell.cap:,.10g}" for cell in (one, other))
-    return ConfigError(
-        f"two pools differ in `budget` alone, {caps}, and a run directory holds one of them: leave "
-        "one out here, and run it with an --out of its own"
-    )
 
 
 def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:
@@ -392,12 +247,9 @@ def validate(
     The error is led by ``source``, or by the ``place`` of the values it is about.
     """
     try:
-        config = RunConfig.model_validate(values)
-        config.build_cells()
+        return RunConfig.model_validate(values)
     except ValidationError as error:
         said, keys = one_line(error), keys_to(error)
     except ConfigError as error:
         said, keys = str(error), error.keys
-    else:
-        return config
     raise ConfigError(f"{place(keys) if place else source}: {said}", keys)

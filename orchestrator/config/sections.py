@@ -65,8 +65,8 @@ def _number(value: Any) -> Any:
     return value
 
 
-Quantity = BeforeValidator(lambda value: quantity(_number(value)))
-Number = BeforeValidator(_number)
+IsQuantity = BeforeValidator(lambda value: quantity(_number(value)))
+IsNumber = BeforeValidator(_number)
 
 LocatedPath = Annotated[Path, AfterValidator(located)]
 

@@ -3,23 +3,14 @@
 The modules beside this one may see every package, the servers among them; the packages may not.
 """
 
-import importlib.metadata
-import os
-import platform
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator import __version__
 from orchestrator.config.endpoints import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
-from orchestrator.config.prices import PriceConfig, read_prices
-from orchestrator.config.reading import shipped_config
 from orchestrator.config.run import RunConfig
-from orchestrator.config.sections import nearest
-from orchestrator.core.budget import Bill, Price
+from orchestrator.core.budget import Bill
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Policy
 from orchestrator.endpoints.hosted.adapting import AdaptingSender
@@ -39,14 +30,13 @@ from orchestrator.endpoints.probing.probe import (
 )
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
-from orchestrator.report.data.headline import HeadlineSpec
-from orchestrator.runs.plan import Cell, Plan, Ports
+from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.ports.wrappers import BilledPolicy, BilledPRM
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
-from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.needs import Found, context_needed, substitutes, tokens_allowed
-from orchestrator.wiring.problem_sets import CHAINS, chain_is_sound, problems
+from orchestrator.wiring.prices import prices
+from orchestrator.wiring.problem_sets import CHAINS, chain_is_sound
 from orchestrator.wiring.serving import NOWHERE, Addresses
 
 if TYPE_CHECKING:
@@ -55,63 +45,6 @@ if TYPE_CHECKING:
 PROBING = RetryPolicy(attempts=2, longest_wait=1.0)
 RUNNING = RetryPolicy(patience=120.0)
 AWAITING_RESTART = RetryPolicy(patience=900.0)
-
-
-def prices(config: RunConfig) -> dict[str, Price]:
-    """What each policy and PRM charges, by its name, of those that have a price.
-
-    Raises ``ConfigError`` where a price is not in the table, or a limit of the cost could not be
-    kept because what a hosted model charges is unknown.
-    """
-    table = read_prices(config.prices or shipped_config("prices.yaml"))
-    found = {}
-    for name, endpoint in (config.policies | config.prms).items():
-        if isinstance(endpoint.price, PriceConfig):
-            price: Price | None = endpoint.price.price()
-        elif endpoint.price is not None:
-            price = table.of(endpoint.price)
-            if price is None:
-                raise ConfigError(
-                    f"{name}: no price is named {endpoint.price!r}: "
-                    f"{nearest(endpoint.price, list(table.models))}"
-                )
-        else:
-            price = table.of(endpoint.model or name)
-        if price is not None:
-            found[name] = price
-    if config.budget.cost is not None or config.problem_budget.cost is not None:
-        unknown = unpriced(config, found)
-        if unknown or not found:
-            raise ConfigError(
-                "a limit of the cost cannot be kept: "
-                + (f"{unknown[0]} has no price" if unknown else "no model of this run has a price")
-                + "; write `price: {input: …, output: …}` (USD per million tokens) beside its model"
-            )
-    return found
-
-
-def unpriced(config: RunConfig, found: Mapping[str, Price]) -> list[str]:
-    """The hosted policies and PRMs that no price is known of."""
-    named = (config.policies | config.prms).items()
-    return [name for name, endpoint in named if endpoint.hosted and name not in found]
-
-
-def plan(config: RunConfig) -> Plan:
-    """What is to be run. Raises ``ConfigError`` or ``TaskError``."""
-    found = problems(config)
-    return Plan(
-        problems=found,
-        cells=routed(config.build_cells(prices(config)), found),
-        seed=config.seed,
-        trees=config.trees,
-        limits=config.budget.limits(),
-        problem_limits=config.problem_budget.limits(),
-        on_failed_branch=config.on_failed_branch,  # type: ignore[arg-type]
-    )
-
-
-def headline(config: RunConfig) -> HeadlineSpec | None:
-    return HeadlineSpec(**config.headline.model_dump()) if config.headline else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -336,30 +269,3 @@ async def open_ports(
             bill=bill,
             statuses=lambda: {c.name: c.transport.status() for c in opened},
         )
-
-
-def versions() -> dict[str, object]:
-    """What a run was made with."""
-    packages = (
-        "aiohttp",
-        "openai",
-        "msgspec",
-        "sympy",
-        "torch",
-        "transformers",
-        "numpy",
-    )
-    found = {}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "orchard": __version__,
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "packages": found,
-    }

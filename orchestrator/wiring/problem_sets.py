@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from orchestrator.config.run import RunConfig
+from orchestrator.config.run import TaskConfig
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
@@ -20,9 +20,8 @@ UNLESS_SAID = 100
 """How many problems are generated where a config names no number."""
 
 
-def problems(config: RunConfig) -> list[Problem]:
+def problems(task: TaskConfig) -> list[Problem]:
     """The problems of a run. Raises ``TaskError``."""
-    task = config.task
     fields = Fields(question=task.question, answer=task.answer, id=task.id, level=task.level)
     limit = None if task.problems is None else task.skip + task.problems
     source = TaskSource(name=task.name, path=task.path, fields=fields, limit=limit)

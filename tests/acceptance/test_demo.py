@@ -78,7 +78,7 @@ def test_the_full_demo_holds_what_it_promises() -> None:
     assert config.task.problems is not None and config.task.problems >= 100
     cells = {
         (c.policy.name, c.prm and c.prm.name, c.strategy_name, c.strategy.n)
-        for c in config.build_cells()
+        for c in config.all_cells
     }
     small, prms = ("policy-160k", "policy-430k"), ("prm-qwen", "prm-shepherd")
     assert {(p, None, "cot", 1) for p in (*small, "policy-2m")} <= cells

@@ -26,7 +26,7 @@ from orchestrator.runs.plan import AUTO, Cell
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto
-from orchestrator.wiring.compose import plan
+from orchestrator.wiring.experiment import Experiment
 from tests.benchmarks.measured_pairs import Pair
 
 
@@ -81,8 +81,8 @@ class LiveRuns:
     def __init__(
         self, config: RunConfig, pairs: Sequence[Pair], folder: Path, console: Terminal
     ) -> None:
-        self._config, self._folder, self._console = config, folder, console
-        self._plan = plan(config)
+        self._folder, self._console = folder, console
+        self._experiment = Experiment.of(config)
         self._pairs = pairs
         self._folds = folds(len(pairs[0].trials.problems))
         self._profiles = {
@@ -105,11 +105,11 @@ class LiveRuns:
                 wanted |= {cell.id: pair for pair, cell in cells.items()}
                 inside = {ids[i] for i in held_out}
                 part = replace(
-                    self._plan,
-                    problems=[each for each in self._plan.problems if each.id in inside],
+                    self._experiment.plan,
+                    problems=[each for each in self._experiment.problems if each.id in inside],
                     cells=list(cells.values()),
                 )
-                carry_out(self._config, part, store, journal, self._console, "Stopped.")
+                carry_out(self._experiment, part, store, journal, self._console, lambda: "Stopped.")
         found = {
             (wanted[each.cell], each.problem): each
             for each in read_records(folder)
@@ -119,11 +119,14 @@ class LiveRuns:
 
     def _cell(self, pair: Pair, fold: int, route: Route) -> Cell:
         models = {
-            each.name: each for cell in self._plan.cells for each in (cell.policy, cell.prm) if each
+            each.name: each
+            for cell in self._experiment.cells
+            for each in (cell.policy, cell.prm)
+            if each
         }
         auto, routing = route(pair, self._profiles[pair.name][fold], self._folds[fold])
         return Cell(
-            task=self._plan.cells[0].task,
+            task=self._experiment.cells[0].task,
             policy=models[pair.policy.name],
             prm=models[pair.prm.name],
             strategy_name="auto",

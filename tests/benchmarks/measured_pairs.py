@@ -21,14 +21,15 @@ from orchestrator.statistics import paired_bootstrap
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store
 from orchestrator.tasks.math.grader import MathGrader
-from orchestrator.wiring.compose import plan
+from orchestrator.wiring.experiment import Experiment
 from tests.benchmarks.fixed_strategies import Fixed, all_fixed
 
 
 def measure_all(config: RunConfig, folder: Path, console: Terminal) -> None:
     """Run what is not in the folder yet."""
     with Store(folder) as store, Journal(folder / JOURNAL) as journal:
-        carry_out(config, plan(config), store, journal, console, "Stopped.")
+        experiment = Experiment.of(config)
+        carry_out(experiment, experiment.plan, store, journal, console, lambda: "Stopped.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

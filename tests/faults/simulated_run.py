@@ -19,7 +19,8 @@ from orchestrator.storage import journal as journal_module
 from orchestrator.storage.journal import JOURNAL, KEY_BYTES, Journal
 from orchestrator.storage.store import Store, read_records
 from orchestrator.wiring import compose
-from orchestrator.wiring.compose import open_ports, plan, probe_all
+from orchestrator.wiring.compose import open_ports, probe_all
+from orchestrator.wiring.experiment import Experiment
 from servers.simulated import clock
 from servers.simulated.faults import Faults
 from servers.simulated.fleet import Fleet
@@ -119,7 +120,7 @@ def run(folder: Path, faults: Faults | None = None, *, problems: int = 24) -> Ou
         # virtual time does not wait for the journal's thread: trees that do would let it run on
         patient = mock.patch.object(journal_module, "MOST_WAITING", 10**9)
         with patient, sender(fleet), Store(folder) as store, Journal(folder / JOURNAL) as journal:
-            planned = plan(config)
+            planned = Experiment.of(config).plan
             async with open_ports(config, {}, found, planned.cells) as ports:
                 await Scheduler(planned, ports, store, journal).run()
         return asyncio.get_running_loop().time() - began

@@ -19,7 +19,8 @@ from orchestrator.console.terminal import Terminal
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.problem import Problem
 from orchestrator.runs.plan import Plan
-from orchestrator.wiring.compose import prices as prices_of
+from orchestrator.wiring.prices import priced
+from orchestrator.wiring.prices import prices as prices_of
 from orchestrator.wiring.problem_sets import problems as problems_of
 from servers.simulated import clock
 from servers.simulated.fleet import Fleet
@@ -96,9 +97,9 @@ def forecast(
     Raises ``ConfigError`` where the fleet does not fit the config, and ``TaskError``.
     """
     prices = prices_of(config)
-    cells = config.build_cells(prices)
+    cells = priced(config.all_cells, prices)
     machines = machines_of(config, cells, fleet)
-    total = problems or len(problems_of(config))
+    total = problems or len(problems_of(config.task))
     # fewer than are in flight at once would never fill the batches that the run fills
     few = min(total, sample or max(64, min(2 * config.trees, 256)))
     stand_ins = [Problem(id=f"stand-in-{i}", question=_question(i), answer="0") for i in range(few)]

@@ -43,8 +43,9 @@ from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.report.data.prm_summary import PRMSummary, summarise_prms
 from orchestrator.runs.ports.wrappers import BilledPolicy, BilledPRM
 from orchestrator.storage.journal import PROBES
-from orchestrator.wiring.compose import connections, prices, probe_all
+from orchestrator.wiring.compose import connections, probe_all
 from orchestrator.wiring.needs import Found
+from orchestrator.wiring.prices import prices
 from orchestrator.wiring.problem_sets import CHAINS
 from orchestrator.wiring.serving import Addresses, started_servers, while_served
 

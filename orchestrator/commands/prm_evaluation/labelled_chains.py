@@ -29,7 +29,7 @@ class ChainSet:
         """``count`` problems of the task's seed; ``identity`` stands for all that the policy's
         solutions depend on."""
         task = TaskConfig(name=CHAINS, problems=count, seed=config.task.seed)
-        drawn = problems(config.model_copy(update={"task": task}))
+        drawn = problems(task)
         return cls(policy=policy, wanted={f"{each.id}/{identity}": each for each in drawn})
 
     def label(self, problem: Problem, solution: Node) -> LabelledSolution | None:

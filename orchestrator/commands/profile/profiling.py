@@ -24,7 +24,7 @@ from orchestrator.runs.plan import Plan
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
 from orchestrator.tasks.math.grader import MathGrader
-from orchestrator.wiring.compose import plan as plan_of
+from orchestrator.wiring.experiment import Experiment
 
 PROFILES = "profiles"
 """The folder of a run directory that holds its profiles."""
@@ -39,9 +39,10 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
 
     Raises ``ProfileError`` where problems or cap are too few, and ``OrchardError``.
     """
-    found = sweeps(config)
-    config = swept(config, found)
-    rounds = Rounds(plan_of(config), found, config.budget.tokens)
+    experiment = Experiment.of(swept(config, sweeps(config, config.all_cells)))
+    config = experiment.config
+    found = sweeps(config, experiment.cells)
+    rounds = Rounds(experiment.plan, found, config.budget.tokens)
     console.print(_beforehand(rounds, found))
     said = partial(farewell, out, goes_on)
 
@@ -62,7 +63,7 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
         planned = asyncio.run(beginning())
         try:
             if planned is not None:
-                carry_out(config, planned, store, journal, console, said, following)
+                carry_out(experiment, planned, store, journal, console, said, following)
         except BudgetExhausted as exhausted:
             console.print(f"Stopped early: {exhausted}; the profile is of what is there")
     console.print(_afterwards(rounds, found, read_records(out)))

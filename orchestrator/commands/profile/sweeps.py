@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.config.run import CellsConfig, RunConfig
+from orchestrator.config.cells import CellsConfig
+from orchestrator.config.run import RunConfig
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.profiling.measuring import TREES
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies import Auto, BestOfN
-from orchestrator.wiring.compose import prices
 
 SAMPLES = 64
 """Samples of a problem where the config names no number."""
@@ -35,13 +35,12 @@ class Sweep:
         return sum(cell.strategy.n for cell in self.cells)
 
 
-def sweeps(config: RunConfig) -> list[Sweep]:
-    """One for each policy and PRM of the config, with what a profile needs beside its cells. Small
-    numbers of samples, and votes without the PRM, are told by the largest one.
+def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
+    """One for each policy and PRM of the config's ``cells``, with what a profile needs beside them.
+    Small numbers of samples, and votes without the PRM, are told by the largest one.
 
     Raises ``ProfileError`` where no cell has a PRM.
     """
-    cells = config.build_cells(prices(config))
     by_pair: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.prm is not None and not isinstance(cell.strategy, Auto):
@@ -80,7 +79,7 @@ def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
 def swept(config: RunConfig, found: Iterable[Sweep]) -> RunConfig:
     """The config whose cells are those of the sweeps, which are the sweeps of that one too."""
     cells = tuple(_as_config(cell) for each in found for cell in each.cells)
-    return config.model_copy(update={"cells": cells, "headline": None})
+    return RunConfig.model_validate(dict(config) | {"cells": cells, "headline": None})
 
 
 def _as_config(cell: Cell) -> CellsConfig:

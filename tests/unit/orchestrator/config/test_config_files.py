@@ -38,7 +38,7 @@ def test_what_a_config_says_itself_wins_over_what_it_includes(write: Write) -> N
     assert (config.trees, config.seed) == (5, 9)
     assert (config.policies["b"].prompt, config.policies["b"].url) == ("tiny", ("http://b",))
     assert config.policies["a"].url == ("http://a",)
-    assert [cell.strategy_name for cell in config.build_cells()] == ["cot"]
+    assert [cell.strategy_name for cell in config.all_cells] == ["cot"]
 
 
 def test_an_include_is_found_beside_the_config_that_names_it(write: Write) -> None:
@@ -85,7 +85,7 @@ def test_set_wins_over_the_config_at_any_depth(write: Write) -> None:
     )  # fmt: skip
     assert (config.seed, config.task.problems, config.budget.requests) == (7, 50, 9)
     assert config.policies["small"].url == ("http://x", "http://y")
-    cells = [(c.policy.name, c.strategy_name, c.strategy.n) for c in config.build_cells()]
+    cells = [(c.policy.name, c.strategy_name, c.strategy.n) for c in config.all_cells]
     assert cells == [("large", "cot", 1), ("small", "best_of_n", 64), ("small", "dvts", 64)]
 
 

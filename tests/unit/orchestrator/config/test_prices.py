@@ -9,7 +9,7 @@ from orchestrator.config.reading import shipped_config
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.budget import Price
 from orchestrator.errors import ConfigError
-from orchestrator.wiring.compose import prices, unpriced
+from orchestrator.wiring.prices import prices, unpriced
 
 GPT_4O = Price(input=2.5, cached_input=1.25, output=10.0)
 

@@ -20,7 +20,7 @@ FLEETS = [*sorted(SHIPPED.glob("fleets/*.yaml")), SHIPPED / "vllm-tiny.yaml"]
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
 def test_every_config_that_ships_is_valid(path: Path) -> None:
     config = load(path)
-    assert config.build_cells()
+    assert config.all_cells
     assert all(policy.prompt for policy in config.policies.values())
 
 
@@ -36,7 +36,7 @@ def test_some_configs_ship() -> None:
 
 
 def test_a_group_of_cells_is_every_combination_it_names() -> None:
-    cells = valid().build_cells()
+    cells = valid().all_cells
     described = [(cell.strategy_name, cell.strategy.n) for cell in cells]
     assert described == [
         ("cot", 1),
@@ -49,7 +49,7 @@ def test_a_group_of_cells_is_every_combination_it_names() -> None:
 
 def test_other_keys_of_a_group_are_settings_of_its_strategies() -> None:
     group = {"policy": "small", "prm": "prm", "strategy": ["beam_search", "dvts"], "n": 6}
-    cells = valid(cells=[group | {"width": 2, "reward": "min"}]).build_cells()
+    cells = valid(cells=[group | {"width": 2, "reward": "min"}]).all_cells
     assert [cell.strategy for cell in cells] == [
         BeamSearch(n=6, width=2, reward="min"),
         DVTS(n=6, width=2, reward="min"),
@@ -58,7 +58,7 @@ def test_other_keys_of_a_group_are_settings_of_its_strategies() -> None:
 
 def test_searches_take_rules_and_refuse_others() -> None:
     group = {"policy": "small", "prm": "prm", "strategy": "dvts", "n": 4}
-    told = [valid(cells=[group | more]).build_cells()[0] for more in ({}, {"rules": "orchard"})]
+    told = [valid(cells=[group | more]).all_cells[0] for more in ({}, {"rules": "orchard"})]
     assert [cell.strategy for cell in told] == [DVTS(n=4), DVTS(n=4, rules="orchard")]
     with pytest.raises(ConfigError, match=r"rules: .*'paper' or 'orchard'"):
         valid(cells=[group | {"rules": "papers"}])
@@ -217,7 +217,7 @@ def test_a_dumped_config_is_the_same_config_when_read_again() -> None:
     )
     again = validate(config.model_dump(mode="json", exclude_defaults=True), "config.yaml")
     assert again == config
-    assert [cell.id for cell in again.build_cells()] == [cell.id for cell in config.build_cells()]
+    assert [cell.id for cell in again.all_cells] == [cell.id for cell in config.all_cells]
 
 
 @pytest.mark.parametrize(

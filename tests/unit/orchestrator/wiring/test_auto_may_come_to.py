@@ -25,7 +25,7 @@ def config(parameters: int, **policy: object) -> RunConfig:
 
 
 def cells(of: RunConfig) -> list[Cell]:
-    return routed(of.build_cells(), [])
+    return routed(of.all_cells, [])
 
 
 SAMPLES_ONLY = {"policy": PolicyAbilities(n=False, continuation=None), "prm": PRMAbilities()}
@@ -73,7 +73,7 @@ def test_auto_is_no_work_of_none() -> None:
 def test_what_is_left_off_names_no_cell() -> None:
     values = config(1).model_dump(mode="json", exclude_defaults=True)
     values["cells"] = [{"policy": ["policy"], "strategy": ["majority"], "n": [8]}]
-    (cell,) = validate(values, "run.yaml").build_cells()
+    (cell,) = validate(values, "run.yaml").all_cells
     assert cell.id == "policy/majority-temperature0.7-top_p1.0-max_tokens8192-n8"
     values["cells"][0]["stop"] = {"rule": "beta", "batches": 2}
     with pytest.raises(ConfigError, match=r"stop\.batches"):

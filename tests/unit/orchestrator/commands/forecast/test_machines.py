@@ -17,7 +17,7 @@ def planned(fleet: str, **changes: Any) -> dict[str, Machines]:
         "cells": [{"policy": "policy", "prm": "prm", "strategy": "beam_search", "n": 8}],
     }
     config = validate(values | changes, "run.yaml")
-    return machines_of(config, config.build_cells(), read_fleet(fleet))
+    return machines_of(config, config.all_cells, read_fleet(fleet))
 
 
 def test_a_fleet_of_many_endpoints_may_be_longer_than_a_file_name() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.commands.profile.rounds import FIRST, Done, Rounds, tokens
-from orchestrator.commands.profile.sweeps import sweeps, swept
+from orchestrator.commands.profile.sweeps import Sweep, swept
+from orchestrator.commands.profile.sweeps import sweeps as sweeps_of
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.budget import Price
 from orchestrator.core.records import LeafRecord, Record
@@ -15,7 +16,8 @@ from orchestrator.errors import ProfileError
 from orchestrator.optimal.profiling.fitting import FEWEST
 from orchestrator.runs.plan import Cell, Plan
 from orchestrator.strategies import BestOfN
-from orchestrator.wiring.compose import plan as plan_of
+from orchestrator.wiring.experiment import Experiment
+from orchestrator.wiring.prices import priced, prices
 
 CONFIG: dict[str, Any] = {
     "task": {"name": "chains", "problems": 100},
@@ -35,6 +37,10 @@ def config(**changes: Any) -> RunConfig:
 
 
 # What a config's sweeps are
+
+
+def sweeps(config: RunConfig) -> list[Sweep]:
+    return sweeps_of(config, priced(config.all_cells, prices(config)))
 
 
 def test_a_sweep_completes_what_the_cells_lack_and_leaves_out_what_they_repeat() -> None:
@@ -84,11 +90,11 @@ def test_the_config_of_a_profile_has_the_cells_of_its_sweeps_and_the_same_sweeps
 ) -> None:
     found = sweeps(config(cells=cells))
     again = swept(config(cells=cells), found)
-    assert [cell.id for cell in again.build_cells()] == [
+    assert [cell.id for cell in again.all_cells] == [
         cell.id for each in found for cell in each.cells
     ]
     resumed = validate(again.dumped(), "again")
-    assert resumed.build_cells() == again.build_cells()
+    assert resumed.all_cells == again.all_cells
     assert sweeps(resumed) == found
 
 
@@ -169,7 +175,7 @@ class SameText:
 async def measured(world: World, cap: int | None, stop_after: int = 99, samples: int = 8) -> Rounds:
     cells = [*CONFIG["cells"][:2], CONFIG["cells"][2] | {"n": samples}, CONFIG["cells"][3]]
     found = sweeps(config(cells=cells))
-    rounds = Rounds(plan_of(swept(config(), found)), found, cap)
+    rounds = Rounds(Experiment.of(swept(config(), found)).plan, found, cap)
     while len(world.plans) < stop_after:
         plan = await rounds.next(world.done, SameText())
         if plan is None:
@@ -242,4 +248,4 @@ async def test_a_cap_below_the_samples_is_refused_before_most_is_paid() -> None:
 def test_too_few_problems_are_refused_before_anything_is_paid() -> None:
     few = config(task={"name": "chains", "problems": 20})
     with pytest.raises(ProfileError, match=f"20 problems are too few .* {FEWEST} are the least"):
-        Rounds(plan_of(few), sweeps(few))
+        Rounds(Experiment.of(few).plan, sweeps(few))

@@ -1,0 +1,185 @@
+"""The cells of a config: every combination of the policies, PRMs, strategies and n it names."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from orchestrator.config.reading import as_list
+from orchestrator.config.sections import (
+    IsNumber,
+    Section,
+    located,
+    nearest,
+    one_of,
+    quantity,
+)
+from orchestrator.core.ports import Strategy
+from orchestrator.core.voting import VOTES
+from orchestrator.errors import ConfigError
+from orchestrator.report.data.headline import HeadlineSpec
+from orchestrator.runs.plan import Cell, Model
+from orchestrator.strategies import STRATEGIES
+
+
+class CellsConfig(Section):
+    """Cells with the same settings: every policy, PRM, strategy and ``n`` named.
+
+    ``problems`` takes the first so many of the task's, all where it is left out. Any other key is a
+    setting of the strategies.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    policy: Annotated[tuple[str, ...], BeforeValidator(as_list)]
+    prm: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    strategy: Annotated[
+        tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
+    ]
+    n: Annotated[tuple[Annotated[int, IsNumber, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
+    problems: Annotated[int, IsNumber, Field(ge=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_is_located(cls, values: Any) -> Any:
+        profile = values.get("profile") if isinstance(values, dict) else None
+        if not isinstance(profile, str) or not (file := located(Path(profile))).exists():
+            return values  # one that comes with Orchard, by its name
+        return values | {"profile": str(file)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_hold_something(cls, values: Any) -> Any:
+        for key in ("policy", "strategy", "n"):
+            if isinstance(values, dict) and values.get(key) == []:
+                raise ValueError(f"{key}: the list is empty, so no cell is run: name one at least")
+        return values
+
+    @model_validator(mode="after")
+    def _fits_its_strategies(self) -> Self:
+        for name in self.strategy:
+            strategy = STRATEGIES[name]
+            settings = [field.name for field in dataclasses.fields(strategy)]
+            for key in self.model_extra or {}:
+                if key not in settings:
+                    known = [*type(self).model_fields, *settings]
+                    raise ValueError(f"unknown key {key!r} for {name}: {nearest(key, known)}")
+            if strategy.uses_prm and not self.prm:
+                raise ValueError(f"{name} needs a `prm`")
+            if not strategy.uses_prm and self.prm:
+                raise ValueError(f"{name} scores nothing: leave `prm` out")
+            if self.n and "n" not in settings:
+                raise ValueError(f"{name} takes no `n`")
+        return self
+
+    def cells(
+        self, task: str, policies: Mapping[str, Model], prms: Mapping[str, Model]
+    ) -> list[Cell]:
+        """The cells, one for each combination. Raises ``ConfigError``."""
+        combinations = itertools.product(
+            self.policy, self.prm or (None,), self.strategy, self.n or (None,)
+        )
+        return [
+            Cell(
+                task=task,
+                policy=policies[policy],
+                prm=None if prm is None else prms[prm],
+                strategy_name=name,
+                strategy=self._strategy(name, n),
+                problems=self.problems,
+            )
+            for policy, prm, name, n in combinations
+        ]
+
+    def _strategy(self, name: str, n: int | None) -> Strategy:
+        settings = dict(self.model_extra or {}) | ({} if n is None else {"n": n})
+        if "budget" in settings:
+            settings["budget"] = quantity(settings["budget"])
+        for key, value in settings.items():
+            if isinstance(value, bool) and key not in ("logprobs", "pool"):
+                raise ConfigError(f"{name}: {key}: {value} is no value for it", (key,))
+        try:
+            return TypeAdapter(STRATEGIES[name]).validate_python(settings)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            said = first["msg"]
+            if first["type"] == "dataclass_type":
+                said = f"write it as {{{'rule' if place == 'stop' else 'strategy'}: …}}"
+            raise ConfigError(f"{name}: {place}: {said}", first["loc"]) from None
+
+
+def all_cells(
+    groups: Sequence[CellsConfig],
+    task: str,
+    policies: Mapping[str, Model],
+    prms: Mapping[str, Model],
+) -> tuple[Cell, ...]:
+    """The cells of all ``groups``, in order.
+
+    Raises ``ConfigError``, with its place, for a setting that a strategy refuses or a cell that is
+    there twice.
+    """
+    cells: dict[str, Cell] = {}
+    for i, group in enumerate(groups):
+        try:
+            for cell in group.cells(task, policies, prms):
+                if cell.id in cells:
+                    raise _twice(cells[cell.id], cell)
+                cells[cell.id] = cell
+        except ConfigError as error:
+            raise ConfigError(f"cells.{i}: {error}", ("cells", i, *error.keys)) from error
+    return tuple(cells.values())
+
+
+def _twice(one: Cell, other: Cell) -> ConfigError:
+    if one.cap == other.cap:
+        return ConfigError(f"{one.id} is there twice: leave one of them")
+    caps = " and ".join(f"{cell.cap:,.10g}" for cell in (one, other))
+    return ConfigError(
+        f"two pools differ in `budget` alone, {caps}, and a run directory holds one of them: leave "
+        "one out here, and run it with an --out of its own"
+    )
+
+
+class HeadlineConfig(Section):
+    """The comparison the report leads with, named before there are results."""
+
+    small: str
+    prm: str
+    strategy: str
+    n: int
+    vote: Annotated[str, one_of("vote", VOTES)]
+    large: str
+
+    def spec(self) -> HeadlineSpec:
+        return HeadlineSpec(**self.model_dump())
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Raises ``ConfigError`` where it compares what no cell, or more than one, would run:
+        better now than when everything is paid for."""
+        large = [c for c in cells if (c.policy.name, c.strategy_name) == (self.large, "cot")]
+        small = [
+            c
+            for c in cells
+            if (c.policy.name, c.prm and c.prm.name) == (self.small, self.prm)
+            and (c.strategy_name, c.strategy.n) == (self.strategy, self.n)
+        ]
+        wanted = f"{self.strategy} of {self.small} under {self.prm} with n = {self.n}"
+        for found, what in ((large, f"cot of {self.large}"), (small, wanted)):
+            if not found:
+                raise ConfigError(
+                    f"headline: no cell is {what}; add it to `cells`, or name another"
+                )
+            if len(found) > 1:
+                raise ConfigError(f"headline: several cells are {what}; leave one of them")

@@ -1,0 +1,29 @@
+"""The versions that a run is made with."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+
+from orchestrator import __version__
+
+_PACKAGES = ("aiohttp", "openai", "msgspec", "sympy", "torch", "transformers", "numpy")
+
+
+def versions() -> dict[str, object]:
+    """Orchard, Python, the machine and the packages that results may depend on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "orchard": __version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "packages": found,
+    }
