@@ -39,7 +39,7 @@ async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, A
             endpoint = connection.transport.endpoint
             entry = entries[connection.name] = {
                 "name": connection.name,
-                "role": "prm" if connection.prm else "policy",
+                "role": "prm" if connection.prms else "policy",
                 "urls": list(endpoint.urls),
                 "model": endpoint.model,
                 "hosted": connection.hosted,

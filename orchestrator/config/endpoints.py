@@ -22,6 +22,7 @@ from orchestrator.endpoints.admission.replicas_file import SECRETS, ReplicasFile
 from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, own_defaults, usual_key
 from orchestrator.endpoints.hosted.dialect import OMITTABLE, Dialect
 from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
+from orchestrator.endpoints.prm.verdict import RouteSetting
 from orchestrator.endpoints.transport.hedging import USUAL_PERCENTILE
 from orchestrator.endpoints.transport.transport import Endpoint
 from orchestrator.errors import ConfigError
@@ -155,7 +156,7 @@ class PRMConfig(EndpointConfig):
         family = PRM_FAMILIES.get(info.data.get("family", ""))
         if family is None:  # said of the family itself
             return options
-        types = get_type_hints(family)
+        types = get_type_hints(family) | {"route": RouteSetting}
         shared = {field.name for field in dataclasses.fields(HttpPRM)}
         known = [f.name for f in dataclasses.fields(family) if f.init and f.name not in shared]
         for key, value in options.items():

@@ -5,7 +5,7 @@ The modules beside this one may see every package, the servers among them; the p
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config.endpoints import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
@@ -21,7 +21,7 @@ from orchestrator.endpoints.policies.emulated_continuation import InstructedPoli
 from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.policies.led import LedPolicy
 from orchestrator.endpoints.policies.rendered import RenderedPolicy
-from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
+from orchestrator.endpoints.prm import HttpPRM, ScoringRoute, prms_by_route
 from orchestrator.endpoints.probing.probe import (
     PolicyAbilities,
     PRMAbilities,
@@ -51,6 +51,7 @@ AWAITING_RESTART = RetryPolicy(patience=900.0)
 class Connection:
     """One endpoint of a run: its transport, and the port built on it.
 
+    ``prms`` are what its PRM may be, by the route that a probe is to find.
     ``hosted`` is the API of the cloud that serves it, and ``sender`` what speaks to it, and knows
     what it refuses. A policy's context must hold as many tokens as are ``needed``,
     of which a sample has those ``allowed``.
@@ -61,6 +62,7 @@ class Connection:
     transport: Transport
     sender: "HostedSender | AdaptingSender"
     policy: Policy | None = None
+    prms: Mapping[ScoringRoute, HttpPRM] = field(default_factory=dict)
     prm: HttpPRM | None = None
     hosted: HostedAPI | None = None
     needed: int = 0
@@ -83,8 +85,8 @@ class Connection:
         return replace(can, refused=dialect.lacks, most_tokens=dialect.most_tokens)
 
     async def _probed(self) -> PolicyAbilities | PRMAbilities:
-        if self.prm is not None:
-            return await probe_prm(self.transport, self.prm, listed=self.hosted != "azure")
+        if self.prms:
+            return await probe_prm(self.transport, self.prms, listed=self.hosted != "azure")
         if self.hosted is None:
             assert isinstance(self.settings, PolicyConfig)
             return await probe_policy(
@@ -116,10 +118,10 @@ def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) ->
     return kind(transport, family.messages, family.separator, cuts_at=can.cuts_at)
 
 
-def _prm(config: PRMConfig, transport: Transport, name: str) -> HttpPRM:
+def _prms(config: PRMConfig, transport: Transport, name: str) -> Mapping[ScoringRoute, HttpPRM]:
     try:
-        return PRM_FAMILIES[config.family](
-            transport=transport, running_minimum=config.running_minimum, **config.options
+        return prms_by_route(
+            config.family, transport, running_minimum=config.running_minimum, **config.options
         )
     except ConfigError as error:
         raise ConfigError(f"prms.{name}.options: {error}") from None
@@ -195,7 +197,9 @@ async def connections(
             allowed=tokens_allowed(name, cells),
         )
         if isinstance(settings, PRMConfig):
-            connection.prm = _prm(settings, transport, name)
+            connection.prms = _prms(settings, transport, name)
+            if isinstance(seen := (found or {}).get(name), PRMAbilities):
+                connection.prm = connection.prms[seen.scored_by]
             return connection
         assert isinstance(settings, PolicyConfig)
         can = (found or {}).get(name)

@@ -32,7 +32,7 @@ from orchestrator.core.budget import Ledger  # noqa: E402
 from orchestrator.core.fanout import fan_out  # noqa: E402
 from orchestrator.core.node import Node, derive_seed, root  # noqa: E402
 from orchestrator.endpoints.prm import MathShepherdPRM  # noqa: E402
-from orchestrator.endpoints.prm.verdict import Route  # noqa: E402
+from orchestrator.endpoints.prm.verdict import VerdictRoute  # noqa: E402
 from orchestrator.endpoints.transport.transport import Transport  # noqa: E402
 from orchestrator.runs.ports.wrappers import MeteredPRM  # noqa: E402
 from orchestrator.strategies.beam_search import BeamSearch  # noqa: E402
@@ -78,7 +78,7 @@ class Computed:
     scores: list[tuple[float, ...]]
 
 
-async def search(url: str, model: str, prose: Prose, route: Route) -> Computed:
+async def search(url: str, model: str, prose: Prose, route: VerdictRoute) -> Computed:
     """Search all problems at once under one PRM, by one route."""
     before, ledger = await computed(url), Ledger()
     async with Transport(endpoint(url, model)) as transport:

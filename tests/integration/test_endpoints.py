@@ -239,7 +239,7 @@ async def test_probing_finds_out_what_an_endpoint_can_do(server: Server) -> None
     assert (found.seed_honoured, found.samples_differ, found.ends_told) == (True, True, True)
     assert not found.logprobs
     async with prm_at(server.url) as prm:
-        assert (await probe_prm(prm.transport, prm)).context == 512
+        assert (await probe_prm(prm.transport, {"pooling": prm})).context == 512
 
 
 async def test_a_server_without_completions_is_continued_over_chat(server: Server) -> None:

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.core.node import Node, root
-from orchestrator.endpoints.prm import MathShepherdPRM
-from orchestrator.endpoints.prm.verdict import Route
+from orchestrator.endpoints.prm import MathShepherdPRM, prms_by_route
+from orchestrator.endpoints.probing.probe import probe_prm
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from servers.tiny.launch import Spec, serve
 from servers.tiny.random_weights import write_random_model
@@ -42,13 +42,16 @@ async def stepwise(prm: MathShepherdPRM, name: str) -> list[Node]:
     return path
 
 
-async def test_both_routes_and_the_one_found_give_the_same_scores(transport: Transport) -> None:
-    routes: list[Route] = ["pooling", "prefix", "auto"]
-    prms = [MathShepherdPRM(transport=transport, route=route) for route in routes]
-    scores = [(await prm.score([finished("a")]))[0].scores for prm in prms]
-    assert len(set(scores[0])) == len(STEPS)
-    assert scores[1] == pytest.approx(scores[0], abs=1e-6)
-    assert scores[2] == scores[0]
+async def test_both_routes_give_the_same_scores_and_a_probe_finds_the_first(
+    transport: Transport,
+) -> None:
+    prms = prms_by_route("math_shepherd", transport)
+    pooled, prefixed = [
+        (await prms[route].score([finished("a")]))[0].scores for route in ("pooling", "prefix")
+    ]
+    assert len(set(pooled)) == len(STEPS)
+    assert prefixed == pytest.approx(pooled, abs=1e-6)
+    assert (await probe_prm(transport, prms)).scored_by == "pooling"
 
 
 async def test_a_path_scored_step_by_step_has_the_scores_of_the_whole(

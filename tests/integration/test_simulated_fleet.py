@@ -16,7 +16,7 @@ from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.node import root
 from orchestrator.endpoints.http.sender import Sender
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
-from orchestrator.endpoints.prm import QwenMathPRM
+from orchestrator.endpoints.prm import QwenMathPRM, prms_by_route
 from orchestrator.endpoints.probing.probe import probe_policy, probe_prm
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
@@ -110,7 +110,7 @@ async def test_the_probe_finds_all_of_vllms_abilities() -> None:
         prm = Transport(Endpoint(urls=prms, model="prm"))
         async with policy, prm:
             able = await probe_policy(policy)
-            judge = await probe_prm(prm, QwenMathPRM(transport=prm))
+            judge = await probe_prm(prm, prms_by_route("qwen_math", prm))
     assert (able.continuation, able.n, able.samples_differ) == ("tokens", True, True)
     assert (able.seed_honoured, able.ends_told) == (True, True)
     assert able.simulated and judge.simulated

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.core.node import Node, root
 from orchestrator.endpoints.http.sender import AiohttpSender, Answer
-from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.prm import prms_by_route
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from tests.vllm.services import API_KEY
 from tests.vllm.solutions import Solution
@@ -61,7 +61,7 @@ async def score_whole(
     transport: Transport, family: str, solutions: Sequence[Solution], **options: Any
 ) -> list[Node]:
     """All steps of all solutions, in one call."""
-    prm = PRM_FAMILIES[family](transport=transport, **options)
+    prm = next(iter(prms_by_route(family, transport, **options).values()))
     return await prm.score([whole(solution, i) for i, solution in enumerate(solutions)])
 
 
@@ -69,7 +69,7 @@ async def score_stepwise(
     transport: Transport, family: str, solution: Solution, **options: Any
 ) -> list[Node]:
     """As a search does it: every step when it is taken, after those before it were scored."""
-    prm = PRM_FAMILIES[family](transport=transport, **options)
+    prm = next(iter(prms_by_route(family, transport, **options).values()))
     node = root(solution.question, seed=1, problem_id=solution.name)
     path = []
     for step in solution.steps:

@@ -13,7 +13,8 @@ import pytest
 from orchestrator.core.node import Node, root
 from orchestrator.core.records import Record
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
-from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.prm import prms_by_route
+from orchestrator.endpoints.probing.probe import probe_prm
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.statistics import wilson
 from orchestrator.storage.store import RECORDS, read_records
@@ -103,7 +104,7 @@ async def test_a_search_by_token_ids_sends_no_text_twice(start: Start) -> None:
         Transport(endpoint("prm-shepherd")) as to_prm,
     ):
         policy = TokenPolicy(to_policy, tiny.messages, tiny.separator)
-        prm = PRM_FAMILIES["math_shepherd"](transport=to_prm)
+        prm = prms_by_route("math_shepherd", to_prm)["prefix"]
         search = BeamSearch(n=4, width=2, max_tokens=64)
         await search(root(question, seed=1, problem_id="p"), policy, prm)
     first, *others = to_policy.exchanges
@@ -123,7 +124,8 @@ async def test_prms_give_the_scores_of_the_embedded_server(name: str, start: Sta
 
     async def scores(served: Endpoint) -> list[tuple[float, ...]]:
         async with Transport(served) as transport:
-            prm = PRM_FAMILIES[entry["family"]](transport=transport, **entry.get("options", {}))
+            prms = prms_by_route(entry["family"], transport, **entry.get("options", {}))
+            prm = prms[(await probe_prm(transport, prms)).scored_by]
             groups = [paths[i : i + 8] for i in range(0, PATHS, 8)]
             return [node.scores for group in groups for node in await prm.score(group)]
 

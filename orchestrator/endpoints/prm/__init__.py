@@ -4,7 +4,9 @@
 it: what the PRM reads and where its scores are.
 """
 
-from orchestrator.endpoints.prm.base import HttpPRM
+from typing import Any
+
+from orchestrator.endpoints.prm.base import HttpPRM, ScoringRoute
 from orchestrator.endpoints.prm.genprm import GenPRM
 from orchestrator.endpoints.prm.judge import JudgePRM
 from orchestrator.endpoints.prm.math_shepherd import MathShepherdPRM
@@ -14,6 +16,7 @@ from orchestrator.endpoints.prm.rlhflow import RLHFlowPRM
 from orchestrator.endpoints.prm.skywork import SkyworkPRM
 from orchestrator.endpoints.prm.thinkprm import ThinkPRM
 from orchestrator.endpoints.prm.trl import TRLPRM
+from orchestrator.endpoints.transport.transport import Transport
 
 PRM_FAMILIES: dict[str, type[HttpPRM]] = {
     "genprm": GenPRM,
@@ -27,6 +30,23 @@ PRM_FAMILIES: dict[str, type[HttpPRM]] = {
     "trl": TRLPRM,
 }
 
+
+def prms_by_route(
+    family: str, transport: Transport, **settings: Any
+) -> dict[ScoringRoute, HttpPRM]:
+    """The PRMs that a family's settings leave open, one for each route that its server may have.
+
+    ``route`` names one of a family's several; "auto", or none, leaves them all to a probe, which
+    tries them in this order. Raises ``ConfigError`` for settings that do not fit.
+    """
+    kind = PRM_FAMILIES[family]
+    if len(kind.routes) == 1:
+        return {kind.routes[0]: kind(transport=transport, **settings)}
+    wished = settings.get("route", "auto")
+    routes = kind.routes if wished == "auto" else (wished,)
+    return {route: kind(transport=transport, **settings | {"route": route}) for route in routes}
+
+
 __all__ = [
     "PRM_FAMILIES",
     "TRLPRM",
@@ -37,6 +57,8 @@ __all__ = [
     "OutcomePRM",
     "QwenMathPRM",
     "RLHFlowPRM",
+    "ScoringRoute",
     "SkyworkPRM",
     "ThinkPRM",
+    "prms_by_route",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Finish, Node
@@ -22,6 +22,9 @@ from orchestrator.errors import (
 )
 
 T = TypeVar("T")
+
+ScoringRoute = Literal["pooling", "prefix", "chat"]
+"""What scores are asked of: ``/pooling``, the next token after a prefix, or chat."""
 
 UNSCORABLE = 0.0
 """The score of a step that cannot be scored, and of those after it (as in the authors' code)."""
@@ -73,6 +76,9 @@ class HttpPRM(ABC):
     labels judge a step by itself rather than the solution up to it, and makes PRM-Last the value
     of the whole path, as it is for the others.
     """
+
+    routes: ClassVar[tuple[ScoringRoute, ...]] = ("pooling",)
+    """The routes by which this family can be scored, in the order that a probe tries them."""
 
     transport: Transport
     running_minimum: bool = False
@@ -145,12 +151,6 @@ class HttpPRM(ABC):
             reading.written_tokens,
             reading.model,
         )
-
-    @property
-    def scored_by(self) -> str:
-        """What the scores are asked of: "pooling", "prefix" completions or "chat"; known once
-        something has been scored."""
-        return "pooling"
 
     @property
     def pooling(self) -> Coalescer[list[Outcome]]:

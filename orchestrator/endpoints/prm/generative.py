@@ -8,7 +8,7 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, derive_seed
 from orchestrator.endpoints.http.ends import NoAnswer, Said, no_answer, read_choice
 from orchestrator.endpoints.http.wire import ChatChoice, ChatRequest, ChatResponse
-from orchestrator.endpoints.prm.base import HttpPRM, Reading
+from orchestrator.endpoints.prm.base import HttpPRM, Reading, ScoringRoute
 from orchestrator.endpoints.transport.refusals import miscounted
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
 
@@ -53,6 +53,8 @@ class GenerativePRM(HttpPRM):
     vote. ``temperature`` left out is 0 for one sample, and the family's own for several.
     """
 
+    routes: ClassVar[tuple[ScoringRoute, ...]] = ("chat",)
+
     asks_together: ClassVar[bool] = True
     """Whether samples come in one request of a seed, or each in one of its own without."""
 
@@ -68,10 +70,6 @@ class GenerativePRM(HttpPRM):
             raise ConfigError(f"samples must be 1 or more, not {self.samples}")
         if self.samples > 1 and self.temperature == 0:
             raise ConfigError("samples above 1 need a temperature above 0, or all are the same")
-
-    @property
-    def scored_by(self) -> str:
-        return "chat"
 
     async def _verify(
         self,

@@ -7,6 +7,7 @@ ability is seen at work, in a dozen small requests.
 
 import difflib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,14 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import root
 from orchestrator.endpoints.http.ends import contents
 from orchestrator.endpoints.http.wire import ChatResponse, ModelCard, is_listed
-from orchestrator.endpoints.prm import HttpPRM
+from orchestrator.endpoints.prm import HttpPRM, ScoringRoute
 from orchestrator.endpoints.probing.asking import REFUSED, WORDS, chat, complete, texts, works
 from orchestrator.endpoints.probing.continuing import Continuation, Continued, continued
 from orchestrator.endpoints.probing.cutting import prompts_cut_at
 from orchestrator.endpoints.probing.listening import hides_steps, tokens_to_answer
 from orchestrator.endpoints.probing.sampling import counts_samples, judged
 from orchestrator.endpoints.transport.transport import Transport
-from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -64,11 +65,11 @@ class PolicyAbilities:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PRMAbilities:
     """What a PRM's endpoint was seen to do: it scores every step. ``context`` is in tokens;
-    ``scored_by`` is "pooling", "prefix" completions or "chat"; ``simulated``, ``refused`` and
+    ``scored_by`` is the route that its server has; ``simulated``, ``refused`` and
     ``most_tokens`` are as of policies."""
 
     context: int | None = None
-    scored_by: str = "pooling"
+    scored_by: ScoringRoute = "pooling"
     simulated: bool = False
     refused: tuple[str, ...] = ()
     most_tokens: int | None = None
@@ -158,18 +159,44 @@ async def probe_policy(
     )
 
 
-async def probe_prm(transport: Transport, prm: HttpPRM, *, listed: bool = True) -> PRMAbilities:
-    """Score a solution of two steps; ``listed`` says whether its server lists what it serves.
+async def probe_prm(
+    transport: Transport, prms: Mapping[ScoringRoute, HttpPRM], *, listed: bool = True
+) -> PRMAbilities:
+    """Score a solution of two steps by the first of ``prms`` whose route the server has; ``listed``
+    says whether it lists what it serves.
 
-    Raises ``EndpointError``, for instance where the scores are not one a step.
+    Raises ``EndpointError``, for instance where the scores are not one a step, and
+    ``EndpointRefused`` with the reasons where it has none of the routes.
     """
     card = await check_served(transport) if listed else ModelCard(transport.endpoint.model)
     steps = ("1 + 1 = 2.\n\n", r"The answer is $\boxed{2}$.")
     asked = root("What is 1 + 1?", seed=1, problem_id="probe")
-    await prm.score([asked.child(0, steps, finish="stop")])
-    return PRMAbilities(
-        context=card.max_model_len, scored_by=prm.scored_by, simulated=card.is_simulated
-    )
+    solution = asked.child(0, steps, finish="stop")
+    refusals: dict[ScoringRoute, EndpointRefused] = {}
+    for route, prm in prms.items():
+        try:
+            (scored,) = await prm.score([solution])
+        except EndpointRefused as refused:
+            refusals[route] = refused
+            continue
+        if not scored.scores:
+            said = f"{prm.url} takes no solution of two short steps: it ends as {scored.finish}"
+            raise BadResponse(said, url=prm.url)
+        return PRMAbilities(
+            context=card.max_model_len, scored_by=route, simulated=card.is_simulated
+        )
+    raise _by_no_route(refusals, transport)
+
+
+def _by_no_route(
+    refusals: Mapping[ScoringRoute, EndpointRefused], transport: Transport
+) -> EndpointRefused:
+    *_, last = refusals.values()
+    if len(refusals) == 1:
+        return last
+    url = transport.endpoint.urls[0]
+    reasons = "; ".join(f"{route}: {refused}" for route, refused in refusals.items())
+    return EndpointRefused(f"{url} scores by neither route; {reasons}", url=url)
 
 
 async def _two_samples(transport: Transport, seed: int) -> ChatResponse:

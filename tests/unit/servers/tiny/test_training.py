@@ -129,7 +129,7 @@ def test_what_a_prm_is_trained_on_is_what_the_orchestrator_sends_it() -> None:
     transport = Transport(Endpoint(urls=("http://127.0.0.1:1",), model="x"))
     by_layout = {
         "qwen_math": QwenMathPRM(transport=transport, system=None),
-        "math_shepherd": MathShepherdPRM(transport=transport),
+        "math_shepherd": MathShepherdPRM(transport=transport, route="prefix"),
     }
     for recipe in RECIPES:
         assert recipe.text("Q?", steps) == by_layout[recipe.layout].render("Q?", sent)

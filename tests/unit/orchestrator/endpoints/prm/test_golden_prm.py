@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.core.node import root
 from orchestrator.endpoints.http.sender import Answer
-from orchestrator.endpoints.prm import PRM_FAMILIES
+from orchestrator.endpoints.prm import prms_by_route
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 
 GOLDEN = Path(__file__).resolve().parents[4] / "golden" / "prm"
@@ -48,7 +48,7 @@ async def test_a_family_asks_what_it_asked_vllm_and_reads_its_authors_scores(nam
     models = {exchange["request"]["model"] for exchange in golden["exchanges"]}
     vllm = Replayed(golden["exchanges"])
     transport = Transport(Endpoint(urls=("http://vllm",), model=models.pop()), vllm)
-    prm = PRM_FAMILIES[golden["family"]](transport=transport, **golden["options"])
+    prm = next(iter(prms_by_route(golden["family"], transport, **golden["options"]).values()))
     nodes = [
         root(each["question"], seed=1, problem_id="golden").child(i, tuple(each["steps"]))
         for i, each in enumerate(golden["solutions"])

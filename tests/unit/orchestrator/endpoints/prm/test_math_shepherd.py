@@ -3,7 +3,7 @@ from typing import Any
 from orchestrator.endpoints.prm import MathShepherdPRM
 from orchestrator.endpoints.prm.math_shepherd import TAG
 
-PRM = MathShepherdPRM(transport=None)  # type: ignore[arg-type]
+PRM = MathShepherdPRM(transport=None, route="prefix")  # type: ignore[arg-type]
 
 
 def test_it_reads_steps_that_end_with_its_tag(solution: Any) -> None:

@@ -12,7 +12,7 @@ USER, ASSISTANT = (
 
 def test_the_chat_of_the_deepseek_weights_begins_with_llama_31s_dates(solution: Any) -> None:
     node = solution()
-    prm = RLHFlowPRM(transport=None)  # type: ignore[arg-type]
+    prm = RLHFlowPRM(transport=None, route="prefix")  # type: ignore[arg-type]
     assert prm.prefix(node.question, node.steps) == (
         "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
         "Cutting Knowledge Date: December 2023\n"
@@ -28,13 +28,13 @@ def test_the_chat_of_the_deepseek_weights_begins_with_llama_31s_dates(solution: 
 
 
 def test_the_chat_of_the_mistral_weights_has_no_system_message() -> None:
-    prm = RLHFlowPRM(transport=None, data="mistral")  # type: ignore[arg-type]
+    prm = RLHFlowPRM(transport=None, route="prefix", data="mistral")  # type: ignore[arg-type]
     assert prm.prefix("q", ("a",)) == f"<|begin_of_text|>{USER}q a<|eot_id|>{ASSISTANT}"
 
 
 def test_weights_that_do_not_exist_are_a_config_error() -> None:
     with pytest.raises(ConfigError, match="data must be deepseek or mistral, not 'llama'"):
-        RLHFlowPRM(transport=None, data="llama")  # type: ignore[arg-type]
+        RLHFlowPRM(transport=None, route="prefix", data="llama")  # type: ignore[arg-type]
 
 
 async def test_a_prefix_holds_its_own_beginning_of_a_text(

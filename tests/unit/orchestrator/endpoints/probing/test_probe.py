@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.node import root
 from orchestrator.endpoints.http.retry import RetryPolicy
 from orchestrator.endpoints.http.sender import Answer
-from orchestrator.endpoints.prm import QwenMathPRM
+from orchestrator.endpoints.prm import prms_by_route
 from orchestrator.endpoints.probing.probe import (
     PolicyAbilities,
     PRMAbilities,
@@ -18,7 +19,7 @@ from orchestrator.endpoints.probing.probe import (
     probe_prm,
 )
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
-from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
+from orchestrator.errors import BadResponse, ContextOverflow, EndpointRefused, EndpointUnavailable
 
 TEXT = " 10 11 12"
 
@@ -289,6 +290,73 @@ async def test_no_choices_at_all_is_a_bad_response_and_a_dead_server_an_error() 
 async def test_a_prm_is_tried_with_a_solution_of_two_steps(scripted: Any) -> None:
     scores = {"model": "m", "data": [{"index": 0, "data": [[0.1, 0.9], [0.2, 0.8]]}]}
     transport = scripted(serving("m"), scores)
-    can = await probe_prm(transport, QwenMathPRM(transport=transport))
+    can = await probe_prm(transport, prms_by_route("qwen_math", transport))
     assert can == PRMAbilities(context=8192, scored_by="pooling")
     assert transport.sent[1].body["input"][0].count("<extra_0>") == 2
+
+
+# The route of a PRM that says "+" or "-"
+
+NOT_HERE = EndpointRefused("http://host/pooling is not there (404)", url="")
+ROWS = {"model": "m", "data": [{"index": 0, "data": [[0.9, 0.1], [0.8, 0.2]]}]}
+
+
+SOLUTION = root("What is 1 + 1?", seed=1, problem_id="p").child(0, ("Add.\n\n", "2"))
+
+
+def tokenized(*ids: int) -> dict[str, Any]:
+    return {"tokens": list(ids), "count": len(ids), "max_model_len": 8192}
+
+
+def verdict() -> dict[str, Any]:
+    logprobs = {"top_logprobs": [{"token_id:1": -0.7, "token_id:2": -0.7}]}
+    return {"model": "m", "choices": [{"index": 0, "text": "+", "logprobs": logprobs}]}
+
+
+async def test_a_pooling_server_is_found_in_the_one_request_that_tries_it(scripted: Any) -> None:
+    transport = scripted(serving("m"), ROWS, ROWS)
+    prms = prms_by_route("math_shepherd", transport)
+    assert (await probe_prm(transport, prms)).scored_by == "pooling"
+    await prms["pooling"].score([SOLUTION])
+    assert [sent.url for sent in transport.sent[1:]] == ["http://host/pooling"] * 2
+
+
+async def test_a_generating_server_is_found_and_then_asked_for_prefixes_alone(
+    scripted: Any,
+) -> None:
+    labels = [tokenized(1), tokenized(2)]
+    transport = scripted(serving("m"), NOT_HERE, *labels, *[verdict()] * 4)
+    prms = prms_by_route("math_shepherd", transport)
+    assert (await probe_prm(transport, prms)).scored_by == "prefix"
+    (scored,) = await prms["prefix"].score([SOLUTION])
+    assert scored.scores == pytest.approx((0.5, 0.5))
+    assert [sent.url for sent in transport.sent].count("http://host/pooling") == 1
+
+
+async def test_a_server_with_neither_route_is_refused_with_both_reasons(scripted: Any) -> None:
+    no_tokens = EndpointRefused("http://host/tokenize is not there (404)", url="")
+    transport = scripted(serving("m"), NOT_HERE, no_tokens)
+    with pytest.raises(EndpointRefused, match=r"neither route; pooling: .*; prefix: .*tokenize"):
+        await probe_prm(transport, prms_by_route("math_shepherd", transport))
+
+
+async def test_a_route_that_the_config_names_is_the_only_one_tried(scripted: Any) -> None:
+    transport = scripted(serving("m"), NOT_HERE)
+    with pytest.raises(EndpointRefused, match="/pooling is not there") as caught:
+        await probe_prm(transport, prms_by_route("math_shepherd", transport, route="pooling"))
+    assert caught.value is NOT_HERE
+
+
+async def test_a_wrong_step_tag_is_told_before_any_other_route_is_tried(
+    scripted_once: Any,
+) -> None:
+    rows = {"model": "m", "data": [{"index": 0, "data": []}]}
+    transport = scripted_once(serving("m"), rows)
+    with pytest.raises(BadResponse, match="scored 0 steps of 2: is math_shepherd"):
+        await probe_prm(transport, prms_by_route("math_shepherd", transport))
+
+
+async def test_a_prm_that_takes_no_solution_at_all_is_told_before_a_run(scripted: Any) -> None:
+    transport = scripted(serving("m"), ContextOverflow("maximum context length", url=""))
+    with pytest.raises(BadResponse, match=r"takes no solution of two short steps.* as overflow"):
+        await probe_prm(transport, prms_by_route("qwen_math", transport))
