@@ -10,7 +10,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.evaluation.samples import LabelledSolution
 from orchestrator.evaluation.working import work_off
 from orchestrator.formats.jsonlines import JsonLines
-from orchestrator.runs.ports.wrappers import MeteredPolicy
+from orchestrator.runs.ports.metering import MeteredPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from orchestrator.evaluation.evaluate import Failure
 from orchestrator.evaluation.samples import DataSet, LabelledSolution, ScoredSolution
 from orchestrator.evaluation.working import work_off
 from orchestrator.formats.jsonlines import JsonLines
-from orchestrator.runs.ports.wrappers import MeteredPRM
+from orchestrator.runs.ports.metering import MeteredPRM
 
 TOO_LONG = "longer than the PRM's context"
 _UNSCORED: dict[Finish | None, str] = {

@@ -123,16 +123,16 @@ class EndpointStatus(Protocol):
 class Ports:
     """The outside world of a run, injected.
 
-    ``one_a_request`` names the policies whose server gives one sample a request. ``substitutes``
-    are by the cell's id. ``bill`` is what the policies and PRMs charge. ``statuses`` tells what
-    each endpoint is doing, by its name, and may be called from any thread.
+    ``one_per_request`` names the policies whose server gives one sample a request. ``substitutes``
+    are by the cell's id. ``bill`` keeps the limit on what the models are paid, in money.
+    ``statuses`` tells what each endpoint is doing, by its name, and may be called from any thread.
     """
 
     policies: dict[str, Policy]
     prms: dict[str, PRM]
     grader: Grader
     soundness: Soundness | None = None
-    one_a_request: frozenset[str] = frozenset()
+    one_per_request: frozenset[str] = frozenset()
     substitutes: dict[str, Substitutes] = field(default_factory=dict)
     bill: Bill = field(default_factory=Bill)
     statuses: Callable[[], Mapping[str, EndpointStatus]] = dict

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from orchestrator.core.budget import Bill, Ledger, Price, Spend
+from orchestrator.core.budget import Bill, Ledger, Spend
 from orchestrator.core.fanout import feed
 from orchestrator.core.node import Tree, root
-from orchestrator.core.ports import PRM, Models, Policy
+from orchestrator.core.ports import Models
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import BAD_ANSWERS, ENDPOINT, RATE_LIMIT, Record
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable, RateLimited
@@ -19,11 +19,9 @@ from orchestrator.runs.collection import rare_collections
 from orchestrator.runs.endings import STOPPED
 from orchestrator.runs.grading import grade
 from orchestrator.runs.plan import Cell, Plan, Ports
-from orchestrator.runs.ports.one_per_request import SeparateSamples
-from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
-from orchestrator.runs.ports.sharing import Demand, SharedPolicy, SharedPRM
-from orchestrator.runs.ports.stack import Terms
-from orchestrator.runs.ports.wrappers import CountedPolicy, CountedPRM
+from orchestrator.runs.ports.replay import Remembering
+from orchestrator.runs.ports.sharing import Demand
+from orchestrator.runs.ports.stack import RunWide, Terms, stack, stack_prm
 from orchestrator.runs.search import Outcome, Place, Unscored, search, use
 from orchestrator.storage.journal import Journal
 from orchestrator.storage.store import Store
@@ -140,14 +138,17 @@ class Scheduler:
         """
         if self.plan.limits.seconds is not None:
             self._deadline = asyncio.get_running_loop().time() + self.plan.limits.seconds
+        shared = self._shared()
         policies = {
-            name: SharedPolicy(self._asked(name), self._demand(name), name)
-            for name in self.ports.policies
+            name: stack(policy, name=name, demand=self._demand(name), run=shared)
+            for name, policy in self.ports.policies.items()
         }
         prms = {
-            (policy, name): SharedPRM(self._judging(name), self._demand(policy, name).draws)
+            (policy, name): stack_prm(
+                prm, name=name, draws=self._demand(policy, name).draws, run=shared
+            )
             for policy in policies
-            for name in self.ports.prms
+            for name, prm in self.ports.prms.items()
         }
         slots = asyncio.Semaphore(self.plan.trees)
         self._open_pools()
@@ -191,29 +192,19 @@ class Scheduler:
                 return
             yield item
 
-    def _asked(self, name: str) -> Policy:
-        """A policy, remembering, and asked for as many samples a request as its server gives."""
-        policy: Policy = CountedPolicy(self.ports.policies[name], self.progress.spent)
-        if self.journal is not None:
-            policy = JournaledPolicy(policy, name, self._memory(), self._prices.get(name))
-        if name in self.ports.one_a_request:
-            return SeparateSamples(policy, self.plan.on_failed_branch)
-        return policy
-
-    def _judging(self, name: str) -> PRM:
-        prm = CountedPRM(self.ports.prms[name], self.progress.spent)
-        if self.journal is None:
-            return prm
-        return JournaledPRM(prm, name, self._memory(), self._prices.get(name))
-
-    def _memory(self) -> Remembering:
-        assert self.journal is not None
-        return Remembering(self.journal, self.progress.replayed)
-
-    @property
-    def _prices(self) -> dict[str, Price]:
+    def _shared(self) -> RunWide:
         models = [model for cell in self.plan.cells for model in (cell.policy, cell.prm)]
-        return {model.name: model.price for model in models if model and model.price}
+        memory = None
+        if self.journal is not None:
+            memory = Remembering(self.journal, self.progress.replayed)
+        return RunWide(
+            prices={model.name: model.price for model in models if model and model.price},
+            one_per_request=self.ports.one_per_request,
+            on_failed_branch=self.plan.on_failed_branch,
+            bill=self.ports.bill,
+            sent=self.progress.spent,
+            memory=memory,
+        )
 
     def _demand(self, policy: str, prm: str | None = None) -> Demand:
         """Of the cells of a policy, or of those under this PRM alone."""
@@ -293,7 +284,7 @@ class Scheduler:
             terms=Terms(
                 policy_price=cell.policy.price,
                 prm_price=cell.prm.price if cell.prm else None,
-                one_per_request=cell.policy.name in self.ports.one_a_request,
+                one_per_request=cell.policy.name in self.ports.one_per_request,
                 on_failed_branch=self.plan.on_failed_branch,
             ),
             place=Place(

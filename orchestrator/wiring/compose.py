@@ -31,7 +31,6 @@ from orchestrator.endpoints.probing.probe import (
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import ConfigError, EndpointError
 from orchestrator.runs.plan import Cell, Ports
-from orchestrator.runs.ports.wrappers import BilledPolicy, BilledPRM
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.tasks.prompts import PROMPTS
 from orchestrator.wiring.needs import Found, context_needed, substitutes, tokens_allowed
@@ -247,29 +246,18 @@ async def open_ports(
 
     Raises ``ConfigError``.
     """
-    charged, bill = prices(config), Bill(config.budget.cost, paid)
     async with connections(config, addresses, found) as opened, MathGrader() as grader:
         yield Ports(
-            policies={
-                c.name: BilledPolicy(c.policy, charged[c.name], bill)
-                if c.name in charged
-                else c.policy
-                for c in opened
-                if c.policy is not None
-            },
-            prms={
-                c.name: BilledPRM(c.prm, charged[c.name], bill) if c.name in charged else c.prm
-                for c in opened
-                if c.prm is not None
-            },
+            policies={c.name: c.policy for c in opened if c.policy is not None},
+            prms={c.name: c.prm for c in opened if c.prm is not None},
             grader=grader,
             soundness=chain_is_sound if config.task.name == CHAINS else None,
-            one_a_request=frozenset(
+            one_per_request=frozenset(
                 name
                 for name, can in found.items()
                 if isinstance(can, PolicyAbilities) and not can.n
             ),
             substitutes={cell.id: substitutes(cell, config, found) for cell in cells},
-            bill=bill,
+            bill=Bill(config.budget.cost, paid),
             statuses=lambda: {c.name: c.transport.status() for c in opened},
         )

@@ -34,7 +34,7 @@ from orchestrator.core.node import Node, derive_seed, root  # noqa: E402
 from orchestrator.endpoints.prm import MathShepherdPRM  # noqa: E402
 from orchestrator.endpoints.prm.verdict import VerdictRoute  # noqa: E402
 from orchestrator.endpoints.transport.transport import Transport  # noqa: E402
-from orchestrator.runs.ports.wrappers import MeteredPRM  # noqa: E402
+from orchestrator.runs.ports.metering import MeteredPRM  # noqa: E402
 from orchestrator.strategies.beam_search import BeamSearch  # noqa: E402
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy  # noqa: E402
 from tests.vllm import services  # noqa: E402

@@ -41,7 +41,7 @@ from orchestrator.evaluation.samples import DataSet, LabelledSolution
 from orchestrator.evaluation.scoring import EvaluatedPRM, Scorer, StoredScores
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.report.data.prm_summary import PRMSummary, summarise_prms
-from orchestrator.runs.ports.wrappers import BilledPolicy, BilledPRM
+from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
 from orchestrator.storage.journal import PROBES
 from orchestrator.wiring.compose import connections, probe_all
 from orchestrator.wiring.needs import Found

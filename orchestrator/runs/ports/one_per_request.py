@@ -1,6 +1,5 @@
 """Servers that give one sample a request: ``n`` samples are ``n`` requests."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.core.fanout import fan_out
@@ -8,6 +7,7 @@ from orchestrator.core.node import Node, Redraw, derive_seed
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.errors import CONCERNS_THE_RUN, EndpointError
 from orchestrator.runs.ports.branches import OnFailedBranch
+from orchestrator.runs.ports.charges import joined, with_failures
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class SeparateSamples:
             if isinstance(child, Node)
         ]
         if not children:
-            raise _joined(failures)
-        return [*children[:-1], _paying(children[-1], failures)] if failures else children
+            raise joined(failures)
+        return [*children[:-1], with_failures(children[-1], failures)] if failures else children
 
     async def _sample(self, node: Node, number: int, sampling: Sampling) -> Node | EndpointError:
         draws: tuple[Redraw, ...] = ("sample", "refill")
@@ -47,26 +47,5 @@ class SeparateSamples:
                     raise
                 failures.append(error)
             else:
-                return _paying(child, failures) if failures else child
-        return _joined(failures)
-
-
-def _paying(child: Node, failures: Sequence[EndpointError]) -> Node:
-    """The child, with what those were billed for that failed beside it."""
-    failed = _joined(failures)
-    return replace(
-        child,
-        prompt_tokens=child.prompt_tokens + failed.prompt_tokens,
-        cached_tokens=child.cached_tokens + failed.cached_tokens,
-        lost_tokens=child.lost_tokens + failed.written_tokens,
-    )
-
-
-def _joined(failures: Sequence[EndpointError]) -> EndpointError:
-    """The first of them, with what all were billed for."""
-    first, *others = failures
-    for other in others:
-        first.prompt_tokens += other.prompt_tokens
-        first.cached_tokens += other.cached_tokens
-        first.written_tokens += other.written_tokens
-    return first
+                return with_failures(child, failures) if failures else child
+        return joined(failures)

@@ -1,16 +1,101 @@
-"""The order of the wrappers around a policy and a PRM, outermost first; it stands nowhere else."""
+"""The order of the wrappers around a policy and a PRM. It stands here and nowhere else.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Outermost first, from what a strategy calls to the endpoint:
 
-from orchestrator.core.budget import Ledger, Price
-from orchestrator.core.ports import Grader, Models
+    one tree          Watched           reports progress
+                      AnsweringPolicy   reads the answers of finished paths
+                      Branches          a failed branch is not a failed tree
+                      Recorder          keeps the leaves there are
+                      OncePRM           scores a repeated solution once
+                      Metered…          charges the tree, within its limits
+    all of a run      Shared…           draws and scores whole solutions once for all strategies
+                      SeparateSamples   one sample a request, where the server gives no more
+                      Journaled…        replays what was paid for
+                      Counted…          counts what is really sent
+                      Billed…           keeps the run's limit on money
+
+So a tree is charged for what it uses, shared or replayed, and the bill holds what is really paid.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from orchestrator.core.budget import Bill, Ledger, Price, Spend
+from orchestrator.core.ports import PRM, Grader, Models, Policy
 from orchestrator.core.rewards import Reward
 from orchestrator.runs.answers import AnsweringPolicy
+from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
 from orchestrator.runs.ports.branches import Branches, OnFailedBranch
+from orchestrator.runs.ports.counting import CountedPolicy, CountedPRM
+from orchestrator.runs.ports.metering import MeteredPolicy, MeteredPRM
+from orchestrator.runs.ports.one_per_request import SeparateSamples
+from orchestrator.runs.ports.recording import Recorder
 from orchestrator.runs.ports.repeats import OncePRM
+from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
+from orchestrator.runs.ports.sharing import Demand, SharedPolicy, SharedPRM
 from orchestrator.runs.ports.watching import Watched
-from orchestrator.runs.ports.wrappers import MeteredPolicy, MeteredPRM, Recorder
+
+Port = TypeVar("Port")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWide:
+    """What the wrappers of a run share.
+
+    ``prices`` and ``one_per_request`` are by the model's name. ``bill`` keeps the limit on money,
+    ``sent`` adds up what is really sent, ``memory`` is the journal, None where there is none.
+    """
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    one_per_request: frozenset[str] = frozenset()
+    on_failed_branch: OnFailedBranch = "drop"
+    bill: Bill = field(default_factory=Bill)
+    sent: Spend = field(default_factory=Spend)
+    memory: Remembering | None = None
+
+
+def stack(policy: Policy, *, name: str, demand: Demand, run: RunWide) -> SharedPolicy:
+    """Wrap the policy ``name`` for all trees of a run, which ``demand`` so many solutions of it."""
+    price, memory = run.prices.get(name), run.memory
+    separate = name in run.one_per_request
+    return SharedPolicy(
+        _within(
+            partial(SeparateSamples, on_failure=run.on_failed_branch) if separate else None,
+            partial(JournaledPolicy, model=name, memory=memory, price=price) if memory else None,
+            partial(CountedPolicy, spent=run.sent),
+            partial(BilledPolicy, price=price, bill=run.bill) if price else None,
+            port=policy,
+        ),
+        demand,
+        name,
+    )
+
+
+def stack_prm(
+    prm: PRM, *, name: str, draws: Callable[[str], Sequence[int]], run: RunWide
+) -> SharedPRM:
+    """Wrap the PRM ``name`` for all trees of a run that score one policy's solutions, of which
+    ``draws`` says how many are drawn of a problem."""
+    price, memory = run.prices.get(name), run.memory
+    return SharedPRM(
+        _within(
+            partial(JournaledPRM, model=name, memory=memory, price=price) if memory else None,
+            partial(CountedPRM, spent=run.sent),
+            partial(BilledPRM, price=price, bill=run.bill) if price else None,
+            port=prm,
+        ),
+        draws,
+    )
+
+
+def _within(*layers: Callable[[Port], Port] | None, port: Port) -> Port:
+    """``port`` within ``layers``, outermost first."""
+    for layer in reversed(layers):
+        if layer is not None:
+            port = layer(port)
+    return port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +136,13 @@ def tree_ports(
     With ``answers`` finished paths carry their answers. ``reward`` ranks the siblings that may
     stand in for a lost branch; ``on_response`` is called after each response.
     """
-    metered = MeteredPRM(models.prm, scope, terms.prm_price)
     recorder = Recorder(
         MeteredPolicy(models.policy, scope, terms.policy_price, terms.one_per_request),
-        OncePRM(metered) if answers else metered,
+        _within(
+            OncePRM if answers else None,
+            partial(MeteredPRM, ledger=scope, price=terms.prm_price),
+            port=models.prm,
+        ),
     )
     branches = Branches(recorder, recorder, terms.on_failed_branch, reward)
     outer = Models(AnsweringPolicy(branches, answers) if answers else branches, branches)

@@ -41,7 +41,7 @@ def run(
         policy_fails: Mapping[int, Exception] | None = None,
         prm_fails: Mapping[int, Exception] | None = None,
         followed: bool = False,
-        one_a_request: bool = False,
+        one_per_request: bool = False,
     ) -> list[Record]:
         whole = Sampling(temperature=0.7, max_tokens=100, until="end")
         router = ProfileRouter(small_profile(followed=followed), 200.0)
@@ -50,8 +50,8 @@ def run(
         ports = make_ports(
             FakePolicy(failures=policy_fails or {}), FakePRM(failures=prm_fails or {})
         )
-        if one_a_request:
-            ports = replace(ports, one_a_request=frozenset({"small"}))
+        if one_per_request:
+            ports = replace(ports, one_per_request=frozenset({"small"}))
         folder = tmp_path / f"{trees}-{problems}"
         with Store(folder) as store:
             plan = Plan(problems=make_problems(problems), cells=[cell], trees=trees)
@@ -110,7 +110,7 @@ async def test_pilots_that_are_lost_leave_the_decision_to_the_others(run: Run) -
 
 async def test_no_pilot_votes_twice_where_the_others_are_lost(run: Run) -> None:
     lost = {1: GONE, 3: GONE, 4: GONE}  # the greedy one, and two of the other three
-    (record,) = await run(problems=1, policy_fails=lost, one_a_request=True)
+    (record,) = await run(problems=1, policy_fails=lost, one_per_request=True)
     assert record.error is None
     assert len({leaf.path for leaf in record.leaves}) == len(record.leaves) > 1
     assert len({leaf.steps for leaf in record.leaves}) == len(record.leaves)

@@ -10,8 +10,8 @@ from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, 
 from orchestrator.endpoints.policies.led import LedPolicy
 from orchestrator.endpoints.policies.rendered import RenderedPolicy
 from orchestrator.errors import BadResponse, ContextOverflow, EndpointUnavailable
+from orchestrator.runs.ports.charges import failed_spend, policy_spend
 from orchestrator.runs.ports.one_per_request import SeparateSamples
-from orchestrator.runs.ports.wrappers import failed_spend, policy_spend
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 STEP = Sampling(temperature=0.7, max_tokens=64)

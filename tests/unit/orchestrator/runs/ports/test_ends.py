@@ -13,13 +13,10 @@ from orchestrator.core.node import Finish, Node, Tree, root, sharing
 from orchestrator.core.ports import Sampling
 from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
 from orchestrator.runs.ports.branches import Branches
-from orchestrator.runs.ports.replay import (
-    JournaledPolicy,
-    JournaledPRM,
-    Remembering,
-    unpacked_samples,
-)
-from orchestrator.runs.ports.wrappers import Recorder, policy_spend
+from orchestrator.runs.ports.charges import policy_spend
+from orchestrator.runs.ports.journal_format import unpacked_samples
+from orchestrator.runs.ports.recording import Recorder
+from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
 

@@ -15,10 +15,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.errors import BudgetExhausted, EndpointRefused
 from orchestrator.runs.plan import Cell, Plan, Ports
-from orchestrator.runs.ports.replay import (
-    JournaledPolicy,
-    JournaledPRM,
-    Remembering,
+from orchestrator.runs.ports.journal_format import (
     packed_samples,
     packed_scores,
     policy_key,
@@ -26,7 +23,7 @@ from orchestrator.runs.ports.replay import (
     unpacked_samples,
     unpacked_scores,
 )
-from orchestrator.runs.ports.wrappers import BilledPolicy
+from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
@@ -230,13 +227,13 @@ def comparable(folder: Path) -> list[Record]:
     return sorted(timeless, key=lambda record: (record.cell, record.problem))
 
 
-@pytest.mark.parametrize("one_a_request", [frozenset(), frozenset({"small"})])
+@pytest.mark.parametrize("one_per_request", [frozenset(), frozenset({"small"})])
 async def test_a_run_killed_again_and_again_grows_the_same_trees_and_pays_once(
     tmp_path: Path,
     make_problems: Problems,
     make_cell: Cells,
     make_ports: MakePorts,
-    one_a_request: frozenset[str],
+    one_per_request: frozenset[str],
 ) -> None:
     cells = [
         make_cell("beam_search", n=8), make_cell("dvts", n=8), make_cell("best_of_n", n=4),
@@ -244,11 +241,11 @@ async def test_a_run_killed_again_and_again_grows_the_same_trees_and_pays_once(
     ]  # fmt: skip
     plan = Plan(problems=make_problems(6), cells=cells, seed=3, trees=4)
     policy, prm = FakePolicy(), FakePRM()
-    whole = replace(make_ports(policy, prm), one_a_request=one_a_request)
+    whole = replace(make_ports(policy, prm), one_per_request=one_per_request)
     await run(plan, whole, tmp_path / "whole")
     policies, prms = [FakePolicy(pause=killing_after(25)) for _ in range(40)], FakePRM()
     for killed in policies:
-        ports = replace(make_ports(killed, prms), one_a_request=one_a_request)
+        ports = replace(make_ports(killed, prms), one_per_request=one_per_request)
         try:
             await run(plan, ports, tmp_path / "killed")
         except Killed:
@@ -295,19 +292,19 @@ async def test_what_was_paid_before_counts_towards_the_budget_and_is_told_apart(
     assert progress.spent.policy_tokens == total - progress.replayed.policy_tokens
 
 
-@pytest.mark.parametrize("one_a_request", [frozenset(), frozenset({"small"})])
+@pytest.mark.parametrize("one_per_request", [frozenset(), frozenset({"small"})])
 async def test_what_a_session_spent_is_what_it_sent_whoever_shares_it(
     tmp_path: Path,
     make_problems: Problems,
     make_cell: Cells,
     make_ports: MakePorts,
-    one_a_request: frozenset[str],
+    one_per_request: frozenset[str],
 ) -> None:
     cells = [make_cell("best_of_n", n=16), make_cell("majority", n=8), make_cell("majority", n=4)]
     sent = []
     for some in (cells[:1], cells):  # the first session has finished what the second one shares
         policy, prm = FakePolicy(), FakePRM()
-        ports = replace(make_ports(policy, prm), one_a_request=one_a_request)
+        ports = replace(make_ports(policy, prm), one_per_request=one_per_request)
         plan = Plan(problems=make_problems(3), cells=some)
         with Store(tmp_path) as store, Journal(tmp_path / JOURNAL) as journal:
             scheduler = Scheduler(plan, ports, store, journal)
@@ -316,7 +313,7 @@ async def test_what_a_session_spent_is_what_it_sent_whoever_shares_it(
         assert (spent.policy_tokens, spent.prm_tokens) == (policy.tokens, prm.tokens)
         assert spent.requests == len(policy.requests) + len(prm.requests)
         sent.append(spent)
-    assert sent[0].requests == 3 * (16 if one_a_request else 1) + 3
+    assert sent[0].requests == 3 * (16 if one_per_request else 1) + 3
     assert sent[1] == Spend()
     assert scheduler.progress.replayed.policy_tokens == sent[0].policy_tokens
 
@@ -331,8 +328,7 @@ async def test_what_several_strategies_share_was_paid_once_and_what_is_replayed_
 
     def billed(prm: FakePRM | None = None) -> tuple[Ports, Bill]:
         bill = Bill()
-        ports = make_ports(BilledPolicy(FakePolicy(), price, bill), prm)
-        return replace(ports, bill=bill), bill
+        return replace(make_ports(FakePolicy(), prm), bill=bill), bill
 
     ports, whole = billed()
     await run(plan, ports, tmp_path / "whole")
@@ -358,11 +354,11 @@ async def test_a_limit_of_the_cost_counts_what_is_shared_once(
     priced = [replace(cell, policy=replace(cell.policy, price=price)) for cell in cells]
     plan = Plan(problems=make_problems(2), cells=priced, trees=1)
     free = Bill()
-    await run(plan, make_ports(BilledPolicy(FakePolicy(), price, free)), tmp_path / "free")
+    await run(plan, replace(make_ports(FakePolicy()), bill=free), tmp_path / "free")
     most = 1.2 * free.paid
     bounded = replace(plan, limits=Limits(cost=most))
-    policy = BilledPolicy(FakePolicy(), price, Bill(limit=most))
-    await run(bounded, make_ports(policy), tmp_path / "bounded")
+    ports = replace(make_ports(FakePolicy()), bill=Bill(limit=most))
+    await run(bounded, ports, tmp_path / "bounded")
     records = read_records(tmp_path / "bounded")
     assert sum(record.cost for record in records) > most
     assert [record.error for record in records] == [None] * 4

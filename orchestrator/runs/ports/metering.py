@@ -1,0 +1,58 @@
+"""Charging one tree: a port that holds a port and a ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.budget import Ledger, Price, Spend
+from orchestrator.core.node import Node
+from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.errors import EndpointError
+from orchestrator.runs.ports.charges import failed_spend, policy_spend, prm_spend
+
+
+@dataclass(slots=True)
+class MeteredPolicy:
+    """Charges a ledger for what its policy does.
+
+    One token a sample is reserved in advance, so that an exhausted budget refuses the next
+    request; a budget can be overdrawn by what is in flight when it runs out, and no more. A policy
+    with ``one_per_request`` is expected to send as many requests as samples.
+    """
+
+    policy: Policy
+    ledger: Ledger
+    price: Price | None = None
+    one_per_request: bool = False
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        requests = n if self.one_per_request else 1
+        reserved, actual = Spend(requests=requests, policy_tokens=n), Spend()
+        self.ledger.reserve(reserved)
+        try:
+            children = await self.policy.extend(node, n, sampling)
+            actual = policy_spend(children, self.price)
+            return children
+        except EndpointError as failure:
+            actual = failed_spend(failure, self.price)
+            raise
+        finally:
+            self.ledger.settle(reserved, actual)
+
+
+@dataclass(slots=True)
+class MeteredPRM:
+    """Charges a ledger for what its PRM reads."""
+
+    prm: PRM
+    ledger: Ledger
+    price: Price | None = None
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        reserved, actual = Spend(requests=1, prm_tokens=len(nodes)), Spend()
+        self.ledger.reserve(reserved)
+        try:
+            scored = await self.prm.score(nodes)
+            actual = prm_spend(scored, self.price)
+            return scored
+        finally:
+            self.ledger.settle(reserved, actual)
