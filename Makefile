@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 VLLM := .venv-vllm
 
-.PHONY: demo test test-vllm install vllm bench bench-optimal bench-vllm train clean
+.PHONY: demo test test-vllm docs install vllm bench bench-optimal bench-vllm train clean
 
 demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
 	@$(BIN)/orchard demo
@@ -14,10 +14,14 @@ test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/reference.py
 	$(BIN)/pytest
 
 test-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## against real vLLM
 	$(BIN)/pytest --timeout 900 tests/vllm
+
+docs: $(VENV)/.installed-dev  ## the reference of the public names, in site/
+	$(BIN)/python docs/reference.py
 
 install: $(VENV)/.installed
 
@@ -41,7 +45,7 @@ bench-optimal: $(VENV)/.installed-dev  ## … of strategy: auto on the embedded 
 bench-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## … of what takes real vLLM
 	$(BIN)/python tests/benchmarks/prm_routes.py --python $(or $(ORCHARD_VLLM_PYTHON),$(VLLM)/bin/python)
 
-train: $(VENV)/.installed  ## rebuild the embedded models from nothing (see README for its cost)
+train: $(VENV)/.installed  ## rebuild the embedded models from nothing (docs/embedded-models.md says its cost)
 	$(BIN)/python -m servers.tiny.train
 
 $(BIN)/python:
@@ -59,7 +63,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing Orchard, its tests and checks into $(VENV) …"
-	@$(PIP) install -c constraints.txt -e '.[tiny,datasets,dev]'
+	@$(PIP) install -c constraints.txt -e '.[tiny,datasets,dev,docs]'
 	@touch $@ $(VENV)/.installed
 
 # The CPU build brings packages that do not load beside the CPU's torch, or that it has no use for.
