@@ -25,7 +25,7 @@ from orchestrator.runs.plan import Plan
 from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.storage.journal import JOURNAL, Journal, kept_by
 from orchestrator.storage.store import Store
-from orchestrator.strategies import Auto
+from orchestrator.strategies.traits import traits
 from orchestrator.wiring.compose import open_ports, probe_all
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, remarks
@@ -160,7 +160,8 @@ async def _search(
     config = experiment.config
     for name in experiment.unpriced:
         console.print(f"{name} has no price: its cost counts as 0 (see configs/prices.yaml)")
-    if any(isinstance(c.strategy, Auto) and c.strategy.profile is None for c in planned.cells):
+    routed = [auto for cell in planned.cells if (auto := traits(cell.strategy).auto)]
+    if any(auto.profile is None for auto in routed):
         console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
     cells = [*experiment.cells, *planned.cells]  # a plan may be one of several rounds
     found = await probe_all(config, addresses, journal.pay_for_probes, cells)

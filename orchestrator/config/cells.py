@@ -1,6 +1,5 @@
 """The cells of a config: every combination of the policies, PRMs, strategies and n it names."""
 
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -30,6 +28,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.building import build, setting_names
 
 
 class CellsConfig(Section):
@@ -68,16 +67,11 @@ class CellsConfig(Section):
     @model_validator(mode="after")
     def _fits_its_strategies(self) -> Self:
         for name in self.strategy:
-            strategy = STRATEGIES[name]
-            settings = [field.name for field in dataclasses.fields(strategy)]
+            settings = setting_names(STRATEGIES[name])
             for key in self.model_extra or {}:
                 if key not in settings:
                     known = [*type(self).model_fields, *settings]
                     raise ValueError(f"unknown key {key!r} for {name}: {nearest(key, known)}")
-            if strategy.uses_prm and not self.prm:
-                raise ValueError(f"{name} needs a `prm`")
-            if not strategy.uses_prm and self.prm:
-                raise ValueError(f"{name} scores nothing: leave `prm` out")
             if self.n and "n" not in settings:
                 raise ValueError(f"{name} takes no `n`")
         return self
@@ -109,7 +103,7 @@ class CellsConfig(Section):
             if isinstance(value, bool) and key not in ("logprobs", "pool"):
                 raise ConfigError(f"{name}: {key}: {value} is no value for it", (key,))
         try:
-            return TypeAdapter(STRATEGIES[name]).validate_python(settings)  # type: ignore[no-any-return]
+            strategy = build(name, settings)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
@@ -117,6 +111,11 @@ class CellsConfig(Section):
             if first["type"] == "dataclass_type":
                 said = f"write it as {{{'rule' if place == 'stop' else 'strategy'}: …}}"
             raise ConfigError(f"{name}: {place}: {said}", first["loc"]) from None
+        if "prm" in strategy.needs and not self.prm:
+            raise ConfigError(f"{name} needs a `prm`")
+        if "prm" not in strategy.needs and self.prm:
+            raise ConfigError(f"{name} scores nothing: leave `prm` out")
+        return strategy
 
 
 def all_cells(

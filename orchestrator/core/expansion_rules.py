@@ -35,6 +35,7 @@ class ExpansionRules:
     the next level, and gives it up one level later.
     ``ties``: of equal values the child of the higher ``parent`` comes first, or the earlier
     ``path``.
+    ``max_depth``: a path ends at this many steps.
     """
 
     tries: int = 3
@@ -43,6 +44,7 @@ class ExpansionRules:
     dead_end_keeps_slot: bool
     free_slots_late: bool
     ties: Literal["parent", "path"]
+    max_depth: int = 40
 
 
 RULES: dict[RulesName, ExpansionRules] = {

@@ -6,7 +6,7 @@ journaling hide behind the port, each as a ``Policy`` or ``PRM`` that holds anot
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 from orchestrator.core.node import Node
 
@@ -52,9 +52,15 @@ class PRM(Protocol):
         ...
 
 
+Need = Literal["prm", "continuation", "answers", "logprobs", "turns"]
+"""What a strategy takes beside samples: a ``prm`` that scores them; a server that can continue a
+solution (``continuation``); the ``answers`` of finished paths, which then carry them; how likely
+samples are (``logprobs``); several user ``turns`` in one dialogue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What a search is given: the ports of one tree."""
+    """What a strategy searches with: the ports of one tree."""
 
     policy: Policy
     prm: PRM
@@ -63,12 +69,9 @@ class Models:
 class Strategy(Protocol):
     """A search: grows a tree from its root and returns the leaves that may answer."""
 
-    uses_prm: ClassVar[bool]
-    """Whether it scores what the policy proposes."""
-
     @property
-    def reads_answers(self) -> bool:
-        """Whether it goes by the answers of finished paths, which then carry them."""
+    def needs(self) -> frozenset[Need]:
+        """What it needs; a run refuses a config or a server that cannot give it."""
         ...
 
     @property
@@ -76,7 +79,7 @@ class Strategy(Protocol):
         """The budget N of the paper."""
         ...
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]: ...
+    async def __call__(self, root: Node, models: Models) -> list[Node]: ...
 
 
 class Grader(Protocol):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestrator.core.budget import Bill, Limits, Price
@@ -11,7 +11,8 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.voting import VOTES, VoteName
 from orchestrator.optimal.routing.routed import Routing, built
 from orchestrator.runs.ports.branches import OnFailedBranch
-from orchestrator.strategies import Auto, BestOfN
+from orchestrator.strategies.building import settings_of
+from orchestrator.strategies.traits import traits
 
 AUTO: VoteName = "auto"
 """The name that the verdict of a routed problem goes by, whichever vote its route took."""
@@ -37,42 +38,41 @@ class Cell:
     policy: Model
     prm: Model | None
     strategy_name: str
-    strategy: Strategy | Auto
+    strategy: Strategy
     problems: int | None = None
     routing: Routing | None = None
 
     @property
     def votes(self) -> tuple[VoteName, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
-        if isinstance(self.strategy, Auto):
+        if traits(self.strategy).auto:
             return (AUTO,)
-        return VOTES if self.strategy.uses_prm else ("majority",)
+        return VOTES if "prm" in self.strategy.needs else ("majority",)
 
     @property
-    def searches(self) -> "list[Strategy | Auto]":
+    def searches(self) -> list[Strategy]:
         """What its problems may come to: its strategy, or those that its routing chooses among; and
         the searches that may follow one of them."""
         arms = None if self.routing is None else [built(arm) for arm in self.routing.arms]
         found = [self.strategy] if arms is None else arms
-        following = [each.then.search for each in found if isinstance(each, BestOfN) and each.then]
-        return [*found, *following]
+        return [*found, *(fallback for each in found for fallback in traits(each).fallbacks)]
 
     @property
     def weight(self) -> int:
         """How much work one of its problems is, in solutions: what is left of a run goes by it."""
-        return self.strategy.fallback_n if isinstance(self.strategy, Auto) else self.strategy.n
+        auto = traits(self.strategy).auto
+        return auto.fallback_n if auto else self.strategy.n
 
     @property
     def cap(self) -> float | None:
         """What its problems may use together, where they share a pool."""
-        if isinstance(self.strategy, Auto) and self.strategy.pool:
-            return self.strategy.budget
-        return None
+        auto = traits(self.strategy).auto
+        return auto.cap if auto else None
 
     @property
     def settings(self) -> dict[str, Any]:
         """What its strategy is set to, without what is left off; the paper's rules go unnamed."""
-        return _set(asdict(self.strategy))  # type: ignore[arg-type]
+        return _set(settings_of(self.strategy))
 
     @property
     def id(self) -> str:

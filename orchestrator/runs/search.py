@@ -20,8 +20,7 @@ from orchestrator.runs.clock import TreeClock
 from orchestrator.runs.comparing import CountingGrader
 from orchestrator.runs.endings import COMPLETE, Ending, ending
 from orchestrator.runs.ports.stack import Terms, TreePorts, tree_ports
-from orchestrator.strategies import Auto
-from orchestrator.strategies.settings import Stepwise
+from orchestrator.strategies.traits import traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ class Unscored:
 
 async def search(
     question: str,
-    strategy: Strategy | Auto,
+    strategy: Strategy,
     models: Models,
     limits: Limits = UNLIMITED,
     *,
@@ -125,7 +124,7 @@ async def search(
         models,
         scope,
         terms or Terms(),
-        reward=strategy.reward if isinstance(strategy, Stepwise) else "last",
+        reward=traits(strategy).reward,
         answers=reader,
         on_response=report if on_progress else None,
     )
@@ -148,9 +147,9 @@ async def search(
     )
 
 
-def _reader(strategy: Strategy | Auto, answers: Grader | None) -> CountingGrader | None:
+def _reader(strategy: Strategy, answers: Grader | None) -> CountingGrader | None:
     """Who reads answers while the tree grows, where its strategy goes by them."""
-    if not strategy.reads_answers:
+    if "answers" not in strategy.needs:
         return None
     if answers is None:
         raise ConfigError(f"{type(strategy).__name__} goes by answers: pass `answers`")
@@ -167,13 +166,12 @@ def _routed(place: Place, scope: Ledger, clock: TreeClock) -> Search | None:
 
 
 async def _grow(
-    strategy: Strategy | Search | Auto, start: Node, ports: TreePorts, clock: TreeClock, run: str
+    strategy: Strategy | Search, start: Node, ports: TreePorts, clock: TreeClock, run: str
 ) -> tuple[list[Node], Ending]:
     """The leaves that ``strategy`` returns, or those there are when something ends it early."""
-    assert not isinstance(strategy, Auto)
     try:
         async with clock.running():
-            leaves = await strategy(start, ports.models.policy, ports.models.prm)
+            leaves = await strategy(start, ports.models)
         if not leaves and ports.branches.last_failure is not None:
             raise ports.branches.last_failure
     except (OrchardError, TimeoutError, asyncio.CancelledError) as cause:

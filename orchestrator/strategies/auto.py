@@ -8,7 +8,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from orchestrator.core.node import Node
+from orchestrator.core.ports import Models, Need
 from orchestrator.errors import ConfigError
+from orchestrator.strategies.traits import Traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +26,7 @@ class Auto:
     otherwise.
     """
 
-    uses_prm: ClassVar[bool] = True
-    reads_answers: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"prm", "answers"})
 
     profile: str | None = None
     budget: float | None = None
@@ -53,5 +55,23 @@ class Auto:
 
     @property
     def n(self) -> int:
-        """None that holds for every problem."""
+        """0: ``auto`` has no fixed N."""
         return 0
+
+    @property
+    def cap(self) -> float | None:
+        """What its problems may use together, where they share a pool."""
+        return self.budget if self.pool else None
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(auto=self)
+
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
+        """A run routes each problem to another strategy; ``Auto`` by itself has no search.
+
+        Raises ``ConfigError``.
+        """
+        raise ConfigError(
+            "auto chooses a strategy for each problem of a run: name it in the cells of a run"
+        )

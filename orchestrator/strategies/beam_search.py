@@ -1,11 +1,11 @@
 """Beam search under a process reward model."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import Models
 from orchestrator.core.selection import Family, select
 from orchestrator.core.stopping import dominates
 from orchestrator.strategies.expansion import expand
@@ -21,17 +21,17 @@ class BeamSearch(Stepwise):
     than the best finished one.
     """
 
-    uses_prm: ClassVar[bool] = True
-
     stop: Literal["dominated"] | None = None
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
         slots, answers = self.n // self.width, list[Node]()
-        beams, width = [root], self.n
+        beams, width, rules = [root], self.n, self.expansion
         while beams:
-            grown = await fan_out(expand(beam, width, self, policy, prm) for beam in beams)
+            grown = await fan_out(
+                expand(beam, width, models, self.sampling, rules) for beam in beams
+            )
             level = map(Family, beams, grown)
-            ended, beams = select(level, slots - len(answers), self.reward, self.expansion)
+            ended, beams = select(level, slots - len(answers), self.reward, rules)
             answers += ended
             finished = [beam for beam in beams if beam.is_finished]
             open_paths = [beam for beam in beams if not beam.is_finished]

@@ -5,30 +5,31 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import Models, Strategy
 from orchestrator.core.voting import VoteName
 from orchestrator.errors import ConfigError
-from orchestrator.strategies.then import Then
-from orchestrator.strategies.voted import Voted, is_unsure
+from orchestrator.strategies.fallback import Fallback
+from orchestrator.strategies.sampling import RepeatedSampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BestOfN(Voted):
+class BestOfN(RepeatedSampling):
     """Sample ``n`` whole solutions and score each, step by step.
 
-    Where it may stop early, an answer's weight is the sum of its solutions' last scores. Where all
-    ``n`` leave that vote unsettled, ``then`` goes on, and its answers vote with the others.
+    Where it may stop early, an answer's weight is the sum of its solutions' last scores. If that
+    vote is still undecided after ``n`` samples, ``then`` falls back to a tree search, whose answers
+    vote with the others.
 
-    Raises ``ConfigError`` where nothing says when to go on.
+    Raises ``ConfigError`` where nothing says when to fall back.
     """
 
-    uses_prm: ClassVar[bool] = True
+    is_scored: ClassVar[bool] = True
     vote: ClassVar[VoteName] = "weighted_last"
 
-    then: Then | None = None
+    then: Fallback | None = None
 
     def __post_init__(self) -> None:
-        Voted.__post_init__(self)
+        RepeatedSampling.__post_init__(self)
         if self.then and (self.stop is None or self.stop.rule == "certain"):
             raise ConfigError(
                 "`then` follows a vote that is not sure enough: it needs a `stop` with a "
@@ -36,11 +37,13 @@ class BestOfN(Voted):
                 ("then",),
             )
 
-    async def go_on(
-        self, root: Node, policy: Policy, prm: PRM, drawn: Sequence[Node]
-    ) -> list[Node]:
-        # Voted is named: a class with slots is made anew, and super() would look for the old one
-        leaves = await Voted.go_on(self, root, policy, prm, drawn)
-        if self.then and is_unsure(self, leaves):
-            leaves += await self.then.search(root.next_fork(leaves), policy, prm)
+    @property
+    def fallbacks(self) -> tuple[Strategy, ...]:
+        return (self.then.search,) if self.then else ()
+
+    async def go_on(self, root: Node, models: Models, drawn: Sequence[Node]) -> list[Node]:
+        # by name: a class with slots is made anew, and super() looks for the old one
+        leaves = await RepeatedSampling.go_on(self, root, models, drawn)
+        if self.then and self.is_unsure(leaves):
+            leaves += await self.then.search(root.next_fork(leaves), models)
         return leaves

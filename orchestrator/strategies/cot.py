@@ -1,10 +1,9 @@
 """Chain of thought: one greedy solution, no search."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import Models
 from orchestrator.strategies.settings import WholeSolutions
 
 
@@ -12,13 +11,11 @@ from orchestrator.strategies.settings import WholeSolutions
 class CoT(WholeSolutions):
     """Answer once, greedily: the baseline every gain is measured against."""
 
-    uses_prm: ClassVar[bool] = False
-
     temperature: float = 0.0
 
     @property
     def n(self) -> int:
         return 1
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        return await policy.extend(root, 1, self.sampling)
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
+        return await models.policy.extend(root, 1, self.sampling)

@@ -1,11 +1,10 @@
 """Diverse verifier tree search (Beeching et al. 2024)."""
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import Models
 from orchestrator.strategies.beam_search import BeamSearch
 from orchestrator.strategies.settings import Stepwise
 
@@ -14,10 +13,8 @@ from orchestrator.strategies.settings import Stepwise
 class DVTS(Stepwise):
     """``n / width`` independent trees, each a beam search of one beam (paper §3.1)."""
 
-    uses_prm: ClassVar[bool] = True
-
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
         subtree = BeamSearch(**asdict(self) | {"n": self.width})
         trees = range(self.n // self.width)
-        answers = await fan_out(subtree(root.fork(tree), policy, prm) for tree in trees)
+        answers = await fan_out(subtree(root.fork(tree), models) for tree in trees)
         return [answer for subtree_answers in answers for answer in subtree_answers]

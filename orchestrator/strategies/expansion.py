@@ -2,37 +2,38 @@
 
 from collections.abc import Sequence
 
-from orchestrator.core.expansion_rules import TURNED_DOWN
+from orchestrator.core.expansion_rules import TURNED_DOWN, ExpansionRules
 from orchestrator.core.node import Finish, Node
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import PRM, Models, Sampling
 from orchestrator.core.selection import everything, usable
 from orchestrator.core.stated import BOX
-from orchestrator.strategies.settings import Stepwise
 
 
-async def expand(node: Node, width: int, search: Stepwise, policy: Policy, prm: PRM) -> list[Node]:
+async def expand(
+    node: Node, width: int, models: Models, sampling: Sampling, rules: ExpansionRules
+) -> list[Node]:
     """The scored children of ``node``: ``width`` of them less duplicates and cut steps.
 
     A child is finished where the policy ended the solution, where it states a boxed answer, or at
-    ``search.max_depth``; ``search.expansion`` says what becomes of samples that are no whole step.
+    ``rules.max_depth``; ``rules`` also say what becomes of samples that are no whole step.
     A node that is finished comes back by itself, and so does one that cannot be expanded: as a
     dead end, as one beyond the context, or for what its prompt was turned down. Nothing comes of a
     node whose request failed for good.
     """
     if node.is_finished:
         return [node]
-    rules = search.expansion
     tries = rules.tries if node.steps else rules.root_tries
     for attempt in range(tries):
         origin = node.redrawn("try", attempt) if attempt else node
-        samples = await policy.extend(origin, width, search.sampling)
+        samples = await models.policy.extend(origin, width, sampling)
         if not samples:
             return []
         if end := _turned_down(node, samples):
             return [node.ended(end)]
         is_last_resort = not node.steps and attempt == tries - 1
         if kept := (everything if is_last_resort else usable)(samples, rules):
-            return await _score(node, [_finish(child, search.max_depth) for child in kept], prm)
+            children = [_finish(child, rules.max_depth) for child in kept]
+            return await _score(node, children, models.prm)
     return [node.ended("dead_end")]
 
 

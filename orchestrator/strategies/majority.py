@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.voting import VoteName
-from orchestrator.strategies.voted import Voted
+from orchestrator.strategies.sampling import RepeatedSampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Majority(Voted):
+class MajorityVoting(RepeatedSampling):
     """Sample ``n`` whole solutions; their answers vote, unscored."""
 
-    uses_prm: ClassVar[bool] = False
+    is_scored: ClassVar[bool] = False
     vote: ClassVar[VoteName] = "majority"

@@ -1,14 +1,15 @@
 """What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from orchestrator.core.expansion_rules import RULES, ExpansionRules, RulesName
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import Need, Sampling
 from orchestrator.core.rewards import Reward
 from orchestrator.core.stopping import VoteRule
 from orchestrator.errors import ConfigError
+from orchestrator.strategies.traits import FirstDraw, Traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +52,12 @@ class WholeSolutions:
         check_sampling(self.temperature, self.top_p, self.max_tokens)
 
     @property
-    def reads_answers(self) -> bool:
-        return False
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"logprobs"} if self.logprobs else ())
 
     @property
-    def first_draw(self) -> int:
-        """How many solutions it samples at once, before it looks at any."""
-        return 1
+    def traits(self) -> Traits:
+        return Traits(max_tokens=self.max_tokens, first_draw=FirstDraw(self.sampling, 1))
 
     @property
     def sampling(self) -> Sampling:
@@ -89,12 +89,16 @@ class Stepwise:
     max_tokens: int = 2048
 
     @property
-    def reads_answers(self) -> bool:
-        return False
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"prm", "continuation"})
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(max_tokens=self.max_tokens, max_depth=self.max_depth, reward=self.reward)
 
     @property
     def expansion(self) -> ExpansionRules:
-        return RULES[self.rules]
+        return replace(RULES[self.rules], max_depth=self.max_depth)
 
     def __post_init__(self) -> None:
         if self.width < 1:

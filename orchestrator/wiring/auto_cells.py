@@ -21,6 +21,7 @@ from orchestrator.report.data.wording import in_unit
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies import Auto
 from orchestrator.strategies.settings import WholeSolutions
+from orchestrator.strategies.traits import traits
 
 
 def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
@@ -30,7 +31,7 @@ def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
     the problems it is to be judged on, and ``ConfigError`` where its budget cannot be kept.
     """
     return [
-        _routed(cell, cell.strategy, problems) if isinstance(cell.strategy, Auto) else cell
+        _routed(cell, auto, problems) if (auto := traits(cell.strategy).auto) else cell
         for cell in cells
     ]
 

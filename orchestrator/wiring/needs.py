@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.config.endpoints import INSTRUCTED, PolicyConfig
 from orchestrator.config.run import RunConfig
+from orchestrator.core.ports import Strategy
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell, Substitutes
-from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.settings import Stepwise, WholeSolutions
-
-NAMES_OF = {strategy: name for name, strategy in STRATEGIES.items()}
+from orchestrator.strategies.building import name_of
+from orchestrator.strategies.traits import traits
 
 Found = Mapping[str, PolicyAbilities | PRMAbilities]
 """What each endpoint can do, by its name in the config."""
@@ -18,6 +17,9 @@ Found = Mapping[str, PolicyAbilities | PRMAbilities]
 
 _QUESTION_TOKENS = 512
 """What a question takes of the context, roughly."""
+
+_SOLUTION_TOKENS = 8_192
+"""What a solution takes of the context where its strategy sets no bound."""
 
 ENOUGH_TOKENS = 2_048
 """What a model that thinks needs at least for problems that are no sums."""
@@ -32,14 +34,13 @@ def context_needed(policy: str, cells: Sequence[Cell]) -> int:
 def tokens_allowed(policy: str, cells: Sequence[Cell]) -> int:
     """The largest ``max_tokens`` of a policy's cells."""
     searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
-    return max((getattr(each, "max_tokens", 0) for each in searches), default=0)
+    return max((traits(each).max_tokens or 0 for each in searches), default=0)
 
 
-def _longest(search: object) -> int:
+def _longest(search: Strategy) -> int:
     """Tokens of the longest solution that a search may come to."""
-    if isinstance(search, Stepwise):
-        return search.max_tokens * search.max_depth
-    return search.max_tokens if isinstance(search, WholeSolutions) else WholeSolutions().max_tokens
+    bounds = traits(search)
+    return (bounds.max_tokens or _SOLUTION_TOKENS) * bounds.max_depth
 
 
 def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
@@ -53,12 +54,16 @@ def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
                 "`continuation` out, or set `continuation: chat`"
             )
         _check_thought(cell, can)
-        stepwise = [each for each in cell.searches if isinstance(each, Stepwise)]
+        stepwise = [
+            each
+            for each in cell.searches
+            if "continuation" in each.needs and not traits(each).fallbacks
+        ]
         if not stepwise or settings.continuation == INSTRUCTED:
             continue
         name = cell.strategy_name
-        if not isinstance(cell.strategy, Stepwise):
-            name += f" (which may come to {NAMES_OF[type(stepwise[0])]})"
+        if cell.strategy not in stepwise:
+            name += f" (which may come to {name_of(stepwise[0])})"
         lacks = _lacks(can, settings)
         if lacks and settings.hosted:
             raise ConfigError(
@@ -79,10 +84,11 @@ def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
     if took is None:
         return
     for each in cell.searches:
-        if isinstance(each, Stepwise | WholeSolutions) and each.max_tokens <= took:
+        bound = traits(each).max_tokens
+        if bound is not None and bound <= took:
             raise ConfigError(
                 f"{cell.policy.name} is a reasoning model: it took {took:,} tokens for a sum, "
-                f"and {cell.strategy_name} gives it {each.max_tokens:,}: set `max_tokens` to at "
+                f"and {cell.strategy_name} gives it {bound:,}: set `max_tokens` to at "
                 f"least {enough_tokens(took):,}"
             )
 
@@ -100,13 +106,13 @@ def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
     told = []
     if can.tokens_to_answer is not None:
         enough = enough_tokens(can.tokens_to_answer)
-        bounds = [s.max_tokens for c in mine for s in c.searches if hasattr(s, "max_tokens")]
-        if any(bound < enough for bound in bounds):
+        bounds = [traits(each).max_tokens for cell in mine for each in cell.searches]
+        if any(bound is not None and bound < enough for bound in bounds):
             told.append(
                 f"a reasoning model, which took {can.tokens_to_answer:,} tokens for a sum: "
                 f"set `max_tokens` to at least {enough:,}"
             )
-    stepwise = any(isinstance(each, Stepwise) for cell in mine for each in cell.searches)
+    stepwise = any(_continues(each) for cell in mine for each in cell.searches)
     if can.trims and can.continuation == "chat" and stepwise:
         told.append(
             "loses the blank line at the end of an open message (its chat template trims it), so "
@@ -123,6 +129,10 @@ def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
             "answers each request alike, whatever its seed and temperature: its samples are copies"
         )
     return told
+
+
+def _continues(search: Strategy) -> bool:
+    return "continuation" in search.needs
 
 
 def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
@@ -149,7 +159,7 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
     """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
     can, settings = found[cell.policy.name], config.policies[cell.policy.name]
     assert isinstance(can, PolicyAbilities)
-    stepwise = any(isinstance(each, Stepwise) for each in cell.searches)
+    stepwise = any(map(_continues, cell.searches))
     asked = [can, found.get(cell.prm.name) if cell.prm else None]
     emulated = {
         "model": any(each is not None and each.simulated for each in asked),
@@ -158,7 +168,7 @@ def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }
     needed = [each for each in IN_VAIN if stepwise or each != "stop"]
-    if any(getattr(each, "logprobs", None) for each in cell.searches):
+    if any("logprobs" in each.needs for each in cell.searches):
         needed.append("logprobs")
     return Substitutes(
         emulated=tuple(each for each, is_used in emulated.items() if is_used),

@@ -43,7 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree, root
-from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.ports import PRM, Models, Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.selection import best
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
@@ -225,8 +225,13 @@ class OneLevel:
         first = True
         while any(beams for beams, _ in kept):
             width = strategy.n if first else strategy.width
+            models, sampling, rules = (
+                Models(self.policy, self),
+                strategy.sampling,
+                strategy.expansion,
+            )
             grown = await fan_out(
-                fan_out(expand(beam, width, strategy, self.policy, self) for beam in beams)
+                fan_out(expand(beam, width, models, sampling, rules) for beam in beams)
                 for beams, _ in kept
             )
             scored = await fan_out(

@@ -15,6 +15,7 @@ from dataclasses import replace
 from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Tree, root
+from orchestrator.core.ports import Models
 from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
@@ -63,7 +64,8 @@ async def hit_rate(replicas: int, trees: int, *, at_random: bool = False) -> flo
             for number, problem in work:
                 tree = Tree(number=number)
                 await search(
-                    root(problem.question, seed=1, problem_id=f"{number}", tree=tree), policy, prm
+                    root(problem.question, seed=1, problem_id=f"{number}", tree=tree),
+                    Models(policy, prm),
                 )
 
         await fan_out(worker() for _ in range(trees * replicas))

@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 from orchestrator.core.budget import Ledger  # noqa: E402
 from orchestrator.core.fanout import fan_out  # noqa: E402
 from orchestrator.core.node import Node, derive_seed, root  # noqa: E402
+from orchestrator.core.ports import Models  # noqa: E402
 from orchestrator.endpoints.prm import MathShepherdPRM  # noqa: E402
 from orchestrator.endpoints.prm.verdict import VerdictRoute  # noqa: E402
 from orchestrator.endpoints.transport.transport import Transport  # noqa: E402
@@ -89,7 +90,7 @@ async def search(url: str, model: str, prose: Prose, route: VerdictRoute) -> Com
         ]
         strategy = BeamSearch(n=16, width=4, max_depth=STEPS)
         leaves = await fan_out(
-            strategy(start, FakePolicy(script=prose.script), prm) for start in roots
+            strategy(start, Models(FakePolicy(script=prose.script), prm)) for start in roots
         )
     spent = ledger.spent
     return Computed(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.ports import Models
 from orchestrator.strategies import DVTS, BeamSearch
 from tests.integration.misbehaving import CHAT, COMPLETIONS, DEPTH, POOLING, Server, changed
 from tests.integration.ports import policy_at, prm_at, problem
@@ -30,7 +31,7 @@ async def test_a_step_that_spells_the_tag_costs_the_tree_nothing(
 ) -> None:
     server.on(CHAT, changed(said("<extra<extra_0>_0>\n\n", only=2)), forever=True)
     async with policy_at(server.url) as policy, prm_at(server.url) as prm:
-        leaves = await search(problem(), policy, prm)
+        leaves = await search(problem(), Models(policy, prm))
     assert [(leaf.finish, len(leaf.steps)) for leaf in leaves] == [("stop", DEPTH)] * 4
     assert not any("extra" in leaf.text for leaf in leaves)
     assert all("extra<" not in text for call in server.seen(POOLING) for text in call.body["input"])
@@ -42,7 +43,7 @@ async def test_an_end_at_once_is_a_finished_path_and_costs_no_second_request(
 ) -> None:
     server.on(COMPLETIONS, changed(said("")), forever=True)
     async with policy_at(server.url) as policy, prm_at(server.url) as prm:
-        leaves = await search(problem(), policy, prm)
+        leaves = await search(problem(), Models(policy, prm))
     assert [(leaf.finish, leaf.scores[1:]) for leaf in leaves] == [("empty", (0.0,))] * 4
     assert len(server.seen(COMPLETIONS)) == 4
 
@@ -50,7 +51,7 @@ async def test_an_end_at_once_is_a_finished_path_and_costs_no_second_request(
 async def test_an_empty_step_is_searched_on(server: Server) -> None:
     server.on(CHAT, changed(said("\n\n")), forever=True)
     async with policy_at(server.url) as policy, prm_at(server.url) as prm:
-        (leaf,) = await BeamSearch(n=4)(problem(), policy, prm)
+        (leaf,) = await BeamSearch(n=4)(problem(), Models(policy, prm))
     assert (leaf.finish, len(leaf.steps), set(leaf.scores)) == ("stop", DEPTH, {0.0})
     assert not server.seen(POOLING)
 
@@ -60,7 +61,7 @@ async def test_a_root_whose_samples_are_all_cut_is_sampled_once_more_and_keeps_t
 ) -> None:
     server.on(CHAT, changed(said(r"so \boxed{7}", "length")), forever=True)
     async with policy_at(server.url) as policy, prm_at(server.url) as prm:
-        (leaf,) = await BeamSearch(n=4)(problem(), policy, prm)
+        (leaf,) = await BeamSearch(n=4)(problem(), Models(policy, prm))
     assert (leaf.finish, leaf.text) == ("length", r"so \boxed{7}")
     assert len(leaf.scores) == 1 and leaf.scores[0] > 0
     assert len(server.seen(CHAT)) == 2

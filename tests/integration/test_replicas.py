@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, root
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.endpoints.http.retry import RetryPolicy
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
@@ -160,7 +160,7 @@ async def test_the_same_trees_grow_whatever_happens_to_the_replicas() -> None:
             return [node.scored([len(step) % 7 / 7 for step in node.steps]) for node in nodes]
 
     async def trees(policy: TokenPolicy) -> list[list[Node]]:
-        return await fan_out(search(problem(i), policy, Scores()) for i in range(30))
+        return await fan_out(search(problem(i), Models(policy, Scores())) for i in range(30))
 
     async with running() as calm, policy_at(calm.url) as policy:
         expected = await trees(policy)
@@ -192,7 +192,7 @@ async def test_a_server_that_leaves_out_choices_and_scores_changes_no_tree() -> 
 
     async def trees(*urls: str) -> list[list[tuple[Any, ...]]]:
         async with policy_at(*urls) as policy, scorer_at(*urls) as prm:
-            found = await fan_out(search(problem(i), policy, prm) for i in range(30))
+            found = await fan_out(search(problem(i), Models(policy, prm)) for i in range(30))
         return [[(leaf.path, leaf.steps, leaf.scores) for leaf in tree] for tree in found]
 
     async with running() as calm:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orchestrator.core.fanout import fan_out
+from orchestrator.core.ports import Models
 from orchestrator.endpoints.admission.adaptive_limit import FIRST
 from orchestrator.endpoints.policies.http_policy import ChatPolicy, TokenPolicy
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
@@ -63,7 +64,7 @@ async def test_a_beam_that_overflows_ends_alone_and_the_tree_goes_on(server: Ser
         weakest_beam = sorted(scored, key=lambda node: -node.scores[-1])[1]
         ids = json.loads(b"[%b]" % b",".join(weakest_beam.token_ids or ()))
         server.on(COMPLETIONS, overflow(), when=lambda body: body["prompt"] == ids, forever=True)
-        leaves = await search(problem(), policy, prm)
+        leaves = await search(problem(), Models(policy, prm))
     assert sorted((leaf.finish, len(leaf.steps)) for leaf in leaves) == [
         ("overflow", 1),
         ("stop", DEPTH),

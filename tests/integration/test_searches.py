@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy, Sampling
+from orchestrator.core.ports import PRM, Models, Policy, Sampling
 from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
@@ -64,7 +64,7 @@ async def test_searches_run_to_their_end_on_the_embedded_server(
     search: BeamSearch | DVTS,
 ) -> None:
     async with tiny_ports(tiny_url, kind, family) as (policy, prm):
-        leaves = await search(problem(), policy, prm)
+        leaves = await search(problem(), Models(policy, prm))
     assert 1 <= len(leaves) <= 2
     assert any(leaf.finish in ("depth", "stop") for leaf in leaves)
     for leaf in leaves:
@@ -90,7 +90,7 @@ async def test_the_same_seed_grows_the_same_trees_at_any_concurrency(tiny_url: s
     search = BeamSearch(n=6, width=3, max_depth=3, max_tokens=24)
 
     async def one(i: int, policy: Policy, prm: PRM) -> list[Node]:
-        return await search(problem(f"p{i}"), policy, prm)
+        return await search(problem(f"p{i}"), Models(policy, prm))
 
     async with tiny_ports(tiny_url, TokenPolicy, QwenMathPRM) as (policy, prm):
         alone = [await one(i, policy, prm) for i in range(6)]

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.node import root
+from orchestrator.core.ports import Models
 from orchestrator.endpoints.http.sender import Sender
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM, prms_by_route
@@ -55,9 +56,9 @@ async def _search(
     policy = Transport(Endpoint(urls=policy_urls, model="policy"), sender)
     prm = Transport(Endpoint(urls=prm_urls, model="prm"), sender)
     async with policy, prm:
-        ports = TokenPolicy(policy, PROMPTS["qwen"].messages), QwenMathPRM(transport=prm)
+        models = Models(TokenPolicy(policy, PROMPTS["qwen"].messages), QwenMathPRM(transport=prm))
         found = await asyncio.gather(
-            *(BeamSearch(n=8)(root(q, seed=3, problem_id=q), *ports) for q in QUESTIONS)
+            *(BeamSearch(n=8)(root(q, seed=3, problem_id=q), models) for q in QUESTIONS)
         )
     return [[(leaf.path, leaf.steps, leaf.scores, leaf.finish) for leaf in tree] for tree in found]
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Turn
-from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.ports import Models, Need
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
@@ -34,15 +34,13 @@ LONG = replace(STEP, max_tokens=512)
 class SelfCorrection:
     """``n`` solutions, each of which is asked about and then corrected."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"turns"})
-    uses_prm: ClassVar[bool] = False
-    reads_answers: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset({"turns"})
 
     n: int = 3
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
-        first = await policy.extend(root, self.n, WHOLE)
-        again = await fan_out(policy.extend(leaf.ask(SURE), 1, WHOLE) for leaf in first)
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
+        first = await models.policy.extend(root, self.n, WHOLE)
+        again = await fan_out(models.policy.extend(leaf.ask(SURE), 1, WHOLE) for leaf in first)
         return [leaf for leaves in again for leaf in leaves]
 
 
@@ -55,9 +53,9 @@ async def test_a_self_correction_shows_each_solution_and_asks_for_another(
     server: Server, kind: type[HttpPolicy]
 ) -> None:
     async with policy_at(server.url, kind=kind) as policy, prm_at(server.url) as prm:
-        leaves = await SelfCorrection()(problem(), policy, prm)
+        leaves = await SelfCorrection()(problem(), Models(policy, prm))
         scored = await prm.score(leaves)
-        assert states(await SelfCorrection()(problem(), policy, prm)) == states(leaves)
+        assert states(await SelfCorrection()(problem(), Models(policy, prm))) == states(leaves)
     first, *asked = [call.body["messages"] for call in server.calls if call.path == CHAT][:4]
     for messages, leaf in zip(
         sorted(asked, key=str), sorted(leaves, key=lambda leaf: leaf.earlier[0].text), strict=True

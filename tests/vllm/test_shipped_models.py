@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from orchestrator.core.node import Node, root
+from orchestrator.core.ports import Models
 from orchestrator.core.records import Record
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import prms_by_route
@@ -106,7 +107,7 @@ async def test_a_search_by_token_ids_sends_no_text_twice(start: Start) -> None:
         policy = TokenPolicy(to_policy, tiny.messages, tiny.separator)
         prm = prms_by_route("math_shepherd", to_prm)["prefix"]
         search = BeamSearch(n=4, width=2, max_tokens=64)
-        await search(root(question, seed=1, problem_id="p"), policy, prm)
+        await search(root(question, seed=1, problem_id="p"), Models(policy, prm))
     first, *others = to_policy.exchanges
     assert question in json.dumps(first["request"])
     assert len(others) > 8

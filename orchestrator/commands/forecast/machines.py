@@ -9,7 +9,7 @@ from orchestrator.config.run import RunConfig
 from orchestrator.config.sections import nearest
 from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell
-from orchestrator.strategies import Auto
+from orchestrator.strategies.traits import traits
 from servers.simulated.hardware import DoesNotFit, Speed, replica_of
 
 POOLED = ("outcome", "qwen_math", "skywork", "trl")
@@ -91,7 +91,7 @@ def machines_of(
 
     Raises ``ConfigError`` where the fleet does not fit the config, or it cannot be planned for.
     """
-    if any(isinstance(cell.strategy, Auto) for cell in cells):
+    if any(traits(cell.strategy).auto for cell in cells):
         raise ConfigError(
             "auto cannot be planned for, as what it does depends on the problems: leave its cells "
             "out, and plan the strategies that it chooses among"

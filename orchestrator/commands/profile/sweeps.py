@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from orchestrator.config.cells import CellsConfig
 from orchestrator.config.run import RunConfig
@@ -10,7 +11,8 @@ from orchestrator.errors import ProfileError
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.profiling.measuring import TREES
 from orchestrator.runs.plan import Cell
-from orchestrator.strategies import Auto, BestOfN
+from orchestrator.strategies.building import build
+from orchestrator.strategies.traits import traits
 
 SAMPLES = 64
 """Samples of a problem where the config names no number."""
@@ -43,7 +45,7 @@ def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
     """
     by_pair: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.prm is not None and not isinstance(cell.strategy, Auto):
+        if cell.prm is not None and not traits(cell.strategy).auto:
             by_pair[cell.policy.name, cell.prm.name].append(cell)
     if not by_pair:
         raise ProfileError(
@@ -58,19 +60,26 @@ def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
 
 
 def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
-    drawn = [each.strategy for each in cells if isinstance(each.strategy, BestOfN)]
-    drawn = [each for each in drawn if each.n > 1] or [BestOfN(n=max(n, 2 * PILOTS))]
-    found = replace(max(drawn, key=lambda each: each.n), stop=None, then=None)
-    if found.n < 2 * PILOTS:
+    drawn = [each for each in cells if each.strategy_name == "best_of_n" and each.strategy.n > 1]
+    most = max(drawn, key=lambda each: each.strategy.n, default=None)
+    settings: dict[str, Any] = dict(most.settings) if most else {"n": max(n, 2 * PILOTS)}
+    settings = {key: each for key, each in settings.items() if key not in ("stop", "then")}
+    if settings["n"] < 2 * PILOTS:
         raise ProfileError(
             f"a profile needs at least {2 * PILOTS} samples of a problem: set best_of_n's n to 64, "
             "for example"
         )
-    # the greedy solution is the first pilot, and how likely it was says something of a problem
-    logprobs = True if asks_logprobs and found.logprobs is None else found.logprobs
-    samples = replace(cells[0], strategy_name="best_of_n", strategy=found, problems=None)
+    greedy = {**settings, "n": 1, "temperature": 0.0}
+    if asks_logprobs:  # how likely the greedy solution, the first pilot, was says something
+        greedy.setdefault("logprobs", True)
+    samples = replace(
+        cells[0],
+        strategy_name="best_of_n",
+        strategy=build("best_of_n", settings),
+        problems=None,
+    )
     return Sweep(
-        greedy=replace(samples, strategy=replace(found, n=1, temperature=0.0, logprobs=logprobs)),
+        greedy=replace(samples, strategy=build("best_of_n", greedy)),
         samples=samples,
         trees=tuple(replace(each, problems=None) for each in cells if each.strategy_name in TREES),
     )

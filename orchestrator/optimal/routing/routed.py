@@ -1,21 +1,19 @@
 """One problem under ``strategy: auto``: pilots, a decision, and the strategy it came to."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-from pydantic import TypeAdapter
+from typing import Protocol
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy, Sampling, Strategy
+from orchestrator.core.ports import Models, Sampling, Strategy
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routing.router import Decision, Router
-from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.voted import Voted
+from orchestrator.strategies.building import build
+from orchestrator.strategies.traits import traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ class Search(Protocol):
 
     decision: Decision | None
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]: ...
+    async def __call__(self, root: Node, models: Models) -> list[Node]: ...
 
 
 class Routing(Protocol):
@@ -95,38 +93,34 @@ class Routed:
     sampling: Sampling
     decision: Decision | None = None
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
         """The leaves that vote: the pilots and what the decided strategy adds."""
-        drawn = await pilots(root, policy, prm, self.router.pilots, self.sampling)
+        drawn = await pilots(root, models, self.router.pilots, self.sampling)
         if not drawn:
             return []
         self.decision = self.router.decide(drawn)
         if self.decision.arm.strategy == "cot":
             return drawn[:1]
         strategy = built(self.decision.arm)
-        if isinstance(strategy, Voted):
-            return await strategy.go_on(root, policy, prm, drawn)
-        return [*drawn, *await strategy(root.next_fork(drawn), policy, prm)]
+        if incremental := traits(strategy).incremental:
+            return await incremental.go_on(root, models, drawn)
+        return [*drawn, *await strategy(root.next_fork(drawn), models)]
 
 
-async def pilots(
-    root: Node, policy: Policy, prm: PRM, count: int, sampling: Sampling
-) -> list[Node]:
+async def pilots(root: Node, models: Models, count: int, sampling: Sampling) -> list[Node]:
     """The greedy solution and ``count - 1`` others, scored; those of them that did not fail. Only
     the greedy one is asked how likely it was."""
     greedy = replace(sampling, temperature=0.0, top_p=1.0)
     first, others = await fan_out(
         [
-            policy.extend(root, 1, greedy),
-            policy.extend(root.fork(1), count - 1, replace(sampling, logprobs=False)),
+            models.policy.extend(root, 1, greedy),
+            models.policy.extend(root.fork(1), count - 1, replace(sampling, logprobs=False)),
         ]
     )
     drawn = [*first, *others]
-    return await prm.score(drawn) or drawn
+    return await models.prm.score(drawn) or drawn
 
 
 def built(arm: Arm) -> Strategy:
     """The strategy of an arm. Raises ``pydantic.ValidationError`` for settings it does not take."""
-    settings: Mapping[str, Any] = arm.settings
-    strategy: Strategy = TypeAdapter(STRATEGIES[arm.strategy]).validate_python(dict(settings))
-    return strategy
+    return build(arm.strategy, arm.settings)

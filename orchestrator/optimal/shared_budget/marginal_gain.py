@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.node import Node
-from orchestrator.core.ports import PRM, Policy, Sampling, Strategy
+from orchestrator.core.ports import Models, Sampling, Strategy
 from orchestrator.core.stopping import lead
 from orchestrator.core.voting import VoteName, needs_prm
 from orchestrator.optimal.arms import Arm
@@ -14,7 +14,8 @@ from orchestrator.optimal.routing.routed import Attempt, built, pilots
 from orchestrator.optimal.routing.router import Decision, read_pilots
 from orchestrator.optimal.shared_budget.frontier import LEAST, Rung, ladder
 from orchestrator.optimal.shared_budget.pool import Pool
-from orchestrator.strategies.voted import Voted, is_enough, tally
+from orchestrator.strategies.sampling import tally
+from orchestrator.strategies.traits import traits
 
 LABEL = "pool"
 
@@ -83,16 +84,16 @@ class Climb:
     _told: float = 0.0
     _batches: int = 1
 
-    async def __call__(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
         """The leaves that vote; ``decision`` names the arm that was reached."""
         try:
-            return await self._climb(root, policy, prm)
+            return await self._climb(root, models)
         finally:
             self.routing.pool.left(root.tree.number, self._newly_used())
 
-    async def _climb(self, root: Node, policy: Policy, prm: PRM) -> list[Node]:
+    async def _climb(self, root: Node, models: Models) -> list[Node]:
         size, sampling = self.routing.profile.pilots, self.routing.sampling
-        leaves = await pilots(root, policy, prm, size, sampling)
+        leaves = await pilots(root, models, size, sampling)
         if not leaves:
             return []
         predicted, bin = read_pilots(self.routing.profile.predictor, leaves)
@@ -101,17 +102,18 @@ class Climb:
         longer = max(LEAST, self._so_far()) / first.extra  # than the bin's problems on average
         for rung in rungs:
             search = built(rung.arm)
-            while not (isinstance(search, Voted) and is_enough(search, leaves)):
+            incremental = traits(search).incremental
+            while incremental is None or not incremental.is_enough(leaves):
                 if not await self._may_use(rung, longer, leaves, root.tree.number):
                     return leaves
                 self.decision = replace(self.decision, arm=rung.arm)
-                grown = await one_batch(search, size, root, policy, prm, leaves)
+                grown = await one_batch(search, size, root, models, leaves)
                 self._batches += 1
                 if len(grown) == len(leaves):  # its requests failed, and would again
                     self.decision = replace(self.decision, cut=False)
                     return leaves
                 leaves = grown
-                if not isinstance(search, Voted):
+                if incremental is None:
                     break
             self.decision = replace(self.decision, arm=rung.arm)
         self.decision = replace(self.decision, cut=False)
@@ -144,18 +146,17 @@ class Climb:
 
 
 async def one_batch(
-    search: Strategy, size: int, root: Node, policy: Policy, prm: PRM, leaves: Sequence[Node]
+    search: Strategy, size: int, root: Node, models: Models, leaves: Sequence[Node]
 ) -> list[Node]:
     """The leaves with a whole tree search's, or with the next ``size`` solutions or those that the
     strategy draws at a time."""
-    if not isinstance(search, Voted):
-        return [*leaves, *await search(root.next_fork(leaves), policy, prm)]
-    if search.uses_prm and (bare := [leaf for leaf in leaves if not leaf.scores]):
-        scored = iter(await prm.score(bare) or bare)
+    incremental = traits(search).incremental
+    if incremental is None:
+        return [*leaves, *await search(root.next_fork(leaves), models)]
+    if "prm" in search.needs and (bare := [leaf for leaf in leaves if not leaf.scores]):
+        scored = iter(await models.prm.score(bare) or bare)
         leaves = [leaf if leaf.scores else next(scored) for leaf in leaves]
-    few = search.stop.batch if search.stop else size
-    batch = replace(search, n=min(search.n, len(leaves) + few), stop=None)
-    return await batch.go_on(root, policy, prm, leaves)
+    return await incremental.next_batch(leaves, size).go_on(root, models, leaves)
 
 
 def doubt(leaves: Sequence[Node], vote: VoteName) -> float:

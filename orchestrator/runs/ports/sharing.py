@@ -17,7 +17,7 @@ from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.errors import EndpointError
 from orchestrator.runs.plan import Cell
-from orchestrator.strategies.settings import WholeSolutions
+from orchestrator.strategies.traits import traits
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -89,9 +89,9 @@ class Demand:
         self._number = {problem.id: number for number, problem in enumerate(problems)}
         self._draws: defaultdict[Sampling, list[tuple[int, int]]] = defaultdict(list)
         for cell in cells:
-            if isinstance(cell.strategy, WholeSolutions):
+            if first := traits(cell.strategy).first_draw:
                 reach = len(problems) if cell.problems is None else cell.problems
-                self._draws[cell.strategy.sampling].append((cell.strategy.first_draw, reach))
+                self._draws[first.sampling].append((first.count, reach))
 
     def of(self, problem: str, sampling: Sampling) -> int:
         """The most that any of them samples of this problem in this very way; 0: none does."""

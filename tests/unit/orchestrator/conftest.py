@@ -19,7 +19,7 @@ from orchestrator.runs.plan import Cell, Model, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.search import Place, Unscored, search
-from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.building import build
 from orchestrator.testing.fakes import FakePolicy, FakePRM
 
 settings.register_profile(
@@ -51,13 +51,13 @@ def problems(count: int) -> list[Problem]:
 
 
 def cell(name: str = "cot", *, policy: str = "small", **settings: Any) -> Cell:
-    strategy = STRATEGIES[name]
+    strategy = build(name, settings)
     return Cell(
         task="sums",
         policy=Model(name=policy, parameters=1000),
-        prm=Model(name="prm") if strategy.uses_prm else None,
+        prm=Model(name="prm") if "prm" in strategy.needs else None,
         strategy_name=name,
-        strategy=strategy(**settings),
+        strategy=strategy,
     )
 
 

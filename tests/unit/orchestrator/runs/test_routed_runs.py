@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.node import Node
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.errors import EndpointUnavailable
@@ -98,7 +98,7 @@ async def test_pilots_show_the_same_whichever_come_first(late: str) -> None:
     root = Node(question="What is 1 + 2?", seed=1)
     policy = AnsweringPolicy(FakePolicy(script=script, pause=pause), NearGrader())
     whole = Sampling(temperature=0.7, max_tokens=100, until="end")
-    shown = evidence(await pilots(root, policy, FakePRM(), PILOTS, whole))
+    shown = evidence(await pilots(root, Models(policy, FakePRM()), PILOTS, whole))
     assert (shown["agreement"], shown["backing"]) == (1.0, 1.0)
 
 

@@ -21,8 +21,8 @@ from orchestrator.errors import (
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler, unfinished
 from orchestrator.storage.store import Store, read_records
+from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
-from orchestrator.strategies.then import Then
 from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
 from tests.unit.orchestrator.runs.ports.test_sharing import SharingPRM
 
@@ -79,7 +79,7 @@ async def test_each_cell_is_charged_the_same_in_any_order_and_at_any_concurrency
     tmp_path: Path, make_problems: Problems, make_cell: Cells, make_ports: MakePorts
 ) -> None:
     stop = Stop(rule="beta", confidence=0.9, batch=4)
-    then = Then(strategy="dvts", n=8, max_depth=3)
+    then = Fallback(strategy="dvts", n=8, max_depth=3)
     cells = [
         make_cell("best_of_n", n=4), make_cell("best_of_n", n=16), make_cell("majority", n=9),
         make_cell("best_of_n", n=16, stop=stop), make_cell("best_of_n", n=8, stop=stop, then=then),

@@ -16,8 +16,8 @@ from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailabl
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.runs.ports.one_per_request import SeparateSamples
+from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
-from orchestrator.strategies.then import Then
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM, chains
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
@@ -199,8 +199,8 @@ BETA = Stop(rule="beta", confidence=0.99, batch=4)
         ("best_of_n", {"n": 8}, 8),
         ("best_of_n", {"n": 1, "temperature": 0.0}, 0),
         ("majority", {"n": 8, "stop": BETA}, 4),
-        ("best_of_n", {"n": 8, "stop": BETA, "then": Then(strategy="dvts", n=8)}, 4),
-        ("best_of_n", {"n": 8, "stop": BETA, "then": Then(strategy="beam_search", n=4)}, 4),
+        ("best_of_n", {"n": 8, "stop": BETA, "then": Fallback(strategy="dvts", n=8)}, 4),
+        ("best_of_n", {"n": 8, "stop": BETA, "then": Fallback(strategy="beam_search", n=4)}, 4),
         ("cot", {}, 0),
         ("beam_search", {"n": 8}, 0),
         ("dvts", {"n": 8}, 0),

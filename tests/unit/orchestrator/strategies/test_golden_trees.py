@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.node import Node, root
+from orchestrator.core.ports import Models
 from orchestrator.strategies import DVTS, BeamSearch
 from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
 
@@ -19,7 +20,7 @@ async def tree(strategy: BeamSearch | DVTS) -> dict[str, list[Any]]:
     """Everything a search asked for and what came of it."""
     policy, prm = FakePolicy(script=chains(depth=4)), FakePRM()
     start = root("What is 6 * 7?", seed=2026, problem_id="golden")
-    leaves = await strategy(start, policy, prm)
+    leaves = await strategy(start, Models(policy, prm))
     return {
         "grown": [
             {"path": list(asked.node.path), "seed": asked.node.seed, "n": asked.n}

@@ -9,8 +9,9 @@ import pytest
 
 from orchestrator.core.expansion_rules import RulesName
 from orchestrator.core.node import Node, root
+from orchestrator.core.ports import Models
 from orchestrator.strategies import DVTS, BeamSearch
-from orchestrator.strategies.then import Then
+from orchestrator.strategies.fallback import Fallback
 from orchestrator.testing.fakes import SEPARATOR
 from tests.unit.orchestrator.strategies.scripted import Sample, ScriptedWorld, answers
 
@@ -45,7 +46,7 @@ def world(script: Script) -> ScriptedWorld:
 async def search(script: Script, slots: int, rules: RulesName, max_depth: int = 40) -> list[Node]:
     beam_search = BeamSearch(n=2 * slots, width=2, rules=rules, max_depth=max_depth)
     scripted = world(script)
-    return await beam_search(ROOT, scripted, scripted)
+    return await beam_search(ROOT, Models(scripted, scripted))
 
 
 def said(leaves: list[Node]) -> list[str]:
@@ -200,14 +201,14 @@ async def test_random_worlds_are_answered_as_the_authors_code_answers_them(
     )
     kind = {"beam_search": BeamSearch, "dvts": DVTS}[each["strategy"]]
     strategy = kind(n=each["n"], width=each["width"], max_depth=each["max_depth"])
-    leaves = await strategy(ROOT, scripted, scripted)
+    leaves = await strategy(ROOT, Models(scripted, scripted))
     assert answers(leaves) == [(tuple(steps), number) for steps, number in each["answers"]]
 
 
 async def test_no_request_is_paid_for_a_step_without_text_nor_for_an_end_at_once() -> None:
     script: Script = {"": "(step)", "_": "(end)"}
     scripted = world(script)
-    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, scripted, scripted)
+    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Models(scripted, scripted))
     assert scripted.asked == {"": 1, "_": 1}
     assert scripted.scored == []
     assert (leaf.finish, leaf.scores) == ("empty", (0.0, 0.0))
@@ -218,7 +219,7 @@ async def test_every_step_after_one_without_text_is_worth_nothing_and_never_show
 ):
     script: Script = {"": "A .9", "A": "(step)", "A/_": "B .8", "A/_/B": "C! .7"}
     scripted = world(script)
-    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, scripted, scripted)
+    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Models(scripted, scripted))
     assert scripted.scored == ["A"]
     assert leaf.scores == (0.9, 0.0, 0.0, 0.0)
     assert leaf.text.strip().startswith("A") and leaf.text.endswith("C")
@@ -235,7 +236,7 @@ async def test_the_root_is_sampled_once_more_under_the_papers_rules(
     rules: RulesName, requests: int
 ) -> None:
     scripted = world({"": ["x~", "y~ .1", "z~ .1"]})
-    await BeamSearch(n=2, width=2, rules=rules)(ROOT, scripted, scripted)
+    await BeamSearch(n=2, width=2, rules=rules)(ROOT, Models(scripted, scripted))
     assert scripted.asked == {"": requests}
 
 
@@ -250,7 +251,7 @@ async def test_each_try_draws_from_a_seed_of_its_own() -> None:
             return [node.child(0, ("A\n\n",))]
 
     scripted = world({"": "A .5"})
-    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Cut(), scripted)
+    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Models(Cut(), scripted))
     assert (leaf.finish, leaf.scores) == ("dead_end", (0.5,))
     assert len(set(seeds)) == 1 + 3
 
@@ -266,14 +267,14 @@ async def test_a_prompt_that_is_turned_down_is_not_asked_again(finish: Any) -> N
                 return [node.child(0, (), finish=finish)]
             return [node.child(0, ("A\n\n",))]
 
-    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, TurnsDown(), world({"": "A .5"}))
+    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Models(TurnsDown(), world({"": "A .5"})))
     assert (leaf.finish, leaf.steps) == (finish, ("A\n\n",))
     assert asked == [(), (0,)]
 
 
 def test_dvts_and_searches_that_follow_take_rules_too() -> None:
     assert DVTS(n=4).rules == BeamSearch(n=4).rules == "paper"
-    assert Then(strategy="dvts", n=4, rules="orchard").search == DVTS(n=4, rules="orchard")
+    assert Fallback(strategy="dvts", n=4, rules="orchard").search == DVTS(n=4, rules="orchard")
 
 
 async def test_every_tree_of_dvts_goes_by_its_rules() -> None:
@@ -284,5 +285,5 @@ async def test_every_tree_of_dvts_goes_by_its_rules() -> None:
     for rules, ends in {"paper": "empty", "orchard": "dead_end"}.items():
         scripted = world(script)
         strategy = DVTS(n=4, width=2, rules=rules)  # type: ignore[arg-type]
-        leaves = await strategy(ROOT, scripted, scripted)
+        leaves = await strategy(ROOT, Models(scripted, scripted))
         assert [leaf.finish for leaf in leaves] == [ends, ends]

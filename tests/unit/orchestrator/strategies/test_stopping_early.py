@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.core.node import Node, root
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.errors import ConfigError
 from orchestrator.runs.answers import AnsweringPolicy
-from orchestrator.strategies import DVTS, BeamSearch, BestOfN, Majority
+from orchestrator.strategies import DVTS, BeamSearch, BestOfN, MajorityVoting
+from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
-from orchestrator.strategies.then import Then
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM
 from tests.unit.orchestrator.conftest import BoxGrader
 
@@ -23,24 +23,23 @@ def answering(*answers: int) -> FakePolicy:
     return FakePolicy(script=lambda node, index: rf"It is $\boxed{{{next(given)}}}$.")
 
 
-async def samples(strategy: Majority | BestOfN, *answers: int, score: float = 1.0) -> int:
+async def samples(strategy: MajorityVoting | BestOfN, *answers: int, score: float = 1.0) -> int:
     policy = answering(*answers)
-    leaves = await strategy(
-        ROOT, AnsweringPolicy(policy, BoxGrader()), FakePRM(judge=lambda question, steps: score)
-    )
+    prm = FakePRM(judge=lambda question, steps: score)
+    leaves = await strategy(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), prm))
     assert len({leaf.path for leaf in leaves}) == len(leaves)
     assert len({leaf.seed for leaf in leaves}) == len(leaves)
     return len(leaves)
 
 
 async def test_a_majority_that_nothing_can_change_draws_no_more() -> None:
-    certain = Majority(n=16, stop=Stop(rule="certain"))
+    certain = MajorityVoting(n=16, stop=Stop(rule="certain"))
     assert await samples(certain, *[2] * 16) == 12
     assert await samples(certain, *[2, 3] * 8) == 16
 
 
 async def test_a_likely_enough_majority_draws_no_more() -> None:
-    beta = Majority(n=64, stop=Stop(rule="beta", confidence=0.95))
+    beta = MajorityVoting(n=64, stop=Stop(rule="beta", confidence=0.95))
     assert await samples(beta, *[2] * 64) == 4
     assert await samples(beta, 2, 2, 2, 3, *[2] * 60) == 8
     assert await samples(beta, *[2, 3] * 32) == 64
@@ -56,8 +55,8 @@ class NearGrader(BoxGrader):
 async def test_an_answer_that_joins_two_others_settles_a_vote_between_them() -> None:
     given = iter(["3.0", "3.8", "3.0", "3.8", "3.4", *["3.0", "3.8"] * 6])
     policy = FakePolicy(script=lambda node, index: rf"It is $\boxed{{{next(given)}}}$.")
-    majority = Majority(n=16, stop=Stop(rule="beta", confidence=0.95))
-    leaves = await majority(ROOT, AnsweringPolicy(policy, NearGrader()), FakePRM())
+    majority = MajorityVoting(n=16, stop=Stop(rule="beta", confidence=0.95))
+    leaves = await majority(ROOT, Models(AnsweringPolicy(policy, NearGrader()), FakePRM()))
     assert len(leaves) == 8
 
 
@@ -69,14 +68,14 @@ async def test_what_the_prm_does_not_believe_settles_nothing() -> None:
 
 
 async def test_batches_end_at_n() -> None:
-    odd = Majority(n=6, stop=Stop(rule="beta", confidence=0.99))
+    odd = MajorityVoting(n=6, stop=Stop(rule="beta", confidence=0.99))
     assert await samples(odd, *[2, 3, 4, 5, 6, 7]) == 6
 
 
 async def test_without_a_rule_all_are_drawn_at_once_and_no_answer_is_read() -> None:
     policy = FakePolicy()
-    assert not Majority(n=8).reads_answers
-    leaves = await Majority(n=8)(ROOT, policy, FakePRM())
+    assert not MajorityVoting(n=8).needs
+    leaves = await MajorityVoting(n=8)(ROOT, Models(policy, FakePRM()))
     assert [request.n for request in policy.requests] == [8]
     assert all(leaf.answer is None for leaf in leaves)
 
@@ -90,7 +89,7 @@ async def test_a_beam_search_ends_when_the_best_finished_path_dominates() -> Non
 
     policy = FakePolicy(script=script)
     search = BeamSearch(n=8, width=4, max_depth=5, stop="dominated")
-    (leaf,) = await search(ROOT, policy, FakePRM(judge=judge))
+    (leaf,) = await search(ROOT, Models(policy, FakePRM(judge=judge)))
     assert (leaf.text, len(policy.requests)) == ("good 0", 1)
 
 
@@ -102,7 +101,7 @@ async def test_a_beam_search_goes_on_while_an_open_path_is_worth_more() -> None:
         return 0.6 if steps == ("done 0",) else 0.9
 
     search = BeamSearch(n=8, width=4, max_depth=5, stop="dominated")
-    leaves = await search(ROOT, FakePolicy(script=script), FakePRM(judge=judge))
+    leaves = await search(ROOT, Models(FakePolicy(script=script), FakePRM(judge=judge)))
     assert {len(leaf.steps) for leaf in leaves} == {2}
 
 
@@ -110,27 +109,27 @@ BETA = Stop(rule="beta", confidence=0.9)
 
 
 async def test_a_tree_search_follows_where_all_samples_leave_the_vote_unsettled() -> None:
-    followed = BestOfN(n=8, stop=BETA, then=Then(strategy="dvts", n=8, width=4))
+    followed = BestOfN(n=8, stop=BETA, then=Fallback(strategy="dvts", n=8, width=4))
     alone = DVTS(n=8, width=4)
     assert await samples(followed, *[2] * 8) == 4
     assert await samples(followed, *[2, 3] * 8) == 8 + 2
     policy, prm = FakePolicy(), FakePRM()
-    grown = await followed(ROOT, AnsweringPolicy(policy, BoxGrader()), prm)
-    assert len(grown) == 8 + len(await alone(ROOT, FakePolicy(), FakePRM()))
+    grown = await followed(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), prm))
+    assert len(grown) == 8 + len(await alone(ROOT, Models(FakePolicy(), FakePRM())))
     assert {leaf.finish for leaf in grown[:8]} == {"stop"}
 
 
 async def test_what_is_settled_by_those_to_come_needs_no_tree_search() -> None:
     followed = BestOfN(
-        n=5, stop=Stop(rule="beta", confidence=0.99), then=Then(strategy="beam_search", n=4)
+        n=5, stop=Stop(rule="beta", confidence=0.99), then=Fallback(strategy="beam_search", n=4)
     )
     assert await samples(followed, *[2] * 5) == 4  # 0.97 sure, and one to come cannot change it
 
 
 async def test_no_tree_search_follows_samples_that_were_lost() -> None:
-    followed = BestOfN(n=8, stop=BETA, then=Then(strategy="dvts", n=8, width=4))
+    followed = BestOfN(n=8, stop=BETA, then=Fallback(strategy="dvts", n=8, width=4))
     policy = LosingPolicy(answering(*[2, 3] * 20), after=4)
-    leaves = await followed(ROOT, AnsweringPolicy(policy, BoxGrader()), FakePRM())
+    leaves = await followed(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), FakePRM()))
     assert len(leaves) == 4
 
 
@@ -152,18 +151,18 @@ class LosingPolicy:
 @pytest.mark.parametrize("stop", [None, Stop(rule="certain")])
 def test_a_search_to_follow_needs_a_confidence_to_fall_short_of(stop: Stop | None) -> None:
     with pytest.raises(ConfigError, match=r"needs a `stop` with a confidence, for example \{rule"):
-        BestOfN(n=8, stop=stop, then=Then(strategy="dvts"))
+        BestOfN(n=8, stop=stop, then=Fallback(strategy="dvts"))
 
 
 def test_a_search_to_follow_takes_the_settings_of_its_own() -> None:
-    assert Then(strategy="beam_search", n=8, stop="dominated").search == BeamSearch(
+    assert Fallback(strategy="beam_search", n=8, stop="dominated").search == BeamSearch(
         n=8, stop="dominated"
     )
-    assert Then(strategy="dvts", n=8, max_depth=5).search == DVTS(n=8, max_depth=5)
+    assert Fallback(strategy="dvts", n=8, max_depth=5).search == DVTS(n=8, max_depth=5)
     with pytest.raises(ConfigError, match="dvts takes no `stop`"):
-        Then(strategy="dvts", stop="dominated")
+        Fallback(strategy="dvts", stop="dominated")
     with pytest.raises(ConfigError, match="not a multiple of width"):
-        Then(strategy="dvts", n=6)
+        Fallback(strategy="dvts", n=6)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 1.0, 0.0])

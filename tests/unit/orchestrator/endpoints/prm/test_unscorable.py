@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.node import root
+from orchestrator.core.ports import Models
 from orchestrator.endpoints.prm import (
     GenPRM,
     HttpPRM,
@@ -182,6 +183,6 @@ async def test_a_tree_of_sixteen_goes_on_where_one_of_its_steps_spells_the_tag(
     transport = scripted(answers.pooling(*first), *[answers.pooling(*second)] * 4)
     start = root("q", seed=1, problem_id="p")
     leaves = await BeamSearch(n=16)(
-        start, FakePolicy(script=script), QwenMathPRM(transport=transport)
+        start, Models(FakePolicy(script=script), QwenMathPRM(transport=transport))
     )
     assert len(leaves) == 4 and all(leaf.scores[0] > 0.8 for leaf in leaves)

@@ -51,7 +51,7 @@ def given_so_far(arm: Arm, samples: list[Leaf]) -> list[float]:
 
 
 def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
-    """As ``strategies.voted`` goes on: by batches, until the vote is settled."""
+    """As ``strategies.sampling`` goes on: by batches, until the vote is settled."""
     if not arm.is_sampling:
         return samples[:PILOTS]
     count = PILOTS if arm.stop else arm.n

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.core.node import FORKS, Node, root
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.errors import (
     EndpointError,
     EndpointRefused,
@@ -28,8 +28,8 @@ def paths(nodes: Sequence[Node]) -> list[tuple[int, ...]]:
 async def test_a_dropped_branch_is_missing_and_the_search_goes_on_with_the_others() -> None:
     search, policy = BeamSearch(n=8), FakePolicy(script=chains(depth=4), failures={3: GONE})
     branches = Branches(policy, FakePRM(), "drop")
-    answers = await search(ROOT, branches, branches)
-    whole = await search(ROOT, FakePolicy(script=chains(depth=4)), FakePRM())
+    answers = await search(ROOT, Models(branches, branches))
+    whole = await search(ROOT, Models(FakePolicy(script=chains(depth=4)), FakePRM()))
     assert len(whole) == 2 and answers
     assert all(answer.is_finished for answer in answers)
     assert (branches.failed, branches.last_failure) == (1, GONE)
@@ -38,7 +38,7 @@ async def test_a_dropped_branch_is_missing_and_the_search_goes_on_with_the_other
 async def test_what_cannot_be_scored_is_dropped_too() -> None:
     prm = FakePRM(failures={2: GONE})
     branches = Branches(FakePolicy(script=chains(depth=4)), prm, "drop")
-    assert await BeamSearch(n=8)(ROOT, branches, branches)
+    assert await BeamSearch(n=8)(ROOT, Models(branches, branches))
     assert branches.failed == 1
 
 
@@ -53,13 +53,13 @@ async def test_what_concerns_the_run_is_no_lost_branch(
     ):
         branches = Branches(SeparateSamples(policy, on_failure), prm, on_failure)
         with pytest.raises(type(error)):
-            await BeamSearch(n=8)(ROOT, branches, branches)
+            await BeamSearch(n=8)(ROOT, Models(branches, branches))
         assert branches.failed == 0
 
 
 async def test_where_the_root_is_lost_nothing_is_left() -> None:
     branches = Branches(FakePolicy(failures={1: GONE}), FakePRM(), "refill")
-    assert await BeamSearch(n=8)(ROOT, branches, branches) == []
+    assert await BeamSearch(n=8)(ROOT, Models(branches, branches)) == []
     assert branches.last_failure is GONE
 
 
@@ -72,7 +72,7 @@ async def test_refill_grows_the_best_sibling_that_was_passed_over() -> None:
 
     policy = FakePolicy(script=script, failures={2: GONE, 3: GONE})
     branches = Branches(policy, FakePRM(judge=judge), "refill")
-    answers = await BeamSearch(n=4)(ROOT, branches, branches)
+    answers = await BeamSearch(n=4)(ROOT, Models(branches, branches))
     assert paths([request.node for request in policy.requests]) == [(), (0,), (2,), (3,)]
     assert [request.n for request in policy.requests] == [4, 4, 4, 4]
     assert paths(answers) == [(3, 0)]
@@ -82,7 +82,7 @@ async def test_refill_grows_the_best_sibling_that_was_passed_over() -> None:
 async def test_refill_never_grows_what_the_search_grows_itself() -> None:
     policy = FakePolicy(script=chains(depth=4), failures={2: GONE})
     branches = Branches(policy, FakePRM(), "refill")
-    answers = await BeamSearch(n=8)(ROOT, branches, branches)
+    answers = await BeamSearch(n=8)(ROOT, Models(branches, branches))
     grown = paths([request.node for request in policy.requests])
     assert len(grown) == len(set(grown))
     assert len(answers) == 2
@@ -91,14 +91,14 @@ async def test_refill_never_grows_what_the_search_grows_itself() -> None:
 async def test_refill_keeps_to_the_subtree() -> None:
     policy = FakePolicy(script=chains(depth=4), failures={4: GONE})
     branches = Branches(policy, FakePRM(), "refill")
-    answers = await DVTS(n=8)(ROOT, branches, branches)
+    answers = await DVTS(n=8)(ROOT, Models(branches, branches))
     assert sorted(path[0] - FORKS for path in paths(answers)) == [0, 1]
 
 
 async def test_under_fail_the_failure_ends_the_tree() -> None:
     branches = Branches(FakePolicy(failures={2: GONE}), FakePRM(), "fail")
     with pytest.raises(EndpointUnavailable):
-        await BeamSearch(n=4)(ROOT, branches, branches)
+        await BeamSearch(n=4)(ROOT, Models(branches, branches))
 
 
 @pytest.mark.parametrize("policy", ["drop", "refill", "fail"])
@@ -106,13 +106,14 @@ async def test_a_refusal_always_passes(policy: str) -> None:
     refused = EndpointRefused("wrong key", url="")
     branches = Branches(FakePolicy(failures={2: refused}), FakePRM(), policy)  # type: ignore[arg-type]
     with pytest.raises(EndpointRefused):
-        await BeamSearch(n=4)(ROOT, branches, branches)
+        await BeamSearch(n=4)(ROOT, Models(branches, branches))
 
 
 async def test_where_nothing_fails_nothing_changes() -> None:
     for search in (BeamSearch(n=8), DVTS(n=8)):
         branches = Branches(FakePolicy(), FakePRM(), "refill")
-        assert await search(ROOT, branches, branches) == await search(ROOT, FakePolicy(), FakePRM())
+        alone = Models(FakePolicy(), FakePRM())
+        assert await search(ROOT, Models(branches, branches)) == await search(ROOT, alone)
         assert branches.failed == 0
 
 

@@ -1,4 +1,4 @@
-"""The tree search that follows where whole solutions could not settle it."""
+"""The tree search to fall back to where whole solutions leave a vote undecided."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from orchestrator.strategies.settings import Stepwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Then(Stepwise):
+class Fallback(Stepwise):
     """A search by its name, with its settings.
 
     Raises ``ConfigError`` for those it does not take.

@@ -1,0 +1,48 @@
+"""Strategies from their names and settings, as configs and profiles write them, and back.
+
+The fields of a strategy's dataclass are its settings.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from orchestrator.core.ports import Strategy
+from orchestrator.errors import ConfigError
+from orchestrator.strategies import STRATEGIES
+
+
+def build(name: str, settings: Mapping[str, Any]) -> Strategy:
+    """The strategy of a name in ``STRATEGIES``.
+
+    Raises ``pydantic.ValidationError`` or ``ConfigError`` for settings it does not take.
+    """
+    return TypeAdapter(STRATEGIES[name]).validate_python(dict(settings))
+
+
+def setting_names(strategy: type[Strategy]) -> list[str]:
+    return [field.name for field in dataclasses.fields(_dataclass(strategy))]
+
+
+def settings_of(strategy: Strategy) -> dict[str, Any]:
+    """The settings of a strategy, nested ones as dictionaries. Raises ``ConfigError``."""
+    _dataclass(type(strategy))
+    return dataclasses.asdict(strategy)  # type: ignore[call-overload, no-any-return]
+
+
+def name_of(strategy: Strategy) -> str:
+    """The name of a strategy in configs; that of its class where it has none there."""
+    names = {each: name for name, each in STRATEGIES.items()}
+    return names.get(type(strategy), type(strategy).__name__)
+
+
+def _dataclass(strategy: type[Strategy]) -> Any:
+    """Raises ``ConfigError`` where a strategy has no fields that could name its results."""
+    if dataclasses.is_dataclass(strategy):
+        return strategy
+    raise ConfigError(
+        f"the strategy {strategy.__name__} is no dataclass, and its results are named by its "
+        "fields: decorate it with @dataclass(frozen=True, kw_only=True)"
+    )
