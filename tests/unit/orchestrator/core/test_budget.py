@@ -186,3 +186,54 @@ async def test_whoever_is_cancelled_as_the_bill_has_room_again_is_cancelled() ->
     await asyncio.wait([waiting])
     assert waiting.cancelled()
     assert bill.reserved == 0.0
+
+
+def test_policy_and_prm_tokens_count_together_in_the_limit_of_tokens() -> None:
+    ledger = Ledger("run", Limits(tokens=5))
+    ledger.reserve(Spend(policy_tokens=2, prm_tokens=3))
+    with pytest.raises(BudgetExhausted) as caught:
+        ledger.reserve(Spend(prm_tokens=1))
+    assert (caught.value.limit, caught.value.allowed) == ("tokens", 5)
+
+
+def test_amounts_add_and_subtract_in_every_kind() -> None:
+    kinds = ["policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens",
+             "requests", "cost"]  # fmt: skip
+    total = Spend(**{kind: 10 + i for i, kind in enumerate(kinds)})
+    total.add(Spend(**{kind: 1 + 2 * i for i, kind in enumerate(kinds)}))
+    assert total == Spend(**{kind: 11 + 3 * i for i, kind in enumerate(kinds)})
+    total.subtract(Spend(**{kind: 1 + 2 * i for i, kind in enumerate(kinds)}))
+    assert total == Spend(**{kind: 10 + i for i, kind in enumerate(kinds)})
+
+
+async def test_a_guess_may_be_sent_alone_while_the_limit_is_not_used_up() -> None:
+    bill = Bill(limit=1.0, paid=0.9)
+    assert await bill.reserve(5.0, guessed=True)
+    assert bill.reserved == 5.0
+    bill.settle(5.0, 0.1)
+    with pytest.raises(BudgetExhausted):
+        await bill.reserve(5.0, guessed=True)
+    with pytest.raises(BudgetExhausted):
+        await bill.reserve(5.0)
+
+
+async def test_a_guess_that_had_to_wait_sets_nothing_aside() -> None:
+    bill = Bill(limit=1.0)
+    assert await bill.reserve(0.6)
+    waiting = asyncio.create_task(bill.reserve(0.6, guessed=True))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bill.settle(0.6, 0.2)
+    assert await waiting is False
+    assert (bill.paid, bill.reserved) == (0.2, 0.0)
+
+
+async def test_what_is_in_flight_stays_set_aside_until_each_is_settled() -> None:
+    bill = Bill()
+    for expected in (0.5, 0.25, 0.125):
+        assert await bill.reserve(expected)
+    bill.settle(0.25, 1.0)
+    assert (bill.paid, bill.reserved) == (1.0, 0.625)
+    bill.settle(0.5, 1.0)
+    bill.settle(0.125, 1.0)
+    assert (bill.paid, bill.reserved) == (3.0, 0.0)

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.core.compute import inference_flops, search_flops, training_flops
+from orchestrator.core.compute import (
+    Flops,
+    TotalFlops,
+    inference_flops,
+    search_flops,
+    training_flops,
+)
 
 MODELS = yaml.safe_load((Path(__file__).parents[4] / "configs" / "models.yaml").read_text())[
     "models"
@@ -53,3 +59,15 @@ def test_reading_costs_as_writing_and_what_a_cache_held_nothing():
     )
     read = search_flops(10, None, **use | {"cached_tokens": 0})
     assert (read.policy_prefill, read.policy_decode, read.prm) == (100, 140, 0)
+
+
+def test_a_prefix_cache_saves_the_prm_its_reading_too():
+    use = {"policy_tokens": 0, "prompt_tokens": 0, "cached_tokens": 0, "prm_tokens": 9,
+           "prm_cached_tokens": 4}  # fmt: skip
+    found = search_flops(10, 3, **use)
+    assert (found.policy_prefill, found.policy_decode, found.prm) == (0, 0, 2 * 3 * 5)
+
+
+def test_totals_are_sums():
+    assert Flops(policy_prefill=1, policy_decode=20, prm=300).total == 321
+    assert TotalFlops(pretraining=5, inference=70).total == 75

@@ -1,10 +1,22 @@
+import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.node import FORKS, Node, Turn, derive_seed, root, sharing, split_steps
+from orchestrator.core.node import (
+    FORKS,
+    Answer,
+    Node,
+    Tree,
+    Turn,
+    derive_seed,
+    root,
+    sharing,
+    split_steps,
+)
 
 
 def start(seed: int = 7, problem: str = "p") -> Node:
@@ -178,3 +190,46 @@ def test_splitting_loses_nothing_but_blank_steps_and_changes_nothing_when_repeat
         " ", ""
     )
     assert split_steps("".join(steps), "\n\n") == steps
+
+
+def test_an_unmetered_sample_counts_nothing() -> None:
+    child = start().child(0, ("a",))
+    counted = (
+        child.tokens, child.step_tokens, child.prompt_tokens, child.cached_tokens, child.request,
+        child.lost_tokens, child.prm_tokens, child.prm_cached_tokens, child.prm_written_tokens,
+    )  # fmt: skip
+    assert counted == (0,) * 9
+    scored = child.scored([0.5])
+    assert (scored.prm_tokens, scored.prm_cached_tokens, scored.prm_written_tokens) == (0, 0, 0)
+
+
+def test_nodes_are_equal_whatever_is_known_beside_their_state() -> None:
+    node = start().child(0, ("a",), logprob=-1.0, model="m")
+    same = start().child(0, ("a",), logprob=-2.0, model="n").scored((), prm_model="q")
+    assert node == replace(same, unscored=True, answer=Answer("7"), tree=Tree(key="another"))
+    assert node != replace(same, lost_tokens=1)
+    assert Answer("7", {"7.0"}) == Answer("7")
+
+
+def test_children_of_a_request_that_was_billed_too_little_lost_nothing() -> None:
+    children = [start().child(i, ("a",), step_tokens=5) for i in range(2)]
+    shared = sharing(children, prompt_tokens=1, cached_tokens=0, written_tokens=9)
+    assert [child.lost_tokens for child in shared] == [0, 0]
+    assert sharing([], prompt_tokens=1, cached_tokens=0, written_tokens=9) == []
+
+
+def test_the_first_of_its_children_bears_what_does_not_divide() -> None:
+    children = [start().child(i, ("a",)) for i in range(3)]
+    shared = sharing(children, prompt_tokens=1, cached_tokens=0, written_tokens=5)
+    assert [child.lost_tokens for child in shared] == [2, 2, 1]
+
+
+def test_children_forks_and_questions_are_numbered_apart() -> None:
+    assert start().child(3, ()).path == (3,)
+    assert start().fork(3).path == (1_000_003,)
+    assert start().ask("Why?").path[0] >= 2_000_000
+
+
+def test_a_tree_without_a_deadline_has_all_the_time_there_is() -> None:
+    assert Tree().deadline == math.inf
+    assert Tree().number == 0

@@ -29,3 +29,7 @@ def test_the_product_is_at_most_the_minimum_and_that_at_most_the_average(
     scores: list[float],
 ) -> None:
     assert value(scores, "prod") <= value(scores, "min") <= value(scores, "avg") + 1e-12
+
+
+def test_one_score_is_worth_itself_by_any_reward() -> None:
+    assert {value((0.3,), reward) for reward in REWARDS} == {0.3}

@@ -1,11 +1,23 @@
 """When a search has seen enough."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import betaincc
 
-from orchestrator.core.stopping import VOTE_RULES, at_least_half, is_settled, lead, plurality
+from orchestrator.core.node import Node
+from orchestrator.core.stopping import (
+    VOTE_RULES,
+    VoteRule,
+    at_least_half,
+    dominates,
+    is_settled,
+    is_sure,
+    lead,
+    plurality,
+)
 
 TOTALS = st.lists(st.floats(0, 30), min_size=1, max_size=6)
 
@@ -52,3 +64,38 @@ def test_a_settled_vote_stays_settled_when_the_leader_gains(
 def test_nobody_leads_where_nobody_was_given_anything() -> None:
     assert not is_settled([0.0, 0.0], 4, "beta", 0.51)
     assert not is_settled([], 4, "dirichlet", 0.51)
+
+
+def test_one_answer_is_settled_once_fewer_samples_are_to_come_than_it_has() -> None:
+    assert is_settled([4.0], 3, "certain", 0.9)
+    assert not is_settled([4.0], 4, "certain", 0.9)
+    assert not is_settled([], 0, "certain", 0.9)
+
+
+def test_a_lead_that_differs_by_rounding_alone_settles_nothing() -> None:
+    assert not is_settled([0.1 + 0.2 + 4.0, 0.3], 4, "certain", 0.9)
+
+
+@pytest.mark.parametrize(("rule", "chance"), [("beta", lead), ("dirichlet", plurality)])
+def test_a_vote_is_sure_from_its_confidence_on(
+    rule: VoteRule, chance: Callable[[list[float]], float]
+) -> None:
+    reached = chance([3, 1])
+    assert is_sure([3, 1], rule, reached)
+    assert not is_sure([3, 1], rule, reached + 1e-9)
+
+
+def test_the_plurality_is_what_each_rival_and_one_not_seen_leave() -> None:
+    assert plurality([4]) == pytest.approx(lead([4, 0]))
+    assert plurality([6, 2]) == pytest.approx(1 - (1 - lead([6, 2])) - (1 - lead([6, 0])))
+
+
+def path(*scores: float) -> Node:
+    return Node(question="", seed=0, scores=scores)
+
+
+def test_a_finished_path_dominates_open_ones_that_are_worth_as_much_and_no_more() -> None:
+    assert dominates([path(0.2), path(0.7)], [path(0.7), path(0.1)], "last")
+    assert not dominates([path(0.2), path(0.7)], [path(0.71)], "last")
+    assert dominates([path(0.2)], [], "last")
+    assert not dominates([], [], "last")

@@ -14,6 +14,7 @@ from orchestrator.core.voting import (
     named,
     needs_prm,
     split_vote,
+    ties,
     totals,
 )
 
@@ -197,3 +198,40 @@ def test_an_unscored_leaf_changes_no_vote_of_scored_ones(
         other = data.draw(st.integers(0, 4))
         again = elected(vote, [*electorate[:at], (other, []), *electorate[at:]])
         assert again == winner + (at <= winner)
+
+
+@pytest.mark.parametrize(
+    ("vote", "weights"),
+    [
+        ("majority", [1.0, 1.0, 1.0]),
+        ("weighted_last", [0.5, 0.75, 0.75]),
+        ("weighted_min", [0.5, 0.25, 0.75]),
+        ("max_last", [0.0, 0.75, 0.0]),
+    ],
+)
+def test_a_ballot_weighs_what_its_vote_says(vote: VoteName, weights: list[float]) -> None:
+    cast = ballots(vote, leaves([0.5], [0.25, 0.75], [0.75]), [0, 1, 0])
+    assert [(ballot.leaf, ballot.answer) for ballot in cast] == [(0, 0), (1, 1), (2, 0)]
+    assert [ballot.weight for ballot in cast] == weights
+
+
+def test_sums_tie_up_to_a_billionth_of_the_larger() -> None:
+    assert ties(4.0, 4.0) and ties(4.0 - 3.9e-9, 4.0)
+    assert not ties(4.0 - 4.1e-9, 4.0)
+    assert ties(0.0, 0.0)
+
+
+def test_of_the_elected_class_the_best_leaf_answers_and_the_first_of_equals() -> None:
+    assert elect("weighted_last", leaves([0.5], [0.75], [0.75], [0.25]), [0, 0, 0, 1]) == 1
+    assert elect("majority", leaves([0.5], [0.75], [0.75]), [1, 0, 0]) == 1
+
+
+def test_nobody_is_elected_by_nobody() -> None:
+    assert elect("majority", [], []) is None
+    assert elect("max_last", leaves([0.5]), [None]) is None
+    assert decided_by("max_last", leaves([0.5]), [None]) == "max_last"
+
+
+def test_the_majority_decides_where_no_voter_is_scored() -> None:
+    assert decided_by("max_last", leaves([], [0.9]), [0, None]) == "majority"
+    assert decided_by("max_last", leaves([], [0.9]), [0, 1]) == "max_last"

@@ -358,3 +358,64 @@ async def test_a_failure_at_the_very_end_is_told_unless_the_run_failed_already(
 async def test_a_folder_that_cannot_be_written_is_named(path: Path) -> None:
     with pytest.raises(RunError, match=r"cannot write .*unable to open"):
         await append_rows(path.parent / "nowhere" / JOURNAL)
+
+
+def test_its_size_counts_what_is_not_moved_into_the_one_file_yet(path: Path) -> None:
+    fill(path)
+    before = kept_by(path)
+    path.with_name(f"{JOURNAL}-wal").write_bytes(b"")
+    assert kept_by(path) == before
+    path.with_name(f"{JOURNAL}-wal").write_bytes(b"0" * 100)
+    kept = kept_by(path)
+    assert before is not None and kept is not None and kept.size == before.size + 100
+
+
+async def test_it_is_behind_once_more_batches_wait_than_may(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 1)
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    journal = Journal(path)  # which nobody writes yet
+    behind = []
+    for i in range(5):
+        behind.append(journal.is_behind)
+        journal.append("tree", [KEYS[i]], b"[1]")
+    assert behind == [False, False, False, False, True]
+
+
+async def test_a_full_batch_is_handed_over_at_once(path: Path) -> None:
+    with Journal(path) as journal:
+        for i in range(BATCH_ROWS):
+            journal.append("tree", [KEYS[i % 200]], b"[1]")
+        await journal.caught_up()
+        assert responses_in(path) == BATCH_ROWS
+        journal.append("tree", [KEYS[0]], b"[1]")
+        await journal.caught_up()
+        assert responses_in(path) == BATCH_ROWS
+
+
+async def test_what_each_response_cost_adds_up_over_all_starts(path: Path) -> None:
+    for start in range(2):
+        with Journal(path) as journal:
+            assert journal.paid == start * 0.875
+            journal.append("tree", KEYS[:1], b"[1]", 0.5)
+            journal.append("tree", KEYS[1:2], b"[1]", 0.25)
+            journal.append("other", (), b"", 0.125)
+    with Journal(path) as journal:
+        assert journal.paid == 1.75
+        assert journal.knows("other") and await journal.recall("other") == {}
+
+
+async def test_probes_that_cost_nothing_leave_no_trace(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.pay_for_probes(0.0)
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*) FROM trees").fetchone() == (0,)
+    database.close()
+
+
+async def test_of_what_one_response_holds_each_part_has_its_place(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.append("tree", KEYS[:3], b"[1,2,3]")
+    found = await rows_of(path)
+    assert [found[key] for key in KEYS[:3]] == [(b"[1,2,3]", part) for part in range(3)]

@@ -6,10 +6,18 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.records import RECORD_FORMAT, Record
+from orchestrator.core.budget import Spend
+from orchestrator.core.records import POOL, RECORD_FORMAT, Record, Route
 from orchestrator.errors import ConfigError, RunError
 from orchestrator.formats import jsonlines
-from orchestrator.storage.store import RECORDS, Store, read_config, read_records
+from orchestrator.storage.store import (
+    RECORDS,
+    Store,
+    is_in_use,
+    is_open,
+    read_config,
+    read_records,
+)
 
 Make = Callable[..., Record]
 
@@ -187,3 +195,87 @@ def test_trees_that_lack_answers_are_tried_again_once_a_start(
         assert store.spent.requests == 2
         store.add(holes)
         assert store.finished(holes.cell) == {"p0", "p1", "p2"}
+
+
+def pooled(cap: float, problem: str = "p0", **changes: Any) -> dict[str, Any]:
+    """What a record says of a tree that a pool of ``cap`` cut."""
+    return {"problem": problem, "settings": {"budget": cap}, "ran_out": POOL, **changes}
+
+
+def test_a_tree_that_a_pool_cut_goes_on_in_a_larger_one_alone(
+    tmp_path: Path, make_record: Make
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record(**pooled(100.0)))
+        store.add(make_record("p1", settings={"budget": 100.0}))
+        cell = make_record().cell
+        assert store.finished(cell) == store.finished(cell, 100.0) == {"p0", "p1"}
+        assert store.finished(cell, 99.0) == {"p0", "p1"}
+        assert store.finished(cell, 100.5) == {"p1"}
+        store.reopen(cell, 100.0)
+        assert (store.finished(cell), store.spent.requests) == ({"p0", "p1"}, 2)
+        store.reopen(cell, 100.5)
+        assert (store.finished(cell), store.spent.requests) == ({"p1"}, 1)
+        assert store.spent_in[cell].requests == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "cap", "goes_on"),
+    [
+        ({}, 200.0, False),
+        ({"error": "gone"}, None, True),
+        (pooled(100.0), None, False),
+        (pooled(100.0), 99.0, False),
+        (pooled(100.0), 100.0, False),
+        (pooled(100.0), 101.0, True),
+        (pooled(100.0, ran_out="tokens"), 101.0, False),
+    ],
+)
+def test_a_tree_is_open_where_it_failed_or_a_smaller_pool_cut_it(
+    make_record: Make, changes: dict[str, Any], cap: float | None, goes_on: bool
+) -> None:
+    assert is_open(make_record(**changes), cap) is goes_on
+
+
+def test_what_finished_problems_used_is_counted_by_cell_and_failed_ones_not_at_all(
+    tmp_path: Path, make_record: Make
+) -> None:
+    used = {"policy_tokens": 1, "prompt_tokens": 2, "cached_tokens": 3, "prm_tokens": 4,
+            "prm_cached_tokens": 5, "requests": 6, "cost": 7.0}  # fmt: skip
+    with Store(tmp_path) as store:
+        store.add(make_record("p0", "one", **used))
+        store.add(make_record("p1", "two", **used))
+        store.add(make_record("p2", "two", **used, error="gone"))
+    with Store(tmp_path) as store:
+        assert store.spent_in["one"] == store.spent_in["two"] == Spend(**used)
+        assert store.spent == Spend(**{kind: 2 * amount for kind, amount in used.items()})
+
+
+def test_a_directory_is_empty_until_a_problem_is_recorded(
+    tmp_path: Path, make_record: Make
+) -> None:
+    with Store(tmp_path) as store:
+        assert store.is_empty
+        store.add(make_record(error="gone"))
+    with Store(tmp_path) as store:
+        assert not store.is_empty
+
+
+def test_whether_a_process_holds_a_directory_is_seen_from_outside(
+    tmp_path: Path, make_record: Make
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record())
+        assert is_in_use(tmp_path)
+    assert not is_in_use(tmp_path)
+
+
+def test_how_far_a_routed_problem_had_come_is_known(tmp_path: Path, make_record: Make) -> None:
+    route = Route(
+        bin="easy", predicted=0.7, strategy="best_of_n", settings={}, vote="majority", rule="paper"
+    )
+    with Store(tmp_path) as store:
+        store.add(make_record("p0", route=route, error="gone"))
+        store.add(make_record("p1"))
+        cell = make_record().cell
+        assert [store.reached(cell, problem) for problem in ("p0", "p1", "p2")] == [1, 0, 0]

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.errors import ConfigError
 from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.settings import Stop
 
 SAMPLED = ["cot", "majority", "best_of_n", "beam_search", "dvts"]
 NAN = float("nan")
@@ -60,3 +61,49 @@ def test_one_sample_at_temperature_0_is_a_greedy_solution() -> None:
 def test_the_ends_of_the_ranges_are_taken(strategy: str) -> None:
     assert of(strategy, temperature=2, top_p=1, max_tokens=1).temperature == 2
     assert of(strategy, temperature=1e-3, top_p=1e-3).top_p == 1e-3
+
+
+@pytest.mark.parametrize("strategy", ["beam_search", "dvts"])
+@pytest.mark.parametrize(
+    ("n", "width", "said"),
+    [
+        (6, 4, "n = 6 is not a multiple of width = 4; try n = 8"),
+        (9, 4, "n = 9 is not a multiple of width = 4; try n = 8"),
+        (1, 4, "n = 1 is not a multiple of width = 4; try n = 4"),
+        (0, 4, "n = 0 is not a multiple of width = 4; try n = 4"),
+        (4, 0, "width = 0 must be at least 1"),
+    ],
+)
+def test_a_budget_that_the_width_does_not_divide_is_refused_with_the_nearest_that_it_does(
+    strategy: str, n: int, width: int, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        of(strategy, n=n, width=width)
+
+
+@pytest.mark.parametrize("strategy", ["beam_search", "dvts"])
+def test_the_smallest_tree_search_follows_one_path_by_one_step(strategy: str) -> None:
+    smallest = of(strategy, n=1, width=1, max_depth=1, temperature=0)
+    assert (smallest.n, smallest.width, smallest.max_depth) == (1, 1, 1)
+    assert of(strategy, n=4, width=4).n == 4
+
+
+def test_the_defaults_are_the_papers() -> None:
+    for name in ("beam_search", "dvts"):
+        search = of(name)
+        assert (search.n, search.width, search.max_depth) == (16, 4, 40)
+    assert (of("majority").n, of("best_of_n").n) == (16, 16)
+    stop = Stop(rule="beta")
+    assert (stop.confidence, stop.batch) == (0.95, 4)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_without_a_sample_is_refused(batch: int) -> None:
+    with pytest.raises(ConfigError, match=f"batch = {batch} must be at least 1"):
+        Stop(rule="beta", batch=batch)
+    assert Stop(rule="beta", batch=1, confidence=0.501).batch == 1
+
+
+@pytest.mark.parametrize("logprobs", [None, False, True])
+def test_samples_tell_how_likely_they_were_where_that_is_asked_for(logprobs: bool | None) -> None:
+    assert of("cot", logprobs=logprobs).sampling.logprobs is bool(logprobs)

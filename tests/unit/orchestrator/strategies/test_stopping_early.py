@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.core.node import Node, root
+from orchestrator.core.node import FORKS, Node, root
 from orchestrator.core.ports import Models, Sampling
 from orchestrator.errors import ConfigError
 from orchestrator.runs.answers import AnsweringPolicy
 from orchestrator.strategies import DVTS, BeamSearch, BestOfN, MajorityVoting
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
+from orchestrator.strategies.traits import FirstDraw
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM
 from tests.unit.orchestrator.conftest import BoxGrader
 
@@ -169,3 +170,50 @@ def test_a_search_to_follow_takes_the_settings_of_its_own() -> None:
 def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
     with pytest.raises(ConfigError, match=r"between 0\.5 and 1"):
         Stop(rule="beta", confidence=confidence)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "first"),
+    [
+        (MajorityVoting(n=8), 8),
+        (MajorityVoting(n=8, stop=Stop(rule="certain", batch=3)), 3),
+        (MajorityVoting(n=2, stop=Stop(rule="certain", batch=3)), 2),
+    ],
+)
+async def test_the_first_draw_is_a_batch_where_it_may_stop_early(
+    strategy: MajorityVoting, first: int
+) -> None:
+    policy = answering(*[2] * 8)
+    await strategy(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), FakePRM()))
+    assert strategy.traits.first_draw == FirstDraw(strategy.sampling, first)
+    assert policy.requests[0].n == first
+
+
+async def test_solutions_from_before_count_towards_n() -> None:
+    for stop in (None, Stop(rule="beta", confidence=0.99)):
+        policy = answering(*range(20))
+        models = Models(AnsweringPolicy(policy, BoxGrader()), FakePRM())
+        drawn = await models.policy.extend(ROOT, 3, MajorityVoting().sampling)
+        leaves = await MajorityVoting(n=8, stop=stop).go_on(ROOT, models, drawn)
+        assert (leaves[:3], len(leaves)) == (drawn, 8)
+        assert leaves[3].path[0] == FORKS + 3
+        asked = len(policy.requests)
+        assert await MajorityVoting(n=3, stop=stop).go_on(ROOT, models, drawn) == drawn
+        assert await MajorityVoting(n=2, stop=stop).go_on(ROOT, models, drawn) == drawn
+        assert len(policy.requests) == asked
+
+
+async def test_one_sample_that_is_an_answer_keeps_the_others_coming() -> None:
+    """A prompt is turned down when all of a batch are, without a step."""
+
+    class Filters:
+        asked = 0
+
+        async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+            self.asked += 1
+            given = [node.child(i, (), finish="filtered") for i in range(n - 1)]
+            return [*given, node.child(n - 1, ("half an ans",), finish="filtered")]
+
+    policy = Filters()
+    strategy = MajorityVoting(n=8, stop=Stop(rule="beta", confidence=0.9, batch=4))
+    assert (len(await strategy(ROOT, Models(policy, FakePRM()))), policy.asked) == (8, 2)
