@@ -1,10 +1,15 @@
 """The library: every public name of ``import orchestrator as orchard``."""
 
 from orchestrator import testing
+from orchestrator.api.connecting import Connected, connect
+from orchestrator.api.endpoints import PolicyEndpoint as Policy
+from orchestrator.api.endpoints import PRMEndpoint as PRM
+from orchestrator.api.evaluation import evaluate
 from orchestrator.api.running import run
+from orchestrator.api.solving import Answer, Leaf, solve
 from orchestrator.core.budget import Limits, Price, Spend
 from orchestrator.core.node import Node
-from orchestrator.core.ports import Sampling
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.core.voting import Majority, Max, Vote, Weighted
@@ -21,10 +26,13 @@ from orchestrator.errors import (
     ServerError,
     TaskError,
 )
-from orchestrator.strategies import DVTS, Auto, BeamSearch, BestOfN, CoT
+from orchestrator.runs.search import SearchProgress
+from orchestrator.strategies import DVTS, Auto, BeamSearch, BestOfN, CoT, MajorityVoting
 
 __all__ = [
     "DVTS",
+    "PRM",
+    "Answer",
     "Auto",
     "BadResponse",
     "BeamSearch",
@@ -32,25 +40,34 @@ __all__ = [
     "BudgetExhausted",
     "CoT",
     "ConfigError",
+    "Connected",
     "EndpointError",
     "EndpointRefused",
     "EndpointUnavailable",
+    "Leaf",
     "Limits",
     "Majority",
+    "MajorityVoting",
     "Max",
+    "Models",
     "Node",
     "OrchardError",
+    "Policy",
     "Price",
     "Problem",
     "RateLimited",
     "Record",
     "RunError",
     "Sampling",
+    "SearchProgress",
     "ServerError",
     "Spend",
     "TaskError",
     "Vote",
     "Weighted",
+    "connect",
+    "evaluate",
     "run",
+    "solve",
     "testing",
 ]

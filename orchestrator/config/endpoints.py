@@ -102,7 +102,8 @@ class EndpointConfig(Section):
         )
 
     def endpoint(self, name: str, urls: Sequence[str] = (), api_key: str | None = None) -> Endpoint:
-        """The endpoint to talk to; ``urls`` and ``api_key`` are those of servers of this run.
+        """The endpoint to talk to; ``urls`` are those of servers of this run, ``api_key`` is the
+        key that the caller knows.
 
         Raises ``ConfigError`` where there is no URL, or the key's variable is not set.
         """
@@ -114,9 +115,8 @@ class EndpointConfig(Section):
                 f"{name} has no `url`, and no server is started for it: give it one, or let "
                 "`servers: {tiny: {}}` serve the embedded models, or `servers: {fleet: …}` others"
             )
-        key = None if self.is_elsewhere else api_key
-        if (variable := self.api_key_env or usual_key(self.url)) is not None:
-            key = key_in(variable, name)
+        variable = self.api_key_env or (usual_key(self.url) if api_key is None else None)
+        key = api_key if variable is None else key_in(variable, name)
         return Endpoint(
             urls=self.url or listed or tuple(urls),
             listed=self.urls_from,

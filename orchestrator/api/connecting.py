@@ -1,0 +1,204 @@
+"""Open models: what ``solve`` and ``evaluate`` are given."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from orchestrator.api.endpoints import PolicyEndpoint, PRMEndpoint, ServedModel
+from orchestrator.config.endpoints import PolicyConfig, PRMConfig
+from orchestrator.config.run import RunConfig
+from orchestrator.core.budget import Limits, Price
+from orchestrator.core.ports import PRM, Grader, Models, Policy, Strategy
+from orchestrator.core.problem import Problem
+from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
+from orchestrator.endpoints.transport.transport import Transport
+from orchestrator.errors import ConfigError
+from orchestrator.runs.plan import Cell, Model
+from orchestrator.runs.ports.sharing import Demand
+from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
+from orchestrator.runs.search import Unscored
+from orchestrator.strategies.building import name_of
+from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.wiring.auto_cells import routed
+from orchestrator.wiring.compose import PROBING, connections, probe_all
+from orchestrator.wiring.needs import Found, check_able
+from orchestrator.wiring.prices import prices
+from orchestrator.wiring.serving import Address
+
+E = TypeVar("E", bound=ServedModel)
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """Open models by name: see ``connect``. ``found`` says what their servers can do, ``config``
+    how a config would describe them, and ``task`` reads the answers of solutions."""
+
+    policies: Mapping[str, Policy]
+    prms: Mapping[str, PRM]
+    config: RunConfig
+    found: Found
+    prices: Mapping[str, Price]
+    task: Grader
+
+    @property
+    def one_per_request(self) -> frozenset[str]:
+        """The policies whose servers give one sample a request."""
+        return frozenset(
+            name
+            for name, can in self.found.items()
+            if isinstance(can, PolicyAbilities) and not can.n
+        )
+
+    def cell(
+        self,
+        question: Problem,
+        strategy: Strategy,
+        policy: str | None,
+        prm: str | None,
+        limits: Limits,
+    ) -> Cell:
+        """One strategy under one policy and PRM, named where there are several, for one question.
+
+        Raises ``ConfigError`` where the models cannot do what it needs.
+        """
+        policy = _chosen("policy", policy, list(self.policies))
+        judge = _chosen("prm", prm, list(self.prms)) if "prm" in strategy.needs else None
+        models = [Model(name=name, price=self.prices.get(name)) for name in (policy, judge) if name]
+        for model in models:
+            if limits.cost is not None and model.price is None:
+                raise ConfigError(
+                    f"a limit of the cost cannot be kept: {model.name} has no price; give it one: "
+                    "price=orchard.Price(input=…, output=…) (USD per million tokens)"
+                )
+        cell = Cell(
+            task="question",
+            policy=models[0],
+            prm=models[1] if judge else None,
+            strategy_name=name_of(strategy),
+            strategy=strategy,
+        )
+        (cell,) = routed([cell], [question])
+        check_able([cell], self.config, self.found)
+        return cell
+
+    def ports(self, cell: Cell, question: Problem) -> Models:
+        """What one tree asks, wrapped as a run of it alone would wrap it."""
+        demand, run = Demand([cell], [question]), RunWide(one_per_request=self.one_per_request)
+        policy, prm = cell.policy.name, cell.prm.name if cell.prm else None
+        return Models(
+            stack(self.policies[policy], name=policy, demand=demand, run=run),
+            stack_prm(self.prms[prm], name=prm, draws=demand.draws, run=run) if prm else Unscored(),
+        )
+
+
+def _chosen(kind: str, name: str | None, known: Sequence[str]) -> str:
+    """The model called ``name``, or the only one there is. Raises ``ConfigError``."""
+    if name is None and len(known) == 1:
+        return known[0]
+    if not known:
+        raise ConfigError(f"this search needs a {kind}: connect(…, {kind}=…)")
+    if name is None or name not in known:
+        raise ConfigError(f"name the {kind}, one of {', '.join(known)}: {kind}={known[0]!r}")
+    return name
+
+
+@asynccontextmanager
+async def connect(
+    policy: str | PolicyEndpoint | Policy | Sequence[str | PolicyEndpoint | Policy],
+    prm: PRMEndpoint | PRM | Sequence[PRMEndpoint | PRM] = (),
+) -> AsyncIterator[Connected]:
+    """Open models and find out, with a few small requests, what their servers can do.
+
+    A model is a URL, a description with more to say (``orchard.Policy``, ``orchard.PRM``), or a
+    port of your own such as ``orchard.testing.FakePolicy()``; several are given as a list. Leaving
+    the block closes their connections.
+
+    Raises ``ConfigError`` where a description cannot be right, ``EndpointUnavailable`` where
+    nothing answers and ``EndpointRefused`` for a wrong key or model.
+    """
+    given: list[str | PolicyEndpoint | Policy] = _several(policy)
+    served = [PolicyEndpoint(each) if isinstance(each, str) else each for each in given]
+    judges: list[PRMEndpoint | PRM] = _several(prm)
+    policies = _by_name([await _served(e) for e in served if isinstance(e, PolicyEndpoint)])
+    prms = _by_name([await _served(e) for e in judges if isinstance(e, PRMEndpoint)])
+    own_policies: dict[str, Policy] = _numbered(
+        "policy", [e for e in served if not isinstance(e, PolicyEndpoint)]
+    )
+    own_prms: dict[str, PRM] = _numbered(
+        "prm", [e for e in judges if not isinstance(e, PRMEndpoint)]
+    )
+    described = _described(
+        {name: each.config() for name, each in policies.items()},
+        {name: each.config() for name, each in prms.items()},
+    )
+    addresses = {
+        name: Address(urls=tuple(each.urls), api_key=each.api_key)
+        for name, each in (policies | prms).items()
+    }
+    async with AsyncExitStack() as stack:
+        task = await stack.enter_async_context(MathGrader())
+        found = await probe_all(described, addresses)
+        opened = await stack.enter_async_context(connections(described, addresses, found))
+        yield Connected(
+            policies=own_policies | {c.name: c.policy for c in opened if c.policy is not None},
+            prms=own_prms | {c.name: c.prm for c in opened if c.prm is not None},
+            config=_described(
+                described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
+                described.prms
+                | dict.fromkeys(own_prms, PRMConfig.model_validate({"family": "qwen_math"})),
+            ),
+            found={
+                **found,
+                **dict.fromkeys(own_policies, PolicyAbilities(continuation="tokens")),
+                **dict.fromkeys(own_prms, PRMAbilities()),
+            },
+            prices=prices(described),
+            task=task,
+        )
+
+
+def _described(policies: Mapping[str, PolicyConfig], prms: Mapping[str, PRMConfig]) -> RunConfig:
+    """Endpoints alone, as a config."""
+    return RunConfig.model_construct(policies=dict(policies), prms=dict(prms))
+
+
+def _several(given: P | Sequence[P]) -> list[P]:
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+
+
+def _by_name(models: Iterable[E]) -> dict[str, E]:
+    """Raises ``ConfigError`` where two have one name."""
+    found: dict[str, E] = {}
+    for model in models:
+        name = model.name or str(model.model)
+        if name in found:
+            raise ConfigError(f"two models are called {name}: give one of them a `name` of its own")
+        found[name] = model
+    return found
+
+
+def _numbered(kind: str, ports: Iterable[P]) -> dict[str, P]:
+    """``policy``, ``policy-2`` …"""
+    return {kind if i == 1 else f"{kind}-{i}": port for i, port in enumerate(ports, start=1)}
+
+
+async def _served(model: E) -> E:
+    """``model`` with its served name: that of the one model which its server lists.
+
+    Raises ``ConfigError`` where it lists several, and ``EndpointError``.
+    """
+    if model.model is not None:
+        return model
+    config = model.config()
+    if config.hosted is not None:
+        raise ConfigError(f"{model.urls[0]} serves many models: name one with `model=`")
+    endpoint = replace(config.endpoint("", (), model.api_key), retry=PROBING)
+    async with Transport(endpoint) as transport:
+        listed = [card.id for card in (await transport.models(endpoint.bases[0])).data]
+    if len(listed) != 1:
+        raise ConfigError(
+            f"{model.urls[0]} serves {', '.join(listed) or 'no model'}: name one with `model=`"
+        )
+    return replace(model, model=listed[0])

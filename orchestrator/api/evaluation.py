@@ -1,0 +1,167 @@
+"""Many problems under many strategies: the run of the command line, its records as they finish."""
+
+import asyncio
+import dataclasses
+import tempfile
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.api.connecting import Connected
+from orchestrator.api.references import strategy_reference
+from orchestrator.commands.begun import claim
+from orchestrator.commands.results import read_results
+from orchestrator.config.run import RunConfig, validate
+from orchestrator.config.sections import located
+from orchestrator.core.budget import UNLIMITED, Bill, Limits
+from orchestrator.core.ports import Strategy
+from orchestrator.core.problem import Problem
+from orchestrator.core.records import Record
+from orchestrator.errors import ConfigError, RunError
+from orchestrator.formats.jsonlines import decoded
+from orchestrator.report.data.summary import to_json
+from orchestrator.runs.plan import Plan, Ports
+from orchestrator.runs.scheduler import Scheduler
+from orchestrator.storage.journal import JOURNAL, Journal
+from orchestrator.storage.store import SUMMARY, Store, is_open, read_records
+from orchestrator.strategies.building import settings_of
+from orchestrator.wiring.experiment import Experiment
+from orchestrator.wiring.needs import check_able, substitutes
+
+PROBLEMS = "problems.jsonl"
+"""Where a run directory keeps the problems that it was given."""
+
+
+async def evaluate(
+    problems: Sequence[Problem],
+    models: Connected,
+    strategies: Sequence[Strategy],
+    *,
+    limits: Limits = UNLIMITED,
+    budget: Limits = UNLIMITED,
+    concurrency: int = 128,
+    out: str | Path | None = None,
+    seed: int = 0,
+) -> AsyncGenerator[Record, None]:
+    """Every strategy on every problem, under each policy and PRM; yields records as they finish.
+
+    ``limits`` hold for each problem, as in ``solve``, and ``budget`` for the whole run.
+    ``concurrency`` trees are in flight at once. With ``out`` the results are a run directory as
+    ``orchard run`` makes it: another call with the same ``out`` yields the records that are there
+    first, and goes on with what is missing; ``orchard show`` reads it, and ``orchard resume`` goes
+    on with it. Whoever stops taking records cancels what is under way.
+
+    Raises ``ConfigError`` for what cannot be run, ``RunError`` where ``out`` holds other results,
+    ``EndpointRefused`` at once, and, once all that was under way is yielded, ``BudgetExhausted``
+    where the ``budget`` is used up.
+    """
+    with ExitStack() as stack:
+        if out is None:
+            out = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchard-"))
+        store = stack.enter_context(Store(located(Path(out))))
+        journal = stack.enter_context(Journal(store.folder / JOURNAL))
+        _keep(problems, store)
+        config = _config(store.folder, problems, models, strategies, limits, budget)
+        config = config.model_copy(update={"seed": seed, "trees": concurrency})
+        experiment = Experiment.of(config)
+        planned = experiment.plan
+        check_able(planned.cells, config, models.found)
+        claim(store, journal, config)
+        for record in _finished(store, planned):
+            yield record
+        if not journal.is_empty:
+            store.reopen_holes()
+        ports = _ports(models, config, planned, store, journal)
+        finished: asyncio.Queue[Record | None] = asyncio.Queue()
+        scheduler = Scheduler(planned, ports, store, journal, on_record=finished.put_nowait)
+        running = asyncio.create_task(scheduler.run())
+        running.add_done_callback(lambda _: finished.put_nowait(None))
+        try:
+            while (one := await finished.get()) is not None:
+                yield one
+            await running
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            if not store.is_empty:
+                store.write(SUMMARY, to_json(read_results(store.folder, None)[1]))
+
+
+def _keep(problems: Sequence[Problem], store: Store) -> None:
+    """Write the problems where ``orchard resume`` finds them.
+
+    Raises ``ConfigError`` where two share an id, and ``RunError`` where results are there of
+    another problem with the id of one of these.
+    """
+    path = store.folder / PROBLEMS
+    by_id = {problem.id: problem for problem in problems}
+    if len(by_id) < len(problems):
+        raise ConfigError("two problems have the same id: results are kept under it")
+    if path.exists() and not store.is_empty:
+        for before in decoded(path.read_bytes(), msgspec.json.Decoder(Problem).decode, path):
+            if by_id.setdefault(before.id, before) != before:
+                raise RunError(
+                    f"{store.folder} holds results of another problem called {before.id!r}: name "
+                    "another `out`, or give the problem another id"
+                )
+    store.write(PROBLEMS, b"".join(msgspec.json.encode(each) + b"\n" for each in problems))
+
+
+def _config(
+    folder: Path,
+    problems: Sequence[Problem],
+    models: Connected,
+    strategies: Sequence[Strategy],
+    limits: Limits,
+    budget: Limits,
+) -> RunConfig:
+    """The config that says the same. Raises ``ConfigError``."""
+    has_levels = all(problem.level is not None for problem in problems)
+    task = {"path": folder / PROBLEMS, "id": "id", **({"level": "level"} if has_levels else {})}
+    values = {
+        "task": task,
+        "policies": models.config.policies,
+        "prms": models.config.prms,
+        "cells": [_cells(strategy, models) for strategy in strategies],
+        "budget": dataclasses.asdict(budget),
+        "problem_budget": dataclasses.asdict(limits),
+    }
+    return validate(values, "evaluate")
+
+
+def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:
+    """One strategy under every policy and PRM, as a config says it."""
+    settings = settings_of(strategy)
+    return {
+        "policy": list(models.policies),
+        "prm": list(models.prms) if "prm" in strategy.needs else [],
+        "strategy": strategy_reference(strategy),
+        **{key: value for key, value in settings.items() if value is not None},
+    }
+
+
+def _finished(store: Store, planned: Plan) -> Iterator[Record]:
+    """The records of earlier calls that need not be run again."""
+    caps = {cell.id: cell.cap for cell in planned.cells}
+    wanted = {problem.id for problem in planned.problems}
+    for record in [] if store.is_empty else read_records(store.folder):
+        is_wanted = record.cell in caps and record.problem in wanted
+        if is_wanted and not is_open(record, caps[record.cell]):
+            yield record
+
+
+def _ports(
+    models: Connected, config: RunConfig, planned: Plan, store: Store, journal: Journal
+) -> Ports:
+    paid = journal.probes_paid + (store.spent.cost if journal.is_empty else journal.paid)
+    return Ports(
+        policies=dict(models.policies),
+        prms=dict(models.prms),
+        grader=models.task,
+        one_per_request=models.one_per_request,
+        substitutes={cell.id: substitutes(cell, config, models.found) for cell in planned.cells},
+        bill=Bill(config.budget.cost, paid),
+    )

@@ -1,0 +1,141 @@
+"""One question, one tree, one answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.api.connecting import Connected
+from orchestrator.core.budget import UNLIMITED, Limits, Spend
+from orchestrator.core.equivalence import classes
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node, Tree
+from orchestrator.core.ports import Grader, Strategy
+from orchestrator.core.problem import Problem
+from orchestrator.core.voting import Majority, Max, VoteName, Weighted, ballots, elect, totals
+from orchestrator.runs.answers import stated
+from orchestrator.runs.ports.stack import Terms
+from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One solution that a search ended with, and the answer it states; ``scores`` hold one PRM
+    score a step, none where nothing was scored."""
+
+    text: str
+    answer: str | None
+    scores: tuple[float, ...]
+    finish: str | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What ``solve`` comes to.
+
+    ``value`` is the answer that the vote elected and ``text`` the best solution that states it;
+    both are None where no solution states one. ``confidence`` is that answer's share of the vote's
+    weight, from 0 to 1: of equal votes the part that agree, of weighted ones the part of the
+    scores. It is no probability of being right, and 1 wherever one leaf decides: under ``Max``, and
+    for a single sample. ``leaves`` are all solutions, in the order in which the search returns
+    them. ``ran_out`` names the limit that ended the search early (``tokens``, ``seconds``,
+    ``cost`` …, ``endpoint`` where that was lost), ``error`` says why it failed; what was found by
+    then has voted all the same. ``seconds`` is the search's own time.
+    """
+
+    text: str | None
+    value: str | None
+    confidence: float
+    leaves: tuple[Leaf, ...]
+    spent: Spend
+    seconds: float
+    ran_out: str | None
+    error: str | None
+
+
+async def solve(
+    question: str,
+    models: Connected,
+    *,
+    strategy: Strategy,
+    vote: Majority | Max | Weighted | None = None,
+    limits: Limits = UNLIMITED,
+    task: Grader | None = None,
+    seed: int = 0,
+    policy: str | None = None,
+    prm: str | None = None,
+    on_progress: Callable[[SearchProgress], None] | None = None,
+) -> Answer:
+    """Search for the answer to one question.
+
+    The ``vote`` elects among the leaves: ``Weighted("last")`` unless given, which is the majority
+    where nothing is scored. Whatever of ``limits`` runs out, time included, the best answer so far
+    comes back. ``task`` reads answers and says which are equal: mathematical ones unless given.
+    ``policy`` and ``prm`` name the models where several are connected. The same ``seed`` grows the
+    same tree on a deterministic server. ``on_progress`` is called after each response. Cancelling
+    the call cancels its requests, which ends them at the server.
+
+    Raises ``ConfigError`` where the models cannot do what the strategy needs, or a limit of the
+    cost cannot be kept for want of a price, and ``EndpointRefused`` for a wrong key or model. An
+    endpoint that is lost on the way is told in ``Answer.error``.
+    """
+    problem = Problem(id=question, question=question, answer="")  # which nobody holds it to
+    cell = models.cell(problem, strategy, policy, prm, limits)
+    task = task or models.task
+    if cell.routing is not None:
+        cell.routing.open(1, 1, use(Spend()))
+    outcome = await search(
+        question,
+        cell.strategy,
+        models.ports(cell, problem),
+        limits,
+        terms=Terms(
+            policy_price=cell.policy.price,
+            prm_price=cell.prm.price if cell.prm else None,
+            one_per_request=cell.policy.name in models.one_per_request,
+        ),
+        place=Place(seed=seed, tree=Tree(problem=problem.id), routing=cell.routing),
+        answers=task,
+        on_progress=on_progress,
+    )
+    if vote is None and outcome.decision is not None:
+        return await _answer(outcome, outcome.decision.arm.vote, task)
+    return await _answer(outcome, _name(vote or Weighted("last")), task)
+
+
+async def _answer(outcome: Outcome, vote: VoteName, task: Grader) -> Answer:
+    read = await fan_out(_leaf(leaf, task) for leaf in outcome.leaves)
+    electorate = await classes(task, [leaf.answer for leaf in read])
+    elected = elect(vote, read, electorate)
+    weights = totals(ballots(vote, read, electorate))
+    return Answer(
+        text=None if elected is None else read[elected].text,
+        value=None if elected is None else read[elected].answer,
+        confidence=0.0 if elected is None else _share(weights, electorate[elected]),
+        leaves=tuple(read),
+        spent=outcome.spent,
+        seconds=outcome.seconds,
+        ran_out=outcome.ran_out,
+        error=outcome.error,
+    )
+
+
+async def _leaf(node: Node, task: Grader) -> Leaf:
+    return Leaf(
+        text=node.text,
+        answer=await stated(task, node),
+        scores=tuple(round(score, 6) for score in node.scores),  # as records have them
+        finish=node.finish,
+        tokens=node.tokens,
+    )
+
+
+def _share(weights: Mapping[int, float], winner: int | None) -> float:
+    """Of all weight; of votes that weigh nothing each answer has the same."""
+    total = sum(weights.values())
+    return weights[winner] / total if total and winner is not None else 1 / len(weights)
+
+
+def _name(vote: Majority | Max | Weighted) -> VoteName:
+    if isinstance(vote, Majority):
+        return "majority"
+    return f"{'max' if isinstance(vote, Max) else 'weighted'}_{vote.reward}"

@@ -1,0 +1,42 @@
+"""A new user with the documentation alone: its code runs as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import orchestrator as orchard
+from orchestrator.testing import tiny_server
+from tests import documented
+from tests.acceptance.conftest import ORCHARD
+
+
+def test_a_question_is_answered_in_ten_lines_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
+    code = documented.blocks("library.md")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    (tmp_path / "ask.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "ask.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"^\$ python ask.py\n(.*?)\n```", documented.page("library.md"), re.M | re.S)
+    assert shown and done.stdout.strip() == shown[1]
+
+
+def output_of(*command: str) -> str:
+    done = subprocess.run([ORCHARD, *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_the_library_in_ten_minutes_runs_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with tiny_server() as url:
+        await documented.run("library.md", {"url": url, "orchard": orchard}, skip=1)
+    for command in (["show"], ["resume", "--no-figures"]):  # nothing is left to go on with
+        shown = output_of(*command, "runs/mine")
+        assert "policy-2m without a PRM" in shown and "to go" not in shown
