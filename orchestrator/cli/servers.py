@@ -138,9 +138,9 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is up, and how busy it is."""
+    from orchestrator.commands.fleet_metrics import read_metrics
     from orchestrator.console.fleet_view import addresses, status_table
     from servers.fleet import launch
-    from servers.fleet.metrics import read_metrics
 
     names = launch.names() if fleet is None else [_name(fleet)]
     states = [state for name in names if (state := launch.find(name)) is not None]

@@ -13,7 +13,7 @@ from orchestrator.console.terminal import Terminal
 from orchestrator.formats.durations import duration
 
 if TYPE_CHECKING:
-    from servers.fleet.metrics import Metrics
+    from orchestrator.endpoints.admission.vllm_metrics import Metrics
     from servers.fleet.state import FleetState, ReplicaState
 
 _PHASES = {

@@ -1,7 +1,8 @@
 """What a server's refusals mean, and answers that are none: for a person, in one line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from orchestrator.endpoints.admission.quotas import UNKNOWN, quota, retry_after
 from orchestrator.endpoints.http.complaints import Complaint, complaint, complaint_in
@@ -151,55 +152,105 @@ def _error(
     content: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> EndpointError:
-    message, codes = said.message, said.codes
+    answer = _Refusal(status, said, url, model, content, headers or {})
+    return next(error for meaning in _MEANINGS if (error := meaning(answer)) is not None)
+
+
+class _Refusal(NamedTuple):
+    """An answer that is an error, and what was asked of whom."""
+
+    status: int
+    said: Complaint
+    url: str
+    model: str
+    content: bytes
+    headers: Mapping[str, str]
+
+
+def _account(answer: _Refusal) -> EndpointError | None:
+    status, said, url = answer.status, answer.said, answer.url
     if status < 500 and says_account(said):
-        return EndpointRefused(f"{url} refuses the account ({status}): {message}", url=url)
-    if status not in (401, 402, 404, 405, 429) and says_filtered(said):
-        return ContentFiltered(f"{url}: {message}", url=url)
-    if status in (401, 403):
-        key = "set the environment variable the config's `api_key_env` names"
-        return EndpointRefused(
-            f"{url} refuses access (403): {message}; if it is the API key, {key}"
-            if status == 403 and said.is_telling
-            else f"{url} refuses the API key ({status}): {key}"
-            + (f"; it says: {message}" if said.is_telling else ""),
-            url=url,
-            says=message if status == 403 else None,
-            names_cause=True,
-        )
-    if "insufficient_quota" in codes:  # a 429, but no rate limit
-        return EndpointRefused(
-            f"{url} has no quota left for this API key: add credit or raise the limit of its "
-            "project",
-            url=url,
-        )
-    if "deploymentnotfound" in codes:
-        return EndpointRefused(
-            f"{url} has no deployment {model!r}: `model` is the deployment's name on Azure", url=url
-        )
-    if status == 404 and re.search(rf"(?<![\w.-]){re.escape(model)}(?![\w.-])", message):
+        return EndpointRefused(f"{url} refuses the account ({status}): {said.message}", url=url)
+    return None
+
+
+def _filtered(answer: _Refusal) -> EndpointError | None:
+    if answer.status not in (401, 402, 404, 405, 429) and says_filtered(answer.said):
+        return ContentFiltered(f"{answer.url}: {answer.said.message}", url=answer.url)
+    return None
+
+
+def _access(answer: _Refusal) -> EndpointError | None:
+    status, said, url = answer.status, answer.said, answer.url
+    if status not in (401, 403):
+        return None
+    key = "set the environment variable the config's `api_key_env` names"
+    return EndpointRefused(
+        f"{url} refuses access (403): {said.message}; if it is the API key, {key}"
+        if status == 403 and said.is_telling
+        else f"{url} refuses the API key ({status}): {key}"
+        + (f"; it says: {said.message}" if said.is_telling else ""),
+        url=url,
+        says=said.message if status == 403 else None,
+        names_cause=True,
+    )
+
+
+def _quota(answer: _Refusal) -> EndpointError | None:
+    """OpenAI's 429 that is no rate limit."""
+    if "insufficient_quota" not in answer.said.codes:
+        return None
+    return EndpointRefused(
+        f"{answer.url} has no quota left for this API key: add credit or raise the limit of its "
+        "project",
+        url=answer.url,
+    )
+
+
+def _deployment(answer: _Refusal) -> EndpointError | None:
+    if "deploymentnotfound" not in answer.said.codes:
+        return None
+    return EndpointRefused(
+        f"{answer.url} has no deployment {answer.model!r}: `model` is the deployment's name on "
+        "Azure",
+        url=answer.url,
+    )
+
+
+def _unserved(answer: _Refusal) -> EndpointError | None:
+    url, model, message = answer.url, answer.model, answer.said.message
+    if answer.status == 404 and re.search(rf"(?<![\w.-]){re.escape(model)}(?![\w.-])", message):
         return EndpointRefused(f"{url} does not serve the model {model!r}: {message}", url=url)
-    if status == 404 and message == "Resource not found":  # so Azure says it
-        return EndpointRefused(
-            f"{url} is not there ({status}): is `api_version` one that Azure has, and `url` the "
-            "resource's alone, https://NAME.openai.azure.com?",
-            url=url,
+    return None
+
+
+def _not_there(answer: _Refusal) -> EndpointError | None:
+    status, said, url = answer.status, answer.said, answer.url
+    if status not in (404, 405):
+        return None
+    is_not = f"is not there ({status}):"
+    if status == 404 and said.message == "Resource not found":  # so Azure says it
+        why = (
+            f"{is_not} is `api_version` one that Azure has, and `url` the resource's alone, "
+            "https://NAME.openai.azure.com?"
         )
-    if status in (404, 405) and len(re.findall("/v1(?=/)", url)) > 1:
-        return EndpointRefused(
-            f"{url} is not there ({status}): /v1 stands in it twice; write the URL up to the first "
-            "/v1, without a route",
-            url=url,
-        )
-    if status in (404, 405):
-        why = f"answers {status}: {message};" if said.is_telling else f"is not there ({status}):"
-        return EndpointRefused(
-            f"{url} {why} is this server OpenAI-compatible, and does it serve this kind of model?",
-            url=url,
-        )
-    if status != 429 and says_overflow(said):
-        return ContextOverflow(f"{url}: {message}", url=url)
-    if says_too_large_for_the_rate(said):
+    elif len(re.findall("/v1(?=/)", url)) > 1:
+        why = f"{is_not} /v1 stands in it twice; write the URL up to the first /v1, without a route"
+    else:
+        why = f"answers {status}: {said.message};" if said.is_telling else is_not
+        why += " is this server OpenAI-compatible, and does it serve this kind of model?"
+    return EndpointRefused(f"{url} {why}", url=url)
+
+
+def _too_long(answer: _Refusal) -> EndpointError | None:
+    if answer.status != 429 and says_overflow(answer.said):
+        return ContextOverflow(f"{answer.url}: {answer.said.message}", url=answer.url)
+    return None
+
+
+def _too_large(answer: _Refusal) -> EndpointError | None:
+    status, url, message = answer.status, answer.url, answer.said.message
+    if says_too_large_for_the_rate(answer.said):
         return EndpointRefused(
             f"{url} refuses a request that is larger than its rate limit allows in all ({status}): "
             f"{message}",
@@ -207,35 +258,65 @@ def _error(
             says=message,
         )
     if status == 413:
-        return ContextOverflow(
-            f"{url} answers 413: {message or 'the request is too large'}", url=url
-        )
-    if status == 429:
-        met = quota(headers or {}, content)
-        told = "" if met == UNKNOWN else f", {met}"
-        return EndpointUnavailable(
-            f"{url} answers 429{told}: {message}",
-            url=url,
-            answered=True,
-            status=429,
-            retry_after=met.ends_in,
-            limit=met.name,
-        )
-    if status in _BROKEN_OFF or status >= 500:
-        return EndpointUnavailable(
-            f"{url} answers {status}: {message}",
-            url=url,
-            answered=True,
-            status=status,
-            retry_after=retry_after(headers or {}),
-            is_doubtful=status != 408 and status not in (503, 504, 529),
-        )
+        said = message or "the request is too large"
+        return ContextOverflow(f"{url} answers 413: {said}", url=url)
+    return None
+
+
+def _rate_limit(answer: _Refusal) -> EndpointError | None:
+    if answer.status != 429:
+        return None
+    met = quota(answer.headers, answer.content)
+    told = "" if met == UNKNOWN else f", {met}"
+    return EndpointUnavailable(
+        f"{answer.url} answers 429{told}: {answer.said.message}",
+        url=answer.url,
+        answered=True,
+        status=429,
+        retry_after=met.ends_in,
+        limit=met.name,
+    )
+
+
+def _broken_off(answer: _Refusal) -> EndpointError | None:
+    status = answer.status
+    if status not in _BROKEN_OFF and status < 500:
+        return None
+    return EndpointUnavailable(
+        f"{answer.url} answers {status}: {answer.said.message}",
+        url=answer.url,
+        answered=True,
+        status=status,
+        retry_after=retry_after(answer.headers),
+        is_doubtful=status != 408 and status not in (503, 504, 529),
+    )
+
+
+def _refused(answer: _Refusal) -> EndpointError:
+    status, said, url = answer.status, answer.said, answer.url
     return EndpointRefused(
-        f"{url} refuses the request ({status}): {message}",
+        f"{url} refuses the request ({status}): {said.message}",
         url=url,
-        says=message if status in _PERHAPS_THE_PROMPTS else None,
+        says=said.message if status in _PERHAPS_THE_PROMPTS else None,
         names_cause=_is_about_a_parameter(said),
     )
+
+
+_MEANINGS: tuple[Callable[[_Refusal], EndpointError | None], ...] = (
+    _account,
+    _filtered,
+    _access,
+    _quota,
+    _deployment,
+    _unserved,
+    _not_there,
+    _too_long,
+    _too_large,
+    _rate_limit,
+    _broken_off,
+    _refused,
+)
+"""What an error may mean; the first that fits is what it means."""
 
 
 def _is_about_a_parameter(said: Complaint) -> bool:

@@ -1,7 +1,6 @@
 """Requests to one endpoint: encoded, sent to one of its replicas, retried, decoded."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, overload
@@ -22,17 +21,16 @@ from orchestrator.endpoints.http.model_names import is_same_model
 from orchestrator.endpoints.http.retry import WORTH_RETRYING, RetryPolicy, with_retries
 from orchestrator.endpoints.http.sender import AiohttpSender, Answer, Sender
 from orchestrator.endpoints.http.wire import ModelList, Usage, encode
-from orchestrator.endpoints.transport.evidence import Doubts, Evidence
-from orchestrator.endpoints.transport.hedging import Stragglers, hedged
+from orchestrator.endpoints.transport.evidence import Evidence
+from orchestrator.endpoints.transport.hedging import Stragglers
 from orchestrator.endpoints.transport.refusals import error_in, is_blocked, refusal, unreadable
 from orchestrator.endpoints.transport.requests import R, Read, Request, T
+from orchestrator.endpoints.transport.tries import Tries
 from orchestrator.errors import (
     BadResponse,
     ContentFiltered,
     EndpointError,
-    EndpointRefused,
     EndpointUnavailable,
-    TooManyOpenFiles,
 )
 
 
@@ -167,58 +165,19 @@ class Transport:
         ``ContentFiltered`` or ``PromptRefused`` at once.
         """
         dispatcher = self.dispatcher
-        request = Request(path, payload, encode(payload), answer, read)
-        tried: tuple[Replica, ...] = ()
-        doubts: Doubts | None = None
-
-        async def attempt() -> Any:
-            nonlocal tried, doubts
-            estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
-            slot = await dispatcher.admit(node, estimate, tried)
-            try:
-                exchange = self._exchange(slot, request)
-                if self._stragglers is None or self._stragglers.after is None:
-                    wanted = await exchange
-                else:
-                    wanted = await hedged(exchange, again(slot), self._stragglers.after)
-            except EndpointRefused as refused:
-                if refused.says is not None and self._has_better(slot.replica, tried):
-                    tried = (*tried, slot.replica)
-                    raise BadResponse(refused.message, url=refused.url) from refused
-                raise await self._evidence.judge_refusal(refused, request, slot.replica) from None
-            except WORTH_RETRYING as failure:
-                if not isinstance(failure, TooManyOpenFiles):
-                    tried = (*tried, slot.replica)
-                if isinstance(failure, EndpointUnavailable) and failure.status == 429:
-                    if (limit := dispatcher.rate_limit()) is not None:
-                        raise limit from failure
-                    if dispatcher.takes_elsewhere(slot.replica):
-                        failure.retry_after = None  # it is this replica alone that is left alone
-                    raise
-                if failure.is_final and any(each not in tried for each in dispatcher.replicas):
-                    failure.is_final = False  # another replica may do better
-                if not failure.is_doubtful or failure.is_final:
-                    raise
-                doubts = doubts or Doubts()
-                raise await self._evidence.judge_failure(
-                    failure, doubts, request, slot.replica
-                ) from failure.__cause__
-            if doubts is not None:
-                self._evidence.recovered(doubts, slot.replica)
-            return wanted
-
-        def again(slot: Slot) -> Callable[[], Coroutine[Any, Any, Any] | None]:
-            async def elsewhere() -> Any:
-                estimate = request.estimate(dispatcher.rates) if dispatcher.rates.are_any else None
-                other = await dispatcher.admit(node, estimate, (*tried, slot.replica))
-                return await self._exchange(other, request)
-
-            return lambda: elsewhere() if dispatcher.retry_budget.try_take() else None
-
+        tries = Tries(
+            Request(path, payload, encode(payload), answer, read),
+            node,
+            dispatcher,
+            self._evidence,
+            self._exchange,
+            self._stragglers,
+            goes_elsewhere=self.endpoint.retry.attempts > 1,
+        )
         dispatcher.begun += 1
         try:
             return await with_retries(
-                attempt,
+                tries.attempt,
                 self.endpoint.retry,
                 dispatcher.retry_budget,
                 lambda: dispatcher.answered_at,
@@ -230,17 +189,6 @@ class Transport:
             raise error
         finally:
             dispatcher.begun -= 1
-
-    def _has_better(self, refusing: Replica, tried: tuple[Replica, ...]) -> bool:
-        """Whether there is a replica left to ask for what one refuses, at an endpoint that works:
-        where nothing was ever answered, it is refused for all."""
-        replicas = self.dispatcher.replicas
-        return (
-            self.endpoint.retry.attempts > 1
-            and refusing not in tried
-            and any(each.answers for each in replicas)
-            and any(each is not refusing and each not in tried for each in replicas)
-        )
 
     async def _send_once(self, replica: Replica, request: Request) -> Any:
         return await self._exchange(self.dispatcher.at(replica), request)

@@ -1,4 +1,4 @@
-from orchestrator.endpoints.admission.vllm_metrics import read_load
+from orchestrator.endpoints.admission.vllm_metrics import Metrics, parse_metrics, read_load
 
 METRICS = b"""# HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
@@ -32,3 +32,34 @@ def test_preemptions_count_from_one_look_to_the_next() -> None:
 def test_other_servers_metrics_say_nothing() -> None:
     for metrics in (b"", b"<html>", b"up 1\n", b"\xff\xfe", b"vllm:num_requests_waiting many\n"):
         assert read_load(metrics) is None
+
+
+# For people
+
+# As vLLM 0.32 writes them, shortened.
+STATUS = b"""\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="small"} 3.0
+vllm:num_requests_running{engine="1",model_name="small"} 1.0
+vllm:num_requests_waiting{engine="0",model_name="small"} 2.0
+vllm:kv_cache_usage_perc{engine="0",model_name="small"} 0.25
+vllm:kv_cache_usage_perc{engine="1",model_name="small"} 0.5
+vllm:prefix_cache_queries_total{engine="0",model_name="small"} 200.0
+vllm:prefix_cache_queries_created{engine="0",model_name="small"} 1.7637e+09
+vllm:prefix_cache_hits_total{engine="0",model_name="small"} 150.0
+vllm:generation_tokens_total{engine="0",model_name="small"} 1.2e+03
+vllm:num_preemptions_total{engine="0",model_name="small"} 4.0
+python_gc_objects_collected_total{generation="0"} 9.0
+"""
+
+
+def test_counts_of_engines_add_up_and_the_fullest_cache_counts() -> None:
+    assert parse_metrics(STATUS) == Metrics(
+        running=4, waiting=2, kv_cache_usage=0.5, prefix_hit_ratio=0.75,
+        generation_tokens=1200, preemptions=4,
+    )  # fmt: skip
+
+
+def test_a_server_that_has_done_nothing_has_no_hit_ratio() -> None:
+    assert parse_metrics(b"vllm:prefix_cache_queries_total 0.0\n").prefix_hit_ratio is None
