@@ -1,1 +1,1 @@
-"""How good a PRM is: labelled solutions, its scores of them, and what the two together say."""
+"""How good a PRM is: labelled solutions, its scores, and what they say together."""

@@ -45,8 +45,8 @@ async def draw(
 ) -> None:
     """Add a solution of each problem to the journal, under its id in ``wanted``.
 
-    The ``ledger`` is charged, at the policy's ``price``; ``tick`` is called after every problem.
-    Raises ``EndpointError``, and ``BudgetExhausted`` once what is under way is drawn.
+    Charges the ``ledger`` at the policy's ``price``; calls ``tick`` after every problem. Raises
+    ``EndpointError``, and ``BudgetExhausted`` once everything under way is drawn.
     """
 
     async def one(item: tuple[str, Problem]) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that say how sure they are."""
+"""Numbers with their uncertainty."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from orchestrator.statistics import wilson
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A number with its 95 % interval and the samples it rests on."""
+    """A number with its 95 % interval and its number of samples."""
 
     value: float
     low: float
@@ -16,7 +16,7 @@ class Estimate:
 
 
 def share(hits: int, total: int) -> Estimate | None:
-    """``hits / total`` with its Wilson interval; None of nothing."""
+    """``hits / total`` with its Wilson interval; None if ``total`` is 0."""
     if not total:
         return None
     low, high = wilson(hits, total)

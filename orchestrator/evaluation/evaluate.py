@@ -1,4 +1,4 @@
-"""One PRM on one data set: everything its scores and the labels say."""
+"""Evaluate one PRM on one data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from orchestrator.evaluation.samples import ScoredSolution
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A sample that the PRM gave no scores for, and why."""
+    """A sample that the PRM did not score, and why."""
 
     sample: str
     reason: str
@@ -27,9 +27,10 @@ class Failure:
 class Evaluation:
     """One PRM on one data set.
 
-    ``samples`` counts those scored, ``failed`` names the others, which no number includes. ``best``
-    is measured at cross-fitted thresholds, None where a half of the samples lacks right or wrong
-    ones. ``calibration``, ``aggregates`` and ``by_length`` are None where nothing was scored.
+    ``samples`` counts the scored ones; ``failed`` names the others, which no number includes.
+    ``best`` is measured at cross-fitted thresholds; None if a half of the samples lacks right or
+    wrong ones. ``calibration`` and ``by_length`` are None, ``aggregates`` empty if nothing was
+    scored.
     """
 
     prm: str
@@ -58,7 +59,7 @@ def evaluate(
     threshold: float,
     running_minimum: bool = False,
 ) -> Evaluation:
-    """Everything about one PRM on one data set; ``tokens`` is what it read."""
+    """Measure one PRM on one data set; ``tokens`` counts what it read."""
     right = sum(one.sample.is_right for one in judged)
     return Evaluation(
         prm=prm,
@@ -79,6 +80,6 @@ def evaluate(
 
 
 def mean_f1(evaluations: Sequence[Evaluation]) -> float | None:
-    """ProcessBench's overall figure: the mean of the data sets' F1, None where one has none."""
+    """ProcessBench's overall figure, the mean F1 of the data sets; None if one has no F1."""
     found = [e.first_error.f1.value for e in evaluations if e.first_error.f1 is not None]
     return sum(found) / len(found) if found and len(found) == len(evaluations) else None

@@ -1,6 +1,6 @@
-"""What else moves a score: the length of a solution, and the place of a step in it.
+"""Length and position bias: do scores depend on a solution's length, or on a step's place?
 
-Right and wrong solutions are looked at apart, since longer solutions are wrong more often and
+Right and wrong solutions are measured separately, since longer solutions are wrong more often and
 should score lower for that alone.
 """
 
@@ -19,10 +19,10 @@ from orchestrator.statistics import Z95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """How a solution's score goes with its length, over solutions that are all right, or all wrong.
+    """How a solution's score depends on its length, over right solutions or over wrong ones.
 
     ``steps`` and ``characters`` are Spearman correlations; ``per_step`` is the least-squares change
-    of the score with each step more. None where too few solutions, or lengths, differ.
+    of the score per further step. None if too few solutions, or lengths, differ.
     """
 
     steps: Estimate | None
@@ -32,7 +32,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregate:
-    """One way of making a solution's score of its steps' (``core.rewards``).
+    """One way to aggregate the scores of steps into a solution's (``core.rewards``).
 
     ``auroc`` is the chance that a right solution outscores a wrong one, None without both.
     """
@@ -45,10 +45,10 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The mean score of so many solutions, or steps, with its 95 % interval.
+    """The mean score of ``count`` solutions, or steps, with its 95 % interval.
 
     ``at`` is the number of steps of these solutions, or the place of these steps, from 1. A single
-    one has no interval.
+    value has no interval.
     """
 
     at: int

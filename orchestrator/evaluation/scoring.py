@@ -83,12 +83,12 @@ class Scorer:
         ledger: Ledger,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Score ``work`` by ``prms``, keyed by judge, and charge the ``ledger``; ``tick`` is called
-        after every sample.
+        """Score ``work`` by ``prms``, which are keyed by the judge's name.
 
-        Raises ``EndpointRefused`` and ``EndpointUnavailable``, and ``BudgetExhausted`` once what is
-        under way is scored; a PRM's answer that cannot be read, or a sample that is too long for it
-        or that its server refuses, fails that sample alone.
+        Charges the ``ledger``; calls ``tick`` after every sample. A response that cannot be parsed,
+        and a sample that is too long or refused, fail that sample alone. Raises
+        ``EndpointRefused``, ``EndpointUnavailable``, and ``BudgetExhausted`` once everything under
+        way is scored.
         """
 
         async def one(item: tuple[EvaluatedPRM, LabelledSolution]) -> None:

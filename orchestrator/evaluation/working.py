@@ -1,4 +1,4 @@
-"""Paid work on many items, a few at a time, that ends cleanly where its budget does."""
+"""Paid work on many items, a few at a time, that stops cleanly when the budget ends."""
 
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
@@ -14,8 +14,8 @@ async def work_off(
 ) -> None:
     """Do ``work`` on every item, on ``in_flight`` of them at once.
 
-    Raises ``BudgetExhausted`` once all that was begun by then is finished, and whatever else
-    ``work`` raises at once.
+    Raises ``BudgetExhausted`` once everything started by then is finished; any other error of
+    ``work`` at once.
     """
     queue, exhausted = iter(items), list[BudgetExhausted]()
 

@@ -16,8 +16,10 @@ class Point(NamedTuple):
 
 
 class EfficiencyGain(NamedTuple):
-    """How many times less of a budget reaches the same accuracy; "at least" where the smallest
-    budget that was measured reaches it already."""
+    """How many times less budget reaches the same accuracy.
+
+    "at least" if the smallest budget that was measured reaches it already.
+    """
 
     ratio: float
     bound: Literal["", "at least"] = ""
@@ -52,5 +54,5 @@ def efficiency_gain(majority: Sequence[Point], ours: Sequence[Point]) -> Efficie
 
 
 def times_fewer(large: TotalFlops, small: TotalFlops) -> float:
-    """How many times fewer FLOPs the small model took in all, pre-training and inference."""
+    """How many times fewer FLOPs the small model took, pre-training and inference together."""
     return large.total / small.total

@@ -1,4 +1,4 @@
-"""Which problems are easy, medium and hard for a policy, from the run's own samples."""
+"""Which problems are easy, medium and hard for a policy, by the run's own samples."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,23 +13,23 @@ from orchestrator.core.difficulty import (
 from orchestrator.report.data.cells import CellRecords
 
 FEWEST_SAMPLES = 4
-"""With fewer independent samples of a problem its pass@1 says too little: its bin is unknown."""
+"""With fewer independent samples than this, a problem's bin is unknown."""
 
 UNKNOWN = "unknown"
-"""Where a problem counts that has no bin."""
+"""The bin of problems without one."""
 
 Bins = Mapping[str, Bin]
-"""From a problem to its bin, of those whose bin is known."""
+"""Maps problems to their bins, where known."""
 
 
 def bins_by_policy(cells: Sequence[CellRecords]) -> dict[tuple[str, str], Bins]:
     """The bins of every (task, policy) that is sampled in the run.
 
-    Only independent samples count (``core.difficulty``): no guided, greedy or early-stopped ones. A
-    problem's come from one cell, the first that has enough: ``majority`` before ``best_of_n``, the
-    largest N first, and cells that may stop early last. That cell's own accuracy by bin is measured
-    on the very samples that made the bins, and so leans a little towards them: its easy problems
-    look easier, its hard ones harder.
+    Only independent samples count (``core.difficulty``), none that are guided, greedy or stopped
+    early. They come from one cell per problem, the first with enough: ``majority`` before
+    ``best_of_n``, the largest N first, cells that may stop early last. That cell's own accuracy by
+    bin is biased: it is measured on the samples that made the bins, so its easy problems look
+    easier and its hard ones harder.
     """
     found: dict[tuple[str, str], dict[str, Bin]] = {}
     # sorted() is stable, so of equal N the cell that was listed first decides

@@ -1,4 +1,4 @@
-"""What a run used, for the terminal: tokens, FLOPs, money and time, a problem and in all."""
+"""What a run used, for the terminal: tokens, FLOPs, money and time, per problem and in total."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,8 +27,10 @@ NOTES = (
 
 
 def ledger(summary: Summary, trained: Mapping[str, float]) -> RenderableType:
-    """Every cell's use, then the run's; ``trained`` are the tokens that policies were pre-trained
-    on, by their names, where they are known."""
+    """What every cell used, then the run.
+
+    ``trained`` maps policies to the tokens they were pre-trained on, where known.
+    """
     rows = list({(row.task, row.cell): row for row in summary.rows}.values())
     if not rows:
         return Text("No records yet.")
@@ -72,7 +74,7 @@ def _cells(row: SummaryRow) -> Iterator[str]:
 
 
 def _share(part: int | None, whole: int) -> str:
-    """A share in percent; a dash where it is not known, or of nothing."""
+    """A share in percent; a dash if it is unknown or the whole is 0."""
     return "–" if part is None or not whole else f"{100 * part / whole:.0f}"
 
 
@@ -96,7 +98,7 @@ def _totals(summary: Summary, rows: Sequence[SummaryRow]) -> Iterator[str]:
 
 
 def _pretraining(rows: Sequence[SummaryRow], trained: Mapping[str, float]) -> Iterator[str]:
-    """Each policy's pre-training beside what its cells took, as the paper's Table 4 has them."""
+    """Each policy's pre-training beside the inference of its cells, as in the paper's Table 4."""
     for policy in dict.fromkeys(row.policy for row in rows):
         own = [row for row in rows if row.policy == policy]
         totals = [total for row in own if (total := total_flops(row, trained)) is not None]
@@ -111,8 +113,10 @@ def _pretraining(rows: Sequence[SummaryRow], trained: Mapping[str, float]) -> It
 
 
 def total_flops(row: SummaryRow, trained: Mapping[str, float]) -> TotalFlops | None:
-    """Pre-training of a cell's policy, and inference over its problems, PRM included; None where
-    parameters or training tokens are not known."""
+    """Pre-training of a cell's policy and inference over its problems, PRM included.
+
+    None unless both parameters and training tokens are known.
+    """
     if row.flops is None or row.policy_params is None or row.policy not in trained:
         return None
     return TotalFlops(

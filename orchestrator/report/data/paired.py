@@ -1,4 +1,4 @@
-"""Two sides over the problems that both attempted."""
+"""Compare two sides over the problems that both attempted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from orchestrator.statistics import paired_bootstrap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """Shares of ``problems`` that each side solves, the difference of them with its 95 % paired
-    bootstrap interval, and how many problems one side alone solves."""
+    """The share of ``problems`` that each side solves, and their difference.
+
+    The interval is the 95 % paired bootstrap; ``wins`` and ``losses`` count the problems that only
+    one side solves.
+    """
 
     problems: int
     ours: float
@@ -22,8 +25,10 @@ class Paired:
 
 
 def paired(ours: Mapping[str, bool], theirs: Mapping[str, bool]) -> Paired | None:
-    """By problem, never by position: records come in the order in which trees finished. None where
-    no problem is in both."""
+    """Match by problem, since records come in the order in which trees finished.
+
+    None if no problem is in both.
+    """
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None

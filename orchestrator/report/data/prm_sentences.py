@@ -1,4 +1,4 @@
-"""What a PRM's evaluation says, in words."""
+"""The conclusions of a PRM's evaluation, in plain English."""
 
 from orchestrator.evaluation.calibration import ScoreCalibration
 from orchestrator.evaluation.evaluate import Evaluation
@@ -7,7 +7,7 @@ from orchestrator.report.data.wording import percent
 
 
 def conclusion(evaluation: Evaluation) -> str:
-    """One PRM on one data set: how far to trust its errors, its scores and its longer solutions."""
+    """One PRM on one data set: does it find errors, is it calibrated, is it biased by length?"""
     lead = f"{evaluation.prm} on {evaluation.data}: "
     if evaluation.calibration is None:
         return f"{lead}nothing was scored, so nothing can be said."

@@ -1,4 +1,4 @@
-"""What an evaluation of PRMs leaves behind: its numbers, and what to conclude from them."""
+"""The results of an evaluation of PRMs: numbers and conclusions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -26,21 +26,23 @@ DIGITS = 4
 class SummaryRow:
     """One cell under one vote.
 
-    ``accuracy`` is over ``problems``, failed ones counted as wrong, with its 95 % Wilson interval.
-    Tokens, requests and ``cost`` (USD, of models that have a price) are totals over the problems,
-    and do not depend on the vote; ``Record`` says what each kind counts. ``flops`` is None where
-    the parameters of policy or PRM are not known. ``seconds`` is the sum of the problems' own
-    times; they ran side by side, so the wall clock showed less. ``by_difficulty`` holds the bins
-    that have problems, as made by the pass@1 of ``difficulty_of``, and as ``unknown`` those with
-    too few independent samples for one; it is empty where the policy is not sampled at all.
-    ``sound_accuracy`` counts whole chains, None where they cannot be judged. ``by_majority`` counts
-    the problems whose answer the majority elected in the vote's place, since none of their
-    solutions was scored. ``emulated`` and ``refused`` are those of any of its records. Of the
-    ``samples`` that the policy was asked for, ``ends`` counts those that did not end as they should
-    and ``other_models`` those that another model answered (``other_prm_models``: scored), as
-    ``Record`` does, and ``failure`` says
-    why the last branch that failed did; ``leaves`` counts the paths that were returned.
-    ``undecided`` counts the pairs of answers that could not be compared in time.
+    - ``accuracy`` is over ``problems``, failed ones counted as wrong, with its 95 % Wilson
+      interval. ``sound_accuracy`` counts whole chains of steps; None where they cannot be judged.
+    - Tokens, requests and ``cost`` (USD, of models with a price) are totals over the problems and
+      do not depend on the vote; ``Record`` says what each kind counts. ``flops`` is None unless the
+      parameters of policy and PRM are known.
+    - ``seconds`` sums the problems' own times. They ran side by side, so wall-clock time is less.
+    - ``by_difficulty`` holds the bins that have problems, by the pass@1 of the policy
+      ``difficulty_of``, and ``unknown`` for problems with too few independent samples. It is empty
+      if the policy is not sampled at all.
+    - ``by_majority`` counts the problems that the majority decided in the vote's place, since none
+      of their solutions was scored.
+    - ``emulated`` and ``refused`` are those of any record.
+    - Of the ``samples`` asked for, ``ends`` counts the unusual ends and ``other_models`` the
+      answers of other models (``other_prm_models``: their scores). ``leaves`` counts the returned
+      paths.
+    - ``failure`` is the reason of the last failed branch; ``undecided`` counts pairs of answers
+      that could not be compared in time.
     """
 
     task: str
@@ -84,11 +86,14 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
-    ``failed_branches`` what their trees lost, ``undecided`` the pairs of answers that could not be
-    compared in time. ``wall_seconds`` is how long some problem was under way, None where records do
-    not say when they ended. ``probes_cost`` (USD) is what finding out what the endpoints can do
-    took, at every start, and no cell's. ``routes`` are of the cells that route."""
+    """A run in numbers.
+
+    ``failed`` counts records that ended in an error, ``ran_out`` those cut short by a limit,
+    ``failed_branches`` the branches their trees lost, ``undecided`` the pairs of answers that could
+    not be compared in time. ``wall_seconds`` is the time in which some problem was under way; None
+    if records do not say when they ended. ``probes_cost`` (USD) is the cost of probing the
+    endpoints at every start, which belongs to no cell. ``routes`` has the cells that route.
+    """
 
     rows: tuple[SummaryRow, ...]
     headline: Headline | None
@@ -102,7 +107,7 @@ class Summary:
 
 
 def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -> Summary:
-    """Every cell under every vote, and the headline where one is named.
+    """Every cell under every vote, and the headline if one is named.
 
     Raises ``RunError`` where the headline's cells are missing.
     """
@@ -197,7 +202,7 @@ def _known_sum(counts: Iterable[int | None]) -> int | None:
 
 
 def _wall_seconds(records: Iterable[Record]) -> float | None:
-    """The time in which at least one problem was under way: pauses between starts do not count."""
+    """The time in which some problem was under way, without the pauses between starts."""
     spans = sorted((record.ended - record.seconds, record.ended) for record in records)
     if not spans or any(not end for _, end in spans):
         return None
@@ -222,7 +227,7 @@ def _by_difficulty(
 
 
 def rounded(value: Any) -> Any:
-    """A value with all its numbers rounded, for JSON."""
+    """Round all numbers of a value, for JSON."""
     if isinstance(value, float):
         return round(value, DIGITS)
     if isinstance(value, dict):

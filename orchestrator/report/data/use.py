@@ -1,4 +1,4 @@
-"""What records used, added up."""
+"""Sums of what records used."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,24 +6,26 @@ from orchestrator.core.compute import Flops, search_flops
 from orchestrator.core.records import Record
 
 TOKENS = ("policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens")
-"""The kinds of tokens that computing is counted by."""
+"""The kinds of tokens that FLOPs are computed from."""
 
 
 def tokens_of(records: Collection[Record]) -> dict[str, int]:
-    """By kind."""
+    """Tokens by kind, summed over the records."""
     return {kind: sum(getattr(record, kind) for record in records) for kind in TOKENS}
 
 
 def flops_of(sample: Record, use: Mapping[str, int]) -> Flops | None:
-    """Of tokens by kind; None where the parameters of a record's policy or PRM are not known."""
+    """FLOPs of tokens by kind; None unless the parameters of policy and PRM are known."""
     if sample.policy_params is None or (sample.prm and sample.prm_params is None):
         return None
     return search_flops(sample.policy_params, sample.prm_params, **use)
 
 
 def used(records: Collection[Record], unit: str) -> float | None:
-    """What records of one cell used together, in a budget's unit. None in seconds, which those that
-    run side by side share, and where it is not known."""
+    """What the records of one cell used together, in a budget's unit.
+
+    None where it is unknown, and for seconds, which problems running side by side share.
+    """
     use = tokens_of(records)
     if unit == "tokens":
         return use["policy_tokens"] + use["prm_tokens"]

@@ -1,4 +1,4 @@
-"""Who answers most problems of a difficulty bin."""
+"""Which strategy answers most problems of a difficulty bin."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ Contender = tuple[str, SummaryRow]
 
 
 def contenders(panel: Panel) -> list[Contender]:
-    """Each strategy at the largest N that all of a panel's ran."""
+    """Each strategy of a panel at the largest N that all of them ran."""
     n = panel.largest_common_n
     return [(curve.label, row) for curve in panel.curves if n and (row := curve.at(n))]
 
 
 def winner(bin: Bin, rows: Sequence[Contender]) -> Contender | None:
-    """The one with the most right answers; of equals, the one that took the fewest tokens."""
+    """The one with the most right answers; among equals, the one with the fewest tokens."""
     having = [(label, row) for label, row in rows if bin in row.by_difficulty]
     return max(
         having,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 2.4
-"""Of a bin's panel, in inches: three of them are as wide as a page."""
+"""The width of a bin's panel in inches: three fill a page."""
 
 PASS_AT_1 = {
     "easy": f"from {100 * EASY_FROM:.0f} %", "medium": f"from {100 * MEDIUM_FROM:.0f} %",
@@ -51,7 +51,7 @@ def accuracy_vs_n_by_bin(panels: Sequence[Panel]) -> "Figure | None":
 
 
 def accuracy_vs_tokens_by_bin(panels: Sequence[Panel]) -> "Figure | None":
-    """Accuracy in each difficulty bin by what was spent on the bin's problems."""
+    """Accuracy in each difficulty bin by the tokens spent on the bin's problems."""
     return _lines(panels, by_spending, token_axis, TOKENS)
 
 
@@ -60,13 +60,16 @@ def by_budget(row: SummaryRow, bin: Bin) -> float:
 
 
 def by_spending(row: SummaryRow, bin: Bin) -> float:
-    """What the bin's problems took, each."""
+    """Tokens per problem of the bin."""
     return row.by_difficulty[bin]["tokens"]
 
 
 def winners(panels: Sequence[Panel]) -> "Figure | None":
-    """Which strategy answers most problems of each bin, for every policy and PRM, at the largest N
-    that all of a panel's strategies ran: an oracle's choice, since made on the same problems."""
+    """Which strategy answers most problems of each bin, for every policy and PRM.
+
+    At the largest N that all strategies of a panel ran. It is an oracle's choice: chosen and
+    measured on the same problems.
+    """
     rows = [panel for panel in panels if len(contenders(panel)) > 1 and _bins([panel])]
     if not rows:
         return None
@@ -140,7 +143,7 @@ def _lines(
 def _curves(
     cell: BinPanel, x: Callable[[SummaryRow, Bin], float]
 ) -> dict[str, list[tuple[float, AccuracyInterval]]]:
-    """The points of each curve that has some in the bin."""
+    """The points of each curve in the bin."""
     return {
         curve.label: [
             (x(row, cell.bin), bin_share(row.by_difficulty[cell.bin]))
@@ -152,7 +155,7 @@ def _curves(
 
 
 def _routed(cell: BinPanel) -> list[tuple[str, float, AccuracyInterval]]:
-    """The routed cells, which have no N, by what they spent on the bin."""
+    """The routed cells, which have no N, by their tokens on the bin."""
     return [
         (row_name(row), by_spending(row, cell.bin), bin_share(row.by_difficulty[cell.bin]))
         for row in cell.panel.routed

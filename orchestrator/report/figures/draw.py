@@ -54,7 +54,7 @@ def draw(summary: Summary, records: Sequence[Record], folder: Path) -> list[Path
 
 
 def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
-    """Write a figure, with what others wrote in it as text; return the files."""
+    """Write a figure, its texts made safe to display; return the files."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Grid(Generic[T]):
-    """A figure of a panel for each of ``panels``, so many in a row, each under its title."""
+    """A figure with one titled panel for each of ``panels``, ``columns`` in a row."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Grid(Generic[T]):
         return iter(self._cells)
 
     def limit(self, low: float, high: float) -> None:
-        """The same y axis for all panels, in percent, with room for what lies on its border."""
+        """Give all panels the same y axis, in percent, with room for points on its border."""
         room = 0.02 * (high - low)
         for _, axes in self._cells:
             axes.set_ylim(low - (room if low > 0 else 0), high + room)
@@ -83,7 +83,7 @@ class Grid(Generic[T]):
 
 
 def _opaque(handle: Any) -> Any:
-    """A legend's handle as it looks where it is not faded."""
+    """A copy of a legend's handle without transparency."""
     from matplotlib.lines import Line2D
 
     if not isinstance(handle, Line2D) or handle.get_alpha() is None:
@@ -96,7 +96,7 @@ def _opaque(handle: Any) -> Any:
 
 
 def reference_labels(axes: "Axes", labels: Sequence[tuple[float, str]]) -> None:
-    """Name horizontal lines at the right of the axes, moved apart where they would touch."""
+    """Label horizontal lines at the right of the axes, moving labels apart that would touch."""
     low, high = axes.get_ylim()
     lines = max((text.count("\n") + 1 for _, text in labels), default=1)
     # Title and tick labels take about a third of a panel's height.
@@ -112,7 +112,7 @@ def reference_labels(axes: "Axes", labels: Sequence[tuple[float, str]]) -> None:
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Ascending ``places`` moved as little as a sweep can so that neighbours are ``gap`` apart.
+    """Move ascending ``places`` as little as a sweep can, until neighbours are ``gap`` apart.
 
     They stay within ``low`` and ``high`` as long as there is room for all.
     """
@@ -127,7 +127,7 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def side_by_side(panels: Sequence[Panel]) -> int:
-    """So many in a row that a policy's PRMs share one, where that is possible."""
+    """How many panels fit a row, so that a policy's PRMs share one if possible."""
     prms = len({panel.prm for panel in panels})
     return prms if prms in (2, 3) else min(2, len(panels))
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 
 def pareto(panels: Sequence[Panel]) -> "Figure | None":
-    """Accuracy against tokens of all fixed cells, the Pareto front of them with its intervals, and
-    where the routed cells come to lie."""
+    """Accuracy against tokens of all fixed cells, their Pareto front, and the routed cells."""
     ready = [panel for panel in panels if len(_points(panel)) + len(panel.routed) > 1]
     if not ready:
         return None
@@ -57,7 +56,7 @@ def pareto(panels: Sequence[Panel]) -> "Figure | None":
 
 
 def front(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
-    """Those that no cheaper one is as good as, from the cheapest on."""
+    """The rows that are better than every cheaper one, from the cheapest on."""
     found: list[SummaryRow] = []
     for row in sorted(rows, key=lambda row: (tokens(row), -row.accuracy)):
         if not found or row.accuracy > found[-1].accuracy:
@@ -66,7 +65,7 @@ def front(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
 
 
 def _points(panel: Panel) -> list[tuple[str, SummaryRow]]:
-    """Every fixed cell that used something, with its label."""
+    """Every fixed cell that used tokens, with its label."""
     cot = [("CoT", panel.cot)] if panel.cot else []
     points = [(curve.label, row) for curve in panel.curves for row in curve.rows]
     return [(label, row) for label, row in (*cot, *points) if tokens(row) > 0]

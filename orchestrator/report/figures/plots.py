@@ -1,5 +1,7 @@
-"""Accuracy against what it took. matplotlib is imported where it is used: it takes a second to
-load."""
+"""Accuracy against budget.
+
+matplotlib is imported inside the functions, since it takes a second to load.
+"""
 
 import math
 from collections.abc import Sequence
@@ -45,8 +47,10 @@ def accuracy_vs_n(panels: Sequence[Panel]) -> "Figure | None":
 
 
 def accuracy_vs_tokens(panels: Sequence[Panel]) -> "Figure | None":
-    """Accuracy by what was spent, the policy's generated tokens and those the PRM read; routed
-    cells, which have no N, among the others."""
+    """Accuracy by tokens: those the policy generated and those the PRM read.
+
+    Routed cells, which have no N, are among the others.
+    """
     shown = [row for panel in panels for row in _spending_rows(panel)]
     panels = [panel for panel in panels if _spending_rows(panel)]
     if not panels:
@@ -118,7 +122,7 @@ def line(axes: "Axes", label: str, points: Sequence[tuple[float, AccuracyInterva
 
 
 def routed_points(axes: "Axes", points: Sequence[tuple[str, float, AccuracyInterval]]) -> None:
-    """Routed cells by name, place and accuracy, those of one name joined from budget to budget."""
+    """Routed cells by name, tokens and accuracy; a line joins the budgets of one name."""
     for name, look in ROUTED.items():
         own = sorted((at, share) for named, at, share in points if named == name)
         if not own:
@@ -139,7 +143,7 @@ def by_tokens(rows: Sequence[SummaryRow]) -> list[tuple[str, float, AccuracyInte
 
 
 def tokens(row: SummaryRow) -> float:
-    """Of policy and PRM, a problem."""
+    """Tokens of policy and PRM per problem."""
     return (row.policy_tokens + row.prm_tokens) / row.problems
 
 
@@ -175,7 +179,7 @@ def thousands(count: float) -> str:
 
 
 def decade_ticks(low: float, high: float) -> list[float]:
-    """1, 10, 100 …; where fewer than three of them fit, others between them too."""
+    """1, 10, 100 …, and ticks between them if fewer than three of those fit."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
         ticks = [factor * 10.0**decade for decade in decades for factor in factors]
@@ -186,13 +190,13 @@ def decade_ticks(low: float, high: float) -> list[float]:
 
 
 def limits(shares: Sequence[AccuracyInterval]) -> tuple[float, float]:
-    """From the ten below all intervals to the ten above, in percent."""
+    """The multiples of ten that enclose all intervals, in percent."""
     bottom = 10 * math.floor(10 * min(low for _, low, _ in shares))
     return bottom, 10 * math.ceil(10 * max(high for _, _, high in shares))
 
 
 def _against_larger(grid: Grid[Panel], rows: Sequence[SummaryRow]) -> None:
-    """The CoT of larger policies as lines, the same y axis for all, and the lines' names."""
+    """Draw the CoT of larger policies as labelled lines, on the same y axis in all panels."""
     larger = [row for panel, _ in grid.cells() for row in panel.larger]
     grid.limit(*limits([row_share(row) for row in (*rows, *larger)]))
     for panel, axes in grid.cells():
@@ -228,7 +232,7 @@ def _series(
 
 
 def _bars(panel: Panel) -> list[tuple[str, str, SummaryRow]]:
-    """Label, colour and row of each bar, CoT first; only of rows that have bins."""
+    """Label, colour and row of each bar, CoT first; only rows that have bins."""
     n = panel.largest_common_n
     if n is None:
         return []

@@ -27,7 +27,7 @@ RIGHT = Look("#0072B2", "o")
 WRONG = Look("#D55E00", "^")
 F1 = Look("#000000", "")
 FEWEST = 3
-"""A mean over fewer solutions is left out: its point would say more than it knows."""
+"""Means over fewer solutions than this are left out."""
 
 
 def draw_prms(summary: PRMSummary, folder: Path) -> list[Path]:
@@ -45,7 +45,7 @@ def draw_prms(summary: PRMSummary, folder: Path) -> list[Path]:
 
 
 def reliability(summary: PRMSummary) -> "Figure | None":
-    """Share of right steps by score, against the diagonal; below it how many steps scored so."""
+    """Share of right steps by score, against the diagonal, over a histogram of the scores."""
     rows = [row for row in summary.rows if row.calibration is not None]
     if not rows:
         return None
@@ -109,7 +109,7 @@ def score_by_steps(summary: PRMSummary) -> "Figure | None":
 
 
 def f1_by_threshold(summary: PRMSummary) -> "Figure | None":
-    """F1 and the two accuracies it is made of, at every threshold."""
+    """F1 and the two accuracies it combines, at every threshold."""
     rows = [row for row in summary.rows if row.samples]
     if not rows:
         return None
@@ -139,7 +139,7 @@ FIGURES: dict[str, Callable[[PRMSummary], "Figure | None"]] = {
 
 
 def _means(axes: "Axes", groups: Sequence[Group], look: Look, label: str) -> None:
-    """Means with their intervals; a point's area tells how many solutions it rests on."""
+    """Means with their 95 % intervals."""
     shown = [group for group in groups if group.count >= FEWEST]
     if not shown:
         return
@@ -154,9 +154,9 @@ def _means(axes: "Axes", groups: Sequence[Group], look: Look, label: str) -> Non
 
 
 class _Panels:
-    """A figure of one panel for each row; a data set's PRMs stand beside each other.
+    """A figure with one panel per row; the PRMs of a data set are side by side.
 
-    With ``split`` each panel has a lower one, which shares its x axis.
+    With ``split`` each panel has a lower one that shares its x axis.
     """
 
     def __init__(

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 TOKENS_SPENT = "policy + PRM tokens"
 
 BORDERS = (0.0, MEDIUM_FROM, EASY_FROM, 1.0)
-"""Of the bins, from hard to easy, in predicted pass@1."""
+"""The borders of the bins in predicted pass@1, from hard to easy."""
 
 RoutedProblems = Sequence[tuple[Record, Route]]
-"""The problems of a cell with what was decided for each, of those that were routed."""
+"""The routed problems of a cell, each with its route."""
 
 
 def spending(records: Iterable[Record]) -> "Figure | None":
-    """Tokens of policy and PRM by predicted pass@1, a point for each problem, in the colour of the
-    strategy it was given; a panel for each routed cell."""
+    """Tokens of policy and PRM by predicted pass@1; one panel per routed cell.
+
+    Each problem is a point in the colour of the strategy it was given.
+    """
     routed = [_routed(cell) for cell in gather(records)]
     cells = [cell for cell in routed if cell]
     if not cells:
@@ -64,7 +66,7 @@ def spending(records: Iterable[Record]) -> "Figure | None":
 
 
 def _label(route: Route) -> str:
-    """The curve that a problem's strategy and vote belong to."""
+    """The label of a problem's strategy and vote."""
     if route.strategy == "best_of_n" and route.vote.startswith("weighted"):
         return "weighted vote"
     return strategy_name(route.strategy)
@@ -87,7 +89,7 @@ def _title(cell: RoutedProblems) -> str:
 
 
 def _shares(cell: RoutedProblems) -> str:
-    """Which shares of the problems and of the tokens each bin had."""
+    """Each bin's share of the problems and of the tokens."""
     problems = {bin: [record for record, route in cell if route.bin == bin] for bin in BINS}
     spent = {bin: sum(map(_tokens, problems[bin])) for bin in BINS}
     total = sum(spent.values()) or 1

@@ -41,7 +41,7 @@ RC: dict[Any, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """``colour`` is of Okabe & Ito's palette; the marker tells curves apart without it."""
+    """A ``colour`` of Okabe & Ito's palette, and a marker that tells curves apart without it."""
 
     colour: str
     marker: str
@@ -68,18 +68,18 @@ ROUTED = {
     "auto, pool": Look("#E69F00", "P"),
     "auto by rule": Look("#F0E442", "p"),
 }
-"""Cells whose strategy is chosen for each problem; they follow in the legend."""
+"""The looks of routed cells, which come next in a legend."""
 
 FRONT = "best fixed"
-"""The line of what no cheaper cell reaches, last in the legend."""
+"""The label of the Pareto front, last in a legend."""
 
 LABEL_SIZE = 7
-"""Of the smallest text, in points."""
+"""The smallest font size, in points."""
 
 COT_COLOUR = "#BBBBBB"
 
 COT = Look(COT_COLOUR, "X")
-"""Where CoT is a point among others."""
+"""The look of CoT where it is a point among others."""
 
 INTERVAL_ON_BLACK = "#999999"
 

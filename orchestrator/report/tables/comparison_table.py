@@ -25,7 +25,7 @@ from orchestrator.report.data.wording import (
 )
 
 MOST_SENTENCES = 6
-"""More comparisons than these are summed up."""
+"""With more comparisons than this, one sentence sums them up."""
 
 COLUMNS = (
     ("right\n%", 5), ("tokens", 6), ("FLOPs", 6), ("points", 6), ("95 % interval", 14),
@@ -36,8 +36,10 @@ SHOWN = {"better": "better", "worse": "worse", "not shown": "–"}
 
 
 def comparison_table(found: RunComparison, gains: Sequence[tuple[str, Gain]]) -> RenderableType:
-    """Each base with what stands against it, what that shows, and the paper's derived figures;
-    ``gains`` come with the run that they are of."""
+    """Each base with the cells compared to it, conclusions, and the paper's derived figures.
+
+    ``gains`` come with the names of their runs.
+    """
     several = len({side.run for side in found.sides}) > 1
     parts: list[RenderableType] = []
     for base in dict.fromkeys(id(each.base) for each in found.differences):
@@ -52,7 +54,7 @@ def comparison_table(found: RunComparison, gains: Sequence[tuple[str, Gain]]) ->
 
 
 def conclusions(found: RunComparison) -> Iterator[str]:
-    """What is shown and what is not, in plain English."""
+    """The findings in plain English."""
     several = len({side.run for side in found.sides}) > 1
     differences = found.differences
     if len(differences) <= MOST_SENTENCES:
@@ -73,7 +75,7 @@ def conclusions(found: RunComparison) -> Iterator[str]:
 
 
 def sentence(each: CellComparison, several: bool = False) -> str:
-    """One comparison in plain English, whichever way it went."""
+    """One comparison in plain English."""
     ours, theirs = _described(each.side, several), _described(each.base, several)
     found = each.found
     interval = (
@@ -87,7 +89,7 @@ def sentence(each: CellComparison, several: bool = False) -> str:
 
 
 def comparison_json(found: RunComparison, gains: Sequence[tuple[str, Gain]]) -> bytes:
-    """All of it for programs: the cells, the differences by their positions, what they show."""
+    """The same for programs: cells, differences by position, conclusions."""
     place = {id(side): index for index, side in enumerate(found.sides)}
     content = {
         "cells": [
@@ -162,7 +164,7 @@ def _table(against: Sequence[CellComparison], several: bool) -> Table:
 
 
 def _totals(found: RunComparison, several: bool) -> Iterator[str]:
-    """Pre-training and inference together, of cells of different policies."""
+    """Pre-training plus inference, for cells of different policies."""
     for each in found.differences:
         ours, theirs = each.side.total, each.base.total
         if ours is None or theirs is None or each.side.row.policy == each.base.row.policy:

@@ -39,7 +39,7 @@ def _conclusions(summary: PRMSummary) -> RenderableType:
 
 
 def _first_errors(summary: PRMSummary) -> Iterator[RenderableType]:
-    """ProcessBench's table: a PRM's data sets below each other, intervals below their numbers."""
+    """ProcessBench's table: the data sets of a PRM, with intervals below the numbers."""
     for prm in summary.prms:
         rows = summary.of(prm)
         table = _table()
@@ -98,7 +98,7 @@ def _calibration(summary: PRMSummary) -> Iterator[RenderableType]:
 
 
 def _solutions(summary: PRMSummary) -> Iterator[RenderableType]:
-    """How well a whole solution's score tells right from wrong, and how it goes with length."""
+    """How well a solution's score tells right from wrong, and how it correlates with length."""
     table = _table()
     table.add_column("PRM, data", overflow="fold")
     table.add_column("score")
@@ -123,7 +123,7 @@ def _solutions(summary: PRMSummary) -> Iterator[RenderableType]:
 
 
 def _places(summary: PRMSummary) -> Iterator[RenderableType]:
-    """Mean score of right steps: a PRM without a bias to their place gives the same everywhere."""
+    """Mean score of right steps by place: constant for a PRM without position bias."""
     means = [
         (row, {group.at: group.mean for group in row.by_length.right_steps})
         for row in summary.rows

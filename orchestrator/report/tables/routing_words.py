@@ -1,4 +1,4 @@
-"""Where ``strategy: auto`` sent the problems, in words."""
+"""Where ``strategy: auto`` sent the problems, in plain English."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from orchestrator.report.data.shown import budget_in_words
 from orchestrator.report.data.wording import counted, in_unit, model_name
 
 COMMONEST = 3
-"""Strategies of a bin that are named; a pool may choose many."""
+"""How many strategies of a bin are named; a pool may choose many."""
 
 MEASURED = ("profile", "pool")
-"""The rules that need no naming: what was measured decides."""
+"""Rules that are not named, since measurements decide."""
 
 
 def routing(routes: Sequence[CellRoutes]) -> list[Text]:
-    """For each cell that routes, each bin's strategies with how many problems went each way."""
+    """For each cell that routes, the strategies of each bin and how many problems got them."""
     lines: list[Text] = []
     for cell in routes:
         lines += [Text(_title(cell), style="bold"), *map(Text, _bins(cell))]

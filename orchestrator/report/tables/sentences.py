@@ -1,4 +1,4 @@
-"""The headline in plain English, whichever way it went."""
+"""The headline in plain English."""
 
 from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.headline import Headline
@@ -6,7 +6,7 @@ from orchestrator.report.data.wording import model_name, percent, points
 
 
 def headline_sentences(headline: Headline) -> list[str]:
-    """What was compared and what came of it; a second sentence where chains can be judged."""
+    """The comparison and its result; a second sentence if chains can be judged."""
     h = headline
     small, large = _small(h), _large(h)
     sentences = [

@@ -34,15 +34,15 @@ NUMBERS = (
     ("policy\ntokens", 6),
     ("PRM\ntokens", 6),
 )
-"""Columns with the widths their longest numbers need."""
+"""Columns and the widths of their longest numbers."""
 
 COST = ("cost\n$", 7)
-"""The column of runs that cost money."""
+"""An extra column if a run cost money."""
 
 MERGED_BINS = ("easy/med/hard", 13)
 
 LEFT_OUT_FIRST = (MERGED_BINS, NUMBERS[3], NUMBERS[2], COST, NUMBERS[1])
-"""What a terminal that is too narrow for all columns goes without, one after the other."""
+"""Which columns a narrow terminal drops, in this order."""
 
 BEST = "*"
 
@@ -64,7 +64,7 @@ def report(summary: Summary, *, every_vote: bool = False) -> RenderableType:
 
 
 def headline(summary: Summary) -> list[RenderableType]:
-    """The comparison the run was made for, as a panel of plain English."""
+    """The comparison the run was made for, in plain English."""
     if summary.headline is None:
         return []
     text = Text("\n").join(Text(line) for line in headline_sentences(summary.headline))
@@ -83,7 +83,7 @@ def tables(summary: Summary, *, every_vote: bool = False) -> Iterator[Renderable
 
 
 def best_by_difficulty(summary: Summary) -> list[RenderableType]:
-    """For each policy and PRM, at the largest N all its strategies ran: who wins which bin."""
+    """For each policy and PRM, at the largest N all its strategies ran: the winner of each bin."""
     lines = []
     for panel in panels(summary):
         n = panel.largest_common_n
@@ -104,10 +104,10 @@ def best_by_difficulty(summary: Summary) -> list[RenderableType]:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Which columns a table has in so many characters, and how far apart.
+    """Which columns fit a width, and how far apart.
 
-    In a narrow terminal its columns stand closer; in a narrower one the bins share a column and
-    lose their decimals, then names wrap, and at last columns are left out. Strategy, N, vote and
+    In a narrow terminal columns stand closer. If that is not enough, the bins share a column
+    without decimals, then names wrap, and finally columns are dropped. Strategy, N, vote and
     accuracy stay.
     """
 
@@ -143,8 +143,10 @@ class _Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The widths that strategies (``word``: their longest word), N and votes need; the same for
-    every table of a report."""
+    """The widths of strategies (``word``: their longest word), N and votes.
+
+    They are the same for every table of a report.
+    """
 
     strategy: int
     word: int
@@ -164,7 +166,7 @@ class _Names:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """A table that drops columns before it would have to cut a number or a name."""
+    """A table that drops columns rather than cut a number or a name."""
 
     rows: Sequence[SummaryRow]
     best: frozenset[int]
@@ -191,7 +193,7 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True)
 class _LeftOut:
-    """Says which columns there was no room for, if any."""
+    """Says which columns were dropped, if any."""
 
     names: _Names
     paid: bool
@@ -211,7 +213,7 @@ def _names(row: SummaryRow) -> tuple[str, str, str]:
 
 
 def _numbers(row: SummaryRow, is_best: bool) -> dict[str, str]:
-    """The cells of a row under their headings."""
+    """The numbers of a row by heading."""
     cells = [
         percent(row.accuracy) + (BEST if is_best else " "),
         f"[{percent(row.ci_low)}, {percent(row.ci_high)}]",
@@ -231,7 +233,7 @@ def _bins(row: SummaryRow, compact: bool) -> dict[str, str]:
 
 
 def _best(rows: Iterable[SummaryRow]) -> frozenset[int]:
-    """The ids of the rows that no other of their task, policy and N surpasses."""
+    """The ids of the most accurate rows of each task, policy and N."""
     rivals: dict[tuple[str, str, int], list[SummaryRow]] = {}
     for row in rows:
         if row.n:  # a routed cell has none
@@ -298,7 +300,7 @@ def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
 
 
 def _substitutes(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """What was emulated, and what was asked for in vain: such results are not quite like others."""
+    """What was emulated or refused: such results differ a little from others."""
     for policy, emulated, refused in dict.fromkeys(
         (row.policy, row.emulated, row.refused) for row in rows
     ):
@@ -310,7 +312,7 @@ def _substitutes(rows: Iterable[SummaryRow]) -> Iterator[str]:
 
 
 def _unscored(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """Where a vote by scores had none to go by: such answers say nothing of the PRM."""
+    """Where a vote by scores had no scores: such answers say nothing about the PRM."""
     for row in rows:
         if row.by_majority:
             n = f" N = {row.n}" if row.n else ""
@@ -322,7 +324,7 @@ def _unscored(rows: Iterable[SummaryRow]) -> Iterator[str]:
 
 
 def _unknown_bins(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """Problems that no bin counts, for each policy the most of a row."""
+    """How many problems no bin counts: for each policy, the most of any row."""
     most: dict[str, SummaryRow] = {}
     for row in rows:
         if UNKNOWN in row.by_difficulty and _unknown(row) > _unknown(most.get(row.policy)):
