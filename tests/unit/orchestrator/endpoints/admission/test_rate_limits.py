@@ -291,3 +291,198 @@ def test_resets_as_times_since_1970_and_as_dates_are_kept_as_durations_are() -> 
 def test_a_probe_that_is_under_way_for_long_is_followed_by_another_a_minute_later() -> None:
     went = sends(NONE_LEFT["no reset"], requests=4, seconds=150.0)
     assert [round(at) for at in went[:3]] == [0, 210, 270]
+
+
+def test_the_estimate_begins_at_the_most_and_moves_by_a_fiftieth() -> None:
+    estimator = Estimator()
+    assert estimator.estimate(100, 2, 50) == Estimate(130.0, 0.0, 130.0)
+    assert estimator.estimate(100, 2, None) == Estimate(2030.0, 0.0, 2030.0)
+    estimator.saw(100, 2, 50, 20)
+    assert estimator.per_byte == pytest.approx(0.304)
+    assert (estimator.mean, estimator.variance) == (10.0, 25.0)
+    found = estimator.estimate(100, 3, 50)
+    assert (found.mean, found.variance) == (pytest.approx(60.4), 225.0)
+    assert found.most == pytest.approx(180.4)
+    assert estimator.estimate(0, 3, 9).mean == 27.0
+    estimator.saw(0, 1, 50, 12)
+    estimator.saw(100, 1, 0, 10)
+    assert estimator.per_byte == pytest.approx(0.304)
+
+
+@pytest.mark.parametrize(
+    ("took", "mean", "variance"),
+    [(12, 10.04, 24.58), (0, 9.8, 26.5), (40, 10.6, 42.5), (41, 17.75, 259.0)],
+)
+def test_a_surprise_is_six_deviations_above_the_mean(
+    took: int, mean: float, variance: float
+) -> None:
+    estimator = Estimator(mean=10.0, variance=25.0)
+    estimator.saw(100, 1, 30, took)
+    assert estimator.mean == pytest.approx(mean)
+    assert estimator.variance == pytest.approx(variance)
+
+
+def exactly(tokens: float) -> Estimate:
+    return Estimate(tokens, 0.0, tokens)
+
+
+def test_a_window_holds_its_limit_to_the_last_token_and_for_a_minute_and_a_half_second() -> None:
+    window = Window(100)
+    window.reserve(exactly(60), 0.0)
+    assert window.wait(exactly(40), 0.0) == 0.0
+    assert window.wait(exactly(41), 0.0) == 0.05
+    assert window.wait(exactly(41), 60.48) == pytest.approx(0.02)
+    assert window.wait(exactly(41), 60.5) == 1e-3
+    assert window.wait(exactly(41), 60.51) == 0.0
+
+
+def test_what_was_taken_leaves_with_its_request() -> None:
+    window = Window(100)
+    first = window.reserve(exactly(60), 0.0)
+    window.settle(first, 10.0)
+    window.reserve(exactly(5), 30.0)
+    assert window.wait(exactly(85), 30.0) == 0.0 < window.wait(exactly(86), 30.0)
+    assert window.wait(exactly(95), 61.0) == 0.0 < window.wait(exactly(96), 61.0)
+    window.settle(first, 50.0)
+    assert window.wait(exactly(95), 61.0) == 0.0
+
+
+@pytest.mark.parametrize(("per_minute", "is_room"), [(41, True), (40.9, False)])
+def test_what_is_under_way_is_taken_for_seven_deviations_above_its_mean(
+    per_minute: float, is_room: bool
+) -> None:
+    window = Window(per_minute)
+    window.reserve(Estimate(10.0, 4.0, 100.0), 0.0)
+    assert (window.wait(Estimate(10.0, 5.0, 100.0), 0.0) == 0.0) is is_room
+
+
+def test_an_allowance_refills_evenly_up_to_its_limit() -> None:
+    allowance = Allowance()
+    allowance.told(limit=10.0, left=4.0, reset=3.0, spent=0.0, now=0.0)
+    assert allowance.wait(4.0, 0.0) == 0.0
+    assert allowance.wait(6.0, 0.0) == pytest.approx(1.0)
+    assert allowance.wait(6.0, 0.5) == pytest.approx(0.5)
+    assert allowance.wait(20.0, 0.0) == pytest.approx(3.0)
+    allowance.spend(10.0, 50.0)
+    assert allowance.wait(1.0, 3.0) == pytest.approx(0.5)
+
+
+def test_what_is_left_is_enough_though_nobody_knows_when_there_is_more() -> None:
+    allowance = Allowance()
+    allowance.told(limit=10.0, left=4.0, reset=None, spent=0.0, now=0.0)
+    assert allowance.wait(4.0, 0.0) == 0.0
+    assert allowance.wait(5.0, 0.0) == 60.0
+    assert allowance.wait(5.0, 61.0) == 0.0
+    allowance.spend(4.0, 30.0)
+    assert allowance.wait(1.0, 40.0) == 50.0
+    allowance.spend(1.0, 10.0)
+    assert allowance.wait(1.0, 40.0) == 50.0
+
+
+def test_left_is_between_nothing_and_the_limit() -> None:
+    allowance = Allowance()
+    allowance.told(limit=10.0, left=-4.0, reset=10.0, spent=0.0, now=0.0)
+    assert allowance.wait(1.0, 0.0) == pytest.approx(1.0)
+    allowance.told(limit=10.0, left=15.0, reset=10.0, spent=0.0, now=0.0)
+    allowance.spend(10.0)
+    assert allowance.wait(1.0, 0.0) == pytest.approx(1.0)  # as fast as it refilled before
+
+
+def test_an_answer_without_a_word_frees_all_once_a_minute_is_over() -> None:
+    allowance = Allowance()
+    allowance.told(limit=10.0, left=0.0, reset=None, spent=0.0, now=0.0)
+    allowance.spend(1.0, 50.0)
+    allowance.went_well(60.0)
+    assert allowance.wait(10.0, 60.0) == 50.0
+    allowance.went_well(60.1)
+    assert allowance.wait(10.0, 60.1) == 0.0
+
+
+def test_after_a_quiet_time_two_seconds_worth_goes_at_once() -> None:
+    async def go() -> list[float]:
+        rates, went, loop = RateLimits(60, None), [], asyncio.get_running_loop()
+        await asyncio.sleep(100.0)
+        for _ in range(5):
+            await rates.room(NOTHING)
+            rates.passed(NOTHING, loop.time())
+            went.append(loop.time() - 100.0)
+        return went
+
+    went = clock.run(go())
+    assert went == pytest.approx([0.0, 0.0, 0.0, 3 / 1.1 - 2, 4 / 1.1 - 2])
+
+
+@pytest.mark.parametrize(("tokens", "gap"), [(1.0, 1 / 1.1), (200.0, 12 / 1.1), (5e6, 60 / 1.1)])
+def test_the_pace_is_that_of_the_scarcer_of_both(tokens: float, gap: float) -> None:
+    async def go() -> float:
+        rates, loop = RateLimits(60, 1_000), asyncio.get_running_loop()
+        rates.answered(rates.passed(exactly(tokens), loop.time()), 1.0)
+        await rates.room(exactly(1.0))
+        assert rates.waiting_since is None
+        assert rates.waited == pytest.approx(loop.time())
+        return loop.time()
+
+    assert clock.run(go()) == pytest.approx(gap)
+
+
+def test_while_one_waits_it_is_known_until_when() -> None:
+    async def go() -> None:
+        rates, loop = RateLimits(6, None), asyncio.get_running_loop()
+        await asyncio.sleep(5.0)
+        for _ in range(2):
+            rates.passed(NOTHING, loop.time())
+        waiting = asyncio.create_task(rates.room(NOTHING))
+        await asyncio.sleep(0.5)
+        assert rates.waiting_since == 5.0
+        assert rates.waiting_until == pytest.approx(3.0 + 20 / 1.1)
+        await waiting
+        assert rates.waiting_since is None
+
+    clock.run(go())
+
+
+@pytest.mark.parametrize(
+    ("limits", "headers", "are_any"),
+    [
+        ((None, None), {}, False),
+        ((10, None), {}, True),
+        ((None, 10), {}, True),
+        ((None, None), told(limit_requests="3", remaining_requests="1"), True),
+        ((None, None), told(limit_tokens="3", remaining_tokens="1"), True),
+        ((None, None), told(limit_tokens="0", remaining_tokens="1"), False),
+        ((None, None), told(limit_tokens="1", remaining_tokens="0"), True),
+    ],
+)
+def test_there_are_limits_where_somebody_set_or_told_one(
+    limits: tuple[int | None, int | None], headers: dict[str, str], are_any: bool
+) -> None:
+    rates = RateLimits(*limits)
+    rates.told(headers, None, 0.0)
+    assert rates.are_any is are_any
+
+
+def test_an_answer_that_does_not_tell_is_taken_for_its_like() -> None:
+    for tokens, room in ((None, 60.0), (10.0, 90.0), (0.0, 100.0)):
+        rates = RateLimits(None, 100)
+        rates.answered(rates.passed(Estimate(40.0, 100.0, 90.0), 0.0), tokens)
+        assert rates._wait(exactly(room), 59.0) == 0.0
+        assert rates._wait(exactly(room + 1), 59.0) > 0.0
+    rates.answered(None, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("999999999", 999999999.0),
+        ("1000000000", None),  # a second of 2001
+        ("1790000010", 10.0),
+        ("1790000000", None),
+        ("99999999999", 98209999999.0),
+        ("100000000000", None),
+        ("1790000010000", 10.0),
+        ("0s", None),
+    ],
+)
+def test_what_is_longer_than_30_years_is_a_time_since_1970(text: str, left: float | None) -> None:
+    found = until(text, 1_790_000_000.0)
+    assert found == (None if left is None else pytest.approx(left))

@@ -250,3 +250,88 @@ def test_a_rate_limit_is_waited_out_as_long_as_it_lets_others_through() -> None:
     assert clock.run(go(others_until=590.0))[0] == "done"
     said, at = clock.run(go(others_until=200.0))
     assert said == "429" and 260.0 <= at < 320.0
+
+
+@pytest.mark.parametrize(
+    ("failed", "retry_after", "expected"),
+    [
+        (1, None, 0.25), (2, None, 0.5), (7, None, 16.0), (8, None, 30.0), (200, None, 30.0),
+        (1, 4.0, 4.25), (1, 120.0, 120.25), (1, 500.0, 120.25),
+    ],
+)  # fmt: skip
+def test_the_longest_wait_after_so_many_failures(
+    monkeypatch: pytest.MonkeyPatch, failed: int, retry_after: float | None, expected: float
+) -> None:
+    drawn: list[tuple[float, float]] = []
+    monkeypatch.setattr(retry.random, "uniform", lambda *ends: drawn.append(ends) or ends[1])
+    assert RetryPolicy().wait(failed, retry_after) == expected
+    assert drawn[0][0] == 0
+
+
+def test_eight_attempts_are_made_and_no_patience_is_had_unless_told() -> None:
+    policy = RetryPolicy()
+    assert (policy.attempts, policy.first_wait, policy.longest_wait) == (8, 0.25, 30.0)
+    assert (policy.longest_retry_after, policy.patience) == (120.0, 0.0)
+
+
+async def test_one_attempt_is_one_unless_there_is_patience() -> None:
+    once = RetryPolicy(attempts=1, first_wait=0.0, longest_wait=0.0)
+    attempt = Attempt(GONE)
+    with pytest.raises(EndpointUnavailable):
+        await with_retries(attempt, once)
+    assert attempt.count == 1
+    patient = RetryPolicy(attempts=1, first_wait=0.0, longest_wait=0.0, patience=9.0)
+    assert await with_retries(Attempt(GONE, GONE), patient) == "done"
+
+
+async def test_what_is_doubtful_is_tried_soon_and_takes_nothing_from_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+    doubtful = EndpointUnavailable("500", url="", answered=True, status=500, is_doubtful=True)
+    budget = RetryBudget()
+    policy = RetryPolicy(first_wait=1.0)
+    assert await with_retries(Attempt(*[doubtful] * 4), policy, budget) == "done"
+    assert (waited, budget.spent) == ([1.0] * 4, 0)
+    failed = EndpointUnavailable("500", url="", answered=True, status=500)
+    assert await with_retries(Attempt(failed, failed), policy, budget) == "done"
+    assert (waited[4:], budget.spent) == ([1.0, 2.0], 2)
+
+
+def test_a_quarter_of_a_retry_comes_with_each_first_try() -> None:
+    budget = RetryBudget()
+    assert [budget.try_take() for _ in range(11)] == [True] * 10 + [False]
+    for _ in range(3):
+        budget.first_try()
+    assert not budget.try_take()
+    budget.first_try()
+    assert budget.try_take() and not budget.try_take()
+    assert budget.spent == 11
+
+
+def test_retries_beyond_the_budget_go_in_turn_one_a_second_or_as_traffic_lets_them() -> None:
+    async def go() -> list[tuple[int, float]]:
+        budget, loop, went = RetryBudget(), asyncio.get_running_loop(), []
+        while budget.try_take():
+            pass
+
+        async def one(number: int) -> None:
+            await budget.take()
+            went.append((number, loop.time()))
+
+        waiting = [asyncio.create_task(one(number)) for number in range(4)]
+        await asyncio.sleep(0.5)
+        for _ in range(4):
+            budget.first_try()
+        assert not budget.try_take()  # others came before
+        await asyncio.gather(*waiting)
+        assert budget.spent == 14
+        return went
+
+    assert clock.run(go()) == [(0, 0.5), (1, 1.0), (2, 2.0), (3, 3.0)]

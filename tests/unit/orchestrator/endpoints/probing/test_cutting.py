@@ -51,3 +51,31 @@ async def test_a_server_that_says_it_is_too_long_or_takes_too_long_cuts_nothing(
     assert await prompts_cut_at(scripted(too_long), SHORT, 1_000) is None
     slow = EndpointUnavailable("no answer in 60 s", url="", timed_out=True)
     assert await prompts_cut_at(scripted_once(slow), SHORT, 1_000) is None
+
+
+@pytest.mark.parametrize(
+    ("long", "longer", "cut"),
+    [
+        (2_249, 2_249, 2_249),
+        (2_250, None, None),  # nine tenths of the words
+        (2_000, 2_400, 2_400),  # a fifth more
+        (2_000, 2_401, None),
+        (2_000, 1_900, 2_000),
+        (21, 21, 21),
+    ],
+)
+async def test_a_count_is_too_small_below_nine_tenths_and_grows_above_a_fifth(
+    scripted: Any, long: int, longer: int | None, cut: int | None
+) -> None:
+    answers = [counts(each) for each in (long, longer) if each is not None]
+    transport = scripted(*answers)
+    assert await prompts_cut_at(transport, SHORT, 2_500) == cut
+    words = [len(sent.body["messages"][0]["content"].split()) for sent in transport.sent]
+    assert words == [2_500, 3_750][: len(answers)]
+
+
+async def test_a_server_that_is_gone_has_not_said_whether_it_cuts(scripted_once: Any) -> None:
+    with pytest.raises(EndpointUnavailable, match="nothing answers"):
+        await prompts_cut_at(
+            scripted_once(EndpointUnavailable("nothing answers", url="")), SHORT, 1_000
+        )
