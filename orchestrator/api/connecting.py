@@ -21,7 +21,8 @@ from orchestrator.runs.search import Unscored
 from orchestrator.strategies.building import name_of
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.wiring.auto_cells import routed
-from orchestrator.wiring.compose import PROBING, connections, probe_all
+from orchestrator.wiring.connect import connect as open_endpoints
+from orchestrator.wiring.endpoint import PROBING
 from orchestrator.wiring.needs import Found, check_able
 from orchestrator.wiring.prices import prices
 from orchestrator.wiring.serving import Address
@@ -80,7 +81,7 @@ class Connected:
             strategy=strategy,
         )
         (cell,) = routed([cell], [question])
-        check_able([cell], self.config, self.found)
+        check_able([cell], self.config.policies, self.found)
         return cell
 
     def ports(self, cell: Cell, question: Problem) -> Models:
@@ -139,18 +140,19 @@ async def connect(
     }
     async with AsyncExitStack() as stack:
         task = await stack.enter_async_context(MathGrader())
-        found = await probe_all(described, addresses)
-        opened = await stack.enter_async_context(connections(described, addresses, found))
+        opened = await stack.enter_async_context(
+            open_endpoints(described.policies, described.prms, addresses=addresses)
+        )
         yield Connected(
-            policies=own_policies | {c.name: c.policy for c in opened if c.policy is not None},
-            prms=own_prms | {c.name: c.prm for c in opened if c.prm is not None},
+            policies={**own_policies, **opened.policies},
+            prms={**own_prms, **opened.prms},
             config=_described(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
                 described.prms
                 | dict.fromkeys(own_prms, PRMConfig.model_validate({"family": "qwen_math"})),
             ),
             found={
-                **found,
+                **opened.found,
                 **dict.fromkeys(own_policies, PolicyAbilities(continuation="tokens")),
                 **dict.fromkeys(own_prms, PRMAbilities()),
             },

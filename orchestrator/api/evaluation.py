@@ -68,7 +68,7 @@ async def evaluate(
         config = config.model_copy(update={"seed": seed, "trees": concurrency})
         experiment = Experiment.of(config)
         planned = experiment.plan
-        check_able(planned.cells, config, models.found)
+        check_able(planned.cells, config.policies, models.found)
         claim(store, journal, config)
         for record in _finished(store, planned):
             yield record
@@ -162,6 +162,8 @@ def _ports(
         prms=dict(models.prms),
         grader=models.task,
         one_per_request=models.one_per_request,
-        substitutes={cell.id: substitutes(cell, config, models.found) for cell in planned.cells},
+        substitutes={
+            cell.id: substitutes(cell, config.policies, models.found) for cell in planned.cells
+        },
         bill=Bill(config.budget.cost, paid),
     )

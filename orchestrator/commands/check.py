@@ -9,10 +9,9 @@ from typing import Any
 from orchestrator.config.run import RunConfig
 from orchestrator.console.fleet_view import LiveFleet
 from orchestrator.console.terminal import Terminal
-from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
-from orchestrator.errors import ConfigError, OrchardError
+from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell
-from orchestrator.wiring.compose import connections
+from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import Found, check_able, remarks, substitutes
 from orchestrator.wiring.serving import Addresses, started_servers
@@ -31,31 +30,30 @@ def check_endpoints(experiment: Experiment, console: Terminal) -> list[dict[str,
 
 
 async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, Any]]:
-    config, cells, prices = experiment.config, experiment.cells, experiment.prices
+    config, cells = experiment.config, experiment.cells
     entries: dict[str, dict[str, Any]] = {}
-    found: dict[str, PolicyAbilities | PRMAbilities] = {}
-    async with connections(config, addresses, cells=cells) as opened:
-        for connection in opened:
-            endpoint = connection.transport.endpoint
-            entry = entries[connection.name] = {
-                "name": connection.name,
-                "role": "prm" if connection.prms else "policy",
-                "urls": list(endpoint.urls),
-                "model": endpoint.model,
-                "hosted": connection.hosted,
-                "price": asdict(price) if (price := prices.get(connection.name)) else None,
+    asked = connect(config.policies, config.prms, addresses=addresses, cells=cells, tolerant=True)
+    async with asked as connected:
+        for name, each in connected.endpoints.items():
+            price = experiment.prices.get(name)
+            entries[name] = {
+                "name": name,
+                "role": "prm" if name in config.prms else "policy",
+                "urls": list(each.transport.endpoint.urls),
+                "model": each.transport.endpoint.model,
+                "hosted": each.settings.hosted,
+                "price": asdict(price) if price else None,
                 "emulated": [],
             }
-            try:
-                found[connection.name] = await connection.probe()
-            except OrchardError as error:
-                entry["error"] = str(error).removeprefix(f"{connection.name}: ")
-            else:
-                entry |= asdict(found[connection.name])
+    found = connected.found
+    for name, can in found.items():
+        entries[name] |= asdict(can)
+    for name, error in connected.failures.items():
+        entries[name]["error"] = str(error).removeprefix(f"{name}: ")
     for cell in cells:
         name = cell.policy.name
         try:
-            check_able([cell] if name in found else [], config, found)
+            check_able([cell] if name in found else [], config.policies, found)
         except ConfigError as error:
             entries[name].setdefault("error", str(error))
         else:
@@ -67,5 +65,5 @@ async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, A
 
 def _note_emulated(entry: dict[str, Any], cell: Cell, config: RunConfig, found: Found) -> None:
     if entry["name"] in found:
-        emulated = substitutes(cell, config, found).emulated
+        emulated = substitutes(cell, config.policies, found).emulated
         entry["emulated"] += [each for each in emulated if each not in entry["emulated"]]

@@ -26,9 +26,11 @@ from orchestrator.runs.scheduler import Scheduler, unfinished
 from orchestrator.storage.journal import JOURNAL, Journal, kept_by
 from orchestrator.storage.store import Store
 from orchestrator.strategies.traits import traits
-from orchestrator.wiring.compose import open_ports, probe_all
+from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, remarks
+from orchestrator.wiring.ports import ports as ports_of
 from orchestrator.wiring.serving import Addresses, started_servers, while_served
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -164,17 +166,24 @@ async def _search(
     if any(auto.profile is None for auto in routed):
         console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
     cells = [*experiment.cells, *planned.cells]  # a plan may be one of several rounds
-    found = await probe_all(config, addresses, journal.pay_for_probes, cells)
-    check_able(cells, config, found)
-    for name in config.policies:
-        for remark in remarks(name, cells, found):
-            console.print(f"{name}: {remark}")
-    paid = _paid(store, journal)
-    async with open_ports(config, addresses, found, cells, paid=paid) as ports:
+    connecting = connect(
+        config.policies,
+        config.prms,
+        addresses=addresses,
+        cells=cells,
+        prices=experiment.prices,
+        pay=journal.pay_for_probes,
+    )
+    async with connecting as connected, MathGrader() as grader:
+        check_able(cells, config.policies, connected.found)
+        for name in config.policies:
+            for remark in remarks(name, cells, connected.found):
+                console.print(f"{name}: {remark}")
+        ports = ports_of(experiment, connected, cells, grader, paid=_paid(store, journal))
         following: Plan | None = planned
         while following is not None:
             await _schedule(Scheduler(following, ports, store, journal), console)
-            following = await then(ports.grader) if then else None
+            following = await then(grader) if then else None
 
 
 def _paid(store: Store, journal: Journal) -> float:

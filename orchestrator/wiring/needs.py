@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.config.endpoints import INSTRUCTED, PolicyConfig
-from orchestrator.config.run import RunConfig
 from orchestrator.core.ports import Strategy
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
 from orchestrator.errors import ConfigError
@@ -43,10 +42,10 @@ def _longest(search: Strategy) -> int:
     return (bounds.max_tokens or _SOLUTION_TOKENS) * bounds.max_depth
 
 
-def check_able(cells: Sequence[Cell], config: RunConfig, found: Found) -> None:
+def check_able(cells: Sequence[Cell], policies: Mapping[str, PolicyConfig], found: Found) -> None:
     """Raises ``ConfigError`` where a cell asks of its policy what its server cannot do."""
     for cell in cells:
-        can, settings = found[cell.policy.name], config.policies[cell.policy.name]
+        can, settings = found[cell.policy.name], policies[cell.policy.name]
         assert isinstance(can, PolicyAbilities)
         if settings.continuation == "tokens" and can.continuation != "tokens":
             raise ConfigError(
@@ -155,9 +154,9 @@ IN_VAIN = ("temperature", "top_p", "seed", "stop")
 """Parameters without which an answer is not the one that was asked for."""
 
 
-def substitutes(cell: Cell, config: RunConfig, found: Found) -> Substitutes:
+def substitutes(cell: Cell, policies: Mapping[str, PolicyConfig], found: Found) -> Substitutes:
     """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
-    can, settings = found[cell.policy.name], config.policies[cell.policy.name]
+    can, settings = found[cell.policy.name], policies[cell.policy.name]
     assert isinstance(can, PolicyAbilities)
     stepwise = any(map(_continues, cell.searches))
     asked = [can, found.get(cell.prm.name) if cell.prm else None]

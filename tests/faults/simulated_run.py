@@ -14,13 +14,15 @@ from unittest import mock
 from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.records import LeafRecord, Record
+from orchestrator.endpoints.transport.transport import Endpoint
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage import journal as journal_module
 from orchestrator.storage.journal import JOURNAL, KEY_BYTES, Journal
 from orchestrator.storage.store import Store, read_records
-from orchestrator.wiring import compose
-from orchestrator.wiring.compose import open_ports, probe_all
+from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
+from orchestrator.wiring.ports import ports
 from servers.simulated import clock
 from servers.simulated.faults import Faults
 from servers.simulated.fleet import Fleet
@@ -102,28 +104,37 @@ def _config(fleet: Fleet, problems: int) -> RunConfig:
     return validate(config, "run.yaml")
 
 
+class _Probed(SimulatedSender):
+    """Speaks to a fleet without faults as long as it is probed."""
+
+    def use(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+
 def run(folder: Path, faults: Faults | None = None, *, problems: int = 24) -> Outcome:
     """Beam search, DVTS, best-of-N and majority voting over so many problems."""
     fleet = _fleet(faults)
 
-    def sender(of: Fleet) -> Any:
-        return mock.patch.object(
-            compose, "AiohttpSender",
-            lambda *, api_key, timeout: SimulatedSender(of, timeout=timeout),
-        )  # fmt: skip
+    senders: list[_Probed] = []
+
+    def direct(endpoint: Endpoint) -> _Probed:
+        senders.append(_Probed(_fleet(None), timeout=endpoint.timeout))
+        return senders[-1]
 
     async def main() -> float:
-        config = _config(fleet, problems)
-        with sender(_fleet(None)):
-            found = await probe_all(config, {})
-        began = asyncio.get_running_loop().time()
-        # virtual time does not wait for the journal's thread: trees that do would let it run on
-        patient = mock.patch.object(journal_module, "MOST_WAITING", 10**9)
-        with patient, sender(fleet), Store(folder) as store, Journal(folder / JOURNAL) as journal:
-            planned = Experiment.of(config).plan
-            async with open_ports(config, {}, found, planned.cells) as ports:
-                await Scheduler(planned, ports, store, journal).run()
-        return asyncio.get_running_loop().time() - began
+        experiment = Experiment.of(_config(fleet, problems))
+        config, cells = experiment.config, experiment.cells
+        connecting = connect(config.policies, config.prms, cells=cells, direct=direct)
+        async with connecting as connected, MathGrader() as grader:
+            for sender in senders:
+                sender.use(fleet)
+            began = asyncio.get_running_loop().time()
+            # virtual time does not wait for the journal's thread: trees that do would let it run on
+            patient = mock.patch.object(journal_module, "MOST_WAITING", 10**9)
+            with patient, Store(folder) as store, Journal(folder / JOURNAL) as journal:
+                ports_of = ports(experiment, connected, cells, grader)
+                await Scheduler(experiment.plan, ports_of, store, journal).run()
+            return asyncio.get_running_loop().time() - began
 
     random.seed(0)  # the jitter of the retries
     seconds = clock.run(main())

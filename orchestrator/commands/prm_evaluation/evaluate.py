@@ -31,7 +31,6 @@ from orchestrator.console.fleet_view import LiveFleet
 from orchestrator.console.progress import Counting
 from orchestrator.console.terminal import Terminal
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
-from orchestrator.core.ports import PRM
 from orchestrator.core.problem import Problem
 from orchestrator.errors import BudgetExhausted, ConfigError
 from orchestrator.evaluation.drawing import DrawnSolution, draw
@@ -43,8 +42,7 @@ from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.report.data.prm_summary import PRMSummary, summarise_prms
 from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
 from orchestrator.storage.journal import PROBES
-from orchestrator.wiring.compose import connections, probe_all
-from orchestrator.wiring.needs import Found
+from orchestrator.wiring.connect import Connections, connect
 from orchestrator.wiring.prices import prices
 from orchestrator.wiring.problem_sets import CHAINS
 from orchestrator.wiring.serving import Addresses, started_servers, while_served
@@ -249,54 +247,55 @@ class _Work:
                     StoredScores(judge=PROBES, digest="", scores=(), tokens=0, spent=spent)
                 )
 
-        found = await probe_all(config, addresses, pay_for_probes)
+        connecting = connect(
+            config.policies,
+            config.prms,
+            addresses=addresses,
+            prices=self.charged,
+            pay=pay_for_probes,
+        )
         allowed = ledger.limits.seconds
-        try:
-            async with asyncio.timeout(allowed) as clock:
-                await self._draw_and_score(config, addresses, found, console, ledger, bill)
-        except TimeoutError:
-            if allowed is None or not clock.expired():
-                raise
-            raise BudgetExhausted("seconds", allowed, ledger.name) from None
+        async with connecting as connected:
+            try:
+                async with asyncio.timeout(allowed) as clock:
+                    await self._draw_and_score(config, connected, console, ledger, bill)
+            except TimeoutError:
+                if allowed is None or not clock.expired():
+                    raise
+                raise BudgetExhausted("seconds", allowed, ledger.name) from None
 
     async def _draw_and_score(
         self,
         config: RunConfig,
-        addresses: Addresses,
-        found: Found,
+        connected: Connections,
         console: Terminal,
         ledger: Ledger,
         bill: Bill,
     ) -> None:
-        charged, in_flight = self.charged, config.trees
-        async with connections(config, addresses, found) as opened:
-            prms: dict[str, PRM] = {
-                each.name: BilledPRM(each.prm, charged[each.name], bill)
-                if each.name in charged
-                else each.prm
-                for each in opened
-                if each.prm is not None
-            }
-            if self.chains is not None and (undrawn := self.undrawn):
-                (policy,) = (each.policy for each in opened if each.policy is not None)
-                price = charged.get(self.chains.policy)
-                with Counting("solutions drawn", len(undrawn), console) as count:
-                    await draw(
-                        undrawn,
-                        policy if price is None else BilledPolicy(policy, price, bill),
-                        self.chains.label,
-                        self.drawn,
-                        seed=config.seed,
-                        in_flight=in_flight,
-                        ledger=ledger,
-                        price=price,
-                        tick=count.tick,
-                    )
-            unscored = self.unscored
-            with Counting("solutions scored", len(unscored), console) as count:
-                await self.scorer.run(
-                    unscored, prms, in_flight=in_flight, ledger=ledger, tick=count.tick
+        if self.chains is not None and (undrawn := self.undrawn):
+            (policy,) = connected.policies.values()
+            price = self.charged.get(self.chains.policy)
+            with Counting("solutions drawn", len(undrawn), console) as count:
+                await draw(
+                    undrawn,
+                    policy if price is None else BilledPolicy(policy, price, bill),
+                    self.chains.label,
+                    self.drawn,
+                    seed=config.seed,
+                    in_flight=config.trees,
+                    ledger=ledger,
+                    price=price,
+                    tick=count.tick,
                 )
+        unscored = self.unscored
+        prms = {
+            name: BilledPRM(prm, self.charged[name], bill) if name in self.charged else prm
+            for name, prm in connected.prms.items()
+        }
+        with Counting("solutions scored", len(unscored), console) as count:
+            await self.scorer.run(
+                unscored, prms, in_flight=config.trees, ledger=ledger, tick=count.tick
+            )
 
 
 @contextmanager

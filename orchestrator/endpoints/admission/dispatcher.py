@@ -74,8 +74,8 @@ class Dispatcher:
         self.retry_budget = RetryBudget()
         self._cap = math.inf if cap is None else cap
         self._files = files
-        self._patience = patience
-        self._longest_pause = longest_pause
+        self.patience = patience
+        self.longest_pause = longest_pause
         self.begun = 0
         """Requests that are not over, those that are to be tried again included."""
         self.answered_at = -math.inf
@@ -202,7 +202,7 @@ class Dispatcher:
     def rate_limit(self) -> RateLimited | None:
         """What no request is sent for now, where that is a rate limit."""
         now = asyncio.get_running_loop().time()
-        return waits.rate_limit(self.replicas, now, self._longest_pause)
+        return waits.rate_limit(self.replicas, now, self.longest_pause)
 
     def takes_elsewhere(self, replica: Replica) -> bool:
         """Whether another replica takes requests now."""
@@ -308,7 +308,7 @@ class Dispatcher:
 
     def _choose(self, question: str, now: float, tried: tuple[Replica, ...] = ()) -> Replica | None:
         replica = self.replicas.choose(question, now, tried)
-        if replica is None and not self._patience and self._all_open():
+        if replica is None and not self.patience and self._all_open():
             untried = [each for each in self.replicas if each not in tried]
             return next(iter(untried or self.replicas), None)
         return replica
@@ -330,7 +330,7 @@ class Dispatcher:
             return
         self._waiting.push(waiter)
         self._to_do.set()
-        if self._none_closed() and (self._patience or not self.replicas):
+        if self._none_closed() and (self.patience or not self.replicas):
             self._await_replicas(now)
 
     def _free(self, waiter: Waiter, now: float) -> Replica | None:
@@ -408,7 +408,7 @@ class Dispatcher:
         self, replica: Replica, error: EndpointUnavailable, seconds: float, now: float
     ) -> None:
         if error.status != 429:
-            seconds = min(seconds, self._longest_pause)
+            seconds = min(seconds, self.longest_pause)
         if now + seconds <= replica.paused_until:
             return
         replica.paused_until, replica.paused_by = now + seconds, error
@@ -428,8 +428,8 @@ class Dispatcher:
         if self._down_since is None:
             self._down_since = now
             loop = asyncio.get_running_loop()
-            loop.call_later(self._patience, self._lose_patience, now)
-        elif now - self._down_since >= self._patience:
+            loop.call_later(self.patience, self._lose_patience, now)
+        elif now - self._down_since >= self.patience:
             self._lose_patience(self._down_since)
 
     def _lose_patience(self, since: float) -> None:
@@ -446,7 +446,7 @@ class Dispatcher:
         errors = [each.last_error for each in self.replicas if each.last_error is not None]
         were = "was" if len(self.replicas) == 1 else "were"
         return EndpointUnavailable(
-            f"{all_of(self.replicas)} of {self.model} {were} down for {self._patience:g} s"
+            f"{all_of(self.replicas)} of {self.model} {were} down for {self.patience:g} s"
             + (f": {errors[0].message}" if errors else ""),
             url=errors[0].url if errors else "",
             is_final=True,

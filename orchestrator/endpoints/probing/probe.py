@@ -78,9 +78,10 @@ class PRMAbilities:
 async def check_served(transport: Transport) -> ModelCard:
     """What a replica says of the served model.
 
-    A replica where nothing answers is named in a warning and asked nothing more, as long as there
-    is another one: it may be back any time. Raises ``EndpointRefused`` where some replica does not
-    serve the model, and names what it serves; ``EndpointUnavailable`` where none answers.
+    A replica where nothing answers is named in a warning and gets no request until it is seen to be
+    healthy, as long as there is another one: it may be back any time. Raises ``EndpointRefused``
+    where some replica does not serve the model, and names what it serves; ``EndpointUnavailable``
+    where none answers.
     """
     bases = transport.endpoint.bases
     found = await fan_out(_card(transport, base) for base in bases)
@@ -94,8 +95,9 @@ async def check_served(transport: Transport) -> ModelCard:
     for failure in gone.values():
         left = len(bases) - len(gone)
         LOG.warning("%s; going on with %d of %d replicas", failure, left, len(bases))
-    if gone:
-        transport.dispatcher.put_replicas([base for base in bases if base not in gone])
+    for replica in transport.dispatcher.replicas:
+        if replica.base in gone:
+            transport.dispatcher.hold_against(replica, gone[replica.base], is_certain=True)
     return next(card for card in reversed(found) if isinstance(card, ModelCard))
 
 

@@ -1,6 +1,8 @@
 """Requests to one endpoint: encoded, sent to one of its replicas, retried, decoded."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, overload
@@ -16,7 +18,7 @@ from orchestrator.endpoints.admission.status import Status
 from orchestrator.endpoints.admission.upkeep import Upkeep, roots
 from orchestrator.endpoints.admission.waits import outlasting
 from orchestrator.endpoints.http.complaints import UNREADABLE
-from orchestrator.endpoints.http.connecting import censored
+from orchestrator.endpoints.http.connecting import censored, failure
 from orchestrator.endpoints.http.model_names import is_same_model
 from orchestrator.endpoints.http.retry import WORTH_RETRYING, RetryPolicy, with_retries
 from orchestrator.endpoints.http.sender import AiohttpSender, Answer, Sender
@@ -96,6 +98,8 @@ class Transport:
     def __init__(self, endpoint: Endpoint, sender: Sender | None = None) -> None:
         self.endpoint = endpoint
         self._sender = sender or AiohttpSender(api_key=endpoint.api_key, timeout=endpoint.timeout)
+        self._send = self._sender.send
+        self._retry = endpoint.retry
         self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
         self._stragglers = Stragglers(endpoint.hedge) if endpoint.hedge is not None else None
         self._upkeep: asyncio.Task[None] | None = None
@@ -125,6 +129,36 @@ class Transport:
                 await asyncio.gather(self._upkeep, return_exceptions=True)
         finally:
             await self._sender.__aexit__(*exception)
+
+    @contextmanager
+    def in_a_hurry(self, retry: RetryPolicy, timeout: float) -> Iterator[None]:
+        """Meanwhile requests fail early, after ``timeout`` seconds and the tries of ``retry``: what
+        asks whether an endpoint works should not wait until it does. Such requests are no measure
+        of how long others take, so none is hedged by theirs.
+        """
+
+        async def send(method: str, url: str, body: bytes | None) -> Answer:
+            try:
+                async with asyncio.timeout(timeout):
+                    return await self._sender.send(method, url, body)
+            except TimeoutError as error:
+                raise failure(error, url, timeout) from error
+
+        stragglers, self._stragglers = self._stragglers, None
+        self._send = send
+        self._try(retry)
+        try:
+            yield
+        finally:
+            self._stragglers = stragglers
+            self._send = self._sender.send
+            self._try(self.endpoint.retry)
+
+    def _try(self, retry: RetryPolicy) -> None:
+        self._retry = retry
+        self._evidence.attempts = retry.attempts
+        self.dispatcher.patience = retry.patience
+        self.dispatcher.longest_pause = retry.longest_retry_after
 
     def status(self) -> Status:
         """How the endpoint is doing."""
@@ -172,19 +206,19 @@ class Transport:
             self._evidence,
             self._exchange,
             self._stragglers,
-            goes_elsewhere=self.endpoint.retry.attempts > 1,
+            goes_elsewhere=self._retry.attempts > 1,
         )
         dispatcher.begun += 1
         try:
             return await with_retries(
                 tries.attempt,
-                self.endpoint.retry,
+                self._retry,
                 dispatcher.retry_budget,
                 lambda: dispatcher.answered_at,
             )
         except EndpointError as error:
             if isinstance(error, EndpointUnavailable) and error.status == 429:
-                error = outlasting(error, self.endpoint.retry.longest_retry_after)
+                error = outlasting(error, self._retry.longest_retry_after)
             error.endpoint = self.endpoint.name
             raise error
         finally:
@@ -198,7 +232,7 @@ class Transport:
         dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
         said: Answer | None = None
         try:
-            said = await self._sender.send("POST", url, request.body)
+            said = await self._send("POST", url, request.body)
             dispatcher.told(said.headers, slot)
             decoded: Any = self._decode(said, request.answer, url)
             usage = getattr(decoded, "usage", None)
@@ -232,7 +266,7 @@ class Transport:
     async def get(self, base: str, path: str, answer: type[T]) -> T:
         """GET from one replica, once."""
         url = base + path
-        return self._decode(await self._sender.send("GET", url, None), answer, url)
+        return self._decode(await self._send("GET", url, None), answer, url)
 
     async def models(self, base: str) -> ModelList:
         """What one replica says it serves."""

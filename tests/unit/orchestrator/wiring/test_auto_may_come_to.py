@@ -34,18 +34,18 @@ SAMPLES_ONLY = {"policy": PolicyAbilities(n=False, continuation=None), "prm": PR
 def test_an_endpoint_that_cannot_search_is_refused_where_the_rule_may_choose_a_search() -> None:
     small = config(1_000_000)
     with pytest.raises(ConfigError, match=r"as auto \(which may come to beam_search\) needs"):
-        check_able(cells(small), small, SAMPLES_ONLY)
+        check_able(cells(small), small.policies, SAMPLES_ONLY)
 
 
 def test_so_is_one_of_samples_that_a_search_may_follow() -> None:
     values = config(1).model_dump(mode="json", exclude_defaults=True)
     values["cells"] = [{"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": 8}]
     alone = validate(values, "run.yaml")
-    check_able(cells(alone), alone, SAMPLES_ONLY)
+    check_able(cells(alone), alone.policies, SAMPLES_ONLY)
     values["cells"][0] |= {"stop": {"rule": "beta"}, "then": {"strategy": "dvts", "n": 8}}
     followed = validate(values, "run.yaml")
     with pytest.raises(ConfigError, match=r"as best_of_n \(which may come to dvts\) needs"):
-        check_able(cells(followed), followed, SAMPLES_ONLY)
+        check_able(cells(followed), followed.policies, SAMPLES_ONLY)
     (cell,) = cells(followed)
     assert cell.settings["then"].keys() >= {"strategy", "n", "width"}
     assert "stop" not in cell.settings["then"]
@@ -53,16 +53,16 @@ def test_so_is_one_of_samples_that_a_search_may_follow() -> None:
 
 def test_it_is_enough_where_the_rule_only_samples() -> None:
     large = config(70_000_000_000)
-    check_able(cells(large), large, SAMPLES_ONLY)
+    check_able(cells(large), large.policies, SAMPLES_ONLY)
     (cell,) = cells(large)
-    assert substitutes(cell, large, SAMPLES_ONLY).emulated == ("n",)
+    assert substitutes(cell, large.policies, SAMPLES_ONLY).emulated == ("n",)
 
 
 def test_emulated_continuations_are_labelled() -> None:
     instructed = config(1_000_000, continuation="instructed")
     (cell,) = cells(instructed)
-    check_able([cell], instructed, SAMPLES_ONLY)
-    assert substitutes(cell, instructed, SAMPLES_ONLY).emulated == ("n", "continuation")
+    check_able([cell], instructed.policies, SAMPLES_ONLY)
+    assert substitutes(cell, instructed.policies, SAMPLES_ONLY).emulated == ("n", "continuation")
 
 
 def test_auto_is_no_work_of_none() -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -368,3 +369,26 @@ async def test_no_more_of_a_prompt_is_cached_than_it_has(scripted_once: Any) -> 
     transport = scripted_once(GOOD | {"usage": usage})
     await transport.post("/v1/chat/completions", ASK, ChatResponse)
     assert transport.used == Used(prompt_tokens=10, cached_tokens=10)
+
+
+async def test_in_a_hurry_requests_fail_early_and_afterwards_as_late_as_ever(scripted: Any) -> None:
+    down = [EndpointUnavailable("down", url="") for _ in range(5)]
+    transport = scripted(*down)
+    with transport.in_a_hurry(RetryPolicy(attempts=2, first_wait=0.0, longest_wait=0.0), 60.0):
+        with pytest.raises(EndpointUnavailable):
+            await transport.post("/v1/chat/completions", ASK, ChatResponse)
+        assert len(transport.sent) == 2
+    with pytest.raises(EndpointUnavailable):
+        await transport.post("/v1/chat/completions", ASK, ChatResponse)
+    assert len(transport.sent) == 2 + transport.endpoint.retry.attempts
+
+
+async def test_in_a_hurry_an_answer_is_waited_for_no_longer_than_that(scripted: Any) -> None:
+    transport = scripted()
+    transport.script.send = lambda *asked: asyncio.sleep(60)
+    with (
+        transport.in_a_hurry(RetryPolicy(attempts=1), 0.01),
+        pytest.raises(EndpointUnavailable, match=r"did not answer within 0\.01 s") as caught,
+    ):
+        await transport.models("http://host")
+    assert caught.value.timed_out

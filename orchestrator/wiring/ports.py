@@ -1,0 +1,35 @@
+"""The ports of a run: connected models, what reads their answers and the bill they charge."""
+
+from collections.abc import Sequence
+
+from orchestrator.core.budget import Bill
+from orchestrator.core.ports import Grader
+from orchestrator.runs.plan import Cell, Ports
+from orchestrator.wiring.connect import Connections
+from orchestrator.wiring.experiment import Experiment
+from orchestrator.wiring.needs import substitutes
+from orchestrator.wiring.problem_sets import CHAINS, chain_is_sound
+
+
+def ports(
+    experiment: Experiment,
+    connected: Connections,
+    cells: Sequence[Cell],
+    grader: Grader,
+    *,
+    paid: float = 0.0,
+) -> Ports:
+    """The ports of ``cells``, for a run that has ``paid`` so much (USD) before."""
+    config = experiment.config
+    return Ports(
+        policies=dict(connected.policies),
+        prms=dict(connected.prms),
+        grader=grader,
+        soundness=chain_is_sound if config.task.name == CHAINS else None,
+        one_per_request=connected.one_per_request,
+        substitutes={
+            cell.id: substitutes(cell, config.policies, connected.found) for cell in cells
+        },
+        bill=Bill(config.budget.cost, paid),
+        statuses=connected.statuses,
+    )
