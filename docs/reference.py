@@ -26,7 +26,6 @@ def main(site: Path) -> None:
     vars(orchestrator).update(public, __all__=[*functions, *others])
     pdoc.render.configure(
         show_source=False,
-        include_undocumented=False,
         footer_text=f"Orchard {orchestrator.__version__}",
     )
     pdoc.pdoc("orchestrator", output_directory=site)
