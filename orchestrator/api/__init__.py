@@ -6,7 +6,7 @@ from orchestrator.api.endpoints import PolicyEndpoint as Policy
 from orchestrator.api.endpoints import PRMEndpoint as PRM
 from orchestrator.api.evaluation import evaluate
 from orchestrator.api.running import run
-from orchestrator.api.solving import Answer, Leaf, solve
+from orchestrator.api.solving import Answer, Solution, solve
 from orchestrator.core.budget import Limits, Price, Spend
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling
@@ -44,7 +44,6 @@ __all__ = [
     "EndpointError",
     "EndpointRefused",
     "EndpointUnavailable",
-    "Leaf",
     "Limits",
     "Majority",
     "MajorityVoting",
@@ -61,6 +60,7 @@ __all__ = [
     "Sampling",
     "SearchProgress",
     "ServerError",
+    "Solution",
     "Spend",
     "TaskError",
     "Vote",

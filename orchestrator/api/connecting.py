@@ -22,7 +22,7 @@ from orchestrator.strategies.building import name_of
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.connect import connect as open_endpoints
-from orchestrator.wiring.endpoint import PROBING
+from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING
 from orchestrator.wiring.needs import Found, check_able
 from orchestrator.wiring.prices import prices
 from orchestrator.wiring.serving import Address
@@ -130,6 +130,7 @@ async def connect(
     own_prms: dict[str, PRM] = _numbered(
         "prm", [e for e in judges if not isinstance(e, PRMEndpoint)]
     )
+    _check_apart([*policies, *prms, *own_policies, *own_prms])
     described = _described(
         {name: each.config() for name, each in policies.items()},
         {name: each.config() for name, each in prms.items()},
@@ -172,13 +173,15 @@ def _several(given: P | Sequence[P]) -> list[P]:
 
 def _by_name(models: Iterable[E]) -> dict[str, E]:
     """Raises ``ConfigError`` where two have one name."""
-    found: dict[str, E] = {}
-    for model in models:
-        name = model.name or str(model.model)
-        if name in found:
+    named = [(model.name or str(model.model), model) for model in models]
+    _check_apart([name for name, _ in named])
+    return dict(named)
+
+
+def _check_apart(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
             raise ConfigError(f"two models are called {name}: give one of them a `name` of its own")
-        found[name] = model
-    return found
 
 
 def _numbered(kind: str, ports: Iterable[P]) -> dict[str, P]:
@@ -196,7 +199,9 @@ async def _served(model: E) -> E:
     config = model.config()
     if config.hosted is not None:
         raise ConfigError(f"{model.urls[0]} serves many models: name one with `model=`")
-    endpoint = replace(config.endpoint("", (), model.api_key), retry=PROBING)
+    endpoint = replace(
+        config.endpoint("", (), model.api_key), retry=PROBING, timeout=PROBE_TIMEOUT_S
+    )
     async with Transport(endpoint) as transport:
         listed = [card.id for card in (await transport.models(endpoint.bases[0])).data]
     if len(listed) != 1:

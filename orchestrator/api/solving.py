@@ -17,7 +17,7 @@ from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class Solution:
     """One solution that a search ended with, and the answer it states; ``scores`` hold one PRM
     score a step, none where nothing was scored."""
 
@@ -45,7 +45,7 @@ class Answer:
     text: str | None
     value: str | None
     confidence: float
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[Solution, ...]
     spent: Spend
     seconds: float
     ran_out: str | None
@@ -103,7 +103,7 @@ async def solve(
 
 
 async def _answer(outcome: Outcome, vote: VoteName, task: Grader) -> Answer:
-    read = await fan_out(_leaf(leaf, task) for leaf in outcome.leaves)
+    read = await fan_out(_solution(leaf, task) for leaf in outcome.leaves)
     electorate = await classes(task, [leaf.answer for leaf in read])
     elected = elect(vote, read, electorate)
     weights = totals(ballots(vote, read, electorate))
@@ -119,8 +119,8 @@ async def _answer(outcome: Outcome, vote: VoteName, task: Grader) -> Answer:
     )
 
 
-async def _leaf(node: Node, task: Grader) -> Leaf:
-    return Leaf(
+async def _solution(node: Node, task: Grader) -> Solution:
+    return Solution(
         text=node.text,
         answer=await stated(task, node),
         scores=tuple(round(score, 6) for score in node.scores),  # as records have them
