@@ -36,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Search trees over language models: small policies that beat large ones. "
+    help="Test-time search for language models: small policies that beat large ones. "
     "Start with `orchard demo`, which needs nothing but this machine.",
     epilog=EXIT_STATUS_HELP,
 )
@@ -45,23 +45,27 @@ app.add_typer(servers, name="servers")
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. task.problems=50."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the config, e.g. task.problems=50. Repeatable.",
+    ),
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="The run directory; an existing one is continued.")
+    Path | None, typer.Option("--out", help="The run directory. If it exists, the run continues.")
 ]
 MaxCostOption = Annotated[
     str | None,
     typer.Option(
-        "--max-cost", metavar="USD", help="Stop cleanly when so much is paid; it resumes."
+        "--max-cost", metavar="USD", help="Stop cleanly once this is spent; a larger one continues."
     ),
 ]
 PricesOption = Annotated[
-    Path | None, typer.Option("--prices", help="Prices per million tokens, as configs/prices.yaml.")
+    Path | None, typer.Option("--prices", help="A file of prices, like configs/prices.yaml.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 FiguresOption = Annotated[
-    bool, typer.Option("--figures/--no-figures", help="Draw the figures; it takes some seconds.")
+    bool, typer.Option("--figures/--no-figures", help="Draw the figures (a few seconds).")
 ]
 
 
@@ -94,12 +98,12 @@ def _root(
 
 @app.command(epilog=EXIT_STATUS_HELP)
 def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer problems: under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer problems; under a minute.")] = False,
     out: OutOption = None,
     figures: FiguresOption = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Search with the embedded models: small policies against one many times their size.
+    """Try it on this machine: small embedded models with search, against a larger one.
 
     Starts the servers, runs every strategy, prints the table and draws the figures.
     """
@@ -119,14 +123,14 @@ def run(
     figures: FiguresOption = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a config's strategies over its problems, and report.
+    """Run the strategies of a config on its problems, and show the results.
 
     Try `orchard run configs/demo.yaml`.
-    `orchard check CONFIG` says beforehand whether it can work.
+    `orchard check CONFIG` tells beforehand whether it will work.
 
-    Every paid response is kept in the run directory. A run that was stopped or
-    killed goes on in the middle of its trees with the same command, or with
-    `orchard resume RUN`.
+    Every paid response is kept in the run directory. The same command, or
+    `orchard resume RUN`, continues a run that was stopped or killed, in the
+    middle of its trees.
     """
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
@@ -142,12 +146,12 @@ def resume(
     figures: FiguresOption = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on with a run or profile that was stopped, killed or ran out of something, and report.
+    """Continue a run or profile that was stopped or killed, or reached a limit.
 
-    Finished problems stay, trees under way go on where they were, and nothing is
-    paid for twice.
+    Finished problems stay, unfinished trees continue where they were, and nothing
+    is paid for twice.
 
-    Keys that change no result may be set anew, others are refused:
+    Only keys that cannot change results may be overridden, such as
     `--set trees=500`, `--set policies.NAME.url=…`, `--set budget.requests=…`.
     """
     from orchestrator.commands.begun import begun
@@ -169,29 +173,25 @@ def plan_run(
         str,
         typer.Option(
             "--fleet",
-            help="What serves each endpoint, REPLICASxGPU:SIZE, e.g. "
-            "policy=8xH100:1B,prm=2xH100:7B; 2x4xH100:72B is two replicas of four GPUs. "
-            "Or a YAML file of such names and values. Hosted models are left out.",
+            help="What serves each endpoint, as REPLICASxGPU:SIZE, e.g. "
+            "policy=8xH100:1B,prm=2xH100:7B (2x4xH100:72B: two replicas of four GPUs each), or a "
+            "YAML file of the same. Hosted models need none.",
         ),
     ],
     overrides: SetOption = None,
     problems: Annotated[
-        int | None, typer.Option(min=1, help="How many; the task's unless given.")
+        int | None, typer.Option(min=1, help="How many problems; default: the task's.")
     ] = None,
-    sample: Annotated[
-        int | None, typer.Option(min=1, help="How many of them are simulated.")
-    ] = None,
-    step_tokens: Annotated[
-        float, typer.Option(min=10, help="Tokens of a step, on average.")
-    ] = 45.0,
+    sample: Annotated[int | None, typer.Option(min=1, help="How many of them to simulate.")] = None,
+    step_tokens: Annotated[float, typer.Option(min=10, help="Average tokens per step.")] = 45.0,
     gpu_hour: Annotated[
         float | None, typer.Option("--gpu-hour", metavar="USD", help="Price of a GPU hour.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a run would take on a fleet you need not have: hours, tokens, money, bottleneck.
+    """Forecast a run on GPUs you may not have: hours, tokens, cost, bottleneck.
 
-    Runs the config's strategies in virtual time on a model of H100s and H200s; asks no server.
+    Runs the strategies in virtual time on a model of H100s and H200s, without any server.
     """
     from orchestrator.commands.forecast.forecast import forecast
     from orchestrator.commands.forecast.machines import read_fleet
@@ -219,11 +219,11 @@ def show(
     run: Annotated[Path, typer.Argument(help="A run directory, e.g. runs/demo.")],
     as_ledger: Annotated[
         bool,
-        typer.Option("--ledger", help="What it used: tokens, wasted ones, FLOPs, money, time."),
+        typer.Option("--ledger", help="Show what it used: tokens, waste, FLOPs, cost, time."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a run's results, as far as it has come."""
+    """Show the results of a run, finished or not."""
     from orchestrator.commands.results import read_results
     from orchestrator.commands.run_state import kept, what_is_left
     from orchestrator.config.run import validate
@@ -270,7 +270,7 @@ def check(
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Validate a config, ask each of its endpoints for a little, and say what each can do."""
+    """Validate a config, and probe what each of its endpoints can do."""
     from orchestrator.commands.abilities import abilities
     from orchestrator.commands.check import check_endpoints
     from orchestrator.config.run import load

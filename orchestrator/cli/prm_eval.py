@@ -21,41 +21,50 @@ def prm_eval(
         typer.Option(
             "--data",
             metavar="FILE|chains",
-            help="A file of ProcessBench's format (JSON lines), or chains: generated problems, "
-            "solved by a policy and labelled by rule. May be given several times.",
+            help="A file in ProcessBench's format (JSON lines), or chains: generated problems, "
+            "solved by a policy and labelled by rule. Repeatable.",
         ),
     ],
     prm: Annotated[
-        list[str] | None, typer.Option("--prm", help="A PRM of the config; all unless given.")
+        list[str] | None, typer.Option("--prm", help="A PRM of the config; default: all.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option("--policy", help="Who solves the chains: the first unless given.")
+        str | None, typer.Option("--policy", help="Who solves the chains; default: the first.")
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option("--samples", min=1, help="So many of each data set; chains: 400, files: all."),
+        typer.Option(
+            "--samples",
+            min=1,
+            help="How many of each data set; default: 400 chains, all of a file.",
+        ),
     ] = None,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", min=0, max=1, help="A step scored below it is called wrong."),
+        typer.Option("--threshold", min=0, max=1, help="Steps scored below it count as wrong."),
     ] = 0.5,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. trees=64."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key of the config, e.g. trees=64. Repeatable.",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The directory of results; scores in it are kept.")
+        Path | None,
+        typer.Option("--out", help="The directory of results; scores in it are reused."),
     ] = None,
     figures: Annotated[
         bool,
-        typer.Option("--figures/--no-figures", help="Draw the figures; it takes some seconds."),
+        typer.Option("--figures/--no-figures", help="Draw the figures (a few seconds)."),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure PRMs on labelled solutions: first wrong steps, calibration, length bias.
 
-    What is scored stays in the directory of results and is not paid for again. The
-    config's `budget` ends it as it ends a run; with a larger one it goes on.
+    Scores stay in the directory of results and are not paid for again. The config's
+    `budget` limits it like a run; with a larger one it continues.
     """
     from orchestrator.commands.prm_evaluation.evaluate import Wanted, evaluate_prms, load_models
     from orchestrator.report.data.prm_summary import prm_json

@@ -17,8 +17,8 @@ def profile(
         list[Path],
         typer.Argument(
             metavar="CONFIG|RUN…",
-            help="A YAML config, whose cells name what is compared; or run directories that hold "
-            "the measurements already.",
+            help="A YAML config whose cells name the searches to compare, or run directories that "
+            "hold the measurements already.",
         ),
     ],
     tokens: Annotated[
@@ -26,25 +26,29 @@ def profile(
         typer.Option(
             "--tokens",
             metavar="N",
-            help="What the measurements may take, of policies and PRMs together, e.g. 50M: "
-            "searches that are far from being the best are dropped early.",
+            help="Cap on the tokens of policies and PRMs together, e.g. 50M. Searches that are far "
+            "from the best are dropped early.",
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. task.problems=300."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key of the config, e.g. task.problems=300. Repeatable.",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The folder of the profiles, RUN/profiles else.")
+        Path | None, typer.Option("--out", help="Where the profiles go; default: RUN/profiles.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure which strategy is best by difficulty and budget, for `strategy: auto`.
 
-    A config's problems are run through the tree searches its cells name and
-    through as many samples as the largest of them, in runs/CONFIG-profile.
-    What smaller numbers of samples come to is told by resampling. A profile
-    that was stopped goes on with the same command, or with `orchard resume`.
+    Runs the tree searches that the config's cells name, and as many samples as
+    the largest of them, in runs/CONFIG-profile. Smaller numbers of samples are
+    resampled from these. The same command, or `orchard resume`, continues a
+    profile that was stopped.
     """
     from orchestrator.commands.profile.profiling import measure_profiles, prepare_folder
     from orchestrator.config.run import load

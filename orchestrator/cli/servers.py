@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 servers = typer.Typer(
     no_args_is_help=True,
-    help="Local vLLM servers: plan a fleet onto GPUs, start it, watch it, end it.",
+    help="Local vLLM servers: plan a fleet onto GPUs, start it, watch it, stop it.",
 )
 
 FleetArgument = Annotated[
@@ -31,7 +31,7 @@ NameArgument = Annotated[
 ]
 GpusOption = Annotated[
     str | None,
-    typer.Option("--gpus", metavar="8xH200", help="Plan for these instead of this machine's."),
+    typer.Option("--gpus", metavar="8xH200", help="Plan for these GPUs instead of this machine's."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -40,7 +40,7 @@ _LOOK_EVERY_S = 0.5
 
 @servers.command()
 def plan(fleet: FleetArgument, gpus: GpusOption = None, as_json: JsonOption = False) -> None:
-    """Show where each replica would lie, with its weights and KV cache; start nothing."""
+    """Show the GPU, weights and KV cache of each replica, without starting any."""
     from orchestrator.console.placement_table import placement_table
     from orchestrator.wiring.fleets import gpus_of, planned
 
@@ -63,10 +63,13 @@ def plan(fleet: FleetArgument, gpus: GpusOption = None, as_json: JsonOption = Fa
 def up(
     fleet: FleetArgument,
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when all are ready, and leave them up.")
+        bool,
+        typer.Option(
+            "--detach", "-d", help="Return once all replicas are ready, and leave them up."
+        ),
     ] = False,
 ) -> None:
-    """Start a fleet and keep it up: a replica that dies is started again. Ctrl-C ends it all."""
+    """Start a fleet and keep it up: replicas that die are restarted. Ctrl-C stops it."""
     from orchestrator.console.fleet_view import LiveFleet, addresses
     from orchestrator.wiring.fleets import planned, ready_to_load
     from servers.fleet import launch
@@ -133,11 +136,11 @@ def _keep_up(name: str, console: Terminal) -> None:
 @servers.command()
 def status(
     fleet: Annotated[
-        str | None, typer.Argument(metavar="[FLEET]", help="Its name or file; all if left out.")
+        str | None, typer.Argument(metavar="[FLEET]", help="A fleet's name or file; default: all.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is up, and how busy it is."""
+    """Show what is up, and how busy it is."""
     from orchestrator.commands.fleet_metrics import read_metrics
     from orchestrator.console.fleet_view import addresses, status_table
     from servers.fleet import launch
@@ -174,7 +177,7 @@ def status(
 
 @servers.command()
 def down(fleet: NameArgument) -> None:
-    """End a fleet: no process and no port of it stays behind."""
+    """Stop a fleet, leaving no process and no port behind."""
     from servers.fleet import launch
     from servers.fleet.spec import FleetError
 

@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories; one will do.")],
+    runs: Annotated[list[Path], typer.Argument(help="One or more run directories.")],
     cells: Annotated[
         list[str] | None,
         typer.Option(
             "--cell",
             metavar="TEXT",
-            help="Only cells with TEXT in their name (* and ? stand for any); may be given several "
-            "times. Others stand against the first.",
+            help="Only cells whose name contains TEXT (or matches it, with * and ?). Repeatable; "
+            "the first is the baseline.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Compare cells, of one run or of several, on the problems they have in common.
+    """Compare cells within a run or across runs: which differences are more than luck?
 
-    Says what is shown and what is not, by paired 95 % intervals. A cell of a
-    later run stands against the same one of the first; within a run, against
-    its policy's CoT.
+    Uses the problems that both cells attempted, and paired 95 % intervals.
+    Within a run the baseline is the policy's CoT, across runs the same cell of
+    the first one.
     """
     from orchestrator.report.compare.comparison import compare_runs
     from orchestrator.report.compare.gains import gains

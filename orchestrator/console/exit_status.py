@@ -21,5 +21,5 @@ class ExitStatus(IntEnum):
 EXIT_STATUS_HELP = (
     "Exit status: 0 every problem of every cell is finished; 1 refused or failed, with the reason "
     "in one line; 2 no such option; 3 unfinished: a budget ran out or problems failed, and the "
-    "command that goes on is printed; 130 stopped by Ctrl-C or SIGTERM."
+    "command that continues is printed; 130 stopped by Ctrl-C or SIGTERM."
 )
