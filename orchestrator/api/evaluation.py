@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import msgspec
 
 from orchestrator.api.connecting import Connected
 from orchestrator.api.references import strategy_reference
-from orchestrator.commands.begun import claim
 from orchestrator.commands.results import read_results
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.config.sections import located
@@ -25,9 +24,9 @@ from orchestrator.formats.jsonlines import decoded
 from orchestrator.report.data.summary import to_json
 from orchestrator.runs.plan import Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
-from orchestrator.storage.journal import JOURNAL, Journal
-from orchestrator.storage.store import SUMMARY, Store, is_open, read_records
+from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.strategies.building import settings_of
+from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, substitutes
 
@@ -61,22 +60,24 @@ async def evaluate(
     with ExitStack() as stack:
         if out is None:
             out = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchard-"))
-        store = stack.enter_context(Store(located(Path(out))))
-        journal = stack.enter_context(Journal(store.folder / JOURNAL))
-        _keep(problems, store)
-        config = _config(store.folder, problems, models, strategies, limits, budget)
+        directory = stack.enter_context(RunDirectory(located(Path(out))))
+        journal = stack.enter_context(directory.journaled())
+        _keep(problems, directory)
+        config = _config(directory.folder, problems, models, strategies, limits, budget)
         config = config.model_copy(update={"seed": seed, "trees": concurrency})
         experiment = Experiment.of(config)
         planned = experiment.plan
         check_able(planned.cells, config.policies, models.found)
-        claim(store, journal, config)
-        for record in _finished(store, planned):
+        claim(directory, experiment)
+        for record in directory.finished(planned):
             yield record
         if not journal.is_empty:
-            store.reopen_holes()
-        ports = _ports(models, config, planned, store, journal)
+            directory.store.reopen_holes()
+        ports = _ports(models, config, planned, directory.paid)
         finished: asyncio.Queue[Record | None] = asyncio.Queue()
-        scheduler = Scheduler(planned, ports, store, journal, on_record=finished.put_nowait)
+        scheduler = Scheduler(
+            planned, ports, directory.store, journal, on_record=finished.put_nowait
+        )
         running = asyncio.create_task(scheduler.run())
         running.add_done_callback(lambda _: finished.put_nowait(None))
         try:
@@ -86,28 +87,28 @@ async def evaluate(
         finally:
             running.cancel()
             await asyncio.wait([running])
-            if not store.is_empty:
-                store.write(SUMMARY, to_json(read_results(store.folder, None)[1]))
+            if not directory.store.is_empty:
+                directory.write(SUMMARY, to_json(read_results(directory, None)[1]))
 
 
-def _keep(problems: Sequence[Problem], store: Store) -> None:
+def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:
     """Write the problems where ``orchard resume`` finds them.
 
     Raises ``ConfigError`` where two share an id, and ``RunError`` where results are there of
     another problem with the id of one of these.
     """
-    path = store.folder / PROBLEMS
+    path = directory.folder / PROBLEMS
     by_id = {problem.id: problem for problem in problems}
     if len(by_id) < len(problems):
         raise ConfigError("two problems have the same id: results are kept under it")
-    if path.exists() and not store.is_empty:
+    if path.exists() and not directory.store.is_empty:
         for before in decoded(path.read_bytes(), msgspec.json.Decoder(Problem).decode, path):
             if by_id.setdefault(before.id, before) != before:
                 raise RunError(
-                    f"{store.folder} holds results of another problem called {before.id!r}: name "
-                    "another `out`, or give the problem another id"
+                    f"{directory.folder} holds results of another problem called {before.id!r}: "
+                    "name another `out`, or give the problem another id"
                 )
-    store.write(PROBLEMS, b"".join(msgspec.json.encode(each) + b"\n" for each in problems))
+    directory.write(PROBLEMS, b"".join(msgspec.json.encode(each) + b"\n" for each in problems))
 
 
 def _config(
@@ -143,20 +144,7 @@ def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:
     }
 
 
-def _finished(store: Store, planned: Plan) -> Iterator[Record]:
-    """The records of earlier calls that need not be run again."""
-    caps = {cell.id: cell.cap for cell in planned.cells}
-    wanted = {problem.id for problem in planned.problems}
-    for record in [] if store.is_empty else read_records(store.folder):
-        is_wanted = record.cell in caps and record.problem in wanted
-        if is_wanted and not is_open(record, caps[record.cell]):
-            yield record
-
-
-def _ports(
-    models: Connected, config: RunConfig, planned: Plan, store: Store, journal: Journal
-) -> Ports:
-    paid = journal.probes_paid + (store.spent.cost if journal.is_empty else journal.paid)
+def _ports(models: Connected, config: RunConfig, planned: Plan, paid: float) -> Ports:
     return Ports(
         policies=dict(models.policies),
         prms=dict(models.prms),

@@ -154,13 +154,13 @@ def resume(
     Only keys that cannot change results may be overridden, such as
     `--set trees=500`, `--set policies.NAME.url=…`, `--set budget.requests=…`.
     """
-    from orchestrator.commands.begun import begun
-    from orchestrator.storage.store import CONFIG, read_config
+    from orchestrator.storage.run_directory import CONFIG, RunDirectory
 
-    read_config(run)  # says of another folder that it is no run directory
+    directory = RunDirectory(run)
+    directory.config()  # says of another folder that it is no run directory
     overrides = list(overrides or [])
     overrides += [f"budget.cost={max_cost}"] if max_cost is not None else []
-    if begun(run).kind == "profile":
+    if directory.manifest().kind == "profile":
         resume_profile(run, overrides, as_json)
     else:
         _execute(run / CONFIG, overrides, run, figures, as_json)
@@ -225,13 +225,14 @@ def show(
 ) -> None:
     """Show the results of a run, finished or not."""
     from orchestrator.commands.results import read_results
-    from orchestrator.commands.run_state import kept, what_is_left
+    from orchestrator.commands.run_state import losses, what_is_left
     from orchestrator.config.run import validate
     from orchestrator.report.data.ends import warnings
-    from orchestrator.storage.store import CONFIG, read_config
+    from orchestrator.storage.run_directory import CONFIG, RunDirectory
 
-    config = validate(read_config(run), str(run / CONFIG))
-    _, summary = read_results(run, config.headline_spec)
+    directory = RunDirectory(run)
+    config = validate(directory.config(), str(run / CONFIG))
+    _, summary = read_results(directory, config.headline_spec)
     if as_ledger and not as_json:
         from orchestrator.report.data.ledger import ledger
 
@@ -244,8 +245,8 @@ def show(
     for line in warnings(summary.rows):
         say(line)
     _say_routing(summary, run)
-    say(kept(run, config, summary))
-    if said := what_is_left(run, config):
+    say(losses(directory, config, summary))
+    if said := what_is_left(directory, config):
         say(said)
 
 
@@ -297,61 +298,56 @@ app.command(epilog=EXIT_STATUS_HELP)(prm_eval)
 
 def _execute(path: Path, overrides: list[str], out: Path, figures: bool, as_json: bool) -> None:
     """Run a config into a directory, and report."""
-    from orchestrator.commands.begun import claim, resumes
     from orchestrator.commands.results import read_results
-    from orchestrator.commands.run_state import kept, left, problems, unfinished
+    from orchestrator.commands.run_state import losses, remaining, to_go, unfinished
     from orchestrator.commands.session import carry_out, farewell, resumable, stoppable, until_later
     from orchestrator.config.run import load
     from orchestrator.report.data.ends import warnings
     from orchestrator.report.data.summary import to_json
-    from orchestrator.storage.journal import JOURNAL, Journal
-    from orchestrator.storage.store import SUMMARY, Store
+    from orchestrator.storage.run_directory import SUMMARY, RunDirectory
+    from orchestrator.wiring.claim import claim
     from orchestrator.wiring.experiment import Experiment
 
     config = load(path, overrides)
     experiment = Experiment.of(config)
-    planned = experiment.plan
     console = Terminal(stderr=as_json, soft_wrap=True)
-    goes_on = resumes(out) + (" --json" if as_json else "")
+    directory = RunDirectory(out)
+    goes_on = directory.resume_command + (" --json" if as_json else "")
     said = partial(farewell, out, goes_on)
     results = exhausted = limited = None
-    with Store(out) as store:
+    with directory:
         try:
-            with (
-                resumable(out, console, goes_on),
-                stoppable(said),
-                Journal(out / JOURNAL) as journal,
-            ):
-                claim(store, journal, config)
+            with resumable(directory, console, goes_on), stoppable(said), directory.journaled():
+                claim(directory, experiment)
                 try:
-                    carry_out(experiment, planned, store, journal, console, said)
+                    carry_out(experiment, experiment.plan, directory, console, said)
                 except RateLimited as error:
                     limited = error
         except BudgetExhausted as error:
             exhausted = error
-        to_go = left(out, planned)
-        if not store.is_empty:
-            results = records, summary = read_results(out, experiment.headline)
-            store.write(SUMMARY, to_json(summary))
+        left = remaining(directory, experiment)
+        if not directory.store.is_empty:
+            results = records, summary = read_results(directory, experiment.headline)
+            directory.write(SUMMARY, to_json(summary))
     if results is not None:
         _print(summary, as_json)
         for line in warnings(summary.rows):
             console.print(line)
         if not as_json:
             _say_routing(summary, out)
-        console.print(kept(out, config, summary))
+        console.print(losses(directory, config, summary))
         drawn = _figures(summary, records, out / "figures", console) if figures else []
         _name_files(out / SUMMARY, drawn, console)
     if exhausted is not None:
         console.print(
-            f"Stopped early: {exhausted}, {problems(to_go)} to go; with a larger one this goes "
-            f"on:\n  {resumes(out)} --set budget.{exhausted.limit}=…"
+            f"Stopped early: {exhausted}, {to_go(left)}; with a larger one this goes "
+            f"on:\n  {directory.resume_command} --set budget.{exhausted.limit}=…"
         )
     elif limited is not None:
-        console.print(until_later(limited, goes_on, f"{problems(to_go)} to go"))
-    elif to_go:
-        console.print(unfinished(out, planned))
-    if to_go:
+        console.print(until_later(limited, goes_on, to_go(left)))
+    elif left:
+        console.print(unfinished(directory, experiment))
+    if left:
         raise typer.Exit(ExitStatus.UNFINISHED)
 
 

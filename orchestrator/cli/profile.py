@@ -72,13 +72,12 @@ def profile(
 
 def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
     """Go on with the measurements in a directory, and fit their profiles."""
-    from orchestrator.commands.begun import resumes
     from orchestrator.commands.profile.profiling import measure_profiles
     from orchestrator.config.run import load
-    from orchestrator.storage.store import CONFIG
+    from orchestrator.storage.run_directory import CONFIG, RunDirectory
 
     console = Terminal(stderr=as_json, soft_wrap=True)
-    goes_on = resumes(run) + (" --json" if as_json else "")
+    goes_on = RunDirectory(run).resume_command + (" --json" if as_json else "")
     measure_profiles(load(run / CONFIG, overrides), run, console, goes_on)
     _fit([run], None, console, as_json)
 

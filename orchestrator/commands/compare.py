@@ -55,10 +55,11 @@ def _read(path: Path, name: str) -> "ComparedRun":
     from orchestrator.config.run import validate
     from orchestrator.report.compare.comparison import ComparedRun
     from orchestrator.report.data.cells import gather
-    from orchestrator.storage.store import CONFIG, read_config
+    from orchestrator.storage.run_directory import CONFIG, RunDirectory
 
-    config = validate(read_config(path), str(path / CONFIG))
-    records, summary = read_results(path, config.headline_spec)
+    directory = RunDirectory(path)
+    config = validate(directory.config(), str(path / CONFIG))
+    records, summary = read_results(directory, config.headline_spec)
     return ComparedRun(
         name=name,
         summary=summary,

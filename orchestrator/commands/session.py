@@ -22,9 +22,9 @@ from orchestrator.errors import BudgetExhausted, EndpointError, RateLimited, Run
 from orchestrator.formats.jsonlines import was_deleted
 from orchestrator.optimal.routing.published import LABEL
 from orchestrator.runs.plan import Plan
-from orchestrator.runs.scheduler import Scheduler, unfinished
-from orchestrator.storage.journal import JOURNAL, Journal, kept_by
-from orchestrator.storage.store import Store
+from orchestrator.runs.scheduler import Scheduler
+from orchestrator.storage.journal import JOURNAL
+from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.strategies.traits import traits
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.wiring.connect import connect
@@ -67,7 +67,7 @@ def stoppable(farewell: Farewell) -> Iterator[None]:
 
 
 @contextmanager
-def resumable(folder: Path, console: Terminal, goes_on: str) -> Iterator[None]:
+def resumable(directory: RunDirectory, console: Terminal, goes_on: str) -> Iterator[None]:
     """What ends a run before its time is told with ``goes_on``, the command that goes on with it.
 
     Raises ``RunError`` where an endpoint failed; ends the process where a person or a provider's
@@ -79,12 +79,12 @@ def resumable(folder: Path, console: Terminal, goes_on: str) -> Iterator[None]:
         console.print(until_later(limited, goes_on))
         sys.exit(ExitStatus.UNFINISHED)
     except EndpointError as error:
-        kept = kept_by(folder / JOURNAL)
-        if kept is None or not kept.responses:
+        journal = directory.journal_info()
+        if journal is None or not journal.responses:
             raise
         raise RunError(f"{error}; what is paid for is kept, go on with: {goes_on}") from error
     except Stopped:
-        console.print(farewell(folder, goes_on))
+        console.print(farewell(directory.folder, goes_on))
         gc.freeze()  # Python would look through all that the trees leave: 0.6 s of 3,000
         sys.exit(ExitStatus.STOPPED)
 
@@ -119,8 +119,7 @@ def _end_at_once(farewell: Farewell) -> None:
 def carry_out(
     experiment: Experiment,
     planned: Plan,
-    store: Store,
-    journal: Journal,
+    directory: RunDirectory,
     console: Terminal,
     farewell: Farewell,
     then: Then | None = None,
@@ -133,28 +132,27 @@ def carry_out(
     money is left.
     """
     config = experiment.config
-    if not journal.is_empty:  # or all of such a tree would be paid for again
-        store.reopen_holes()
-    if next(unfinished(planned, store), None) is None:
+    if not directory.journal.is_empty:  # or all of such a tree would be paid for again
+        directory.store.reopen_holes()
+    if next(directory.remaining(planned), None) is None:
         return
-    if (most := config.budget.cost) is not None and _paid(store, journal) >= most:
+    if (most := config.budget.cost) is not None and directory.paid >= most:
         raise BudgetExhausted("cost", most, "run")
     if config.servers.tiny is not None:
         console.print("Starting the embedded models …")
     with ExitStack() as stack:
         with LiveFleet(console) as live:
             addresses = stack.enter_context(
-                started_servers(config, store.folder / "logs", live.show)
+                started_servers(config, directory.folder / "logs", live.show)
             )
-        search = _search(experiment, planned, store, journal, addresses, console, then)
+        search = _search(experiment, planned, directory, addresses, console, then)
         _until_stopped(while_served(search, config, addresses), farewell)
 
 
 async def _search(
     experiment: Experiment,
     planned: Plan,
-    store: Store,
-    journal: Journal,
+    directory: RunDirectory,
     addresses: Addresses,
     console: Terminal,
     then: Then | None,
@@ -172,23 +170,19 @@ async def _search(
         addresses=addresses,
         cells=cells,
         prices=experiment.prices,
-        pay=journal.pay_for_probes,
+        pay=directory.journal.pay_for_probes,
     )
     async with connecting as connected, MathGrader() as grader:
         check_able(cells, config.policies, connected.found)
         for name in config.policies:
             for remark in remarks(name, cells, connected.found):
                 console.print(f"{name}: {remark}")
-        ports = ports_of(experiment, connected, cells, grader, paid=_paid(store, journal))
+        ports = ports_of(experiment, connected, cells, grader, paid=directory.paid)
         following: Plan | None = planned
         while following is not None:
-            await _schedule(Scheduler(following, ports, store, journal), console)
+            scheduler = Scheduler(following, ports, directory.store, directory.journal)
+            await _schedule(scheduler, console)
             following = await then(grader) if then else None
-
-
-def _paid(store: Store, journal: Journal) -> float:
-    """USD that the run paid so far; of a journal that was moved away the records tell."""
-    return journal.probes_paid + (store.spent.cost if journal.is_empty else journal.paid)
 
 
 async def _schedule(scheduler: Scheduler, console: Terminal) -> None:

@@ -30,19 +30,6 @@ FAILURES_IN_A_ROW = 8
 """After so many trees in a row lost their endpoint, the run stops: what is left would fail too."""
 
 
-def unfinished(plan: Plan, store: Store) -> Iterator[tuple[Cell, Problem]]:
-    """What is to be run yet, trees that a smaller pool cut included: a policy at a time, and all of
-    a problem's cells together, so that what they share is kept for no longer than they need it."""
-    done = {cell.id: store.finished(cell.id, cell.cap) for cell in plan.cells}
-    for policy in dict.fromkeys(cell.policy.name for cell in plan.cells):
-        cells = [cell for cell in plan.cells if cell.policy.name == policy]
-        for number, problem in enumerate(plan.problems):
-            for cell in cells:
-                wanted = cell.problems is None or number < cell.problems
-                if wanted and problem.id not in done[cell.id]:
-                    yield cell, problem
-
-
 @dataclass(frozen=True, slots=True)
 class PoolProgress:
     """How far a pool is used up; ``before`` of it was when this session began."""
@@ -118,14 +105,14 @@ class Scheduler:
             if cell.cap is not None:
                 self.store.reopen(cell.id, cell.cap)
         total = sum(len(self.plan.problems[: cell.problems]) for cell in self.plan.cells)
-        weights = [cell.weight for cell, _ in unfinished(self.plan, self.store)]
+        weights = [cell.weight for cell, _ in self.store.remaining(self.plan)]
         self.progress = Progress(total, already=total - len(weights), work=sum(weights))
         self.progress.ledger.spent = replace(self.store.spent)
         self.progress.bill = self.ports.bill
         # the bill keeps the limit of the cost: it counts what several strategies share once
         self.progress.ledger.limits = replace(self.plan.limits, cost=None)
         self._left = Counter(
-            (cell.policy.name, problem.id) for cell, problem in unfinished(self.plan, self.store)
+            (cell.policy.name, problem.id) for cell, problem in self.store.remaining(self.plan)
         )
 
     async def run(self) -> None:
@@ -175,7 +162,7 @@ class Scheduler:
             raise BudgetExhausted(*self._budget_used_up, self.progress.ledger.name)
 
     def _open_pools(self) -> None:
-        to_run = Counter(cell.id for cell, _ in unfinished(self.plan, self.store))
+        to_run = Counter(cell.id for cell, _ in self.store.remaining(self.plan))
         for cell in self.plan.cells:
             if cell.routing is not None:
                 before = use(self.store.spent_in[cell.id])
@@ -184,7 +171,7 @@ class Scheduler:
                     self.progress.pools.append(PoolProgress(cell.routing, share))
 
     def _within_budget(self) -> Iterator[tuple[Cell, Problem]]:
-        for item in unfinished(self.plan, self.store):
+        for item in self.store.remaining(self.plan):
             if self._budget_used_up or self._rate_limit:
                 for cell in self.plan.cells:
                     if cell.routing is not None:

@@ -63,7 +63,7 @@ CREATE INDEX responses_of_tree ON responses (tree);
 """
 _ROWS_A_STATEMENT = 64
 
-Row = tuple[str, bytes, bytes, float]
+Appended = tuple[str, bytes, bytes, float]
 """A tree's name, the keys of a response, its body and what it cost."""
 
 Remembered = Mapping[bytes, tuple[bytes, int]]
@@ -86,7 +86,7 @@ class Journal:
         self._before: dict[str, int] = {}
         self._number = lru_cache(KNOWN_TREES)(self._numbered)
         self._recalled: dict[str, asyncio.Future[Remembered]] = {}
-        self._batch: list[Row] = []
+        self._batch: list[Appended] = []
         self._timer: asyncio.TimerHandle | None = None
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._failure: RunError | None = None
@@ -226,7 +226,7 @@ class Journal:
         while (job := self._jobs.get()) is not None:
             job()
 
-    def _write(self, rows: Sequence[Row]) -> None:
+    def _write(self, rows: Sequence[Appended]) -> None:
         database = self._connection
         assert database is not None
         try:
@@ -241,7 +241,7 @@ class Journal:
             with suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
 
-    def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def _insert(self, database: sqlite3.Connection, rows: Sequence[Appended]) -> None:
         values: list[int | bytes | str] = []
         paid: dict[int, float] = defaultdict(float)
         for tree, keys, body, cost in rows:
@@ -309,23 +309,23 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What a journal keeps: its ``size`` in bytes, its ``responses`` and what probes cost (USD)."""
+class JournalInfo:
+    """What a journal holds: its ``size`` in bytes, its ``responses`` and what probes cost (USD)."""
 
     size: int
     responses: int
     probes_paid: float
 
 
-def kept_by(path: Path) -> Kept | None:
-    """What a journal keeps, read while a run goes on or not; None where there is none that can be
+def journal_info(path: Path) -> JournalInfo | None:
+    """What a journal holds, read while a run goes on or not; None where there is none that can be
     read."""
     beside = path.with_name(f"{path.name}-wal")
     try:
         size = path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             (last,) = database.execute("SELECT max(rowid) FROM responses").fetchone()
-            return Kept(size=size, responses=last or 0, probes_paid=_paid(database, "= ?"))
+            return JournalInfo(size=size, responses=last or 0, probes_paid=_paid(database, "= ?"))
     except (OSError, sqlite3.Error):
         return None
 

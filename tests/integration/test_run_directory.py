@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RunError
-from orchestrator.storage.store import Store, is_in_use
+from orchestrator.storage.run_directory import RunDirectory
+from orchestrator.storage.store import Store
 
 LOOKING = """
 import sys
 from pathlib import Path
-from orchestrator.storage.store import is_in_use
+from orchestrator.storage.run_directory import RunDirectory
 print("looking", flush=True)
 seen = set()
 while True:
-    seen.add(is_in_use(Path(sys.argv[1])))
+    seen.add(RunDirectory(Path(sys.argv[1])).is_in_use)
 """
 
 SLOWLY_LOOKING = """
@@ -79,9 +80,9 @@ def test_a_run_of_another_process_is_seen_and_keeps_others_out_until_it_ends(
     tmp_path: Path,
 ) -> None:
     with running(HOLDING, tmp_path):
-        assert is_in_use(tmp_path)
+        assert RunDirectory(tmp_path).is_in_use
         with pytest.raises(RunError, match="in use by another orchard"), Store(tmp_path):
             pass
-    assert not is_in_use(tmp_path)
+    assert not RunDirectory(tmp_path).is_in_use
     with Store(tmp_path):
         pass

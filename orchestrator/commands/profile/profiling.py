@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from orchestrator.commands.begun import claim
 from orchestrator.commands.profile.rounds import Rounds, finished, tokens
 from orchestrator.commands.profile.sweeps import Sweep, sweeps, swept
 from orchestrator.commands.session import carry_out, farewell, resumable, stoppable
@@ -21,9 +20,9 @@ from orchestrator.optimal.profile import Profile, dumped, read
 from orchestrator.optimal.profiling.fitting import fit_profile
 from orchestrator.report.data.wording import counted
 from orchestrator.runs.plan import Plan
-from orchestrator.storage.journal import JOURNAL, Journal
-from orchestrator.storage.store import Store, read_records
+from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
 
 PROFILES = "profiles"
@@ -47,26 +46,26 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
     said = partial(farewell, out, goes_on)
 
     async def following(grader: Grader) -> Plan | None:
-        return await rounds.next(finished(read_records(out)), grader)
+        return await rounds.next(finished(directory.records()), grader)
 
     async def beginning() -> Plan | None:
         async with MathGrader() as grader:
             return await following(grader)
 
     with (
-        Store(out) as store,
-        resumable(out, console, goes_on),
+        RunDirectory(out) as directory,
+        resumable(directory, console, goes_on),
         stoppable(said),
-        Journal(out / JOURNAL) as journal,
+        directory.journaled(),
     ):
-        claim(store, journal, config, "profile")
+        claim(directory, experiment, "profile")
         planned = asyncio.run(beginning())
         try:
             if planned is not None:
-                carry_out(experiment, planned, store, journal, console, said, following)
+                carry_out(experiment, planned, directory, console, said, following)
         except BudgetExhausted as exhausted:
             console.print(f"Stopped early: {exhausted}; the profile is of what is there")
-    console.print(_afterwards(rounds, found, read_records(out)))
+    console.print(_afterwards(rounds, found, directory.records()))
 
 
 def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:

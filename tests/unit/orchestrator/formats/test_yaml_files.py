@@ -11,7 +11,7 @@ from orchestrator.endpoints.admission.replicas_file import ReplicasFile
 from orchestrator.errors import ConfigError, OrchardError
 from orchestrator.formats.yaml_files import parse_yaml, read_yaml
 from orchestrator.optimal.profile import read as read_profile
-from orchestrator.storage.store import read_config
+from orchestrator.storage.run_directory import RunDirectory
 
 NOT_YAML = {
     "an impossible date": "- a\n- 2026-13-45\n",
@@ -78,7 +78,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "replicas": lambda path: ReplicasFile(path, "policy").read(),
     "prices": read_prices,
     "a profile": read_profile,
-    "a run's config": lambda path: read_config(path.parent),
+    "a run's config": lambda path: RunDirectory(path.parent).config(),
 }
 
 

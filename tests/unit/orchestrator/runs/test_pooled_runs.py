@@ -20,7 +20,7 @@ from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.runs.endings import STOPPED
 from orchestrator.runs.plan import Cell, Model, Plan, Ports
-from orchestrator.runs.scheduler import Scheduler, unfinished
+from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.search import use
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
@@ -303,8 +303,8 @@ async def test_what_a_larger_pool_would_go_on_with_can_be_asked_without_reopenin
     larger = plan(Amount(2 * cap), budget=2 * cap)
     with Store(tmp_path) as store:
         spent = store.spent.policy_tokens
-        assert {problem.id for _, problem in unfinished(larger, store)} == cut
-        assert not list(unfinished(plan(Amount(cap), budget=cap), store))
+        assert {problem.id for _, problem in store.remaining(larger)} == cut
+        assert not list(store.remaining(plan(Amount(cap), budget=cap)))
         assert store.spent.policy_tokens == spent
 
 

@@ -19,7 +19,7 @@ from orchestrator.errors import (
     RunError,
 )
 from orchestrator.runs.plan import Cell, Plan, Ports
-from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler, unfinished
+from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler
 from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
@@ -142,7 +142,7 @@ async def test_a_finished_run_asks_nothing_more(
     await run(plan, make_ports(policy), tmp_path)
     assert policy.requests == []
     with Store(tmp_path) as store:
-        assert list(unfinished(plan, store)) == []
+        assert list(store.remaining(plan)) == []
 
 
 async def test_eight_failures_in_a_row_stop_the_run(
@@ -334,7 +334,7 @@ async def test_samples_are_kept_no_longer_than_a_problem_needs_them(
     with Store(tmp_path) as store:
         plan = Plan(problems=make_problems(5), cells=cells, trees=3)
         scheduler = Scheduler(plan, ports, store)
-        order = [(problem.id, cell.strategy_name) for cell, problem in unfinished(plan, store)]
+        order = [(problem.id, cell.strategy_name) for cell, problem in store.remaining(plan)]
         await scheduler.run()
     assert [problem for problem, _ in order] == sorted(problem for problem, _ in order)
     assert not +scheduler._left

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.storage import journal as module
-from orchestrator.storage.journal import BATCH_ROWS, JOURNAL, Journal, Kept, kept_by
+from orchestrator.storage.journal import BATCH_ROWS, JOURNAL, Journal, JournalInfo, journal_info
 
 KEYS = [bytes([i]) * 16 for i in range(200)]
 
@@ -39,7 +39,7 @@ def recalled_in_a_thread(path: Path) -> dict[bytes, tuple[bytes, int]]:
 
 
 def responses_in(path: Path) -> int:
-    kept = kept_by(path)
+    kept = journal_info(path)
     assert kept is not None
     return kept.responses
 
@@ -92,11 +92,11 @@ async def test_rows_are_written_soon_without_being_asked(path: Path) -> None:
 
 
 def test_how_much_it_keeps_can_be_told(path: Path) -> None:
-    assert kept_by(path) is None
+    assert journal_info(path) is None
     fill(path, 7)
-    assert kept_by(path) == Kept(size=path.stat().st_size, responses=7, probes_paid=0.0)
+    assert journal_info(path) == JournalInfo(size=path.stat().st_size, responses=7, probes_paid=0.0)
     path.write_bytes(b"no database")
-    assert kept_by(path) is None
+    assert journal_info(path) is None
 
 
 async def test_how_much_it_keeps_can_be_told_while_it_is_written_to(path: Path) -> None:
@@ -119,7 +119,7 @@ async def test_what_probes_cost_is_kept_over_all_starts_and_is_no_response(path:
     with Journal(path) as journal:
         assert not journal.is_empty
         assert (journal.paid, journal.probes_paid) == (2.0, 0.75)
-    kept = kept_by(path)
+    kept = journal_info(path)
     assert kept is not None and (kept.responses, kept.probes_paid) == (1, 0.75)
 
 
@@ -362,11 +362,11 @@ async def test_a_folder_that_cannot_be_written_is_named(path: Path) -> None:
 
 def test_its_size_counts_what_is_not_moved_into_the_one_file_yet(path: Path) -> None:
     fill(path)
-    before = kept_by(path)
+    before = journal_info(path)
     path.with_name(f"{JOURNAL}-wal").write_bytes(b"")
-    assert kept_by(path) == before
+    assert journal_info(path) == before
     path.with_name(f"{JOURNAL}-wal").write_bytes(b"0" * 100)
-    kept = kept_by(path)
+    kept = journal_info(path)
     assert before is not None and kept is not None and kept.size == before.size + 100
 
 

@@ -8,16 +8,11 @@ import pytest
 
 from orchestrator.core.budget import Spend
 from orchestrator.core.records import POOL, RECORD_FORMAT, Record, Route
-from orchestrator.errors import ConfigError, RunError
+from orchestrator.errors import RunError
 from orchestrator.formats import jsonlines
-from orchestrator.storage.store import (
-    RECORDS,
-    Store,
-    is_in_use,
-    is_open,
-    read_config,
-    read_records,
-)
+from orchestrator.storage.finished import FinishedTrees
+from orchestrator.storage.run_directory import RunDirectory
+from orchestrator.storage.store import RECORDS, Store, read_records
 
 Make = Callable[..., Record]
 
@@ -149,32 +144,9 @@ def test_a_full_disk_ends_the_run_and_keeps_every_earlier_record(
     assert read_records(tmp_path) == [make_record("p0"), make_record("p1")]
 
 
-def test_a_file_of_the_run_is_written_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Store(tmp_path) as store:
-        store.write("config.yaml", b"seed: 1\n")
-        assert read_config(tmp_path) == {"seed": 1}
-
-        def half(self: Path, content: bytes) -> int:
-            with self.open("wb") as file:
-                file.write(content[:4])
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(Path, "write_bytes", half)
-        with pytest.raises(RunError, match=r"config\.yaml: No space left"):
-            store.write("config.yaml", b"seed: 2\n")
-    assert read_config(tmp_path) == {"seed": 1}
-
-
 def test_a_folder_without_records_is_no_run_directory(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="run directory"):
         read_records(tmp_path)
-    with pytest.raises(RunError, match="run directory"):
-        read_config(tmp_path)
-    (tmp_path / "config.yaml").write_text("a: [1")
-    with pytest.raises(ConfigError, match=r"config\.yaml: is not YAML, line 1: "):
-        read_config(tmp_path)
 
 
 def test_trees_that_lack_answers_are_tried_again_once_a_start(
@@ -234,7 +206,9 @@ def test_a_tree_that_a_pool_cut_goes_on_in_a_larger_one_alone(
 def test_a_tree_is_open_where_it_failed_or_a_smaller_pool_cut_it(
     make_record: Make, changes: dict[str, Any], cap: float | None, goes_on: bool
 ) -> None:
-    assert is_open(make_record(**changes), cap) is goes_on
+    record = make_record(**changes)
+    finished = FinishedTrees([record]).finished(record.cell, cap)
+    assert (record.problem not in finished) is goes_on
 
 
 def test_what_finished_problems_used_is_counted_by_cell_and_failed_ones_not_at_all(
@@ -266,8 +240,8 @@ def test_whether_a_process_holds_a_directory_is_seen_from_outside(
 ) -> None:
     with Store(tmp_path) as store:
         store.add(make_record())
-        assert is_in_use(tmp_path)
-    assert not is_in_use(tmp_path)
+        assert RunDirectory(tmp_path).is_in_use
+    assert not RunDirectory(tmp_path).is_in_use
 
 
 def test_how_far_a_routed_problem_had_come_is_known(tmp_path: Path, make_record: Make) -> None:

@@ -12,7 +12,7 @@ from orchestrator.errors import BudgetExhausted
 from orchestrator.runs.ports.replay import Remembering
 from orchestrator.runs.ports.sharing import Demand
 from orchestrator.runs.ports.stack import RunWide, Terms, stack, stack_prm, tree_ports
-from orchestrator.storage.journal import JOURNAL, Journal, kept_by
+from orchestrator.storage.journal import JOURNAL, Journal, journal_info
 from orchestrator.testing.fakes import FakePolicy, FakePRM
 
 PROBLEM = Problem(id="p", question="What is 1 + 1?", answer="2")
@@ -60,7 +60,7 @@ async def test_samples_that_are_a_request_each_are_journaled_each(
         memory, separate = Remembering(journal, Spend()), frozenset(one_per_request)
         run = RunWide(memory=memory, one_per_request=separate)
         await stack(FakePolicy(), name="small", demand=NOBODY, run=run).extend(ROOT, 4, WHOLE)
-    kept = kept_by(tmp_path / JOURNAL)
+    kept = journal_info(tmp_path / JOURNAL)
     assert kept is not None and kept.responses == requests
 
 
