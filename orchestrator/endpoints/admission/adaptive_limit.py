@@ -65,7 +65,7 @@ class AdaptiveLimit:
         if self._timed_out + self._count >= self.limit / 2:
             self._close_window(now)
 
-    def told(self, load: ServerLoad, now: float) -> None:
+    def observe_load(self, load: ServerLoad, now: float) -> None:
         """What the server says of its own queue; while it does, its latency says nothing more."""
         self._told_at = now
         self._may_grow = not load.is_saturated
@@ -144,7 +144,7 @@ class LoopLag:
 
     cap: float = field(default=float("inf"))
 
-    def seen(self, lag: float, in_flight: int) -> None:
+    def observe(self, lag: float, in_flight: int) -> None:
         if lag > _LAG_HIGH_S:
             self.cap = max(16.0, min(self.cap, in_flight) * 0.8)
         elif lag < _LAG_LOW_S and in_flight >= 0.9 * self.cap:

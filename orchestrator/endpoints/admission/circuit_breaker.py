@@ -43,7 +43,7 @@ class Breaker:
         self._put_off(now)
         return True
 
-    def looked(self, healthy: bool, now: float) -> None:
+    def on_health_check(self, healthy: bool, now: float) -> None:
         """An open one was asked for its health."""
         if healthy:
             self.state = "half-open"

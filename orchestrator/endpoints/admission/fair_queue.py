@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 from orchestrator.core.node import Node, Tree
 
 if TYPE_CHECKING:
-    from orchestrator.endpoints.admission.dispatcher import Slot
+    from orchestrator.endpoints.admission.queues import Slot
     from orchestrator.endpoints.admission.rate_limits import Estimate
     from orchestrator.endpoints.admission.replicas import Replica
 
 _NO_TREE = Tree()
 
 
-class Waiter:
+class Ticket:
     """A request of ``node`` that waits for its turn, of about so many ``tokens``; ``tried`` are
     replicas it failed on. ``granted`` becomes what it waits for."""
 
-    __slots__ = ("granted", "is_begun", "question", "tokens", "tree", "tried", "turns")
+    __slots__ = ("granted", "is_begun", "question", "queue", "tokens", "tree", "tried")
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Waiter:
         self.tokens = tokens
         self.tried = tried
         self.granted = granted
-        self.turns: Turns | None = None
+        self.queue: FairQueue | None = None
 
 
-_Entry = tuple[float, bool, int, int, Waiter]
+_Entry = tuple[float, bool, int, int, Ticket]
 
 
 @dataclass(slots=True)
-class Served:
+class TurnsTaken:
     """How many turns each run had, of those it waited for; shared by all queues of an endpoint."""
 
     turns: dict[str, int] = field(default_factory=dict)
@@ -59,18 +59,19 @@ class Served:
 
 
 @dataclass(slots=True)
-class Turns:
-    """Requests that wait for one thing. O(log n) in and out; those that gave up are passed over."""
+class FairQueue:
+    """Requests that wait for one replica, or for any. O(log n) in and out; those that gave up are
+    passed over."""
 
-    served: Served = field(default_factory=Served)
+    served: TurnsTaken = field(default_factory=TurnsTaken)
     _by_run: dict[str, list[_Entry]] = field(default_factory=dict)
     _size: int = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def push(self, waiter: Waiter) -> None:
-        tree, turns = waiter.tree, self.served.turns
+    def push(self, ticket: Ticket) -> None:
+        tree, turns = ticket.tree, self.served.turns
         heap = self._by_run.get(tree.run)
         if heap is None:
             heap = self._by_run[tree.run] = []
@@ -78,12 +79,12 @@ class Turns:
             least = min((turns.get(run, 0) for run in self._by_run if run != tree.run), default=0)
             turns[tree.run] = max(turns.get(tree.run, 0), least)
         arrival = self.served.next_arrival()
-        entry = (tree.deadline, not waiter.is_begun, tree.number, arrival, waiter)
+        entry = (tree.deadline, not ticket.is_begun, tree.number, arrival, ticket)
         heapq.heappush(heap, entry)
-        waiter.turns = self
+        ticket.queue = self
         self._size += 1
 
-    def peek(self) -> Waiter | None:
+    def peek(self) -> Ticket | None:
         """Whose turn is next."""
         if not self._size:
             self._by_run.clear()
@@ -91,35 +92,35 @@ class Turns:
         run = min(self._waiting_runs(), key=lambda run: self.served.turns.get(run, 0))
         return self._by_run[run][0][-1]
 
-    def pop(self) -> Waiter | None:
+    def pop(self) -> Ticket | None:
         """Whose turn it is; it waits no longer."""
-        waiter = self.peek()
-        if waiter is not None:
-            run = waiter.tree.run
+        ticket = self.peek()
+        if ticket is not None:
+            run = ticket.tree.run
             heapq.heappop(self._by_run[run])
             self.served.turns[run] = self.served.turns.get(run, 0) + 1
-            waiter.turns = None
+            ticket.queue = None
             self._size -= 1
-        return waiter
+        return ticket
 
-    def gave_up(self, waiter: Waiter) -> None:
+    def give_up(self, ticket: Ticket) -> None:
         """A request that waits here wants nothing more."""
-        waiter.turns = None
+        ticket.queue = None
         self._size -= 1
 
-    def drain(self) -> Iterator[Waiter]:
+    def drain(self) -> Iterator[Ticket]:
         """All who wait, who then wait here no longer."""
         for heap in self._by_run.values():
-            for *_, waiter in heap:
-                if waiter.turns is self:
-                    waiter.turns = None
-                    yield waiter
+            for *_, ticket in heap:
+                if ticket.queue is self:
+                    ticket.queue = None
+                    yield ticket
         self._by_run.clear()
         self._size = 0
 
     def _waiting_runs(self) -> list[str]:
         for run, heap in list(self._by_run.items()):
-            while heap and heap[0][-1].turns is not self:
+            while heap and heap[0][-1].queue is not self:
                 heapq.heappop(heap)
             if not heap:
                 del self._by_run[run]

@@ -63,7 +63,7 @@ class Estimator:
         mean = most if self.mean is None else min(most, n * self.mean)
         return Estimate(prompt + mean, self.variance * n * n, prompt + most)
 
-    def saw(self, body_bytes: int, n: int, prompt_tokens: int, completion_tokens: int) -> None:
+    def observe(self, body_bytes: int, n: int, prompt_tokens: int, completion_tokens: int) -> None:
         if body_bytes and prompt_tokens:
             self.per_byte += _RECENT * (prompt_tokens / body_bytes - self.per_byte)
         sample = completion_tokens / n
@@ -165,7 +165,7 @@ class Allowance:
         """All that ever went out."""
         return self._spent
 
-    def told(
+    def observe(
         self, limit: float, left: float, reset: float | None, spent: float, now: float
     ) -> None:
         """``left`` of ``limit`` were left to the request before which ``spent`` had gone out; the
@@ -276,7 +276,7 @@ class RateLimits:
             mean = passed.charge.estimate.mean
             self._tokens.settle(passed.charge, mean if tokens is None else tokens)
 
-    def told(
+    def observe_headers(
         self,
         headers: Mapping[str, str],
         passed: Passed | None,
@@ -297,10 +297,10 @@ class RateLimits:
                 headers.get(f"x-ratelimit-reset-{kind}"), time.time() if unix is None else unix
             )
             spent = allowance.spent if passed is None else getattr(passed, kind)
-            allowance.told(limit, left, reset, spent, now)
+            allowance.observe(limit, left, reset, spent, now)
 
     def went_well(self, now: float) -> None:
-        """A request succeeded; ``told`` has read its headers already."""
+        """A request succeeded; ``observe_headers`` has read its headers already."""
         self._requests_told.went_well(now)
         self._tokens_told.went_well(now)
 

@@ -16,7 +16,7 @@ from statistics import median
 
 from orchestrator.endpoints.admission.adaptive_limit import AdaptiveLimit
 from orchestrator.endpoints.admission.circuit_breaker import Breaker
-from orchestrator.endpoints.admission.fair_queue import Turns
+from orchestrator.endpoints.admission.fair_queue import FairQueue
 from orchestrator.endpoints.admission.vllm_metrics import ServerLoad
 from orchestrator.errors import EndpointError, EndpointUnavailable
 
@@ -38,14 +38,14 @@ class Replica:
     unit of work, of ``answers`` answers; ``doubts`` are its failures since the last of these that
     may be the requests' own fault; ``share`` the part of a usual replica's load it is given;
     ``paused_until`` (by the event loop's time) when it wants requests again, as the answer said by
-    which it is ``paused_by``; ``turns`` who waits
+    which it is ``paused_by``; ``queue`` who waits
     for it. ``load_told`` is what it said last of its load, which it is asked for from ``load_due``
     on, unless it ``tells_load`` never."""
 
     base: str
     limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     breaker: Breaker = field(default_factory=Breaker)
-    turns: Turns = field(default_factory=Turns)
+    queue: FairQueue = field(default_factory=FairQueue)
     in_flight: int = 0
     pace: float = 0.0
     answers: int = 0
@@ -61,7 +61,7 @@ class Replica:
 
     @property
     def load(self) -> int:
-        return self.in_flight + len(self.turns)
+        return self.in_flight + len(self.queue)
 
     @property
     def has_room(self) -> bool:
@@ -74,20 +74,21 @@ class Replica:
             return False
         return state == "closed" or not self.breaker.is_tried
 
-    def tells(self, load: ServerLoad, now: float) -> None:
+    def observe_load(self, load: ServerLoad, now: float) -> None:
         """Its metrics were read."""
         self.load_told = load
-        self.limit.told(load, now)
+        self.limit.observe_load(load, now)
         self._load_pause = _FIRST_LOAD_PAUSE_S
 
-    def tells_nothing(self, now: float, *, is_another: bool = False) -> None:
+    def observe_silence(self, now: float, *, is_another: bool = False) -> None:
         """Its metrics could not be read: it is asked ever more rarely, and no more where it
         ``is_another`` kind of server, as one that told before is not."""
         self.tells_load = self.load_told is not None or not is_another
         self.load_due = now + self._load_pause
         self._load_pause = min(_LOAD_PAUSE_S, 2 * self._load_pause)
 
-    def took(self, seconds: float, work: float) -> None:
+    def record_latency(self, seconds: float, work: float) -> None:
+        """It answered."""
         pace = seconds / work
         self.answers += 1
         self.doubts = 0

@@ -64,7 +64,7 @@ class Upkeep:
         while True:
             due = loop.time() + _LAG_EVERY_S
             await asyncio.sleep(_LAG_EVERY_S)
-            self._dispatcher.lag.seen(loop.time() - due, self._dispatcher.in_flight)
+            self._dispatcher.lag.observe(loop.time() - due, self._dispatcher.in_flight)
 
     async def _look_at_open_ones(self) -> None:
         loop = asyncio.get_running_loop()
@@ -81,7 +81,7 @@ class Upkeep:
     async def _look_at(self, replica: Replica) -> None:
         answer = await self._ask(f"{replica.base}/health")
         # Whoever answers is there; not every server has this route.
-        self._dispatcher.looked(replica, answer is not None and answer.status < 500)
+        self._dispatcher.on_health_check(replica, answer is not None and answer.status < 500)
 
     async def _read_loads(self) -> None:
         loop = asyncio.get_running_loop()
@@ -101,14 +101,14 @@ class Upkeep:
         answer = await self._ask(f"{replica.base}/metrics")
         now = asyncio.get_running_loop().time()
         if answer is None:
-            replica.tells_nothing(now)
+            replica.observe_silence(now)
             return
         load = read_load(answer.content, replica.load_told) if answer.status == 200 else None
         if load is not None:
-            replica.tells(load, now)
+            replica.observe_load(load, now)
         else:
             is_another = is_another_servers(answer.status, answer.content)
-            replica.tells_nothing(now, is_another=is_another)
+            replica.observe_silence(now, is_another=is_another)
 
     async def _ask(self, url: str) -> Answer | None:
         """What a server answers, if anything: what is wrong with it, its requests tell better."""

@@ -25,7 +25,7 @@ class Stragglers:
     _after: float | None = None
     _new: int = 0
 
-    def took(self, seconds: float) -> None:
+    def record(self, seconds: float) -> None:
         self._recent.append(seconds)
         self._new += 1
         if self._new >= _FEW:

@@ -48,7 +48,9 @@ class Request:
 
     def learn(self, rates: RateLimits, usage: Usage) -> float:
         """Tokens that it took in all."""
-        rates.estimator.saw(len(self.body), self._n, usage.prompt_tokens, usage.completion_tokens)
+        rates.estimator.observe(
+            len(self.body), self._n, usage.prompt_tokens, usage.completion_tokens
+        )
         return usage.prompt_tokens + usage.completion_tokens
 
     @property

@@ -10,7 +10,8 @@ from typing import Any, Self, overload
 import msgspec
 
 from orchestrator.core.node import Node
-from orchestrator.endpoints.admission.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.admission.dispatcher import Dispatcher
+from orchestrator.endpoints.admission.queues import Slot
 from orchestrator.endpoints.admission.rate_limits import RateLimits
 from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.endpoints.admission.replicas_file import ReplicasFile
@@ -157,8 +158,7 @@ class Transport:
     def _try(self, retry: RetryPolicy) -> None:
         self._retry = retry
         self._evidence.attempts = retry.attempts
-        self.dispatcher.patience = retry.patience
-        self.dispatcher.longest_pause = retry.longest_retry_after
+        self.dispatcher.set_patience(retry.patience, retry.longest_retry_after)
 
     def status(self) -> Status:
         """How the endpoint is doing."""
@@ -233,7 +233,7 @@ class Transport:
         said: Answer | None = None
         try:
             said = await self._send("POST", url, request.body)
-            dispatcher.told(said.headers, slot)
+            dispatcher.observe_headers(said.headers, slot)
             decoded: Any = self._decode(said, request.answer, url)
             usage = getattr(decoded, "usage", None)
             if usage is not None:
@@ -245,7 +245,7 @@ class Transport:
             seconds = dispatcher.succeeded(slot, request.work(usage))
             self._evidence.answered(request)
             if self._stragglers is not None:
-                self._stragglers.took(seconds)
+                self._stragglers.record(seconds)
             if slot.passed is not None and usage is not None:
                 tokens = request.learn(dispatcher.rates, usage)
             return wanted

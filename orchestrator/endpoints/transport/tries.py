@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from orchestrator.core.node import Node
-from orchestrator.endpoints.admission.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.admission.dispatcher import Dispatcher
+from orchestrator.endpoints.admission.queues import Slot
 from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.endpoints.http.retry import WORTH_RETRYING
 from orchestrator.endpoints.transport.evidence import Doubts, Evidence

@@ -82,11 +82,11 @@ def test_a_few_accidents_do_not_bring_it_down() -> None:
 
 def test_what_the_server_says_of_its_queue_counts_for_more_than_its_latency() -> None:
     limit = AdaptiveLimit()
-    limit.told(load(running=32), 0.0)
+    limit.observe_load(load(running=32), 0.0)
     for _ in range(int(FIRST)):
         limit.succeeded(0.0, 1.0, int(FIRST), 0.5)
     assert limit.limit == 2 * FIRST
-    limit.told(load(running=64, waiting=3), 1.0)
+    limit.observe_load(load(running=64, waiting=3), 1.0)
     for _ in range(int(limit.limit)):
         limit.succeeded(0.0, 1.0, int(limit.limit), 1.5)
     assert limit.limit == 2 * FIRST
@@ -95,13 +95,13 @@ def test_what_the_server_says_of_its_queue_counts_for_more_than_its_latency() ->
 @pytest.mark.parametrize("trouble", [load(running=64, waiting=40), load(64, 0, 0.9, preempted=1)])
 def test_a_long_queue_or_preemptions_bring_it_down(trouble: ServerLoad) -> None:
     limit = AdaptiveLimit()
-    limit.told(trouble, 0.0)
+    limit.observe_load(trouble, 0.0)
     assert limit.limit < FIRST
 
 
 def test_a_full_kv_cache_stops_its_growth() -> None:
     limit = AdaptiveLimit()
-    limit.told(load(running=32, kv=0.97), 0.0)
+    limit.observe_load(load(running=32, kv=0.97), 0.0)
     for _ in range(int(FIRST)):
         limit.succeeded(1.0, 1.0, int(FIRST), 0.5)
     assert limit.limit == FIRST
@@ -109,17 +109,17 @@ def test_a_full_kv_cache_stops_its_growth() -> None:
 
 def test_a_loop_that_lags_has_fewer_requests_in_flight_until_it_keeps_up() -> None:
     lag = LoopLag()
-    lag.seen(0.001, 1_000)
+    lag.observe(0.001, 1_000)
     assert lag.cap == float("inf")
     for _ in range(5):
-        lag.seen(0.1, 1_000)
+        lag.observe(0.1, 1_000)
     assert lag.cap < 400
     capped = lag.cap
     for _ in range(20):
-        lag.seen(0.001, int(lag.cap) + 1)
+        lag.observe(0.001, int(lag.cap) + 1)
     assert lag.cap > 2 * capped
     for _ in range(100):
-        lag.seen(1.0, 1_000)
+        lag.observe(1.0, 1_000)
     assert lag.cap >= 16
 
 
@@ -248,7 +248,7 @@ def test_a_fast_window_between_slow_ones_puts_the_trial_off() -> None:
 
 def test_what_the_server_says_holds_for_three_seconds_and_one_step() -> None:
     limit = AdaptiveLimit()
-    limit.told(load(running=32), 10.0)
+    limit.observe_load(load(running=32), 10.0)
     assert window(limit, 1.0, at=11.0) == 64
     assert window(limit, 1.0, at=12.9) == 64
     assert window(limit, 1.0, at=13.0) == 128
@@ -256,26 +256,26 @@ def test_what_the_server_says_holds_for_three_seconds_and_one_step() -> None:
 
 def test_a_congested_server_is_given_less_down_to_one_request() -> None:
     limit = AdaptiveLimit()
-    limit.told(load(running=64, waiting=40), 0.0)
+    limit.observe_load(load(running=64, waiting=40), 0.0)
     assert limit.limit == pytest.approx(32 * 0.85)
     assert window(limit, 1.0, at=5.0) == pytest.approx(32 * 0.85 * 1.1 + 1)
     for _ in range(100):
-        limit.told(load(running=64, waiting=40), 0.0)
+        limit.observe_load(load(running=64, waiting=40), 0.0)
     assert limit.limit == 1.0
 
 
 def test_a_lag_from_30_ms_takes_a_fifth_and_below_12_ms_gives_a_twentieth_back() -> None:
     lag = LoopLag()
-    lag.seen(0.030, 1_000)
+    lag.observe(0.030, 1_000)
     assert lag.cap == float("inf")
-    lag.seen(0.031, 1_000)
+    lag.observe(0.031, 1_000)
     assert lag.cap == 800
-    lag.seen(0.012, 800)
-    lag.seen(0.011, 719)
+    lag.observe(0.012, 800)
+    lag.observe(0.011, 719)
     assert lag.cap == 800
-    lag.seen(0.011, 720)
+    lag.observe(0.011, 720)
     assert lag.cap == pytest.approx(840)
-    lag.seen(0.031, 1_000)
+    lag.observe(0.031, 1_000)
     assert lag.cap == pytest.approx(672)
-    lag.seen(0.031, 10)
+    lag.observe(0.031, 10)
     assert lag.cap == 16

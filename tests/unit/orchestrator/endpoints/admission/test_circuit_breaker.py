@@ -27,7 +27,7 @@ def test_accidents_between_successes_do_not_open_it() -> None:
 def test_one_that_is_healthy_again_is_half_open_until_a_request_tells() -> None:
     for tells, state in ((True, "closed"), (False, "open")):
         breaker = opened()
-        breaker.looked(True, 1.0)
+        breaker.on_health_check(True, 1.0)
         assert breaker.state == "half-open"
         if tells:
             breaker.succeeded()
@@ -41,7 +41,7 @@ def test_it_is_looked_at_less_and_less_often_while_it_stays_away() -> None:
     for _ in range(7):
         waits.append(breaker.look_at - now)
         now = breaker.look_at
-        breaker.looked(False, now)
+        breaker.on_health_check(False, now)
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     breaker.succeeded()
     for _ in range(IN_A_ROW):

@@ -10,7 +10,8 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree
 from orchestrator.endpoints.admission.adaptive_limit import FIRST
 from orchestrator.endpoints.admission.circuit_breaker import IN_A_ROW
-from orchestrator.endpoints.admission.dispatcher import Dispatcher, Slot
+from orchestrator.endpoints.admission.dispatcher import Dispatcher
+from orchestrator.endpoints.admission.queues import Slot
 from orchestrator.endpoints.admission.rate_limits import Estimate, RateLimits
 from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.errors import EndpointUnavailable, RateLimited
@@ -199,7 +200,7 @@ async def test_while_all_replicas_are_gone_requests_wait_and_say_so() -> None:
     waiting = [asyncio.create_task(use(dispatcher, node(f"{i}"))) for i in range(5)]
     await asyncio.sleep(30.0)
     assert str(dispatcher.status()) == "all 2 replicas are down: waiting since 30 s"
-    dispatcher.looked(next(iter(dispatcher.replicas)), True)
+    dispatcher.on_health_check(next(iter(dispatcher.replicas)), True)
     began = sorted([(await one)[1] for one in waiting])
     assert began == [30.0, 31.0, 31.0, 31.0, 31.0]  # one to see whether it is back
 
@@ -304,7 +305,7 @@ async def test_headers_alone_are_limit_enough() -> None:
             "x-ratelimit-remaining-requests": f"{left}",
             "x-ratelimit-reset-requests": f"{(10 - left) * 2}s",
         }
-        dispatcher.told(headers, slot)
+        dispatcher.observe_headers(headers, slot)
         began = now()
         dispatcher.release(slot)
         return began
@@ -325,7 +326,7 @@ async def test_a_long_wait_for_a_limit_of_the_headers_is_shown_with_its_end() ->
 
     async def go() -> str | None:
         slot = await dispatcher.admit(None)
-        dispatcher.told(headers, slot)
+        dispatcher.observe_headers(headers, slot)
         dispatcher.release(slot)
         waiting = [asyncio.create_task(use(dispatcher)) for _ in range(3)]
         await asyncio.sleep(18.5)

@@ -101,7 +101,7 @@ def test_the_estimate_learns_and_until_then_expects_the_most() -> None:
     estimator, drawn = Estimator(), random.Random(1)
     assert estimator.estimate(100, 4, 50).mean == pytest.approx(0.3 * 100 + 4 * 50)
     for _ in range(500):
-        estimator.saw(100, 4, 25, 4 * drawn.randint(10, 30))
+        estimator.observe(100, 4, 25, 4 * drawn.randint(10, 30))
     learned = estimator.estimate(100, 4, 2048)
     assert learned.mean == pytest.approx(25 + 4 * 20, rel=0.1)
     assert learned.variance == pytest.approx(16 * 36, rel=0.5)
@@ -112,8 +112,8 @@ def test_the_estimate_learns_and_until_then_expects_the_most() -> None:
 def test_a_surprise_is_learned_from_at_once() -> None:
     estimator = Estimator()
     for _ in range(200):
-        estimator.saw(100, 1, 25, 20)
-    estimator.saw(100, 1, 25, 400)
+        estimator.observe(100, 1, 25, 20)
+    estimator.observe(100, 1, 25, 400)
     assert estimator.estimate(100, 1, None).mean > 25 + 100
 
 
@@ -122,7 +122,7 @@ def test_an_allowance_counts_what_went_out_after_the_request_that_told() -> None
     assert not allowance.is_told and allowance.wait(1.0, 0.0) == 0.0
     for _ in range(5):
         allowance.spend(1.0)
-    allowance.told(limit=60.0, left=3.0, reset=57.0, spent=2.0, now=10.0)
+    allowance.observe(limit=60.0, left=3.0, reset=57.0, spent=2.0, now=10.0)
     assert allowance.wait(1.0, 10.0) == pytest.approx(1.0)
     assert allowance.wait(1.0, 11.0) == 0.0
     allowance.spend(1.0)
@@ -151,7 +151,7 @@ def test_headers_that_make_no_sense_are_no_limit() -> None:
         {"x-ratelimit-limit-tokens": "10"},
     ):
         rates = RateLimits(None, None)
-        rates.told(headers, None, 0.0)
+        rates.observe_headers(headers, None, 0.0)
         assert not rates.are_any
 
 
@@ -194,7 +194,7 @@ def sends(headers: dict[str, str], requests: int = 8, seconds: float = 1.0) -> l
             slot = await dispatcher.admit(None, Estimate(100.0, 0.0, 100.0))
             went.append(loop.time())
             await asyncio.sleep(seconds)
-            dispatcher.told(headers, slot)
+            dispatcher.observe_headers(headers, slot)
             dispatcher.succeeded(slot, 1.0)
             dispatcher.release(slot)
 
@@ -267,7 +267,7 @@ def test_an_answer_without_headers_a_minute_later_frees_all() -> None:
     rates = RateLimits(None, None)
     for _ in range(3):
         rates.passed(NOTHING, 0.0)
-    rates.told(told(limit_requests="3", remaining_requests="0"), None, 0.0)
+    rates.observe_headers(told(limit_requests="3", remaining_requests="0"), None, 0.0)
     assert rates._wait(NOTHING, 59.0) == pytest.approx(1.0)
     rates.went_well(59.0)
     assert rates._wait(NOTHING, 59.0) == pytest.approx(1.0)
@@ -284,7 +284,7 @@ def test_resets_as_times_since_1970_and_as_dates_are_kept_as_durations_are() -> 
     for reset in ("30s", "1790000030", "1790000030000", "2026-09-21T14:13:50Z"):
         rates = RateLimits(None, None)
         headers = told(limit_requests="60", remaining_requests="0", reset_requests=reset)
-        rates.told(headers, None, 0.0, NOW)
+        rates.observe_headers(headers, None, 0.0, NOW)
         assert rates._wait(NOTHING, 0.0) == pytest.approx(0.5)
 
 
@@ -297,15 +297,15 @@ def test_the_estimate_begins_at_the_most_and_moves_by_a_fiftieth() -> None:
     estimator = Estimator()
     assert estimator.estimate(100, 2, 50) == Estimate(130.0, 0.0, 130.0)
     assert estimator.estimate(100, 2, None) == Estimate(2030.0, 0.0, 2030.0)
-    estimator.saw(100, 2, 50, 20)
+    estimator.observe(100, 2, 50, 20)
     assert estimator.per_byte == pytest.approx(0.304)
     assert (estimator.mean, estimator.variance) == (10.0, 25.0)
     found = estimator.estimate(100, 3, 50)
     assert (found.mean, found.variance) == (pytest.approx(60.4), 225.0)
     assert found.most == pytest.approx(180.4)
     assert estimator.estimate(0, 3, 9).mean == 27.0
-    estimator.saw(0, 1, 50, 12)
-    estimator.saw(100, 1, 0, 10)
+    estimator.observe(0, 1, 50, 12)
+    estimator.observe(100, 1, 0, 10)
     assert estimator.per_byte == pytest.approx(0.304)
 
 
@@ -317,7 +317,7 @@ def test_a_surprise_is_six_deviations_above_the_mean(
     took: int, mean: float, variance: float
 ) -> None:
     estimator = Estimator(mean=10.0, variance=25.0)
-    estimator.saw(100, 1, 30, took)
+    estimator.observe(100, 1, 30, took)
     assert estimator.mean == pytest.approx(mean)
     assert estimator.variance == pytest.approx(variance)
 
@@ -358,7 +358,7 @@ def test_what_is_under_way_is_taken_for_seven_deviations_above_its_mean(
 
 def test_an_allowance_refills_evenly_up_to_its_limit() -> None:
     allowance = Allowance()
-    allowance.told(limit=10.0, left=4.0, reset=3.0, spent=0.0, now=0.0)
+    allowance.observe(limit=10.0, left=4.0, reset=3.0, spent=0.0, now=0.0)
     assert allowance.wait(4.0, 0.0) == 0.0
     assert allowance.wait(6.0, 0.0) == pytest.approx(1.0)
     assert allowance.wait(6.0, 0.5) == pytest.approx(0.5)
@@ -369,7 +369,7 @@ def test_an_allowance_refills_evenly_up_to_its_limit() -> None:
 
 def test_what_is_left_is_enough_though_nobody_knows_when_there_is_more() -> None:
     allowance = Allowance()
-    allowance.told(limit=10.0, left=4.0, reset=None, spent=0.0, now=0.0)
+    allowance.observe(limit=10.0, left=4.0, reset=None, spent=0.0, now=0.0)
     assert allowance.wait(4.0, 0.0) == 0.0
     assert allowance.wait(5.0, 0.0) == 60.0
     assert allowance.wait(5.0, 61.0) == 0.0
@@ -381,16 +381,16 @@ def test_what_is_left_is_enough_though_nobody_knows_when_there_is_more() -> None
 
 def test_left_is_between_nothing_and_the_limit() -> None:
     allowance = Allowance()
-    allowance.told(limit=10.0, left=-4.0, reset=10.0, spent=0.0, now=0.0)
+    allowance.observe(limit=10.0, left=-4.0, reset=10.0, spent=0.0, now=0.0)
     assert allowance.wait(1.0, 0.0) == pytest.approx(1.0)
-    allowance.told(limit=10.0, left=15.0, reset=10.0, spent=0.0, now=0.0)
+    allowance.observe(limit=10.0, left=15.0, reset=10.0, spent=0.0, now=0.0)
     allowance.spend(10.0)
     assert allowance.wait(1.0, 0.0) == pytest.approx(1.0)  # as fast as it refilled before
 
 
 def test_an_answer_without_a_word_frees_all_once_a_minute_is_over() -> None:
     allowance = Allowance()
-    allowance.told(limit=10.0, left=0.0, reset=None, spent=0.0, now=0.0)
+    allowance.observe(limit=10.0, left=0.0, reset=None, spent=0.0, now=0.0)
     allowance.spend(1.0, 50.0)
     allowance.went_well(60.0)
     assert allowance.wait(10.0, 60.0) == 50.0
@@ -457,7 +457,7 @@ def test_there_are_limits_where_somebody_set_or_told_one(
     limits: tuple[int | None, int | None], headers: dict[str, str], are_any: bool
 ) -> None:
     rates = RateLimits(*limits)
-    rates.told(headers, None, 0.0)
+    rates.observe_headers(headers, None, 0.0)
     assert rates.are_any is are_any
 
 

@@ -90,7 +90,7 @@ def test_open_and_paused_replicas_are_left_out() -> None:
 def test_a_half_open_replica_takes_one_request() -> None:
     (only,) = replicas = Replicas(BASES[:1])
     kill(only)
-    only.breaker.looked(True, 1.0)
+    only.breaker.on_health_check(True, 1.0)
     assert replicas.choose("q", 1.0) is only
     only.breaker.is_tried = True
     assert replicas.choose("q", 1.0) is None
@@ -100,9 +100,9 @@ def test_a_slow_replica_gets_little_until_it_is_slow_no_longer() -> None:
     replicas = Replicas(BASES)
     slow, *others = replicas
     for _ in range(20):
-        slow.took(10.0, 1.0)
+        slow.record_latency(10.0, 1.0)
         for each in others:
-            each.took(1.0, 1.0)
+            each.record_latency(1.0, 1.0)
     replicas.weigh()
     assert [each.share for each in replicas] == [0.1, 1.0, 1.0, 1.0]
     for question in QUESTIONS:
@@ -111,7 +111,7 @@ def test_a_slow_replica_gets_little_until_it_is_slow_no_longer() -> None:
         chosen.in_flight += 1
     assert 0 < slow.in_flight < 40
     for _ in range(20):
-        slow.took(1.0, 1.0)
+        slow.record_latency(1.0, 1.0)
     replicas.weigh()
     assert slow.share == 1.0
 
@@ -119,6 +119,6 @@ def test_a_slow_replica_gets_little_until_it_is_slow_no_longer() -> None:
 def test_a_replica_alone_is_never_slow() -> None:
     (only,) = replicas = Replicas(BASES[:1])
     for seconds in (*[1.0] * 20, *[50.0] * 20):
-        only.took(seconds, 1.0)
+        only.record_latency(seconds, 1.0)
     replicas.weigh()
     assert only.share == 1.0

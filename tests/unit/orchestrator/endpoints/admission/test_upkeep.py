@@ -125,7 +125,7 @@ def test_a_duty_that_fails_ends_no_other(
 
     monkeypatch.setattr(ReplicasFile, "has_changed", broken)
     monkeypatch.setattr("orchestrator.endpoints.admission.replicas.Replicas.weigh", broken)
-    monkeypatch.setattr("orchestrator.endpoints.admission.adaptive_limit.LoopLag.seen", broken)
+    monkeypatch.setattr("orchestrator.endpoints.admission.adaptive_limit.LoopLag.observe", broken)
 
     async def go() -> None:
         dispatcher = Dispatcher("m", [A], rates=RateLimits(60, None), patience=60.0)

@@ -75,7 +75,7 @@ def test_a_straggler_is_what_takes_longer_than_most() -> None:
     stragglers = Stragglers(percentile=90.0)
     assert stragglers.after is None
     for i in range(100):
-        stragglers.took(float(i))
+        stragglers.record(float(i))
     assert stragglers.after == 90.0
 
 
@@ -99,26 +99,26 @@ def test_whoever_is_cancelled_as_an_answer_comes_is_cancelled(
 def test_a_straggler_is_told_from_twenty_answers_on_and_anew_every_twenty() -> None:
     stragglers = Stragglers()
     for i in range(19):
-        stragglers.took(float(i))
+        stragglers.record(float(i))
     assert stragglers.after is None
-    stragglers.took(19.0)
+    stragglers.record(19.0)
     assert stragglers.after == 19.0
     for _ in range(19):
-        stragglers.took(0.0)
+        stragglers.record(0.0)
     assert stragglers.after == 19.0
-    stragglers.took(0.0)
+    stragglers.record(0.0)
     assert stragglers.after == 18.0
 
 
 def test_the_highest_percentile_is_the_longest_of_all() -> None:
     stragglers = Stragglers(percentile=100.0)
     for i in range(20):
-        stragglers.took(float(i))
+        stragglers.record(float(i))
     assert stragglers.after == 19.0
 
 
 def test_long_ago_counts_no_more() -> None:
     stragglers = Stragglers()
     for seconds in (*[9.0] * 600, *[1.0] * 520):
-        stragglers.took(seconds)
+        stragglers.record(seconds)
     assert stragglers.after == 1.0
