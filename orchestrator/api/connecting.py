@@ -18,7 +18,6 @@ from orchestrator.runs.plan import Cell, Model
 from orchestrator.runs.ports.sharing import Demand
 from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
 from orchestrator.runs.search import Unscored
-from orchestrator.strategies.building import name_of
 from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.connect import connect as open_endpoints
@@ -77,7 +76,7 @@ class Connected:
             task="question",
             policy=models[0],
             prm=models[1] if judge else None,
-            strategy_name=name_of(strategy),
+            strategy_name=type(strategy).__name__,
             strategy=strategy,
         )
         (cell,) = routed([cell], [question])

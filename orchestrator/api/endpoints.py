@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from orchestrator.api.references import reference
 from orchestrator.config.endpoints import EndpointConfig, PolicyConfig, PRMConfig
 from orchestrator.config.sections import one_line
 from orchestrator.core.budget import Price
 from orchestrator.errors import ConfigError
+from orchestrator.formats.class_names import class_name
 
 C = TypeVar("C", bound=EndpointConfig)
 
@@ -94,7 +94,7 @@ class PRMEndpoint(ServedModel):
 
     def config(self) -> PRMConfig:
         said = self._said() | {
-            "family": self.family if isinstance(self.family, str) else reference(self.family),
+            "family": self.family if isinstance(self.family, str) else class_name(self.family),
             "running_minimum": self.running_minimum,
             "options": dict(self.options),
         }

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from orchestrator.api.connecting import Connected
-from orchestrator.api.references import strategy_reference
 from orchestrator.commands.results import read_results
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.config.sections import located
@@ -25,7 +24,7 @@ from orchestrator.report.data.summary import to_json
 from orchestrator.runs.plan import Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
-from orchestrator.strategies.building import settings_of
+from orchestrator.strategies.building import name_of, settings_of
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, substitutes
@@ -139,7 +138,7 @@ def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:
     return {
         "policy": list(models.policies),
         "prm": list(models.prms) if "prm" in strategy.needs else [],
-        "strategy": strategy_reference(strategy),
+        "strategy": name_of(strategy),
         **{key: value for key, value in settings.items() if value is not None},
     }
 

@@ -28,7 +28,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, Model
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.building import build, setting_names
+from orchestrator.strategies.building import build, setting_names, strategy_class
 
 
 class CellsConfig(Section):
@@ -43,7 +43,8 @@ class CellsConfig(Section):
     policy: Annotated[tuple[str, ...], BeforeValidator(as_list)]
     prm: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     strategy: Annotated[
-        tuple[Annotated[str, one_of("strategy", list(STRATEGIES))], ...], BeforeValidator(as_list)
+        tuple[Annotated[str, one_of("strategy", list(STRATEGIES), or_class=True)], ...],
+        BeforeValidator(as_list),
     ]
     n: Annotated[tuple[Annotated[int, IsNumber, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
     problems: Annotated[int, IsNumber, Field(ge=1)] | None = None
@@ -67,7 +68,7 @@ class CellsConfig(Section):
     @model_validator(mode="after")
     def _fits_its_strategies(self) -> Self:
         for name in self.strategy:
-            settings = setting_names(STRATEGIES[name])
+            settings = setting_names(strategy_class(name))
             for key in self.model_extra or {}:
                 if key not in settings:
                     known = [*type(self).model_fields, *settings]

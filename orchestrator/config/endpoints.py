@@ -21,7 +21,7 @@ from orchestrator.config.sections import IsQuantity, LocatedPath, Section, neare
 from orchestrator.endpoints.admission.replicas_file import SECRETS, ReplicasFile, holds_secrets
 from orchestrator.endpoints.hosted.clouds import HostedAPI, hosted_api, own_defaults, usual_key
 from orchestrator.endpoints.hosted.dialect import OMITTABLE, Dialect
-from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM
+from orchestrator.endpoints.prm import PRM_FAMILIES, HttpPRM, prm_family
 from orchestrator.endpoints.prm.verdict import RouteSetting
 from orchestrator.endpoints.transport.hedging import USUAL_PERCENTILE
 from orchestrator.endpoints.transport.transport import Endpoint
@@ -146,16 +146,16 @@ class PolicyConfig(EndpointConfig):
 class PRMConfig(EndpointConfig):
     """A process reward model and its family."""
 
-    family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES))]
+    family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES), or_class=True)]
     running_minimum: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("options")
     @classmethod
     def _fit_the_family(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        family = PRM_FAMILIES.get(info.data.get("family", ""))
-        if family is None:  # said of the family itself
+        if "family" not in info.data:  # it is wrong itself, which is said
             return options
+        family = prm_family(info.data["family"])
         types = get_type_hints(family) | {"route": RouteSetting}
         shared = {field.name for field in dataclasses.fields(HttpPRM)}
         known = [f.name for f in dataclasses.fields(family) if f.init and f.name not in shared]

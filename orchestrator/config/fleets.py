@@ -50,7 +50,7 @@ class ModelConfig(Section):
     role: Literal["policy", "prm"]
     context: Count
     prompt: Annotated[str, one_of("prompt family", list(PROMPTS))] | None = None
-    family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES))] | None = None
+    family: Annotated[str, one_of("PRM family", list(PRM_FAMILIES), or_class=True)] | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     running_minimum: bool = False
     parameters: Count | None = None

@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.formats.class_names import is_class_name
+
 
 def nearest(unknown: str, known: Sequence[str]) -> str:
     """``did you mean "x"?``, or all that is known where nothing is near."""
@@ -23,10 +25,13 @@ def nearest(unknown: str, known: Sequence[str]) -> str:
     return f'did you mean "{match[0]}"?' if match else f"known: {', '.join(sorted(known))}"
 
 
-def one_of(kind: str, known: Sequence[str]) -> BeforeValidator:
-    """Refuses a name that is not among ``known``, with the nearest that is."""
+def one_of(kind: str, known: Sequence[str], *, or_class: bool = False) -> BeforeValidator:
+    """Refuses a name that is not among ``known``, with the nearest that is; with ``or_class`` it
+    may be that of a class too, ``module:Name``."""
 
     def check(value: Any) -> Any:
+        if or_class and isinstance(value, str) and is_class_name(value):
+            return value
         if value not in known:
             raise ValueError(f"unknown {kind} {value!r}: {nearest(str(value), known)}")
         return value

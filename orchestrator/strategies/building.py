@@ -11,15 +11,29 @@ from pydantic import TypeAdapter
 
 from orchestrator.core.ports import Strategy
 from orchestrator.errors import ConfigError
+from orchestrator.formats.class_names import class_name, is_class_name, load_class
 from orchestrator.strategies import STRATEGIES
 
 
+def strategy_class(name: str) -> type[Strategy]:
+    """The class of a name in ``STRATEGIES``, or the one called ``module:Name``.
+
+    Raises ``ConfigError``.
+    """
+    if not is_class_name(name):
+        return STRATEGIES[name]
+    kind = load_class(name)
+    if not hasattr(kind, "needs"):
+        raise ConfigError(f"{name} is no strategy: it does not say what it `needs`")
+    return kind
+
+
 def build(name: str, settings: Mapping[str, Any]) -> Strategy:
-    """The strategy of a name in ``STRATEGIES``.
+    """The strategy of a name in ``STRATEGIES``, or of the class called ``module:Name``.
 
     Raises ``pydantic.ValidationError`` or ``ConfigError`` for settings it does not take.
     """
-    return TypeAdapter(STRATEGIES[name]).validate_python(dict(settings))
+    return TypeAdapter(strategy_class(name)).validate_python(dict(settings))
 
 
 def setting_names(strategy: type[Strategy]) -> list[str]:
@@ -33,9 +47,13 @@ def settings_of(strategy: Strategy) -> dict[str, Any]:
 
 
 def name_of(strategy: Strategy) -> str:
-    """The name of a strategy in configs; that of its class where it has none there."""
+    """The name of a strategy in configs: among ``STRATEGIES``, or ``module:Name`` of its class.
+
+    Raises ``ConfigError`` where it has neither.
+    """
+    kind = type(strategy)
     names = {each: name for name, each in STRATEGIES.items()}
-    return names.get(type(strategy), type(strategy).__name__)
+    return names[kind] if kind in names else class_name(kind)
 
 
 def _dataclass(strategy: type[Strategy]) -> Any:

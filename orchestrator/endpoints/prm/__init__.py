@@ -17,6 +17,8 @@ from orchestrator.endpoints.prm.skywork import SkyworkPRM
 from orchestrator.endpoints.prm.thinkprm import ThinkPRM
 from orchestrator.endpoints.prm.trl import TRLPRM
 from orchestrator.endpoints.transport.transport import Transport
+from orchestrator.errors import ConfigError
+from orchestrator.formats.class_names import is_class_name, load_class
 
 PRM_FAMILIES: dict[str, type[HttpPRM]] = {
     "genprm": GenPRM,
@@ -31,6 +33,19 @@ PRM_FAMILIES: dict[str, type[HttpPRM]] = {
 }
 
 
+def prm_family(name: str) -> type[HttpPRM]:
+    """The family of a name in ``PRM_FAMILIES``, or the class called ``module:Name``.
+
+    Raises ``ConfigError``.
+    """
+    if not is_class_name(name):
+        return PRM_FAMILIES[name]
+    kind = load_class(name)
+    if not issubclass(kind, HttpPRM):
+        raise ConfigError(f"{name} is no PRM family: derive it from `HttpPRM`")
+    return kind
+
+
 def prms_by_route(
     family: str, transport: Transport, **settings: Any
 ) -> dict[ScoringRoute, HttpPRM]:
@@ -39,7 +54,7 @@ def prms_by_route(
     ``route`` names one of a family's several; "auto", or none, leaves them all to a probe, which
     tries them in this order. Raises ``ConfigError`` for settings that do not fit.
     """
-    kind = PRM_FAMILIES[family]
+    kind = prm_family(family)
     if len(kind.routes) == 1:
         return {kind.routes[0]: kind(transport=transport, **settings)}
     wished = settings.get("route", "auto")
@@ -60,5 +75,6 @@ __all__ = [
     "ScoringRoute",
     "SkyworkPRM",
     "ThinkPRM",
+    "prm_family",
     "prms_by_route",
 ]

@@ -95,7 +95,7 @@ def test_a_strategy_is_built_from_its_name_and_settings_and_says_them() -> None:
         built = build(name, {})
         assert (type(built), name_of(built)) == (strategy, name)
         assert build(name, settings_of(built)) == built
-    assert name_of(TwoGreedy()) == "TwoGreedy"
+    assert name_of(TwoGreedy()) == f"{__name__}:TwoGreedy"
     assert settings_of(TwoGreedy(n=3)) == {"n": 3}
 
 

@@ -1,0 +1,66 @@
+"""A strategy or a PRM family of the user's own, named in a config as ``module:Name``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from orchestrator.core.node import Node
+from orchestrator.core.ports import Models, Need
+from orchestrator.endpoints.prm.base import HttpPRM
+from orchestrator.errors import ConfigError
+from tests.unit.orchestrator.small_config import valid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twice:
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    n: int = 2
+    warmth: float = 0.5
+
+    async def __call__(self, root: Node, models: Models) -> list[Node]:
+        return []
+
+
+@dataclass(slots=True, kw_only=True)
+class Plain(HttpPRM):
+    opening: str = ""
+
+    async def _read(self, nodes: Any) -> Any:
+        return []
+
+
+HERE = __name__
+CELL = {"policy": "small", "strategy": f"{HERE}:Twice", "n": [2, 4], "warmth": 0.7}
+
+
+def test_a_strategy_is_its_class_with_its_settings() -> None:
+    cells = valid(cells=[CELL]).all_cells
+    assert [cell.strategy for cell in cells] == [Twice(n=2, warmth=0.7), Twice(n=4, warmth=0.7)]
+    assert cells[0].id == f"small/{HERE}:Twice-n2-warmth0.7"
+
+
+def test_a_family_is_its_class_with_its_options() -> None:
+    prms = {"prm": {"url": "http://c", "family": f"{HERE}:Plain", "options": {"opening": "Q: "}}}
+    assert valid(prms=prms).prms["prm"].options == {"opening": "Q: "}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"cells": [{**CELL, "warmht": 1}]}, '"warmth"'),
+        ({"cells": [{**CELL, "warmth": "hot"}]}, "warmth"),
+        ({"cells": [{**CELL, "strategy": f"{HERE}:Path"}]}, "is no strategy"),
+        ({"cells": [{**CELL, "strategy": "no_such:Thing"}]}, "cannot import 'no_such'"),
+        ({"cells": [{**CELL, "prm": "prm"}]}, "leave `prm` out"),
+        ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Path", "options": {"a": 1}}}},
+         "derive it from `HttpPRM`"),
+        ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Plain",
+                           "options": {"opneing": ""}}}}, '"opening"'),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_what_is_wrong_with_it(changes: Any, complaint: str) -> None:
+    assert Path  # which is no strategy and no family
+    with pytest.raises(ConfigError, match=complaint):
+        valid(**changes)
