@@ -10,7 +10,7 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree
 from orchestrator.core.ports import Grader, Strategy
 from orchestrator.core.problem import Problem
-from orchestrator.core.voting import Majority, Max, VoteName, Weighted, ballots, elect, totals
+from orchestrator.core.voting import Vote, Weighted, elect
 from orchestrator.runs.answers import stated
 from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
@@ -57,7 +57,7 @@ async def solve(
     models: Connected,
     *,
     strategy: Strategy,
-    vote: Majority | Max | Weighted | None = None,
+    vote: Vote | None = None,
     limits: Limits = UNLIMITED,
     task: Grader | None = None,
     seed: int = 0,
@@ -99,14 +99,14 @@ async def solve(
     )
     if vote is None and outcome.decision is not None:
         return await _answer(outcome, outcome.decision.arm.vote, task)
-    return await _answer(outcome, _name(vote or Weighted("last")), task)
+    return await _answer(outcome, vote or Weighted("last"), task)
 
 
-async def _answer(outcome: Outcome, vote: VoteName, task: Grader) -> Answer:
+async def _answer(outcome: Outcome, vote: Vote, task: Grader) -> Answer:
     read = await fan_out(_solution(leaf, task) for leaf in outcome.leaves)
     electorate = await classes(task, [leaf.answer for leaf in read])
-    elected = elect(vote, read, electorate)
-    weights = totals(ballots(vote, read, electorate))
+    election = elect(vote, read, electorate)
+    elected, weights = election.winner, election.totals
     return Answer(
         text=None if elected is None else read[elected].text,
         value=None if elected is None else read[elected].answer,
@@ -133,9 +133,3 @@ def _share(weights: Mapping[int, float], winner: int | None) -> float:
     """Of all weight; of votes that weigh nothing each answer has the same."""
     total = sum(weights.values())
     return weights[winner] / total if total and winner is not None else 1 / len(weights)
-
-
-def _name(vote: Majority | Max | Weighted) -> VoteName:
-    if isinstance(vote, Majority):
-        return "majority"
-    return f"{'max' if isinstance(vote, Max) else 'weighted'}_{vote.reward}"

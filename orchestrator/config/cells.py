@@ -159,7 +159,7 @@ class HeadlineConfig(Section):
     prm: str
     strategy: str
     n: int
-    vote: Annotated[str, one_of("vote", VOTES)]
+    vote: Annotated[str, one_of("vote", list(VOTES))]
     large: str
 
     def spec(self) -> HeadlineSpec:

@@ -12,6 +12,9 @@ RECORD_FORMAT = 2
 """Raised when what a record says changes its meaning; 1 are those from before formats were
 numbered, which do not say."""
 
+AUTO = "auto"
+"""The strategy that routes each problem, and the name of its verdict, whichever vote was taken."""
+
 POOL = "pool"
 """What ran out of a tree that was cut when the time of its pool was up, before its pilots maybe."""
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.core.difficulty import SAMPLING
-from orchestrator.core.voting import VoteName, needs_prm
+from orchestrator.core.voting import Majority, Max, Vote, Weighted
 
-SCORED_VOTES: tuple[VoteName, ...] = ("majority", "weighted_last", "max_last")
+SCORED_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
 
 CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 """Where a vote may be called settled: from hardly decided to nearly certain. The low ones pay under
@@ -24,7 +24,7 @@ class Arm:
 
     strategy: str
     settings: Mapping[str, Any]
-    vote: VoteName
+    vote: Vote
 
     @property
     def n(self) -> int:
@@ -46,7 +46,7 @@ class Arm:
 
 
 def followed_arms(
-    arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: VoteName
+    arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: Vote
 ) -> list[Arm]:
     """Those of ``arms`` that stop by ``vote``, at every other confidence, with a tree search to
     follow where their samples leave it unsettled."""
@@ -59,7 +59,7 @@ def followed_arms(
 
 
 def sampling_arms(
-    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[VoteName] = SCORED_VOTES
+    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
 ) -> list[Arm]:
     """All that a run of ``settings["n"]`` whole solutions can tell of: the greedy one, and each
     doubling of the pilots, in full or until the vote is settled."""
@@ -71,9 +71,9 @@ def sampling_arms(
         {"stop": {"rule": "beta", "confidence": confidence, "batch": pilots}}
         for confidence in CONFIDENCES
     ]
-    return [Arm(strategy="cot", settings={**cot, "temperature": 0.0}, vote="majority")] + [
+    return [Arm(strategy="cot", settings={**cot, "temperature": 0.0}, vote=Majority())] + [
         Arm(
-            strategy="best_of_n" if needs_prm(vote) else "majority",
+            strategy="majority" if vote == Majority() else "best_of_n",
             settings={**settings, "n": n, **stop},
             vote=vote,
         )

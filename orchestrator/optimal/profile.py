@@ -16,6 +16,7 @@ import yaml
 
 from orchestrator.core.compute import search_flops
 from orchestrator.core.difficulty import BINS, Bin
+from orchestrator.core.voting import VOTES
 from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.formats.yaml_files import read_yaml
 from orchestrator.optimal.arms import Arm
@@ -91,9 +92,13 @@ class ProfiledArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     settings: dict[str, Any]
     bins: dict[Bin, InBin]
 
+    def __post_init__(self) -> None:
+        if self.vote not in VOTES:
+            raise ValueError(f"no vote is named {self.vote!r}")
+
     @property
     def arm(self) -> Arm:
-        return Arm(strategy=self.strategy, settings=self.settings, vote=self.vote)
+        return Arm(strategy=self.strategy, settings=self.settings, vote=VOTES[self.vote])
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from orchestrator.core.rewards import REWARDS
-from orchestrator.core.voting import split_vote
+from orchestrator.core.voting import Max, Weighted
 from orchestrator.optimal.arms import Arm
 
 _NAMES = {"cot": "CoT", "best_of_n": "best-of-N", "dvts": "DVTS"}
 
-_REWARDS = dict(zip(REWARDS, ("Last", "Min", "Avg", "Prod"), strict=True))
+_REWARDS = {reward: f"PRM-{reward.title()}" for reward in REWARDS}
 
 
 def strategy_name(strategy: str) -> str:
@@ -22,12 +22,16 @@ def in_words(arm: Arm) -> str:
         return "the greedy answer"
     if arm.strategy == "majority":
         return f"majority of {arm.n}{_until(arm)}"
-    kind, reward = split_vote(arm.vote) if arm.vote != "majority" else ("majority", "last")
-    by = f"PRM-{_REWARDS[reward]}"
+    match arm.vote:
+        case Max(reward):
+            what, ending = f"best of {arm.n} by {_REWARDS[reward]}", f"with {_REWARDS[reward]}"
+        case Weighted(reward):
+            what = f"weighted vote of {arm.n} by {_REWARDS[reward]}"
+            ending = f"with a vote by {_REWARDS[reward]}"
+        case vote:
+            what, ending = f"{vote.name} of {arm.n}", f"with a {vote.name}"
     if arm.strategy == "best_of_n":
-        what = f"best of {arm.n}" if kind == "max" else f"{kind} vote of {arm.n}"
-        return f"{what} by {by}{_until(arm)}{_else(arm)}"
-    ending = {"max": f"with {by}", "weighted": f"with a vote by {by}"}.get(kind, "with a majority")
+        return f"{what}{_until(arm)}{_else(arm)}"
     return f"{strategy_name(arm.strategy)} {arm.n} {ending}"
 
 

@@ -8,13 +8,14 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Grader
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import POOL, LeafRecord, Record, Route, Verdict
-from orchestrator.core.voting import VoteName, decided_by, elect
+from orchestrator.core.records import AUTO, POOL, LeafRecord, Record, Route, Verdict
+from orchestrator.core.voting import Majority, Vote, elect
 from orchestrator.optimal.routing.router import Decision
 from orchestrator.runs.answers import stated
 from orchestrator.runs.comparing import CountingGrader
-from orchestrator.runs.plan import AUTO, Cell, Soundness, Substitutes
+from orchestrator.runs.plan import Cell, Soundness, Substitutes
 from orchestrator.runs.search import Outcome
+from orchestrator.strategies.traits import traits
 
 
 async def grade(
@@ -46,7 +47,8 @@ async def grade(
         problem=problem.id,
         level=problem.level,
         verdicts={
-            vote: _verdict(_taken(vote, decision), leaves, electorate) for vote in cell.votes
+            name: _verdict(vote, leaves, electorate)
+            for name, vote in _votes(cell, decision).items()
         },
         policy_tokens=spent.policy_tokens,
         prompt_tokens=spent.prompt_tokens,
@@ -75,11 +77,12 @@ async def grade(
     )
 
 
-def _taken(vote: VoteName, decision: Decision | None) -> VoteName:
-    """The vote that elects; a problem that ran out before it was routed takes the majority's."""
-    if vote != AUTO:
-        return vote
-    return decision.arm.vote if decision else "majority"
+def _votes(cell: Cell, decision: Decision | None) -> dict[str, Vote]:
+    """The votes that elect, by the name of their verdict. A routed problem takes its route's vote;
+    one that ran out before it was routed takes the majority's."""
+    if traits(cell.strategy).auto is None:
+        return {vote.name: vote for vote in cell.votes}
+    return {AUTO: decision.arm.vote if decision else Majority()}
 
 
 def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
@@ -90,7 +93,7 @@ def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
         predicted=round(decision.predicted, 6),
         strategy=decision.arm.strategy,
         settings=dict(decision.arm.settings),
-        vote=decision.arm.vote,
+        vote=decision.arm.vote.name,
         rule=decision.rule,
         cut=decision.cut and is_cut,
     )
@@ -114,17 +117,15 @@ async def _graded(
     )
 
 
-def _verdict(
-    vote: VoteName, leaves: Sequence[LeafRecord], electorate: Sequence[int | None]
-) -> Verdict:
+def _verdict(vote: Vote, leaves: Sequence[LeafRecord], electorate: Sequence[int | None]) -> Verdict:
     """By the scores as they are recorded: whoever counts the record's leaves elects the same."""
-    elected = elect(vote, leaves, electorate)
-    if elected is None:
+    election = elect(vote, leaves, electorate)
+    if election.winner is None:
         return Verdict(answer=None, correct=False, sound=None)
-    leaf, by = leaves[elected], decided_by(vote, leaves, electorate)
+    leaf, by = leaves[election.winner], election.by
     return Verdict(
         answer=leaf.answer,
         correct=leaf.correct,
         sound=leaf.sound,
-        by=None if by == vote else by,
+        by=None if by == vote else by.name,
     )

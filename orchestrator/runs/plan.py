@@ -8,14 +8,11 @@ from typing import Any, Protocol
 from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Grader, Policy, Strategy
 from orchestrator.core.problem import Problem
-from orchestrator.core.voting import VOTES, VoteName
+from orchestrator.core.voting import VOTES, Majority, Vote
 from orchestrator.optimal.routing.routed import Routing, built
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.strategies.building import settings_of
 from orchestrator.strategies.traits import traits
-
-AUTO: VoteName = "auto"
-"""The name that the verdict of a routed problem goes by, whichever vote its route took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +40,9 @@ class Cell:
     routing: Routing | None = None
 
     @property
-    def votes(self) -> tuple[VoteName, ...]:
+    def votes(self) -> tuple[Vote, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
-        if traits(self.strategy).auto:
-            return (AUTO,)
-        return VOTES if "prm" in self.strategy.needs else ("majority",)
+        return tuple(VOTES.values()) if "prm" in self.strategy.needs else (Majority(),)
 
     @property
     def searches(self) -> list[Strategy]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Strategy
-from orchestrator.core.voting import VoteName
+from orchestrator.core.voting import Vote, Weighted
 from orchestrator.errors import ConfigError
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.sampling import RepeatedSampling
@@ -24,7 +24,7 @@ class BestOfN(RepeatedSampling):
     """
 
     is_scored: ClassVar[bool] = True
-    vote: ClassVar[VoteName] = "weighted_last"
+    vote: ClassVar[Vote] = Weighted("last")
 
     then: Fallback | None = None
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orchestrator.core.voting import VoteName
+from orchestrator.core.voting import Majority, Vote
 from orchestrator.strategies.sampling import RepeatedSampling
 
 
@@ -12,4 +12,4 @@ class MajorityVoting(RepeatedSampling):
     """Sample ``n`` whole solutions; their answers vote, unscored."""
 
     is_scored: ClassVar[bool] = False
-    vote: ClassVar[VoteName] = "majority"
+    vote: ClassVar[Vote] = Majority()

@@ -9,7 +9,7 @@ from orchestrator.core.expansion_rules import TURNED_DOWN
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Need, Strategy
 from orchestrator.core.stopping import is_settled, is_sure
-from orchestrator.core.voting import VoteName, ballots, totals
+from orchestrator.core.voting import Vote, elect
 from orchestrator.strategies.settings import Stop, WholeSolutions, check_samples_can_differ
 from orchestrator.strategies.traits import FirstDraw, Traits
 
@@ -19,7 +19,7 @@ class RepeatedSampling(WholeSolutions):
     """``n`` whole solutions whose answers vote; at most, where ``stop`` says when it is enough."""
 
     is_scored: ClassVar[bool]
-    vote: ClassVar[VoteName]
+    vote: ClassVar[Vote]
     """The vote that ``stop`` looks at: a sample gives its answer between 0 and 1."""
 
     n: int = 16
@@ -99,6 +99,6 @@ class RepeatedSampling(WholeSolutions):
         return replace(self, n=min(self.n, len(leaves) + few), stop=None)
 
 
-def tally(vote: VoteName, leaves: Sequence[Node]) -> list[float]:
+def tally(vote: Vote, leaves: Sequence[Node]) -> list[float]:
     """What ``vote`` gives each answer so far."""
-    return list(totals(ballots(vote, leaves, classes_of(leaves))).values())
+    return list(elect(vote, leaves, classes_of(leaves)).totals.values())

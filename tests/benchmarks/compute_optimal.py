@@ -58,6 +58,7 @@ from orchestrator.config.reading import shipped_config
 from orchestrator.config.run import load
 from orchestrator.core.compute import inference_flops
 from orchestrator.core.records import Record
+from orchestrator.core.voting import VOTES
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.profiling.ballots import Drawn
 from orchestrator.optimal.profiling.crossfit import Routed, cross_fitted, oracle
@@ -261,7 +262,9 @@ def resampling(pairs: Sequence[Pair], direct: Sequence[Record]) -> dict[str, Any
                 if not found or key in seen:
                     continue
                 seen.add(key)
-                foretold = np.array([chance(samples[each.problem], vote, n) for each in found])
+                foretold = np.array(
+                    [chance(samples[each.problem], VOTES[vote], n) for each in found]
+                )
                 right = [each.verdicts[vote].correct for each in found]
                 low, high = wilson(sum(right), len(right))
                 apart = paired_bootstrap(right, foretold.tolist())

@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.core.voting import elect
+from orchestrator.core.voting import Majority, Vote, elect
 from orchestrator.optimal.arms import SCORED_VOTES
 from orchestrator.optimal.profiling.ballots import Drawn
 from orchestrator.optimal.profiling.crossfit import folds
@@ -52,11 +52,11 @@ def all_fixed(
         for n in SIZES:
             found.append(
                 Fixed(
-                    name=f"{vote} of {n}",
+                    name=f"{vote.name} of {n}",
                     n=n,
                     right=np.array([chance(each, vote, n, subsets=64) for each in samples]),
                     tokens=np.array(
-                        [_tokens(each.samples, n, scored=vote != "majority") for each in measured]
+                        [_tokens(each.samples, n, scored=vote != Majority()) for each in measured]
                     ),
                 )
             )
@@ -65,7 +65,7 @@ def all_fixed(
             searched = [each.trees[cell] for each in measured]
             found.append(
                 Fixed(
-                    name=f"{record.strategy} {record.n}, {vote}",
+                    name=f"{record.strategy} {record.n}, {vote.name}",
                     n=record.n,
                     right=np.array([float(_right(each, vote)) for each in searched]),
                     tokens=np.array([each.used[POLICY] + each.used[PRM] for each in searched]),
@@ -85,8 +85,8 @@ def _tokens(samples: Searched, n: int, *, scored: bool) -> float:
     return generated + samples.used[PRM] * distinct / len(texts)
 
 
-def _right(searched: Searched, vote: str) -> bool:
-    elected = elect(vote, searched.leaves, [leaf.answer for leaf in searched.leaves])
+def _right(searched: Searched, vote: Vote) -> bool:
+    elected = elect(vote, searched.leaves, [leaf.answer for leaf in searched.leaves]).winner
     return elected is not None and searched.leaves[elected].right
 
 

@@ -13,7 +13,7 @@ from orchestrator.commands.session import carry_out
 from orchestrator.config.run import RunConfig
 from orchestrator.console.terminal import Terminal
 from orchestrator.core.ports import Sampling
-from orchestrator.core.records import Record
+from orchestrator.core.records import AUTO, Record
 from orchestrator.optimal.profile import Profile
 from orchestrator.optimal.profiling.crossfit import Spread, folds, without
 from orchestrator.optimal.profiling.fitting import PILOTS, profile_of
@@ -22,7 +22,7 @@ from orchestrator.optimal.routing.router import ProfileRouter
 from orchestrator.optimal.shared_budget.caps import Amount
 from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
-from orchestrator.runs.plan import AUTO, Cell
+from orchestrator.runs.plan import Cell
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
-from orchestrator.core.voting import ballots, totals
+from orchestrator.core.voting import Majority, Weighted, elect
 
 CONFIDENCE = "confidence"
 """The feature that takes log-probabilities: servers need not tell them."""
@@ -34,7 +34,7 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
     PRM-Vote would elect; and ``doubt``, the mean over the samples of their lowest step's logit.
     """
     classes = [sample.answer for sample in samples]
-    given = totals(ballots("majority", samples, classes))
+    given = elect(Majority(), samples, classes).totals
     unanswered = classes.count(None)
     shares = [count / len(samples) for count in given.values()]
     shares += [1 / len(samples)] * unanswered
@@ -53,7 +53,7 @@ def features(samples: Sequence[Sample]) -> dict[str, float]:
     if not all(sample.scores for sample in samples):
         return found
     last = [sample.scores[-1] for sample in samples]
-    weights = totals(ballots("weighted_last", samples, classes))
+    weights = elect(Weighted("last"), samples, classes).totals
     return found | {
         "first": last[0],
         "score": fmean(last),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.core.voting import VoteName
+from orchestrator.core.voting import Vote
 from orchestrator.optimal.profile import PASS, Resampled
 from orchestrator.optimal.profiling.ballots import Drawn
 from orchestrator.optimal.profiling.measured import Leaf
@@ -15,19 +15,23 @@ def doublings(most: int) -> list[int]:
     return [*(2**k for k in range(most.bit_length()) if 2**k < most), most]
 
 
-def resampled(samples: Sequence[Sequence[Leaf]], votes: Sequence[VoteName]) -> list[Resampled]:
+def resampled(samples: Sequence[Sequence[Leaf]], votes: Sequence[Vote]) -> list[Resampled]:
     """The accuracy of each vote and pass@n at every doubling of n, over all problems with their
     95 % intervals; ``samples`` are each problem's, independent of each other."""
     drawn = [Drawn.of(leaves) for leaves in samples]
-    found = []
-    for vote in (*votes, PASS):
-        for n in doublings(min(len(each) for each in drawn)):
-            rates = [
-                pass_at_k(sum(each.right), len(each), n) if vote == PASS else chance(each, vote, n)
-                for each in drawn
-            ]
-            low, high = mean_interval(rates)
-            found.append(
-                Resampled(vote=vote, n=n, accuracy=sum(rates) / len(rates), low=low, high=high)
-            )
-    return found
+    ns = doublings(min(len(each) for each in drawn))
+    by_vote = [
+        _resampled(vote.name, n, [chance(each, vote, n) for each in drawn])
+        for vote in votes
+        for n in ns
+    ]
+    passes = [
+        _resampled(PASS, n, [pass_at_k(sum(each.right), len(each), n) for each in drawn])
+        for n in ns
+    ]
+    return by_vote + passes
+
+
+def _resampled(vote: str, n: int, rates: Sequence[float]) -> Resampled:
+    low, high = mean_interval(rates)
+    return Resampled(vote=vote, n=n, accuracy=sum(rates) / len(rates), low=low, high=high)

@@ -5,11 +5,9 @@ Arrays are ``[w, i]``: the sample that comes as number ``i`` in way ``w``; ``c``
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from orchestrator.core.rewards import value
-from orchestrator.core.voting import ROUNDING, VoteName, needs_prm, split_vote
+from orchestrator.core.voting import ROUNDING, Majority, Max, Vote
 from orchestrator.optimal.profiling.measured import Leaf
 
 if TYPE_CHECKING:
@@ -19,6 +17,14 @@ if TYPE_CHECKING:
 
 NONE = -1
 """The class of a solution that has no ballot."""
+
+MAJORITY = Majority()
+
+
+class Alone(NamedTuple):
+    """A solution as the only voter."""
+
+    scores: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +48,13 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.answers)
 
-    def values(self, vote: VoteName) -> list[float]:
-        """What a member's ballot counts for within its class; 0 where it is not scored."""
-        if not needs_prm(vote):
-            return [1.0] * len(self)
-        _, reward = split_vote(vote)
-        return [value(scores, reward) if scores else 0.0 for scores in self.scores]
+    def weights(self, vote: Vote) -> list[float | None]:
+        """What each one's ballot weighs by itself; None where it abstains."""
+        return [weight for scores in self.scores for weight in vote.weights([Alone(scores)])]
+
+    def values(self, vote: Vote) -> list[float]:
+        """The same, 0 where it abstains."""
+        return [weight or 0.0 for weight in self.weights(vote)]
 
 
 NOBODY = Drawn(answers=(), right=(), scores=())
@@ -65,36 +72,37 @@ class Ballots:
         self._known = {each: c for c, each in enumerate({*everyone} - {None})}
         self._samples, self._order = samples, order
         self._right = np.array(samples.right, dtype=float)[order]
-        self._values: dict[VoteName, NDArray[np.float64]] = {}
-        self._totals: dict[VoteName, NDArray[np.float64]] = {}
+        self._values: dict[Vote, NDArray[np.float64]] = {}
+        self._totals: dict[Vote, NDArray[np.float64]] = {}
+        self._cast: dict[Vote, NDArray[np.bool_]] = {}
 
-    def totals(self, vote: VoteName, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
+    def totals(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
         """What each answer is given by the first ``lengths[k]`` samples, ``[w, k, c]``."""
         import numpy as np
 
-        found = self._cumulated("majority")[:, lengths - 1]
-        if not needs_prm(vote):
+        found = self._cumulated(MAJORITY)[:, lengths - 1]
+        if vote == MAJORITY:
             return found
-        by_score = self._scored_so_far[:, lengths - 1, None]
-        return np.where(by_score, self._cumulated(vote)[:, lengths - 1], found)
+        is_cast = self._cast_so_far(vote)[:, lengths - 1, None]
+        return np.where(is_cast, self._cumulated(vote)[:, lengths - 1], found)
 
     def elects_right(
-        self, vote: VoteName, lengths: "NDArray[np.int64]", joined: Drawn = NOBODY
+        self, vote: Vote, lengths: "NDArray[np.int64]", joined: Drawn = NOBODY
     ) -> "NDArray[np.float64]":
         """Whether the first ``lengths[w]`` samples and those who ``joined`` them elect a right
         answer: 1 or 0 for each way."""
         import numpy as np
 
         found = self._elects_right(vote, lengths, joined)
-        if not needs_prm(vote) or (self._voters(vote, joined) >= 0).any():
+        if vote == MAJORITY or (self._voters(vote, joined) >= 0).any():
             return found
-        by_score = self._scored_so_far[np.arange(len(lengths)), lengths - 1]
-        if by_score.all():
+        is_cast = self._cast_so_far(vote)[np.arange(len(lengths)), lengths - 1]
+        if is_cast.all():
             return found
-        return np.where(by_score, found, self._elects_right("majority", lengths, joined))
+        return np.where(is_cast, found, self._elects_right(MAJORITY, lengths, joined))
 
     def _elects_right(
-        self, vote: VoteName, lengths: "NDArray[np.int64]", joined: Drawn
+        self, vote: Vote, lengths: "NDArray[np.int64]", joined: Drawn
     ) -> "NDArray[np.float64]":
         """The same by those alone who have a ballot under ``vote``; 0 where nobody has."""
         import numpy as np
@@ -111,7 +119,7 @@ class Ballots:
         classes = with_joined(np.where(is_drawn, mine, NONE), theirs)
         values = with_joined(self._valued(vote), joined.values(vote))
         may_answer = classes != NONE
-        if split_vote(vote)[0] != "max":
+        if not isinstance(vote, Max):
             totals = self._cumulated(vote)[ways, lengths - 1] + self._given(vote, joined).sum(
                 axis=0
             )
@@ -124,21 +132,19 @@ class Ballots:
         found: NDArray[np.float64] = np.where(may_answer.any(axis=1), is_right, 0.0)
         return found
 
-    def _voters(self, vote: VoteName, drawn: Drawn) -> "NDArray[np.int64]":
+    def _voters(self, vote: Vote, drawn: Drawn) -> "NDArray[np.int64]":
         """The class that each solution has a ballot for under ``vote``, NONE where it has none."""
         import numpy as np
 
         return np.array(
             [
-                self._known[answer]
-                if answer is not None and (scores or not needs_prm(vote))
-                else NONE
-                for answer, scores in zip(drawn.answers, drawn.scores, strict=True)
+                NONE if answer is None or weight is None else self._known[answer]
+                for answer, weight in zip(drawn.answers, drawn.weights(vote), strict=True)
             ],
             dtype=int,
         )
 
-    def _given(self, vote: VoteName, drawn: Drawn) -> "NDArray[np.float64]":
+    def _given(self, vote: Vote, drawn: Drawn) -> "NDArray[np.float64]":
         """What each solution gives each class, ``[i, c]``."""
         import numpy as np
 
@@ -146,23 +152,23 @@ class Ballots:
         found: NDArray[np.float64] = cast * np.array(drawn.values(vote))[:, None]
         return found
 
-    @cached_property
-    def _scored_so_far(self) -> "NDArray[np.bool_]":
-        """Whether somebody has a ballot in a vote by scores among the first, ``[w, i]``."""
+    def _cast_so_far(self, vote: Vote) -> "NDArray[np.bool_]":
+        """Whether somebody has a ballot under ``vote`` among the first, ``[w, i]``."""
         import numpy as np
 
-        has_ballot = self._voters("weighted_last", self._samples) != NONE
-        found: NDArray[np.bool_] = np.logical_or.accumulate(has_ballot[self._order], axis=1)
-        return found
+        if vote not in self._cast:
+            has_ballot = self._voters(vote, self._samples) != NONE
+            self._cast[vote] = np.logical_or.accumulate(has_ballot[self._order], axis=1)
+        return self._cast[vote]
 
-    def _valued(self, vote: VoteName) -> "NDArray[np.float64]":
+    def _valued(self, vote: Vote) -> "NDArray[np.float64]":
         import numpy as np
 
         if vote not in self._values:
             self._values[vote] = np.array(self._samples.values(vote))[self._order]
         return self._values[vote]
 
-    def _cumulated(self, vote: VoteName) -> "NDArray[np.float64]":
+    def _cumulated(self, vote: Vote) -> "NDArray[np.float64]":
         """What each answer is given by the first samples, ``[w, i, c]``."""
         import numpy as np
 

@@ -12,6 +12,7 @@ from orchestrator import __version__
 from orchestrator.core.difficulty import BINS, difficulty
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
+from orchestrator.core.voting import Majority
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES, Arm
 from orchestrator.optimal.choice import Front, best_on_average
@@ -87,7 +88,7 @@ async def fit_profile(
     ]
     found = trials(measured, arms, pilots, seed=seed)
     sample = next(record for record in records if record.cell == cells.samples)
-    votes = SCORED_VOTES if cells.is_scored else ("majority",)
+    votes = SCORED_VOTES if cells.is_scored else (Majority(),)
     by_n = resampled([each.samples.leaves for each in measured], votes)
     return profile_of(found, sample, pilots, digest(records), seed, by_n)
 
@@ -147,7 +148,7 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
     arm = found.arms[i]
     return ProfiledArm(
         strategy=arm.strategy,
-        vote=arm.vote,
+        vote=arm.vote.name,
         settings=dict(arm.settings),
         bins={
             bin: InBin(

@@ -10,14 +10,14 @@ from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
-from orchestrator.core.voting import VoteName
+from orchestrator.core.voting import Majority, Max, Vote, Weighted
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES, Arm, followed_arms, sampling_arms
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, Searched
 
 TREES = ("beam_search", "dvts")
 
-TREE_VOTES: tuple[VoteName, ...] = ("weighted_last", "max_last")
+TREE_VOTES: tuple[Vote, ...] = (Weighted("last"), Max("last"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Cells:
 
     def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
         """Every arm they tell of, with the cell of the tree search that one comes to or may."""
-        votes = SCORED_VOTES if self.is_scored else ("majority",)
+        votes = SCORED_VOTES if self.is_scored else (Majority(),)
         samples = sampling_arms(self.settings, pilots, votes=votes)
         found: list[tuple[Arm, str | None]] = [(arm, None) for arm in samples]
         for cell, tree in self.trees.items():

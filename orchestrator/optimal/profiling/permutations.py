@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.core.voting import ROUNDING, VoteName
+from orchestrator.core.voting import ROUNDING, Majority, Vote, Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 from orchestrator.optimal.profiling.measured import Leaf, Searched
@@ -42,7 +42,7 @@ class Orders:
         self._used = used
         self._one_a_request = one_a_request
         self._ballots = Ballots(Drawn.of(samples), order, [Drawn.of(tree.leaves) for tree in trees])
-        self._leads: dict[tuple[VoteName, int], tuple[NDArray[np.float64], ...]] = {}
+        self._leads: dict[tuple[Vote, int], tuple[NDArray[np.float64], ...]] = {}
 
     def outcome(
         self, arm: Arm, tree: Searched | None = None
@@ -59,7 +59,7 @@ class Orders:
         else:
             lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
         # the pilots are scored whatever follows: they show how hard the problem is
-        used = self._use(lengths, arm.vote != "majority")
+        used = self._use(lengths, arm.vote != Majority())
         right = self._ballots.elects_right(arm.vote, lengths)
         if tree is None or not is_unsure.any():
             return right, used
@@ -79,7 +79,7 @@ class Orders:
 
         if arm.stop is None:
             return np.full(len(self._order), arm.n), np.full(len(self._order), False)
-        vote = "majority" if arm.strategy == "majority" else "weighted_last"
+        vote = Majority() if arm.strategy == "majority" else Weighted("last")
         first, second, lead = self._lead(vote, arm.stop["batch"])
         drawn = np.minimum(arm.n, self._checks(arm.stop["batch"]))
         is_sure = (lead >= arm.stop["confidence"]) & (first > 0)
@@ -94,7 +94,7 @@ class Orders:
 
         return np.arange(self._pilots, self._order.shape[1], batch)
 
-    def _lead(self, vote: VoteName, batch: int) -> "tuple[NDArray[np.float64], ...]":
+    def _lead(self, vote: Vote, batch: int) -> "tuple[NDArray[np.float64], ...]":
         """At each check ``[w, k]``: the totals of the two leading answers, and how likely the first
         is the commoner (``core.stopping.lead``)."""
         import numpy as np

@@ -8,7 +8,7 @@ for n = 1, n = N and PRM-Max, and by many random subsets for the votes.
 from itertools import groupby
 from math import comb
 
-from orchestrator.core.voting import VoteName, split_vote
+from orchestrator.core.voting import Max, Vote
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 
 SUBSETS = 128
@@ -20,7 +20,7 @@ def pass_at_k(right: int, samples: int, k: int) -> float:
     return 1.0 - comb(samples - right, k) / comb(samples, k)
 
 
-def chance(drawn: Drawn, vote: VoteName, n: int, *, seed: int = 0, subsets: int = SUBSETS) -> float:
+def chance(drawn: Drawn, vote: Vote, n: int, *, seed: int = 0, subsets: int = SUBSETS) -> float:
     """How often ``vote`` over ``n`` of the samples elects a right answer, in 0..1."""
     if not 1 <= n <= len(drawn):
         raise ValueError(f"{n} samples of {len(drawn)} cannot be drawn")
@@ -29,12 +29,12 @@ def chance(drawn: Drawn, vote: VoteName, n: int, *, seed: int = 0, subsets: int 
         for scores, answer in zip(drawn.scores, drawn.answers, strict=True)
         if answer is not None
     )
-    if split_vote(vote)[0] == "max" and is_scored and n < len(drawn):
+    if isinstance(vote, Max) and is_scored and n < len(drawn):
         return _highest(drawn, vote, n)
     return _elected(drawn, vote, n, seed, subsets)
 
 
-def _highest(drawn: Drawn, vote: VoteName, n: int) -> float:
+def _highest(drawn: Drawn, vote: Vote, n: int) -> float:
     """Exactly: one of some samples of equal value is the best of a subset that holds any of them
     and nothing above, and each of them is as likely as another to come first.
 
@@ -55,7 +55,7 @@ def _highest(drawn: Drawn, vote: VoteName, n: int) -> float:
     return chance / comb(len(drawn), n)
 
 
-def _elected(drawn: Drawn, vote: VoteName, n: int, seed: int, subsets: int) -> float:
+def _elected(drawn: Drawn, vote: Vote, n: int, seed: int, subsets: int) -> float:
     import numpy as np
 
     everyone = np.arange(len(drawn))[None, :]

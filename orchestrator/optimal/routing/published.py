@@ -1,6 +1,7 @@
 """Without a profile: the rule that the paper's authors gave for their models and tasks."""
 
 from orchestrator.core.difficulty import Bin
+from orchestrator.core.voting import Max
 from orchestrator.optimal.arms import Arm
 
 LABEL = "the authors' published rule, not measured here"
@@ -24,4 +25,4 @@ def published_rule(task: str, policy_parameters: int | None, bin: Bin, n: int) -
         name = "beam_search" if bin == "hard" else "dvts"
     else:
         name = "best_of_n"
-    return Arm(strategy=name, settings={"n": n}, vote="max_last")
+    return Arm(strategy=name, settings={"n": n}, vote=Max("last"))

@@ -7,7 +7,7 @@ from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling, Strategy
 from orchestrator.core.stopping import lead
-from orchestrator.core.voting import VoteName, needs_prm
+from orchestrator.core.voting import Majority, Vote, Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Profile, Unit, Use
 from orchestrator.optimal.routing.routed import Attempt, built, pilots
@@ -159,7 +159,7 @@ async def one_batch(
     return await incremental.next_batch(leaves, size).go_on(root, models, leaves)
 
 
-def doubt(leaves: Sequence[Node], vote: VoteName) -> float:
+def doubt(leaves: Sequence[Node], vote: Vote) -> float:
     """The posterior chance that another answer than the leading one is the commonest, by how often
     each was given, or by the PRM's scores of it where those vote."""
-    return 1.0 - lead(tally("weighted_last" if needs_prm(vote) else "majority", leaves))
+    return 1.0 - lead(tally(Majority() if vote == Majority() else Weighted("last"), leaves))

@@ -4,7 +4,8 @@ less of a budget it needs than majority voting."""
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.data.cells import AUTO, BASELINE
+from orchestrator.core.records import AUTO
+from orchestrator.report.data.cells import BASELINE
 from orchestrator.report.data.derived import (
     EfficiencyGain,
     Point,

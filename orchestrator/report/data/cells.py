@@ -12,9 +12,6 @@ STRATEGY_ORDER = ("cot", "majority", "best_of_n", "beam_search", "dvts")
 BASELINE = "cot"
 """What searches are measured against: the policy's own greedy answer."""
 
-AUTO = "auto"
-"""The strategy chosen for each problem: it has no N, and one vote of its own, of that name."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecords:
@@ -89,7 +86,7 @@ def strategy_order(strategy: str) -> tuple[int, str]:
 
 
 def vote_order(vote: str) -> tuple[int, str]:
-    return VOTES.index(vote) if vote in VOTES else len(VOTES), vote
+    return list(VOTES).index(vote) if vote in VOTES else len(VOTES), vote
 
 
 def size_order(params: int | None, name: str) -> tuple[bool, int, str]:

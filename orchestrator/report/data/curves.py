@@ -8,10 +8,10 @@ path by its last score (the paper's default node value).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.core.records import AUTO
 from orchestrator.core.rewards import REWARDS
-from orchestrator.core.voting import split_vote
 from orchestrator.optimal.wording import strategy_name
-from orchestrator.report.data.cells import AUTO, BASELINE, size_order, strategy_order
+from orchestrator.report.data.cells import BASELINE, size_order, strategy_order
 from orchestrator.report.data.summary import Summary, SummaryRow
 
 
@@ -102,12 +102,12 @@ def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...
         return [("majority", ("majority",))]
     if strategy == "best_of_n":
         return [("best-of-N", ("max",)), ("weighted vote", ("weighted",))]
-    named = split_vote(summary.headline.vote)[0] if summary.headline else "max"
+    named = summary.headline.vote.partition("_")[0] if summary.headline else "max"
     return [(strategy_name(strategy), (named, "max", "weighted", "majority"))]
 
 
 def _reward(summary: Summary) -> str:
-    return (summary.headline and split_vote(summary.headline.vote)[1]) or "last"
+    return (summary.headline and summary.headline.vote.partition("_")[2]) or "last"
 
 
 def _vote(counted: set[str], kinds: Sequence[str], reward: str) -> str | None:

@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import TypedDict
 
 from orchestrator.core.difficulty import BINS
-from orchestrator.core.records import Route
-from orchestrator.report.data.cells import AUTO, CellRecords
+from orchestrator.core.records import AUTO, Route
+from orchestrator.report.data.cells import CellRecords
 from orchestrator.report.data.subsets import SubsetResult, result_of
 from orchestrator.report.data.use import used
 

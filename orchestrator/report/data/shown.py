@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from orchestrator.core.records import AUTO
 from orchestrator.optimal.wording import strategy_name
-from orchestrator.report.data.cells import AUTO, BASELINE
+from orchestrator.report.data.cells import BASELINE
 from orchestrator.report.data.curves import curves_of
 from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import in_unit

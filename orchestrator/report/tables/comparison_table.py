@@ -10,9 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.core.records import AUTO
 from orchestrator.report.compare.comparison import CellComparison, RunComparison, Side
 from orchestrator.report.compare.gains import Gain
-from orchestrator.report.data.cells import AUTO
 from orchestrator.report.data.derived import EfficiencyGain, times_fewer
 from orchestrator.report.data.shown import budget_in_words, row_name
 from orchestrator.report.data.summary import SummaryRow, rounded

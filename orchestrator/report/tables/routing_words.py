@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from orchestrator.core.voting import VOTES
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.wording import in_words
 from orchestrator.report.data.routes import CellRoutes, PoolUse, RoutedBin, Way
@@ -65,5 +66,5 @@ def _ways(found: RoutedBin) -> Iterator[str]:
 
 
 def _words(way: Way) -> str:
-    arm = Arm(strategy=way["strategy"], settings=way["settings"], vote=way["vote"])
+    arm = Arm(strategy=way["strategy"], settings=way["settings"], vote=VOTES[way["vote"]])
     return in_words(arm)

@@ -7,18 +7,17 @@ from hypothesis import strategies as st
 from orchestrator.core.node import Node
 from orchestrator.core.voting import (
     VOTES,
-    VoteName,
-    ballots,
-    decided_by,
+    Election,
+    Majority,
+    Max,
+    Vote,
+    Voter,
+    Weighted,
     elect,
-    named,
-    needs_prm,
-    split_vote,
     ties,
-    totals,
 )
 
-BY_SCORE = [vote for vote in VOTES if needs_prm(vote)]
+BY_SCORE = [vote for vote in VOTES.values() if vote != Majority()]
 SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=3)
 ELECTORATE = st.lists(st.tuples(st.none() | st.integers(0, 3), SCORES), max_size=12)
 """Classes and scores, with many ties; no scores where a leaf was never scored."""
@@ -30,128 +29,162 @@ def leaves(*scores: Sequence[float]) -> list[Node]:
     return [Node(question="", seed=0, path=(i,), scores=tuple(s)) for i, s in enumerate(scores)]
 
 
-def elected(vote: VoteName, electorate: Electorate) -> int | None:
-    return elect(
-        vote, leaves(*(scores for _, scores in electorate)), [voted for voted, _ in electorate]
-    )
+def held(vote: Vote, electorate: Electorate) -> Election:
+    voters = leaves(*(scores for _, scores in electorate))
+    return elect(vote, voters, [voted for voted, _ in electorate])
+
+
+def elected(vote: Vote, electorate: Electorate) -> int | None:
+    return held(vote, electorate).winner
+
+
+def first(name: str, voters: list[Node], classes: Sequence[int | None]) -> int | None:
+    """The leaf that a named vote elects."""
+    return elect(VOTES[name], voters, classes).winner
 
 
 def test_the_majority_is_the_class_with_the_most_members() -> None:
-    assert elect("majority", leaves(*[[]] * 5), [0, 1, 1, None, 2]) == 1
+    assert first("majority", leaves(*[[]] * 5), [0, 1, 1, None, 2]) == 1
 
 
 def test_an_unextractable_answer_never_votes() -> None:
-    assert elect("majority", leaves(*[[]] * 4), [None, None, None, 0]) == 3
-    assert elect("max_last", leaves([0.9], [0.1]), [None, 0]) == 1
-    assert elect("weighted_last", leaves([0.9], [0.9], [0.1]), [None, None, 0]) == 2
+    assert first("majority", leaves(*[[]] * 4), [None, None, None, 0]) == 3
+    assert first("max_last", leaves([0.9], [0.1]), [None, 0]) == 1
+    assert first("weighted_last", leaves([0.9], [0.9], [0.1]), [None, None, 0]) == 2
 
 
 def test_ties_go_to_the_class_or_leaf_seen_first() -> None:
-    assert elect("majority", leaves(*[[]] * 4), [3, 1, 1, 3]) == 0
-    assert elect("max_last", leaves([0.5], [0.5]), [0, 1]) == 0
-    assert elect("weighted_last", leaves([0.5], [0.25], [0.25]), [0, 1, 1]) == 0
+    assert first("majority", leaves(*[[]] * 4), [3, 1, 1, 3]) == 0
+    assert first("max_last", leaves([0.5], [0.5]), [0, 1]) == 0
+    assert first("weighted_last", leaves([0.5], [0.25], [0.25]), [0, 1, 1]) == 0
 
 
 def test_sums_that_differ_by_rounding_alone_are_a_tie() -> None:
     assert 0.1 + 0.2 > 0.3
-    assert elect("weighted_last", leaves([0.3], [0.1], [0.2]), [0, 1, 1]) == 0
-    assert elect("weighted_last", leaves([0.1], [0.2], [0.3]), [1, 1, 0]) == 1
+    assert first("weighted_last", leaves([0.3], [0.1], [0.2]), [0, 1, 1]) == 0
+    assert first("weighted_last", leaves([0.1], [0.2], [0.3]), [1, 1, 0]) == 1
 
 
 def test_the_highest_vote_takes_the_best_leaf_that_has_an_answer() -> None:
-    assert elect("max_last", leaves([0.2], [0.9], [0.7], [0.3]), [0, None, 0, 1]) == 2
+    assert first("max_last", leaves([0.2], [0.9], [0.7], [0.3]), [0, None, 0, 1]) == 2
 
 
 def test_the_weighted_vote_returns_the_best_member_of_the_heaviest_class() -> None:
-    assert elect("weighted_last", leaves([0.8], [0.2], [0.5], [0.3]), [0, 1, 1, 1]) == 2
+    assert first("weighted_last", leaves([0.8], [0.2], [0.5], [0.3]), [0, 1, 1, 1]) == 2
 
 
 def test_the_weighted_vote_lets_one_sure_leaf_outweigh_two_doubtful_ones() -> None:
-    assert elect("weighted_last", leaves([0.9], [0.3], [0.4]), [0, 1, 1]) == 0
+    assert first("weighted_last", leaves([0.9], [0.3], [0.4]), [0, 1, 1]) == 0
 
 
-@pytest.mark.parametrize("vote", VOTES)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @pytest.mark.parametrize("classes", [[], [None], [None, None]])
 def test_where_no_leaf_has_an_answer_nobody_is_elected(
-    vote: VoteName, classes: list[int | None]
+    vote: Vote, classes: list[int | None]
 ) -> None:
     voters = leaves(*([0.5] for _ in classes))
-    assert elect(vote, voters, classes) is None
-    assert decided_by(vote, voters, classes) == vote
+    election = elect(vote, voters, classes)
+    assert (election.winner, election.by) == (None, vote)
 
 
 @pytest.mark.parametrize(
     ("vote", "winner"),
     [("majority", 1), ("max_last", 3), ("max_min", 0), ("max_avg", 0), ("weighted_last", 2)],
 )
-def test_a_vote_counts_the_scores_its_name_says(vote: VoteName, winner: int) -> None:
+def test_a_vote_counts_the_scores_its_name_says(vote: str, winner: int) -> None:
     scored = leaves([0.6, 0.65], [0.1, 0.6], [0.2, 0.7], [0.0, 0.8])
-    assert elect(vote, scored, [0, 1, 1, 2]) == winner
+    assert first(vote, scored, [0, 1, 1, 2]) == winner
 
 
-@pytest.mark.parametrize("vote", BY_SCORE)
-def test_where_no_voter_is_scored_the_majority_decides(vote: VoteName) -> None:
+@pytest.mark.parametrize("vote", BY_SCORE, ids=str)
+def test_where_no_voter_is_scored_the_majority_decides(vote: Vote) -> None:
     unscored, classes = leaves([], [], [], [], []), [1, 0, 0, 0, 0]
-    assert elect(vote, unscored, classes) == 1
-    assert decided_by(vote, unscored, classes) == "majority"
+    election = elect(vote, unscored, classes)
+    assert (election.winner, election.by) == (1, Majority())
     # the score of a leaf that has no answer decides nothing
-    assert elect(vote, leaves([], [], [], [0.9]), [1, 0, 0, None]) == 1
-    assert decided_by(vote, leaves([], [], [], [0.9]), [1, 0, 0, None]) == "majority"
+    election = elect(vote, leaves([], [], [], [0.9]), [1, 0, 0, None])
+    assert (election.winner, election.by) == (1, Majority())
 
 
-@pytest.mark.parametrize("vote", BY_SCORE)
-def test_beside_scored_leaves_an_unscored_one_abstains(vote: VoteName) -> None:
+@pytest.mark.parametrize("vote", BY_SCORE, ids=str)
+def test_beside_scored_leaves_an_unscored_one_abstains(vote: Vote) -> None:
     mixed, classes = leaves([], [], [0.3], []), [0, 0, 1, 0]
-    assert elect(vote, mixed, classes) == 2
-    assert decided_by(vote, mixed, classes) == vote
-    assert elect(vote, leaves([], [0.0], []), [0, 1, 0]) == 1
-    assert elect("weighted_last", leaves([0.2], [0.3], [], [0.4]), [0, 1, 1, 0]) == 3
+    election = elect(vote, mixed, classes)
+    assert (election.winner, election.by) == (2, vote)
+    assert elect(vote, leaves([], [0.0], []), [0, 1, 0]).winner == 1
+    assert first("weighted_last", leaves([0.2], [0.3], [], [0.4]), [0, 1, 1, 0]) == 3
 
 
 def test_only_the_majority_needs_no_prm() -> None:
-    assert [vote for vote in VOTES if not needs_prm(vote)] == ["majority"]
+    assert [name for name, vote in VOTES.items() if vote.weights(leaves([])) != [None]] == [
+        "majority"
+    ]
 
 
-def test_a_vote_splits_into_its_kind_and_reward() -> None:
-    assert split_vote("weighted_min") == ("weighted", "min")
+def test_a_name_says_the_kind_and_the_reward() -> None:
+    assert VOTES["weighted_min"] == Weighted("min")
+    assert Max("last").name == "max_last"
 
 
 def test_every_name_is_a_votes() -> None:
-    assert len({named(vote) for vote in VOTES}) == len(VOTES)
-    with pytest.raises(KeyError):
-        named("max_median")
+    assert len(set(VOTES.values())) == len(VOTES) == 9
+    assert "max_median" not in VOTES
 
 
-@pytest.mark.parametrize("vote", VOTES)
+class Shortest:
+    """A vote of one's own: short solutions weigh more, empty ones abstain."""
+
+    name = "shortest"
+
+    def weights(self, voters: Sequence[Voter]) -> list[float | None]:
+        return [1 / len(voter.scores) if voter.scores else None for voter in voters]
+
+
+def test_a_vote_of_ones_own_is_a_class_with_weights_and_a_name() -> None:
+    election = elect(Shortest(), leaves([0.1] * 4, [0.1] * 2, [], [0.1] * 4), [0, 1, 0, 0])
+    assert (election.winner, election.totals) == (0, {0: 0.5, 1: 0.5})
+    assert elect(Shortest(), leaves([], []), [None, 0]).by == Majority()
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+def test_a_weight_that_is_none_is_refused(weight: float) -> None:
+    class Wrong:
+        name = "wrong"
+
+        def weights(self, voters: Sequence[Voter]) -> list[float | None]:
+            return [weight for _ in voters]
+
+    with pytest.raises(ValueError, match="wrong gives a leaf the weight"):
+        elect(Wrong(), leaves([]), [0])
+
+
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @given(electorate=ELECTORATE)
-def test_no_ballot_weighs_less_than_nothing(vote: VoteName, electorate: Electorate) -> None:
-    voters = leaves(*(scores for _, scores in electorate))
-    cast = ballots(vote, voters, [voted for voted, _ in electorate])
-    assert all(ballot.weight >= 0 for ballot in cast)
+def test_no_ballot_weighs_less_than_nothing(vote: Vote, electorate: Electorate) -> None:
+    assert all(ballot.weight >= 0 for ballot in held(vote, electorate).ballots)
 
 
-@pytest.mark.parametrize("vote", VOTES)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @given(electorate=ELECTORATE)
 def test_whoever_is_elected_is_a_best_ballot_of_a_largest_class(
-    vote: VoteName, electorate: Electorate
+    vote: Vote, electorate: Electorate
 ) -> None:
-    winner = elected(vote, electorate)
-    voters = leaves(*(scores for _, scores in electorate))
-    cast = ballots(vote, voters, [voted for voted, _ in electorate])
+    election = held(vote, electorate)
+    winner, cast = election.winner, election.ballots
     if winner is None:
         assert not cast
     else:
         (mine,) = [ballot for ballot in cast if ballot.leaf == winner]
         own = [ballot.weight for ballot in cast if ballot.answer == mine.answer]
         assert mine.weight == max(own)
-        given = totals(cast)
+        given = election.totals
         assert given[mine.answer] == pytest.approx(max(given.values()), rel=1e-8)
 
 
-@pytest.mark.parametrize("vote", VOTES)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @given(electorate=ELECTORATE, data=st.data())
 def test_the_order_of_the_leaves_decides_between_equals_alone(
-    vote: VoteName, electorate: Electorate, data: st.DataObject
+    vote: Vote, electorate: Electorate, data: st.DataObject
 ) -> None:
     order = data.draw(st.permutations(range(len(electorate))))
     winner, other = elected(vote, electorate), elected(vote, [electorate[i] for i in order])
@@ -159,24 +192,21 @@ def test_the_order_of_the_leaves_decides_between_equals_alone(
     if winner is None or other is None:
         return
     voters = leaves(*(scores for _, scores in electorate))
-    cast = ballots(vote, voters, [voted for voted, _ in electorate])
-    if (
-        vote.startswith("max")
-        and decided_by(vote, voters, [each for each, _ in electorate]) == vote
-    ):
-        worth = named(vote.replace("max", "weighted")).weights
+    election = held(vote, electorate)
+    if isinstance(vote, Max) and election.by == vote:
+        worth = Weighted(vote.reward).weights
         assert worth([voters[winner]]) == worth([voters[order[other]]])
     else:
-        given = totals(cast)
+        given = election.totals
         ours, theirs = (electorate[i][0] for i in (winner, order[other]))
         assert ours is not None and theirs is not None
         assert given[ours] == pytest.approx(given[theirs], rel=1e-8)
 
 
-@pytest.mark.parametrize("vote", VOTES)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @given(electorate=ELECTORATE, data=st.data())
 def test_a_class_never_loses_by_an_unscored_member(
-    vote: VoteName, electorate: Electorate, data: st.DataObject
+    vote: Vote, electorate: Electorate, data: st.DataObject
 ) -> None:
     winner = elected(vote, electorate)
     if winner is not None:
@@ -187,10 +217,10 @@ def test_a_class_never_loses_by_an_unscored_member(
         assert again is not None and more[again][0] == voted
 
 
-@pytest.mark.parametrize("vote", BY_SCORE)
+@pytest.mark.parametrize("vote", BY_SCORE, ids=str)
 @given(electorate=ELECTORATE, data=st.data())
 def test_an_unscored_leaf_changes_no_vote_of_scored_ones(
-    vote: VoteName, electorate: Electorate, data: st.DataObject
+    vote: Vote, electorate: Electorate, data: st.DataObject
 ) -> None:
     winner = elected(vote, electorate)
     if winner is not None and electorate[winner][1]:
@@ -209,8 +239,8 @@ def test_an_unscored_leaf_changes_no_vote_of_scored_ones(
         ("max_last", [0.0, 0.75, 0.0]),
     ],
 )
-def test_a_ballot_weighs_what_its_vote_says(vote: VoteName, weights: list[float]) -> None:
-    cast = ballots(vote, leaves([0.5], [0.25, 0.75], [0.75]), [0, 1, 0])
+def test_a_ballot_weighs_what_its_vote_says(vote: str, weights: list[float]) -> None:
+    cast = elect(VOTES[vote], leaves([0.5], [0.25, 0.75], [0.75]), [0, 1, 0]).ballots
     assert [(ballot.leaf, ballot.answer) for ballot in cast] == [(0, 0), (1, 1), (2, 0)]
     assert [ballot.weight for ballot in cast] == weights
 
@@ -222,16 +252,16 @@ def test_sums_tie_up_to_a_billionth_of_the_larger() -> None:
 
 
 def test_of_the_elected_class_the_best_leaf_answers_and_the_first_of_equals() -> None:
-    assert elect("weighted_last", leaves([0.5], [0.75], [0.75], [0.25]), [0, 0, 0, 1]) == 1
-    assert elect("majority", leaves([0.5], [0.75], [0.75]), [1, 0, 0]) == 1
+    assert first("weighted_last", leaves([0.5], [0.75], [0.75], [0.25]), [0, 0, 0, 1]) == 1
+    assert first("majority", leaves([0.5], [0.75], [0.75]), [1, 0, 0]) == 1
 
 
 def test_nobody_is_elected_by_nobody() -> None:
-    assert elect("majority", [], []) is None
-    assert elect("max_last", leaves([0.5]), [None]) is None
-    assert decided_by("max_last", leaves([0.5]), [None]) == "max_last"
+    assert first("majority", [], []) is None
+    assert first("max_last", leaves([0.5]), [None]) is None
+    assert elect(Max("last"), leaves([0.5]), [None]).by == Max("last")
 
 
 def test_the_majority_decides_where_no_voter_is_scored() -> None:
-    assert decided_by("max_last", leaves([], [0.9]), [0, None]) == "majority"
-    assert decided_by("max_last", leaves([], [0.9]), [0, 1]) == "max_last"
+    assert elect(Max("last"), leaves([], [0.9]), [0, None]).by == Majority()
+    assert elect(Max("last"), leaves([], [0.9]), [0, 1]).by == Max("last")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.core.voting import VOTES, Max, Weighted
 from orchestrator.optimal.arms import CONFIDENCES, Arm, followed_arms, sampling_arms
 from orchestrator.optimal.routing.routed import built
 from orchestrator.optimal.wording import in_words
@@ -13,8 +14,8 @@ DVTS = {"n": 16, "width": 4}
 
 def test_a_tree_search_follows_the_arms_that_stop_by_its_vote() -> None:
     arms = sampling_arms(WHOLE, 4)
-    found = followed_arms(arms, "dvts", DVTS, "max_last")
-    assert {(arm.strategy, arm.vote) for arm in found} == {("best_of_n", "max_last")}
+    found = followed_arms(arms, "dvts", DVTS, Max("last"))
+    assert {(arm.strategy, arm.vote) for arm in found} == {("best_of_n", Max("last"))}
     assert {arm.n for arm in found} == {16, 32, 64}
     assert {arm.stop["confidence"] for arm in found if arm.stop} == set(CONFIDENCES[::2])
     assert len(set(map(str, found))) == len(found) == 3 * len(CONFIDENCES[::2])
@@ -24,7 +25,7 @@ def test_a_tree_search_follows_the_arms_that_stop_by_its_vote() -> None:
 
 def test_every_arm_is_a_strategy_that_its_settings_build() -> None:
     arms = sampling_arms(WHOLE, 4)
-    for arm in (*arms, *followed_arms(arms, "dvts", DVTS, "weighted_last")):
+    for arm in (*arms, *followed_arms(arms, "dvts", DVTS, Weighted("last"))):
         strategy = built(arm)
         assert strategy.n == arm.n
         if arm.is_followed:
@@ -53,4 +54,4 @@ STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
     ],
 )
 def test_arms_in_words(strategy: str, settings: dict[str, object], vote: str, words: str) -> None:
-    assert in_words(Arm(strategy=strategy, settings=settings, vote=vote)) == words
+    assert in_words(Arm(strategy=strategy, settings=settings, vote=VOTES[vote])) == words

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.voting import VOTES, ballots, elect, totals
+from orchestrator.core.voting import VOTES, Majority, Vote, Weighted, elect
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 
 SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=2).map(tuple)
@@ -42,24 +42,26 @@ def elections(draw: st.DrawFn) -> tuple[list[One], list[One], list[list[int]], l
     return samples, joined, orders, lengths
 
 
-@pytest.mark.parametrize("vote", VOTES)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @given(election=elections())
 def test_every_way_elects_what_it_would_alone(
-    vote: str, election: tuple[list[One], list[One], list[list[int]], list[int]]
+    vote: Vote, election: tuple[list[One], list[One], list[list[int]], list[int]]
 ) -> None:
     samples, joined, orders, lengths = election
     ballots_of = Ballots(drawn(samples), np.array(orders), [drawn(joined)])
     found = ballots_of.elects_right(vote, np.array(lengths), drawn(joined))
     for way, (order, length) in enumerate(zip(orders, lengths, strict=True)):
         voters = [*(samples[i] for i in order[:length]), *joined]
-        elected = elect(vote, voters, [one.answer for one in voters])
+        elected = elect(vote, voters, [one.answer for one in voters]).winner
         assert found[way] == (elected is not None and voters[elected].right)
 
 
-@pytest.mark.parametrize("vote", ["majority", "weighted_last", "weighted_min", "weighted_avg"])
+@pytest.mark.parametrize(
+    "vote", [Majority(), Weighted("last"), Weighted("min"), Weighted("avg")], ids=str
+)
 @given(election=elections())
 def test_every_answer_is_given_what_it_would_be_alone(
-    vote: str, election: tuple[list[One], list[One], list[list[int]], list[int]]
+    vote: Vote, election: tuple[list[One], list[One], list[list[int]], list[int]]
 ) -> None:
     samples, _, orders, _ = election
     lengths = np.arange(1, len(samples) + 1)
@@ -67,7 +69,7 @@ def test_every_answer_is_given_what_it_would_be_alone(
     for way, order in enumerate(orders):
         for length in lengths:
             voters = [samples[i] for i in order[:length]]
-            given = totals(ballots(vote, voters, [one.answer for one in voters]))
+            given = elect(vote, voters, [one.answer for one in voters]).totals
             assert sorted(each for each in found[way, length - 1] if each) == pytest.approx(
                 sorted(each for each in given.values() if each)
             )

@@ -5,6 +5,7 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.core.voting import Majority
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Labelled
 from orchestrator.optimal.profiling.crossfit import cross_fitted, folds, oracle, without
@@ -24,7 +25,7 @@ def trials(right: NDArray[np.float64], *, hard: list[bool], shown: list[float]) 
     return Trials(
         problems=tuple(f"p{i}" for i in range(len(right))),
         arms=tuple(
-            Arm(strategy="majority", settings={"n": n}, vote="majority")
+            Arm(strategy="majority", settings={"n": n}, vote=Majority())
             for n in range(right.shape[1])
         ),
         labelled=tuple(

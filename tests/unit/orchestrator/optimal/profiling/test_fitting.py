@@ -108,7 +108,7 @@ async def test_what_fewer_samples_come_to_agrees_with_running_fewer(
         return {(each.vote, each.n): each for each in found}
 
     many, few = await told(16, seed=0), await told(4, seed=1)
-    for vote in (*SCORED_VOTES, PASS):
+    for vote in (*(each.name for each in SCORED_VOTES), PASS):
         # both are of 300 problems, other ones: their difference has the noise of both
         width = many[vote, 4].high - many[vote, 4].low
         assert many[vote, 4].accuracy == pytest.approx(few[vote, 4].accuracy, abs=0.75 * width)

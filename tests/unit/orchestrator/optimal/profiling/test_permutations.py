@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.stopping import is_settled, is_sure
-from orchestrator.core.voting import ballots, elect, totals
+from orchestrator.core.voting import Majority, Max, Vote, Weighted, elect
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profiling.measured import Leaf, Searched
 from orchestrator.optimal.profiling.permutations import Orders
@@ -45,9 +45,8 @@ STOPS = st.one_of(
 
 
 def given_so_far(arm: Arm, samples: list[Leaf]) -> list[float]:
-    vote = "majority" if arm.strategy == "majority" else "weighted_last"
-    cast = ballots(vote, samples, [each.answer for each in samples])
-    return list(totals(cast).values())
+    vote = Majority() if arm.strategy == "majority" else Weighted("last")
+    return list(elect(vote, samples, [each.answer for each in samples]).totals.values())
 
 
 def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
@@ -71,8 +70,8 @@ def is_followed(arm: Arm, voters: list[Leaf]) -> bool:
     return is_all and not is_sure(given_so_far(arm, voters), "beta", arm.stop["confidence"])
 
 
-def elects(vote: str, voters: list[Leaf]) -> float:
-    elected = elect(vote, voters, [each.answer for each in voters])
+def elects(vote: Vote, voters: list[Leaf]) -> float:
+    elected = elect(vote, voters, [each.answer for each in voters]).winner
     return float(elected is not None and voters[elected].right)
 
 
@@ -81,25 +80,25 @@ ORDERS = st.lists(st.permutations(range(9)), min_size=1, max_size=4)
 
 @given(
     leaves(),
-    st.sampled_from(["majority", "max_last", "weighted_last"]),
+    st.sampled_from([Majority(), Max("last"), Weighted("last")]),
     st.sampled_from([2, 4, 7]),
     STOPS,
     ORDERS,
 )
 def test_every_order_elects_and_costs_what_it_would_alone(
-    leaves: list[Leaf], vote: str, n: int, stop: dict[str, object] | None, orders: list[list[int]]
+    leaves: list[Leaf], vote: Vote, n: int, stop: dict[str, object] | None, orders: list[list[int]]
 ) -> None:
     samples = leaves[:9]
     settings = {"n": n} | ({"stop": stop} if stop else {})
     arm = Arm(
-        strategy="majority" if vote == "majority" else "best_of_n", settings=settings, vote=vote
+        strategy="majority" if vote == Majority() else "best_of_n", settings=settings, vote=vote
     )
     right, used = Orders(samples, np.array(orders), PILOTS, USED).outcome(arm)
     for way, order in enumerate(orders):
         voters = drawn(arm, [samples[i] for i in order])
         assert right[way] == elects(vote, voters)
         assert used[way, 0] == sum(each.tokens for each in voters)
-        scored = [voters[:PILOTS], voters[PILOTS:] if vote != "majority" else []]
+        scored = [voters[:PILOTS], voters[PILOTS:] if vote != Majority() else []]
         texts = sum(len({each.text for each in part}) for part in scored)
         assert used[way, 3] == 120.0 * texts / len({each.text for each in samples[1:]})
         assert used[way, 1] == 11.0 * (1 + (len(voters) > PILOTS))
@@ -107,13 +106,13 @@ def test_every_order_elects_and_costs_what_it_would_alone(
 
 @given(
     leaves(),
-    st.sampled_from(["max_last", "weighted_last"]),
+    st.sampled_from([Max("last"), Weighted("last")]),
     st.sampled_from([None, 2, 4, 7]),
     st.sampled_from([0.6, 0.75, 0.9]),
     ORDERS,
 )
 def test_a_tree_search_joins_the_pilots_or_what_they_left_unsettled(
-    leaves: list[Leaf], vote: str, n: int | None, confidence: float, orders: list[list[int]]
+    leaves: list[Leaf], vote: Vote, n: int | None, confidence: float, orders: list[list[int]]
 ) -> None:
     samples, tree = leaves[:9], Searched(leaves=tuple(leaves[9:]), used=(100.0,) * 7)
     stop = {"rule": "beta", "confidence": confidence, "batch": PILOTS}
@@ -141,7 +140,7 @@ def solutions(count: int) -> list[Leaf]:
 def test_samples_of_a_request_each_take_a_prompt_each(n: int) -> None:
     used = (160.0, 16 * 11.0, 16 * 5.0, 320.0, 0.0, 0.32, 2.0)
     orders = Orders(solutions(17), np.arange(17)[None, :], PILOTS, used, one_a_request=True)
-    arm = Arm(strategy="best_of_n", settings={"n": n}, vote="max_last")
+    arm = Arm(strategy="best_of_n", settings={"n": n}, vote=Max("last"))
     _, took = orders.outcome(arm)
     policy_tokens, prompt, cached, prm, _, cost, _ = took[0]
     assert (policy_tokens, prompt, cached, prm) == (10 * n, 11 * n, 5 * n, 20 * n)
@@ -150,6 +149,6 @@ def test_samples_of_a_request_each_take_a_prompt_each(n: int) -> None:
 
 def test_the_greedy_answer_stands_alone_but_its_pilots_are_paid_for() -> None:
     drawn = Orders(solutions(4), np.array([[0, 1, 2, 3]]), PILOTS, USED)
-    right, used = drawn.outcome(Arm(strategy="cot", settings={}, vote="majority"))
+    right, used = drawn.outcome(Arm(strategy="cot", settings={}, vote=Majority()))
     assert right.tolist() == [1.0]
     assert used[0, 0] == 20

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.node import Node
-from orchestrator.core.voting import VOTES, elect
+from orchestrator.core.voting import VOTES, Majority, Max, Vote, Weighted, elect
 from orchestrator.optimal.profiling.ballots import Drawn
 from orchestrator.optimal.profiling.resampling import chance, pass_at_k
 
@@ -28,20 +28,20 @@ def drawn(draw: st.DrawFn, most: int = 6, *, unscored: bool = False) -> Drawn:
     )
 
 
-def elections(samples: Drawn, vote: str, n: int) -> float:
+def elections(samples: Drawn, vote: Vote, n: int) -> float:
     """By all ordered subsets, each a real election."""
     nodes = [
         Node(question="", seed=0, path=(i,), scores=each) for i, each in enumerate(samples.scores)
     ]
     outcomes = []
     for order in itertools.permutations(range(len(samples)), n):
-        elected = elect(vote, [nodes[i] for i in order], [samples.answers[i] for i in order])
+        elected = elect(vote, [nodes[i] for i in order], [samples.answers[i] for i in order]).winner
         outcomes.append(elected is not None and samples.right[order[elected]])
     return fmean(outcomes)
 
 
-@given(drawn(most=5), st.sampled_from(["max_last", "max_min", "max_avg"]), st.data())
-def test_the_best_of_n_is_exact(samples: Drawn, vote: str, data: st.DataObject) -> None:
+@given(drawn(most=5), st.sampled_from([Max("last"), Max("min"), Max("avg")]), st.data())
+def test_the_best_of_n_is_exact(samples: Drawn, vote: Vote, data: st.DataObject) -> None:
     n = data.draw(st.integers(1, max(1, len(samples) - 1)))
     if n < len(samples):  # equals are as likely to come first, each of them
         assert chance(samples, vote, n) == pytest.approx(elections(samples, vote, n))
@@ -49,10 +49,10 @@ def test_the_best_of_n_is_exact(samples: Drawn, vote: str, data: st.DataObject) 
 
 @given(
     drawn(most=5, unscored=True),
-    st.sampled_from(["majority", "weighted_last", "weighted_min", "max_last"]),
+    st.sampled_from([Majority(), Weighted("last"), Weighted("min"), Max("last")]),
     st.data(),
 )
-def test_votes_come_near_to_all_elections(samples: Drawn, vote: str, data: st.DataObject) -> None:
+def test_votes_come_near_to_all_elections(samples: Drawn, vote: Vote, data: st.DataObject) -> None:
     n = data.draw(st.integers(1, max(1, len(samples) - 1)))
     if n < len(samples):
         assert chance(samples, vote, n, subsets=4000) == pytest.approx(
@@ -60,13 +60,13 @@ def test_votes_come_near_to_all_elections(samples: Drawn, vote: str, data: st.Da
         )
 
 
-@pytest.mark.parametrize("vote", VOTES)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @given(samples=drawn(unscored=True))
-def test_all_samples_are_one_election(samples: Drawn, vote: str) -> None:
+def test_all_samples_are_one_election(samples: Drawn, vote: Vote) -> None:
     nodes = [
         Node(question="", seed=0, path=(i,), scores=each) for i, each in enumerate(samples.scores)
     ]
-    elected = elect(vote, nodes, samples.answers)
+    elected = elect(vote, nodes, samples.answers).winner
     right = elected is not None and samples.right[elected]
     assert chance(samples, vote, len(samples)) == float(right)
 
@@ -80,4 +80,4 @@ def test_pass_at_k_is_the_chance_that_one_of_k_is_right() -> None:
 
 def test_no_more_can_be_drawn_than_there_are() -> None:
     with pytest.raises(ValueError, match="3 samples of 2"):
-        chance(Drawn(answers=(1, 1), right=(True, True), scores=((), ())), "majority", 3)
+        chance(Drawn(answers=(1, 1), right=(True, True), scores=((), ())), Majority(), 3)

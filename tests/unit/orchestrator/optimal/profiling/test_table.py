@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from orchestrator.core.voting import Majority
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Labelled
 from orchestrator.optimal.profiling.measured import USED
@@ -21,7 +22,7 @@ def trials(right: list[list[float]], tokens: list[float]) -> Trials:
     used[np.isnan(outcomes)] = np.nan
     return Trials(
         problems=tuple(f"p{i}" for i in range(len(right))),
-        arms=tuple(Arm(strategy="majority", settings={"n": i}, vote="majority") for i in tokens),
+        arms=tuple(Arm(strategy="majority", settings={"n": i}, vote=Majority()) for i in tokens),
         labelled=tuple(
             (Labelled(problem=f"p{i}", shown={}, right=1, samples=2),) for i in range(len(right))
         ),

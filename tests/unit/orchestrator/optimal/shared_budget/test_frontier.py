@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.voting import Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.shared_budget.frontier import ladder
 
@@ -12,10 +13,10 @@ SURE = [True] * 100
 
 
 def samples(n: int) -> Arm:
-    return Arm(strategy="best_of_n", settings={"n": n}, vote="weighted_last")
+    return Arm(strategy="best_of_n", settings={"n": n}, vote=Weighted("last"))
 
 
-TREE = Arm(strategy="beam_search", settings={"n": 16}, vote="weighted_last")
+TREE = Arm(strategy="beam_search", settings={"n": 16}, vote=Weighted("last"))
 
 
 def test_the_arm_that_adds_most_for_what_it_uses_comes_next() -> None:
