@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 VLLM := .venv-vllm
 
-.PHONY: demo test test-vllm docs install vllm bench bench-optimal bench-vllm train clean
+.PHONY: demo test test-vllm docs install vllm bench bench-optimal bench-vllm mutants train clean
 
 demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
 	@$(BIN)/orchard demo
@@ -16,6 +16,9 @@ test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py
 	$(BIN)/pytest
+
+mutants: $(VENV)/.installed-dev  ## whether the unit tests notice 200 one-token changes (half an hour)
+	$(BIN)/python tests/mutation/mutants.py
 
 test-vllm: $(VENV)/.installed-dev $(if $(ORCHARD_VLLM_PYTHON),,$(VLLM)/.installed)  ## against real vLLM
 	$(BIN)/pytest --timeout 900 tests/vllm

@@ -47,3 +47,27 @@ def test_it_is_looked_at_less_and_less_often_while_it_stays_away() -> None:
     for _ in range(IN_A_ROW):
         breaker.failed(100.0)
     assert breaker.look_at == 100.5
+
+
+def test_the_fifth_failure_in_a_row_opens_it_and_a_certain_one_at_once() -> None:
+    breaker = Breaker()
+    assert [breaker.failed(0.0) for _ in range(5)] == [False, False, False, False, True]
+    assert Breaker().failed(0.0, is_certain=True)
+    assert not breaker.failed(0.0, is_certain=True)
+
+
+def test_a_success_closes_it_and_forgets_the_failures() -> None:
+    breaker = opened()
+    assert (breaker.failures, breaker.look_at) == (5, 0.5)
+    breaker.on_health_check(True, 3.0)
+    breaker.succeeded()
+    assert (breaker.failures, breaker.state) == (0, "closed")
+    assert [breaker.failed(9.0) for _ in range(5)][-1]
+    assert breaker.look_at == 9.5
+
+
+def test_a_half_open_one_opens_for_longer_each_time() -> None:
+    breaker = opened()
+    breaker.on_health_check(True, 1.0)
+    assert breaker.failed(2.0)
+    assert breaker.look_at == 3.0

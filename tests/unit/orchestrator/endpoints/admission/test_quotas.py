@@ -1,6 +1,7 @@
 """What providers say of a rate limit that was met."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -190,3 +191,87 @@ def test_a_503_may_ask_to_wait_too() -> None:
     failure = refusal(503, b"", url="http://h", model="m", headers={"Retry-After": "7"})
     assert isinstance(failure, EndpointUnavailable) and failure.retry_after == 7.0
     assert retry_after({}, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("period", "ends_in"),
+    [("second", None), ("minute", None), ("hour", None), ("day", math.inf), ("month", math.inf)],
+)
+def test_a_limit_of_more_than_an_hour_of_which_nothing_says_when_it_ends_will_not_end_soon(
+    period: str, ends_in: float | None
+) -> None:
+    met = quota({}, encoded(error(f"Limit of 10 requests per {period}")), NOW)
+    assert met == Quota(f"requests per {period}", ends_in)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("500 ms", 0.5), ("500 milliseconds", 0.5), ("90s", 90.0), ("2 mins", 120.0),
+        ("2 hrs", 7_200.0), ("3 days", 259_200.0), ("1d2h3m4.5s", 93_784.5),
+    ],
+)  # fmt: skip
+def test_an_amount_of_time_is_read_in_its_units(text: str, seconds: float) -> None:
+    met = quota({}, encoded(error(f"Please try again in {text}.")), NOW)
+    assert met.ends_in == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("abbreviated", "name"),
+    [("RPS", "requests per second"), ("RPM", "requests per minute"), ("RPH", "requests per hour"),
+     ("RPD", "requests per day"), ("TPM", "tokens per minute"), ("TPD", "tokens per day")],
+)  # fmt: skip
+def test_an_abbreviated_limit_is_named_in_full(abbreviated: str, name: str) -> None:
+    assert quota({}, encoded(error(f"{abbreviated} exceeded")), NOW).name == name
+
+
+def test_of_several_limits_the_longest_is_named_and_of_its_names_the_fullest() -> None:
+    said = error("10 requests per minute, 100 tokens per day, or 5 per day")
+    assert quota({"retry-after": "9"}, encoded(said), NOW) == Quota("tokens per day", 9.0)
+
+
+@pytest.mark.parametrize(("wish", "ends_in"), [("2764800", 2_764_800.0), ("2764801", None)])
+def test_what_ends_later_than_in_32_days_is_no_limit_but_a_wrong_clock(
+    wish: str, ends_in: float | None
+) -> None:
+    assert quota({"retry-after": wish}, b"", NOW).ends_in == ends_in
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "7", "retry-after-ms": "1500"}, 7.0),
+        ({"retry-after": "0", "retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "soon"}, None),
+    ],
+)
+def test_a_wish_to_wait_is_in_seconds_or_else_in_thousandths(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize("left", ["0", "-1", "none"])
+def test_a_limit_of_which_nothing_is_left_ends_with_its_reset(left: str) -> None:
+    headers = {"x-ratelimit-remaining-requests": left, "x-ratelimit-reset-requests": "7s"}
+    assert quota(headers, b"", NOW).ends_in == 7.0
+    headers["x-ratelimit-remaining-requests"] = "0.5"
+    assert quota(headers, b"", NOW).ends_in is None
+
+
+def test_midnight_in_california_is_the_next_one() -> None:
+    body = encoded(googles("GenerateRequestsPerDayPerProjectPerModel-FreeTier"))
+    for hours in (0.0, 16.0, 16.7):
+        ends_in = quota({}, body, NOW + 3_600 * hours).ends_in
+        assert ends_in == pytest.approx(TO_MIDNIGHT - 3_600 * hours)
+    assert quota({}, body, NOW + TO_MIDNIGHT).ends_in == pytest.approx(86_400.0)
+
+
+def test_a_rate_limit_is_told_with_what_is_known_of_it() -> None:
+    assert str(Quota(None, None)) == "a rate limit"
+    assert str(Quota(None, math.inf)).endswith("that ends at a time that the server does not tell")
+    assert str(Quota("tokens per day", 42.0)).startswith(
+        "a rate limit (tokens per day) that ends in 42 s, at "
+    )

@@ -1,7 +1,12 @@
 from collections import Counter
 
+import pytest
+
+from orchestrator.endpoints.admission.adaptive_limit import AdaptiveLimit
 from orchestrator.endpoints.admission.circuit_breaker import IN_A_ROW
+from orchestrator.endpoints.admission.fair_queue import Ticket
 from orchestrator.endpoints.admission.replicas import Replica, Replicas
+from orchestrator.endpoints.admission.vllm_metrics import ServerLoad
 
 BASES = ["http://a", "http://b", "http://c", "http://d"]
 QUESTIONS = [f"question {i}" for i in range(400)]
@@ -122,3 +127,119 @@ def test_a_replica_alone_is_never_slow() -> None:
         only.record_latency(seconds, 1.0)
     replicas.weigh()
     assert only.share == 1.0
+
+
+def first_of(replicas: Replicas, base: str) -> str:
+    """A question that begins at the replica of this base while nothing is under way."""
+    return next(q for q in QUESTIONS if home(replicas, q) == base)
+
+
+def test_its_pace_is_smoothed_and_an_answer_ends_its_doubts() -> None:
+    replica = Replica("http://a", doubts=3)
+    replica.record_latency(1.0, 2.0)
+    assert (replica.pace, replica.answers, replica.doubts) == (0.5, 1, 0)
+    replica.record_latency(2.0, 2.0)
+    assert (replica.pace, replica.answers) == (0.6, 2)
+
+
+def test_its_load_is_what_is_under_way_and_what_waits_and_it_has_room_below_its_limit() -> None:
+    replica = Replica("http://a", in_flight=31)
+    assert replica.has_room
+    replica.in_flight = 32
+    assert (replica.has_room, replica.load) == (False, 32)
+    replica.queue.push(Ticket(None, None, (), granted=None))  # type: ignore[arg-type]
+    assert replica.load == 33
+
+
+def test_a_pause_ends_at_its_time() -> None:
+    replica = Replica("http://a", paused_until=10.0)
+    assert not replica.takes_requests(9.9)
+    assert replica.takes_requests(10.0)
+
+
+def test_load_that_is_not_told_is_asked_for_ever_more_rarely_up_to_a_minute() -> None:
+    replica, due = Replica("http://a"), []
+    for _ in range(8):
+        replica.observe_silence(100.0)
+        due.append(replica.load_due - 100.0)
+    assert due == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert replica.tells_load
+    load = ServerLoad(running=1, waiting=0, kv_cache_usage=0.0, preemptions=0)
+    replica.observe_load(load, 0.0)
+    assert replica.load_told is load
+    replica.observe_silence(100.0, is_another=True)
+    assert (replica.load_due, replica.tells_load) == (101.0, True)
+    another = Replica("http://b")
+    another.observe_silence(0.0, is_another=True)
+    assert not another.tells_load
+
+
+@pytest.mark.parametrize(
+    ("load", "limit", "stays"), [(16, 32, True), (17, 32, False), (11, 11, True), (12, 12, False)]
+)
+def test_a_tree_stays_up_to_twice_its_replicas_share_or_a_quarter_more_without_room(
+    load: int, limit: int, stays: bool
+) -> None:
+    replicas = Replicas(BASES)
+    question = first_of(replicas, "http://b")
+    b = list(replicas)[1]
+    b.in_flight, b.limit = load, AdaptiveLimit(limit=float(limit))
+    assert (replicas.choose(question, 0.0) is b) is stays
+
+
+def test_seven_requests_overload_no_replica() -> None:
+    replicas = Replicas(BASES)
+    question = first_of(replicas, "http://b")
+    b = list(replicas)[1]
+    b.in_flight, b.limit = 7, AdaptiveLimit(limit=1.0)
+    assert replicas.choose(question, 0.0) is b
+
+
+@pytest.mark.parametrize(("load", "begins"), [(11, True), (12, False)])
+def test_a_tree_begins_where_no_more_than_a_quarter_above_the_share_is_under_way(
+    load: int, begins: bool
+) -> None:
+    replicas = Replicas(BASES)
+    question = first_of(replicas, "http://b")
+    replicas.put(["http://a", "http://c", "http://d"])  # forgets where it was
+    replicas.put(BASES)
+    b = next(each for each in replicas if each.base == "http://b")
+    b.in_flight = load
+    assert (replicas.choose(question, 0.0) is b) is begins
+
+
+@pytest.mark.parametrize(("load", "stays"), [(1, True), (2, False)])
+def test_of_a_slow_replicas_share_a_part_is_usual(load: int, stays: bool) -> None:
+    replicas = Replicas(BASES)
+    question = first_of(replicas, "http://b")
+    b = list(replicas)[1]
+    b.share, b.in_flight = 0.5, load
+    assert (replicas.choose(question, 0.0) is b) is stays
+
+
+def test_where_all_that_are_left_are_overloaded_the_least_for_its_share_is_chosen() -> None:
+    replicas = Replicas(BASES[:3])
+    tried, usual, slow = replicas
+    usual.in_flight, slow.in_flight, slow.share = 200, 150, 0.5
+    for question in QUESTIONS[:20]:
+        assert replicas.choose(question, 0.0, (tried,)) is usual
+    slow.share = 1.0
+    usual.in_flight = 149
+    for question in QUESTIONS[:20]:
+        assert replicas.choose(question, 0.0, (tried,)) is usual
+
+
+@pytest.mark.parametrize(
+    ("answers", "pace", "share"),
+    [(8, 3.0, 1.0), (8, 4.0, 0.25), (7, 4.0, 1.0), (8, 1000.0, 0.02)],
+)
+def test_a_replica_more_than_three_times_slower_than_the_others_gets_as_much_less(
+    answers: int, pace: float, share: float
+) -> None:
+    replicas = Replicas(BASES[:3])
+    slow, *others = replicas
+    slow.answers, slow.pace = answers, pace
+    for other in others:
+        other.answers, other.pace = 8, 1.0
+    replicas.weigh()
+    assert [each.share for each in replicas] == [share, 1.0, 1.0]

@@ -1,4 +1,12 @@
-from orchestrator.endpoints.admission.vllm_metrics import Metrics, parse_metrics, read_load
+import pytest
+
+from orchestrator.endpoints.admission.vllm_metrics import (
+    Metrics,
+    ServerLoad,
+    is_another_servers,
+    parse_metrics,
+    read_load,
+)
 
 METRICS = b"""# HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
@@ -63,3 +71,47 @@ def test_counts_of_engines_add_up_and_the_fullest_cache_counts() -> None:
 
 def test_a_server_that_has_done_nothing_has_no_hit_ratio() -> None:
     assert parse_metrics(b"vllm:prefix_cache_queries_total 0.0\n").prefix_hit_ratio is None
+
+
+def loaded(**changes: float) -> ServerLoad:
+    usual = {"running": 40.0, "waiting": 0.0, "kv_cache_usage": 0.5, "preemptions": 9.0}
+    return ServerLoad(**usual | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_saturated", "is_congested"),
+    [
+        ({"waiting": 2}, False, False),
+        ({"waiting": 3}, True, False),
+        ({"kv_cache_usage": 0.95}, False, False),
+        ({"kv_cache_usage": 0.96}, True, False),
+        ({"preempted": 1}, True, True),
+        ({"waiting": 10}, True, False),
+        ({"waiting": 11}, True, True),
+        ({"waiting": 4, "running": 1}, True, False),
+        ({"waiting": 5, "running": 1}, True, True),
+    ],
+)
+def test_a_server_is_saturated_before_it_is_congested(
+    changes: dict[str, float], is_saturated: bool, is_congested: bool
+) -> None:
+    load = loaded(**changes)
+    assert (load.is_saturated, load.is_congested) == (is_saturated, is_congested)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_the_route_is_another(status: int) -> None:
+    assert is_another_servers(status, b"vllm:num_requests_running 1")
+
+
+@pytest.mark.parametrize(
+    ("status", "metrics", "is_another"),
+    [
+        (200, b"up 1", True), (200, METRICS, False), (403, b"", False), (406, b"", False),
+        (500, b"", False), (502, b"", False), (503, b"", False), (201, b"", False),
+    ],
+)  # fmt: skip
+def test_a_server_that_answers_something_else_is_another_and_one_out_of_reach_is_not(
+    status: int, metrics: bytes, is_another: bool
+) -> None:
+    assert is_another_servers(status, metrics) is is_another

@@ -119,3 +119,44 @@ def test_what_is_in_use_is_counted() -> None:
     before = open_files._in_use()
     with Path(__file__).open():
         assert open_files._in_use() == before + 1
+
+
+def test_it_is_shared_out_less_after_a_shortage_and_slowly_more_again(limits: list[int]) -> None:
+    limits[:] = [144, 144]
+    files = OpenFiles()
+    files.join()
+    assert (files.share, files.is_short) == (100, False)
+    files.ran_out()
+    assert (files.share, files.is_short) == (80, True)
+    files.sufficed()
+    assert files.share == pytest.approx(80.02)
+    for _ in range(2_000):
+        files.sufficed()
+    assert (files.share, files.is_short) == (100, False)
+    for _ in range(100):
+        files.ran_out()
+    assert files.share == 2
+    files.leave()
+    assert (files.share, files.is_short) == (math.inf, False)
+
+
+def test_a_limit_that_is_high_enough_stays(limits: list[int]) -> None:
+    for soft, hard in ((4096, 4096), (1 << 21, resource.RLIM_INFINITY)):
+        limits[:] = [soft, hard]
+        assert open_files.raised_limit() == soft
+        assert limits == [soft, hard]
+    limits[:] = [resource.RLIM_INFINITY, resource.RLIM_INFINITY]
+    assert open_files.raised_limit() == 1 << 20
+
+
+def test_where_the_hard_limit_cannot_be_had_10240_may(
+    limits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_macos(which: int, wanted: tuple[int, int]) -> None:
+        if wanted[0] > 10_240:
+            raise ValueError
+        limits[:] = wanted
+
+    monkeypatch.setattr(resource, "setrlimit", as_macos)
+    limits[:] = [256, resource.RLIM_INFINITY]
+    assert open_files.raised_limit() == 10_240

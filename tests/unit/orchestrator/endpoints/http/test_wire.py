@@ -110,3 +110,51 @@ def test_what_a_model_thought_is_written_once(total: int, written: int) -> None:
         completion_tokens_details=TokenDetails(reasoning_tokens=40),
     )
     assert usage.written_tokens == written
+
+
+@pytest.mark.parametrize("listed", [b"[-1]", b"[x7]", b"[7x]", b"[7", b"7]"])
+def test_a_list_of_token_ids_holds_digits_and_commas_from_end_to_end(listed: bytes) -> None:
+    with pytest.raises(ValueError, match="no list of numbers"):
+        token_part(msgspec.Raw(listed))
+
+
+def test_parts_of_a_conversation_are_joined_and_empty_ones_passed_over() -> None:
+    assert bytes(token_list([b"1,2", b"", b"3"])) == b"[1,2,3]"
+    assert token_count(b"1,2,3") == 3
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": -1, "completion_tokens": -1, "total_tokens": -1}, (0, 0, 0)),
+        ({"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, (0, 0, 0)),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, (3, 4, 7)),
+        ({}, (0, 0, 0)),
+    ],
+)
+def test_counts_are_never_negative_nor_missing(
+    usage: dict[str, int | None], expected: tuple[int, int, int]
+) -> None:
+    read = msgspec.json.decode(json.dumps(usage), type=Usage)
+    assert (read.prompt_tokens, read.completion_tokens, read.total_tokens) == expected
+
+
+@pytest.mark.parametrize(
+    ("cached", "expected"), [(4, 4), (9, 9), (10, 9), (-1, 0), (None, 0), (0, 0)]
+)
+def test_no_more_is_cached_than_there_is(cached: int | None, expected: int) -> None:
+    usage = Usage(prompt_tokens=9, prompt_tokens_details=TokenDetails(cached_tokens=cached))
+    assert usage.cached_tokens == expected
+
+
+@pytest.mark.parametrize("thought", [None, 0, -5])
+def test_where_no_thought_is_told_the_completion_is_all_that_was_written(
+    thought: int | None,
+) -> None:
+    details = TokenDetails(reasoning_tokens=thought)
+    for total in (0, 12, 17):
+        usage = Usage(
+            prompt_tokens=7, completion_tokens=5, total_tokens=total,
+            completion_tokens_details=details,
+        )  # fmt: skip
+        assert usage.written_tokens == 5

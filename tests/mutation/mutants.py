@@ -1,0 +1,147 @@
+"""Do the unit tests notice? Change one token of the source (a comparison turned, an operator
+swapped, a constant moved by one, a boolean flipped), run the unit tests that reach it, repeat.
+
+A seed draws its sample by the text of each change, so an edit elsewhere leaves it as it is. A
+mutant lives in memory only, in a fork of a process that has the libraries loaded. (mutmut draws no
+samples, and cosmic-ray starts an interpreter and all tests for each.) harmless.txt lists changes
+that nobody could notice, with the reason. Exits 1 if less than 85 % of the others are caught.
+"""
+
+import argparse
+import ast
+import hashlib
+import os
+import re
+import resource
+import sys
+import tempfile
+from importlib import import_module
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
+from changes import Mutant, mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("core", "strategies", "runs", "storage", "endpoints")
+SECONDS = 12.0  # of tests for a mutant, the nearest and fastest first
+
+
+class Chosen:
+    """The plugin that runs ``tests`` only, in their order, and tells ``recorder`` which is next."""
+
+    def __init__(self, tests: list[str], recorder: coverage.Coverage | None = None) -> None:
+        self._order, self._recorder = {test: i for i, test in enumerate(tests)}, recorder
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._order:
+            items[:] = [each for each in items if each.nodeid in self._order]
+            items.sort(key=lambda each: self._order[each.nodeid])
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self._recorder is not None:
+            self._recorder.switch_context(item.nodeid)
+
+
+def run(paths: list[str], plugin: Chosen, mutant: Mutant | None = None) -> tuple[int, str]:
+    """The exit status and the output of these tests in a fork, with the mutant in place."""
+    with tempfile.TemporaryFile() as output:
+        if not (child := os.fork()):
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # loops that collect
+            if mutant is not None:
+                compiled, target = SourceFileLoader.get_code, str(ROOT / mutant.path)
+
+                def get_code(self: SourceFileLoader, name: str) -> Any:
+                    if self.path != target:
+                        return compiled(self, name)
+                    with mutant.applied():
+                        return compile(ast.fix_missing_locations(mutant.tree), target, "exec")
+
+                SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+            options = ["-x", "-vv", "--durations=0", "-p", "no:cacheprovider", "--timeout=60"]
+            recorder = plugin._recorder
+            if recorder is not None:
+                recorder.start()
+            code = pytest.main([*options, f"--rootdir={ROOT}", *paths], plugins=[plugin])
+            if recorder is not None:
+                recorder.stop()
+                recorder.save()
+            sys.stdout.flush()
+            os._exit(code)
+        status = os.waitpid(child, 0)[1]
+        output.seek(0)
+        return status, output.read().decode(errors="replace")
+
+
+class Tests:
+    """Which tests reach which line, and how long each takes, by one run with coverage."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            recorder = coverage.Coverage(
+                f"{folder}/lines", source=[str(ROOT / "orchestrator")], config_file=False
+            )
+            paths = [str(ROOT / "tests/unit/orchestrator" / room) for room in ROOMS]
+            status, output = run(paths, Chosen([], recorder))
+            if status:
+                sys.exit(f"the tests fail without any mutant:\n{output[-3000:]}")
+            data = coverage.CoverageData(f"{folder}/lines")
+            data.read()
+            self._reached = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
+        took = re.findall(r"^([\d.]+)s call +(.+?)\s*$", output, re.M)
+        self._seconds = {test: float(seconds) for seconds, test in took}
+
+    def reaching(self, mutant: Mutant) -> list[str]:
+        """Those that run its lines; those of its module where these run at import alone."""
+        reached = self._reached.get(str(ROOT / mutant.path), {})
+        found = {test for line in mutant.lines for test in reached.get(line, []) if test}
+        found = found or {test for tests in reached.values() for test in tests if test}
+        near = f"unit/{Path(mutant.path).parent}/"
+        order = sorted(found, key=lambda test: (near not in test, self._seconds.get(test, 0.0)))
+        total = 0.0
+        return [each for each in order if (total := total + self._seconds.get(each, 0)) < SECONDS]
+
+    def notice(self, mutant: Mutant) -> str | None:
+        """The first test that fails, None where all pass."""
+        tests = self.reaching(mutant)
+        files = sorted({str(ROOT / test.partition("::")[0]) for test in tests})
+        status, output = run(files, Chosen(tests), mutant) if tests else (0, "")
+        failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
+        return (failed or [f"exit status {status}"])[0] if status else None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="orchestrator/", help="how their paths begin")
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    for name in ("aiohttp", "httpx", "hypothesis", "msgspec", "numpy", "openai", "pydantic"):
+        import_module(name)
+
+    paths = [path for room in ROOMS for path in (ROOT / "orchestrator" / room).rglob("*.py")]
+    found = [each for path in paths for each in mutants(ROOT, str(path.relative_to(ROOT)))]
+    found = [each for each in found if each.path.startswith(options.only)]
+    found.sort(key=lambda each: hashlib.sha256(f"{options.seed} {each.change}".encode()).digest())
+    sample = found[: options.sample]
+    known = Path(__file__).with_name("harmless.txt").read_text().splitlines()
+    harmless = {line.partition("  # ")[0] for line in known}
+    print(f"{len(sample)} of {len(found)} changes", flush=True)
+    tests, caught = Tests(), []
+    for mutant in sample:
+        if mutant.change not in harmless:
+            caught.append(by := tests.notice(mutant))
+            said = f"{'caught' if by else 'PASSED'}  {mutant.change}  # line {mutant.lines.start}"
+            print(f"{said}, {by}" if by else said, flush=True)
+    count, share = len(caught), sum(map(bool, caught)) / max(1, len(caught))
+    print(f"{share:.0%} of {count} changes caught, {len(sample) - count} harmless ones left out")
+    return int(share < 0.85)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
