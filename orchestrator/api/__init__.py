@@ -5,6 +5,7 @@ from orchestrator.api.connecting import Connected, connect
 from orchestrator.api.endpoints import PolicyEndpoint as Policy
 from orchestrator.api.endpoints import PRMEndpoint as PRM
 from orchestrator.api.evaluation import evaluate
+from orchestrator.api.loading import load_problems
 from orchestrator.api.running import run
 from orchestrator.api.solving import Answer, Solution, solve
 from orchestrator.core.budget import Limits, Price, Spend
@@ -67,6 +68,7 @@ __all__ = [
     "Weighted",
     "connect",
     "evaluate",
+    "load_problems",
     "run",
     "solve",
     "testing",
