@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ import msgspec
 
 from orchestrator.api.connecting import Connected
 from orchestrator.commands.results import read_results
-from orchestrator.config.run import RunConfig, validate
+from orchestrator.config.run import validate
 from orchestrator.config.sections import located
 from orchestrator.core.budget import UNLIMITED, Bill, Limits
 from orchestrator.core.ports import Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
+from orchestrator.core.voting import Vote
 from orchestrator.errors import ConfigError, RunError
+from orchestrator.formats.class_names import class_name
 from orchestrator.formats.jsonlines import decoded
 from orchestrator.report.data.summary import to_json
-from orchestrator.runs.plan import Plan, Ports
+from orchestrator.runs.plan import Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.strategies.building import name_of, settings_of
@@ -40,17 +42,19 @@ async def evaluate(
     *,
     limits: Limits = UNLIMITED,
     budget: Limits = UNLIMITED,
+    votes: Sequence[Vote] = (),
     concurrency: int = 128,
     out: str | Path | None = None,
     seed: int = 0,
 ) -> AsyncGenerator[Record, None]:
     """Every strategy on every problem, under each policy and PRM; yields records as they finish.
 
-    ``limits`` hold for each problem, as in ``solve``, and ``budget`` for the whole run.
-    ``concurrency`` trees are in flight at once. With ``out`` the results are a run directory as
-    ``orchard run`` makes it: another call with the same ``out`` yields the records that are there
-    first, and goes on with what is missing; ``orchard show`` reads it, and ``orchard resume`` goes
-    on with it. Whoever stops taking records cancels what is under way.
+    ``limits`` hold for each problem, as in ``solve``, and ``budget`` for the whole run. A record
+    has a verdict of each usual vote, and of the ``votes`` of your own. ``concurrency`` trees are in
+    flight at once. With ``out`` the results are a run directory as ``orchard run`` makes it:
+    another call with the same ``out`` yields the records that are there first, and goes on with
+    what is missing; ``orchard show`` reads it, and ``orchard resume`` goes on with it. Whoever
+    stops taking records cancels what is under way.
 
     Raises ``ConfigError`` for what cannot be run, ``RunError`` where ``out`` holds other results,
     ``EndpointRefused`` at once, and, once all that was under way is yielded, ``BudgetExhausted``
@@ -60,34 +64,54 @@ async def evaluate(
         if out is None:
             out = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchard-"))
         directory = stack.enter_context(RunDirectory(located(Path(out))))
-        journal = stack.enter_context(directory.journaled())
+        stack.enter_context(directory.journaled())
         _keep(problems, directory)
-        config = _config(directory.folder, problems, models, strategies, limits, budget)
-        config = config.model_copy(update={"seed": seed, "trees": concurrency})
-        experiment = Experiment.of(config)
-        planned = experiment.plan
-        check_able(planned.cells, config.policies, models.found)
+        values = {
+            "task": _task(directory.folder / PROBLEMS, problems),
+            "policies": models.config.policies,
+            "prms": models.config.prms,
+            "cells": [_cells(strategy, models) for strategy in strategies],
+            "votes": [_vote(vote) for vote in votes],
+            "seed": seed,
+            "trees": concurrency,
+            "budget": dataclasses.asdict(budget),
+            "problem_budget": dataclasses.asdict(limits),
+        }
+        experiment = Experiment.of(validate(values, "evaluate"))
+        check_able(experiment.cells, experiment.config.policies, models.found)
         claim(directory, experiment)
-        for record in directory.finished(planned):
+        for record in directory.finished(experiment.plan):
             yield record
-        if not journal.is_empty:
-            directory.store.reopen_holes()
-        ports = _ports(models, config, planned, directory.paid)
-        finished: asyncio.Queue[Record | None] = asyncio.Queue()
-        scheduler = Scheduler(
-            planned, ports, directory.store, journal, on_record=finished.put_nowait
-        )
-        running = asyncio.create_task(scheduler.run())
-        running.add_done_callback(lambda _: finished.put_nowait(None))
-        try:
-            while (one := await finished.get()) is not None:
-                yield one
-            await running
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
-            if not directory.store.is_empty:
-                directory.write(SUMMARY, to_json(read_results(directory, None)[1]))
+        async with aclosing(_as_they_finish(experiment, models, directory)) as records:
+            async for record in records:
+                yield record
+
+
+async def _as_they_finish(
+    experiment: Experiment, models: Connected, directory: RunDirectory
+) -> AsyncGenerator[Record, None]:
+    """Run what remains; whoever takes no more records cancels it."""
+    if not directory.journal.is_empty:
+        directory.store.reopen_holes()
+    finished: asyncio.Queue[Record | None] = asyncio.Queue()
+    scheduler = Scheduler(
+        experiment.plan,
+        _ports(models, experiment, directory.paid),
+        directory.store,
+        directory.journal,
+        on_record=finished.put_nowait,
+    )
+    running = asyncio.create_task(scheduler.run())
+    running.add_done_callback(lambda _: finished.put_nowait(None))
+    try:
+        while (record := await finished.get()) is not None:
+            yield record
+        await running
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        if not directory.store.is_empty:
+            directory.write(SUMMARY, to_json(read_results(directory, None)[1]))
 
 
 def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:
@@ -110,26 +134,9 @@ def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:
     directory.write(PROBLEMS, b"".join(msgspec.json.encode(each) + b"\n" for each in problems))
 
 
-def _config(
-    folder: Path,
-    problems: Sequence[Problem],
-    models: Connected,
-    strategies: Sequence[Strategy],
-    limits: Limits,
-    budget: Limits,
-) -> RunConfig:
-    """The config that says the same. Raises ``ConfigError``."""
+def _task(path: Path, problems: Sequence[Problem]) -> dict[str, Any]:
     has_levels = all(problem.level is not None for problem in problems)
-    task = {"path": folder / PROBLEMS, "id": "id", **({"level": "level"} if has_levels else {})}
-    values = {
-        "task": task,
-        "policies": models.config.policies,
-        "prms": models.config.prms,
-        "cells": [_cells(strategy, models) for strategy in strategies],
-        "budget": dataclasses.asdict(budget),
-        "problem_budget": dataclasses.asdict(limits),
-    }
-    return validate(values, "evaluate")
+    return {"path": path, "id": "id", **({"level": "level"} if has_levels else {})}
 
 
 def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:
@@ -143,14 +150,23 @@ def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:
     }
 
 
-def _ports(models: Connected, config: RunConfig, planned: Plan, paid: float) -> Ports:
+def _vote(vote: Vote) -> dict[str, Any]:
+    """A vote of one's own, as a config says it. Raises ``ConfigError``."""
+    settings: dict[str, Any] = {}
+    if dataclasses.is_dataclass(vote) and not isinstance(vote, type):
+        settings = dataclasses.asdict(vote)
+    return {"vote": class_name(type(vote)), **settings}
+
+
+def _ports(models: Connected, experiment: Experiment, paid: float) -> Ports:
+    policies = experiment.config.policies
     return Ports(
         policies=dict(models.policies),
         prms=dict(models.prms),
         grader=models.task,
         one_per_request=models.one_per_request,
         substitutes={
-            cell.id: substitutes(cell, config.policies, models.found) for cell in planned.cells
+            cell.id: substitutes(cell, policies, models.found) for cell in experiment.cells
         },
-        bill=Bill(config.budget.cost, paid),
+        bill=Bill(experiment.plan.limits.cost, paid),
     )

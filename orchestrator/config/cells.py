@@ -101,7 +101,8 @@ class CellsConfig(Section):
         if "budget" in settings:
             settings["budget"] = quantity(settings["budget"])
         for key, value in settings.items():
-            if isinstance(value, bool) and key not in ("logprobs", "pool"):
+            is_ours = name in STRATEGIES
+            if isinstance(value, bool) and is_ours and key not in ("logprobs", "pool"):
                 raise ConfigError(f"{name}: {key}: {value} is no value for it", (key,))
         try:
             strategy = build(name, settings)

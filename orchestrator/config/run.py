@@ -4,6 +4,7 @@ Every mistake is one line that names the file, the key and the fix. Secrets are 
 it names the environment variable that holds them (``api_key_env``).
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -23,6 +24,7 @@ from orchestrator.config.sections import (
     one_line,
     one_of,
 )
+from orchestrator.config.votes import VoteConfig
 from orchestrator.core.budget import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.formats.yaml_files import Keys
@@ -101,7 +103,7 @@ class RunConfig(Section):
     """A whole run.
 
     A policy or PRM whose ``model``, or name, is in the table ``models`` takes from there what it
-    does not say itself.
+    does not say itself. ``votes`` of one's own are taken beside those that every run takes.
 
     ``on_failed_branch`` is for a request that failed for good, after every retry. ``drop``: its
     branch is missing, and the search goes on with the others. ``refill``: another stands in, which
@@ -116,6 +118,7 @@ class RunConfig(Section):
     prms: dict[str, PRMConfig] = Field(default_factory=dict)
     cells: tuple[CellsConfig, ...] = Field(min_length=1)
     servers: ServersConfig = Field(default_factory=ServersConfig)
+    votes: tuple[VoteConfig, ...] = ()
     headline: HeadlineConfig | None = None
     seed: int = 0
     trees: int = Field(128, ge=1)
@@ -182,7 +185,11 @@ class RunConfig(Section):
             {name: Model(name=name, parameters=each.parameters) for name, each in models.items()}
             for models in (self.policies, self.prms)
         )
-        self._cells = all_cells(self.cells, self.task_name, policies, prms)
+        own_votes = tuple(vote.build() for vote in self.votes)
+        self._cells = tuple(
+            dataclasses.replace(cell, own_votes=own_votes)
+            for cell in all_cells(self.cells, self.task_name, policies, prms)
+        )
         if self.headline is not None:
             self.headline.check(self._cells)
         return self
@@ -207,6 +214,8 @@ class RunConfig(Section):
             mode="json",
             exclude={"models", "servers", "trees", "cells", "headline", "budget", "prices"},
         )
+        if not dumped["votes"]:
+            dumped.pop("votes")
         dumped["task"].pop("problems")  # the first ones stay the same
         for endpoint in [*dumped["policies"].values(), *dumped["prms"].values()]:
             for key in HOW_AND_WHERE:

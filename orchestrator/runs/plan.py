@@ -28,7 +28,8 @@ class Model:
 class Cell:
     """One strategy under one policy and PRM, over the first ``problems`` ones (None: all).
 
-    With a ``routing`` each problem's strategy is decided by it.
+    With a ``routing`` each problem's strategy is decided by it. ``own_votes`` of the user are
+    taken beside the usual ones.
     """
 
     task: str
@@ -38,11 +39,13 @@ class Cell:
     strategy: Strategy
     problems: int | None = None
     routing: Routing | None = None
+    own_votes: tuple[Vote, ...] = ()
 
     @property
     def votes(self) -> tuple[Vote, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
-        return tuple(VOTES.values()) if "prm" in self.strategy.needs else (Majority(),)
+        usual = VOTES.values() if "prm" in self.strategy.needs else (Majority(),)
+        return *usual, *self.own_votes
 
     @property
     def searches(self) -> list[Strategy]:

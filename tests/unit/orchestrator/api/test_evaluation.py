@@ -3,8 +3,9 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,6 +17,25 @@ PROBLEMS = [
     orchard.Problem(id=f"p{i}", question=f"What is {i} + 1?", answer=str(i % 3)) for i in range(6)
 ]
 STRATEGIES = [orchard.CoT(), orchard.BestOfN(n=4), orchard.BeamSearch(n=4, width=2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    least: float = 0.5
+    name: ClassVar[str] = "trusted"
+
+    def weights(self, voters: Any) -> list[float | None]:
+        return [1.0 if min(each.scores, default=0.0) >= self.least else None for each in voters]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twice:
+    needs: ClassVar[frozenset[str]] = frozenset()
+    n: int = 2
+
+    async def __call__(self, root: Node, models: orchard.Models) -> list[Node]:
+        sampling = orchard.Sampling(temperature=0.7, until="end")
+        return await models.policy.extend(root, self.n, sampling)
 
 
 async def evaluate(
@@ -138,6 +158,18 @@ async def test_what_is_refused_is_raised_as_it_is(tmp_path: Path) -> None:
     refused = orchard.EndpointRefused("wrong key", url="http://policy")
     with pytest.raises(orchard.EndpointRefused, match="wrong key"):
         await evaluate(FakePolicy(failures={1: refused}), strategies=[orchard.CoT()])
+
+
+async def test_a_strategy_and_a_vote_of_ones_own_are_records_like_the_others(
+    tmp_path: Path,
+) -> None:
+    strategies, votes = [Twice(n=3), orchard.BestOfN(n=3)], [Trusted(0.4)]
+    records = await evaluate(strategies=strategies, votes=votes, out=tmp_path)
+    own = [record for record in records if record.strategy.endswith(":Twice")]
+    assert len(own) == len(PROBLEMS) and all(len(record.leaves) == 3 for record in own)
+    assert all("trusted" in record.verdicts for record in records)
+    again = await evaluate(strategies=strategies, votes=votes, out=tmp_path)
+    assert sorted(again, key=key) == sorted(records, key=key)
 
 
 async def test_levels_and_odd_texts_of_problems_come_back_in_their_records(tmp_path: Path) -> None:

@@ -139,6 +139,19 @@ async def test_a_strategy_of_ones_own_is_passed_in_as_it_is() -> None:
     assert (answer.value, answer.confidence, len(answer.leaves)) == ("7", 1.0, 2)
 
 
+async def test_a_vote_of_ones_own_elects() -> None:
+    class Doubt:
+        name = "doubt"
+
+        def weights(self, voters: Any) -> list[float | None]:
+            return [1.0 - voter.scores[-1] for voter in voters]
+
+    answer = await solve(
+        answering(5, 7, 7), FakePRM(judge=judge), strategy=orchard.BestOfN(n=3), vote=Doubt()
+    )
+    assert (answer.value, answer.confidence) == ("5", pytest.approx(0.75 / 1.25))
+
+
 async def test_a_search_that_scores_needs_a_prm_and_says_so() -> None:
     with pytest.raises(orchard.ConfigError, match="needs a prm"):
         await solve(FakePolicy(), strategy=orchard.BeamSearch(n=4))

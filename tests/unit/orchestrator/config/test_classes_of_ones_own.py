@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from orchestrator.config.run import validate
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Need
+from orchestrator.core.voting import Majority
 from orchestrator.endpoints.prm.base import HttpPRM
 from orchestrator.errors import ConfigError
 from tests.unit.orchestrator.small_config import valid
@@ -31,6 +33,18 @@ class Plain(HttpPRM):
         return []
 
 
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    least: float = 0.5
+
+    @property
+    def name(self) -> str:
+        return f"trusted_{self.least:g}"
+
+    def weights(self, voters: Any) -> list[float | None]:
+        return [1.0 if min(each.scores, default=0.0) >= self.least else None for each in voters]
+
+
 HERE = __name__
 CELL = {"policy": "small", "strategy": f"{HERE}:Twice", "n": [2, 4], "warmth": 0.7}
 
@@ -46,6 +60,14 @@ def test_a_family_is_its_class_with_its_options() -> None:
     assert valid(prms=prms).prms["prm"].options == {"opening": "Q: "}
 
 
+def test_votes_are_taken_beside_the_usual_ones_and_belong_to_what_a_run_is_held_to() -> None:
+    config = valid(votes=[f"{HERE}:Trusted", {"vote": f"{HERE}:Trusted", "least": 0.8}])
+    for cell in config.all_cells:
+        assert cell.votes[0] == Majority() and cell.votes[-2:] == (Trusted(), Trusted(0.8))
+    assert validate(config.dumped(), "again").all_cells == config.all_cells
+    assert "votes" in config.identity() and "votes" not in valid().identity()
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -54,6 +76,9 @@ def test_a_family_is_its_class_with_its_options() -> None:
         ({"cells": [{**CELL, "strategy": f"{HERE}:Path"}]}, "is no strategy"),
         ({"cells": [{**CELL, "strategy": "no_such:Thing"}]}, "cannot import 'no_such'"),
         ({"cells": [{**CELL, "prm": "prm"}]}, "leave `prm` out"),
+        ({"votes": [f"{HERE}:Twice"]}, "is no vote: it has no `weights`"),
+        ({"votes": ["majority"]}, "taken anyway"),
+        ({"votes": [{"vote": f"{HERE}:Trusted", "least": "most"}]}, "least"),
         ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Path", "options": {"a": 1}}}},
          "derive it from `HttpPRM`"),
         ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Plain",
