@@ -14,7 +14,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import ConfigError
-from orchestrator.runs.plan import Cell, Model
+from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.runs.ports.sharing import Demand
 from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
 from orchestrator.runs.search import Unscored
@@ -65,7 +65,9 @@ class Connected:
         """
         policy = _chosen("policy", policy, list(self.policies))
         judge = _chosen("prm", prm, list(self.prms)) if "prm" in strategy.needs else None
-        models = [Model(name=name, price=self.prices.get(name)) for name in (policy, judge) if name]
+        models = [
+            NamedModel(name=name, price=self.prices.get(name)) for name in (policy, judge) if name
+        ]
         for model in models:
             if limits.cost is not None and model.price is None:
                 raise ConfigError(

@@ -26,7 +26,7 @@ from orchestrator.core.ports import Strategy
 from orchestrator.core.voting import VOTES
 from orchestrator.errors import ConfigError
 from orchestrator.report.data.headline import HeadlineSpec
-from orchestrator.runs.plan import Cell, Model
+from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.building import build, setting_names, strategy_class
 
@@ -78,7 +78,7 @@ class CellsConfig(Section):
         return self
 
     def cells(
-        self, task: str, policies: Mapping[str, Model], prms: Mapping[str, Model]
+        self, task: str, policies: Mapping[str, NamedModel], prms: Mapping[str, NamedModel]
     ) -> list[Cell]:
         """The cells, one for each combination. Raises ``ConfigError``."""
         combinations = itertools.product(
@@ -123,8 +123,8 @@ class CellsConfig(Section):
 def all_cells(
     groups: Sequence[CellsConfig],
     task: str,
-    policies: Mapping[str, Model],
-    prms: Mapping[str, Model],
+    policies: Mapping[str, NamedModel],
+    prms: Mapping[str, NamedModel],
 ) -> tuple[Cell, ...]:
     """The cells of all ``groups``, in order.
 

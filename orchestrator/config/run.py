@@ -29,7 +29,7 @@ from orchestrator.core.budget import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.formats.yaml_files import Keys
 from orchestrator.report.data.headline import HeadlineSpec
-from orchestrator.runs.plan import Cell, Model
+from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.runs.ports.branches import ON_FAILED_BRANCH
 
 HOW_AND_WHERE = (
@@ -182,7 +182,10 @@ class RunConfig(Section):
     def _build_cells(self) -> Self:
         """Raises ``ConfigError``, with the place, for settings a strategy refuses."""
         policies, prms = (
-            {name: Model(name=name, parameters=each.parameters) for name, each in models.items()}
+            {
+                name: NamedModel(name=name, parameters=each.parameters)
+                for name, each in models.items()
+            }
             for models in (self.policies, self.prms)
         )
         own_votes = tuple(vote.build() for vote in self.votes)

@@ -18,7 +18,7 @@ from orchestrator.core.budget import Bill
 from orchestrator.formats.durations import duration
 from orchestrator.report.data.wording import dollars
 from orchestrator.runs.plan import EndpointStatus
-from orchestrator.runs.scheduler import Progress
+from orchestrator.runs.progress import RunProgress
 
 _FIRST_LINE, _LINE_EVERY = 1.0, 10.0  # seconds, where the output is no terminal
 _LONG_WAIT_S = 60.0
@@ -117,7 +117,7 @@ class LiveProgress(LiveLine):
 
     def __init__(
         self,
-        progress: Progress,
+        progress: RunProgress,
         console: Terminal,
         statuses: Callable[[], Mapping[str, EndpointStatus]] = dict,
     ) -> None:
@@ -209,12 +209,12 @@ class Counting(LiveLine):
         return f"{self.done:,}/{self.total:,} {self.what}  {rate:,.0f}/s  {left}"
 
 
-def _replayed(progress: Progress) -> str:
+def _replayed(progress: RunProgress) -> str:
     """How much a resumed run had from its journal, once anything."""
     return f"{progress.replayed.requests:,} replayed  " if progress.replayed.requests else ""
 
 
-def _pools(progress: Progress) -> str:
+def _pools(progress: RunProgress) -> str:
     """How much is used of the caps that problems share."""
     shares = ", ".join(f"{100 * pool.used:.0f} %" for pool in progress.pools)
     return f"{shares} of the pool{'s' if len(progress.pools) > 1 else ''} used  " if shares else ""

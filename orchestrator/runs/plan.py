@@ -16,7 +16,7 @@ from orchestrator.strategies.traits import traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class NamedModel:
     """A policy or PRM by the name the config gives it; ``parameters`` and ``price`` where known."""
 
     name: str
@@ -33,8 +33,8 @@ class Cell:
     """
 
     task: str
-    policy: Model
-    prm: Model | None
+    policy: NamedModel
+    prm: NamedModel | None
     strategy_name: str
     strategy: Strategy
     problems: int | None = None

@@ -9,7 +9,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 
 
-class Named(Protocol):
+class NamedPolicy(Protocol):
     @property
     def name(self) -> str: ...
 
@@ -21,7 +21,7 @@ class PlannedCell(Protocol):
     @property
     def id(self) -> str: ...
     @property
-    def policy(self) -> Named: ...
+    def policy(self) -> NamedPolicy: ...
     @property
     def problems(self) -> int | None: ...
     @property

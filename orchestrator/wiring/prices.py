@@ -9,7 +9,7 @@ from orchestrator.config.run import RunConfig
 from orchestrator.config.sections import nearest
 from orchestrator.core.budget import Price
 from orchestrator.errors import ConfigError
-from orchestrator.runs.plan import Cell, Model
+from orchestrator.runs.plan import Cell, NamedModel
 
 
 def prices(config: RunConfig) -> dict[str, Price]:
@@ -54,7 +54,7 @@ def unpriced(config: RunConfig, found: Mapping[str, Price]) -> list[str]:
 def priced(cells: Sequence[Cell], found: Mapping[str, Price]) -> list[Cell]:
     """The same cells, with the prices of their models."""
 
-    def at(model: Model) -> Model:
+    def at(model: NamedModel) -> NamedModel:
         return replace(model, price=found.get(model.name))
 
     return [

@@ -49,7 +49,7 @@ from orchestrator.core.selection import best
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
-from orchestrator.runs.plan import Cell, Model, Plan, Ports
+from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
@@ -187,7 +187,7 @@ async def orchard(
     setting: Setting, questions: list[Problem], n: int, trees: int
 ) -> dict[str, float]:
     cell = Cell(
-        task="sums", policy=Model(name="policy"), prm=Model(name="prm"),
+        task="sums", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
         strategy_name="beam_search", strategy=BeamSearch(n=n),
     )  # fmt: skip
     async with fleet_and_ports(setting) as (fleet, bound, ports):

@@ -22,7 +22,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
-from orchestrator.runs.plan import Cell, Model, Plan, Ports
+from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
@@ -94,7 +94,7 @@ async def measure(trees: int, folder: Path) -> dict[str, float]:
         for i, each in enumerate(problems.generate(trees, 7))
     ]
     cell = Cell(
-        task="sums", policy=Model(name="policy"), prm=Model(name="prm"),
+        task="sums", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
         strategy_name="beam_search", strategy=BeamSearch(n=16),
     )  # fmt: skip
     sender = SimulatedSender(fleet, timeout=1e9)

@@ -37,7 +37,7 @@ from orchestrator.endpoints.http.sender import AiohttpSender, Answer  # noqa: E4
 from orchestrator.endpoints.policies.http_policy import TokenPolicy  # noqa: E402
 from orchestrator.endpoints.prm import QwenMathPRM  # noqa: E402
 from orchestrator.endpoints.transport.transport import Endpoint, Transport  # noqa: E402
-from orchestrator.runs.plan import Cell, Model, Plan, Ports  # noqa: E402
+from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports  # noqa: E402
 from orchestrator.runs.scheduler import Scheduler  # noqa: E402
 from orchestrator.storage.journal import JOURNAL, Journal  # noqa: E402
 from orchestrator.storage.store import Store  # noqa: E402
@@ -137,7 +137,7 @@ async def soaked(url: str, requests: int, folder: Path) -> Soaked:
 async def _soak(url: str, requests: int, folder: Path) -> Soaked:
     cells = [
         Cell(
-            task="soak", policy=Model(name="policy"), prm=Model(name="prm"),
+            task="soak", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
             strategy_name=name, strategy=STRATEGIES[name](n=8),
         )
         for name in ("beam_search", "dvts", "best_of_n", "majority")

@@ -30,7 +30,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
-from orchestrator.runs.plan import Cell, Model, Plan, Ports
+from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store
@@ -93,7 +93,7 @@ async def measure(url: str, trees: int, folder: Path, *, journaled: bool = True)
         for i in range(trees)
     ]
     cell = Cell(
-        task="bench", policy=Model(name="policy"), prm=Model(name="prm"),
+        task="bench", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
         strategy_name="beam_search", strategy=BeamSearch(n=16),
     )  # fmt: skip
     async with AsyncExitStack() as stack:

@@ -13,7 +13,7 @@ from orchestrator.core.ports import Models, Need
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
-from orchestrator.runs.plan import Cell, Model, Plan, Ports
+from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
@@ -80,7 +80,7 @@ async def test_a_corrected_solution_grows_by_steps_from_token_ids(server: Server
 
 async def run(server: Server, folder: Path) -> list[Record]:
     cell = Cell(
-        task="sums", policy=Model(name="policy"), prm=None,
+        task="sums", policy=NamedModel(name="policy"), prm=None,
         strategy_name="self_correction", strategy=SelfCorrection(),
     )  # fmt: skip
     plan = Plan(problems=[Problem(id="p", question="What is p?", answer="1")], cells=[cell])

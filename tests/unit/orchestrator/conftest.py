@@ -15,7 +15,7 @@ from orchestrator.core.ports import PRM, Models, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import LeafRecord, Record, Verdict
 from orchestrator.runs.grading import grade
-from orchestrator.runs.plan import Cell, Model, Ports
+from orchestrator.runs.plan import Cell, NamedModel, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.search import Place, Unscored, search
@@ -54,8 +54,8 @@ def cell(name: str = "cot", *, policy: str = "small", **settings: Any) -> Cell:
     strategy = build(name, settings)
     return Cell(
         task="sums",
-        policy=Model(name=policy, parameters=1000),
-        prm=Model(name="prm") if "prm" in strategy.needs else None,
+        policy=NamedModel(name=policy, parameters=1000),
+        prm=NamedModel(name="prm") if "prm" in strategy.needs else None,
         strategy_name=name,
         strategy=strategy,
     )

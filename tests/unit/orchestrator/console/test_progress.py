@@ -10,7 +10,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.optimal.shared_budget.caps import Amount
 from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
-from orchestrator.runs.scheduler import PoolProgress, Progress
+from orchestrator.runs.progress import PoolProgress, RunProgress
 from servers.simulated import clock
 from tests.unit.orchestrator.optimal.small_profile import small_profile
 
@@ -25,7 +25,7 @@ class Doing:
 
 
 def line(**statuses: Doing) -> LiveProgress:
-    progress = Progress(total=10, already=0, work=10)
+    progress = RunProgress(total=10, already=0, work=10)
     progress.cell = "policy/cot"
     return LiveProgress(progress, Terminal(file=io.StringIO()), lambda: statuses)
 

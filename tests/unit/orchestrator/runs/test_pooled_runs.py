@@ -19,7 +19,7 @@ from orchestrator.optimal.shared_budget.caps import MARGIN, Amount, Cap, Seconds
 from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.runs.endings import STOPPED
-from orchestrator.runs.plan import Cell, Model, Plan, Ports
+from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.runs.search import use
 from orchestrator.storage.journal import JOURNAL, Journal
@@ -80,8 +80,8 @@ def plan(make_problems: Problems, make_cell: Cells) -> Callable[..., Plan]:
         cell = replace(
             make_cell("auto"),
             strategy=Auto(profile=profile.digest, budget=budget, unit=unit, pool=True),
-            policy=Model(name="small", parameters=1000, price=PRICE),
-            prm=Model(name="prm", parameters=2000, price=PRICE),
+            policy=NamedModel(name="small", parameters=1000, price=PRICE),
+            prm=NamedModel(name="prm", parameters=2000, price=PRICE),
             routing=PooledRouting(profile, Pool(cap), unit, sampling),
         )
         return Plan(problems=make_problems(COUNT), cells=[cell], trees=width)

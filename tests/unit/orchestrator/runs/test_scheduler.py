@@ -18,8 +18,9 @@ from orchestrator.errors import (
     RateLimited,
     RunError,
 )
+from orchestrator.runs.course import FAILURES_IN_A_ROW
 from orchestrator.runs.plan import Cell, Plan, Ports
-from orchestrator.runs.scheduler import FAILURES_IN_A_ROW, Scheduler
+from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop

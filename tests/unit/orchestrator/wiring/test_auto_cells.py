@@ -11,7 +11,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, OrchardError, ProfileError
 from orchestrator.optimal.profile import dumped, read
 from orchestrator.optimal.profiling.fitting import fit_profile
-from orchestrator.runs.plan import Cell, Model
+from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import Auto
 from orchestrator.wiring.auto_cells import routed
 from tests.unit.orchestrator.optimal.conftest import SameText, synthetic
@@ -31,8 +31,8 @@ def cell(path: Path | None, **changes: Any) -> Cell:
     auto |= {key: named[key] for key in ("unit", "pool", "spread") if key in named}
     return Cell(
         task=named["task"],
-        policy=Model(name=named["policy"]),
-        prm=Model(name=named["prm"]),
+        policy=NamedModel(name=named["policy"]),
+        prm=NamedModel(name=named["prm"]),
         strategy_name="auto",
         strategy=Auto(**auto),
     )
