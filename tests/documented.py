@@ -11,18 +11,20 @@ from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def page(name: str) -> str:
     return (DOCS / name).read_text()
 
 
-def blocks(name: str) -> list[str]:
-    """The Python of a page, block by block, each on the line it has there."""
+def blocks(name: str, language: str = "python") -> list[str]:
+    """The code of a page in one language, block by block, each on the line it has there."""
     text = page(name)
     return [
-        "\n" * text.count("\n", 0, found.start(1)) + found[1] for found in _BLOCK.finditer(text)
+        "\n" * text.count("\n", 0, found.start(2)) + found[2]
+        for found in _BLOCK.finditer(text)
+        if found[1] == language
     ]
 
 

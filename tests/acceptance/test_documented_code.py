@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import orchestrator as orchard
 from orchestrator.testing import tiny_server
 from tests import documented
-from tests.acceptance.conftest import ORCHARD
+from tests.acceptance.conftest import ORCHARD, Person
 
 
 def test_a_question_is_answered_in_ten_lines_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
@@ -40,3 +41,28 @@ async def test_the_library_in_ten_minutes_runs_as_it_is_written(
     for command in (["show"], ["resume", "--no-figures"]):  # nothing is left to go on with
         shown = output_of(*command, "runs/mine")
         assert "policy-2m without a PRM" in shown and "to go" not in shown
+
+
+async def test_the_tutorial_runs_as_it_is_written_each_class_in_under_30_lines() -> None:
+    for code in documented.blocks("tutorial.md"):
+        assert len([line for line in code.splitlines() if line.strip()]) < 30
+    await documented.run("tutorial.md", {})
+
+
+def test_the_classes_of_the_tutorial_are_named_in_a_config(person: Person) -> None:
+    classes = [code for code in documented.blocks("tutorial.md") if "\nclass " in code]
+    person.write("own.py", "\n".join(classes))
+    (named,) = (yaml.safe_load(code) for code in documented.blocks("tutorial.md", "yaml"))
+    at = person.server.url
+    config = person.write_config(
+        policies={"small": {"url": at, "model": "policy", "prompt": "tiny"}},
+        prms={"mine": {**named["prms"]["mine"], "url": at, "model": "prm"}},
+        cells=named["cells"],
+        votes=named["votes"],
+        headline=None,
+    )
+    done = person.orchard("run", config)
+    assert done.code == 0, done.err
+    assert "own:UntilTwoAgree" in done.out
+    verdicts = [record["verdicts"].keys() for record in person.records()]
+    assert len(verdicts) == 8 and all({"trusted_0.5", "trusted_0.8"} <= each for each in verdicts)
