@@ -92,10 +92,6 @@ class Runtime:
         )
         self.turns = torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
 
-    @property
-    def bytes_per_token(self) -> int:
-        return self.shape.layers * 2 * self.width * 4
-
     def empty_store(self, rows: int, capacity: int) -> Tensor:
         """A store of ``rows`` with room for ``capacity`` tokens each, in whole blocks."""
         return torch.zeros(self.shape.layers, rows, _round_up(capacity), 2 * self.width)

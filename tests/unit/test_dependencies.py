@@ -11,7 +11,7 @@ import pytest
 TOP = Path(__file__).parents[2]
 IMPORTED_AS = {
     "math-verify": "math_verify", "nvidia-ml-py": "pynvml", "pyyaml": "yaml",
-    "scikit-learn": "sklearn", "types-pyyaml": "yaml",
+    "types-pyyaml": "yaml",
 }  # fmt: skip
 OURS = {"orchestrator", "servers", "tests"}
 

@@ -3,8 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import ProfileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FEWEST_PROBLEMS = 20
 """With fewer problems nothing can be fitted that would hold for others."""
@@ -59,7 +64,6 @@ def fit(labelled: Sequence[Labelled], pilots: int) -> Predictor:
     Raises ``ProfileError`` where there are too few problems, or nothing to tell apart.
     """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
 
     problems = {each.problem for each in labelled}
     if len(problems) < FEWEST_PROBLEMS:
@@ -83,19 +87,39 @@ def fit(labelled: Sequence[Labelled], pilots: int) -> Predictor:
         draws[each.problem] += 1
     rates = np.array([each.rate for each in labelled])
     once = np.array([1 / draws[each.problem] for each in labelled])
-    # a share of right samples is that much of a right and the rest of a wrong one
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(
-        np.vstack([scaled, scaled]),
-        np.repeat([1, 0], len(labelled)),
-        sample_weight=np.concatenate([rates * once, (1 - rates) * once]),
-    )
+    intercept, *weights = _logistic_regression(scaled, rates, once)
     return Predictor(
         pilots=pilots,
-        intercept=float(model.intercept_[0]),
+        intercept=float(intercept),
         weights={
             name: Weight(mean=float(mean), deviation=float(deviation), weight=float(weight))
-            for name, mean, deviation, weight in zip(
-                names, means, deviations, model.coef_[0], strict=True
-            )
+            for name, mean, deviation, weight in zip(names, means, deviations, weights, strict=True)
         },
     )
+
+
+def _logistic_regression(
+    features: "NDArray[np.float64]", rates: "NDArray[np.float64]", weights: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """The intercept and coefficients that make ``rates``, each counted by its weight, likeliest.
+
+    ``features`` is ``(rows, features)``. Coefficients, not the intercept, have a ridge penalty of
+    half their squared norm. The loss is convex and smooth, so that few steps reach its minimum.
+    """
+    import numpy as np
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    rows = np.column_stack([np.ones(len(features)), features])
+    ridge = np.array([0.0] + [1.0] * features.shape[1])
+
+    def loss(fitted: "NDArray[np.float64]") -> "tuple[float, NDArray[np.float64]]":
+        odds = rows @ fitted
+        each = weights * (np.logaddexp(0.0, odds) - rates * odds)
+        gradient = rows.T @ (weights * (expit(odds) - rates)) + ridge * fitted
+        return float(each.sum() + 0.5 * (ridge * fitted**2).sum()), gradient
+
+    found: NDArray[np.float64] = minimize(
+        loss, np.zeros(rows.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-6}
+    ).x
+    return found

@@ -1,4 +1,4 @@
-"""The rows that readers are shown: each strategy under one vote (see ``curves``), or under all."""
+"""The rows that readers are shown: each strategy under one vote (see ``curves``)."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,13 +10,10 @@ from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import in_unit
 
 
-def shown_rows(summary: Summary, every_vote: bool = False) -> list[SummaryRow]:
+def shown_rows(summary: Summary) -> list[SummaryRow]:
     """The rows of ``summary`` that a reader is shown, in its order."""
     shown = []
     for group in groups(summary.rows):
-        if every_vote:
-            shown += group
-            continue
         wanted = {(curve.strategy, curve.vote) for curve in curves_of(group, summary)}
         for strategy in (BASELINE, AUTO):
             own = [row for row in group if row.strategy == strategy]

@@ -47,19 +47,17 @@ LEFT_OUT_FIRST = (MERGED_BINS, NUMBERS[3], NUMBERS[2], COST, NUMBERS[1])
 BEST = "*"
 
 
-def report(summary: Summary, *, every_vote: bool = False) -> RenderableType:
-    """Everything, from the headline to the notes.
-
-    Each strategy is shown under one vote (see ``curves``), or under all with ``every_vote``.
-    """
+def report(summary: Summary) -> RenderableType:
+    """Everything, from the headline to the notes. Each strategy is shown under one vote (see
+    ``curves``); ``summary.json`` has all of them."""
     if not summary.rows:
         return Text("No records yet.")
     return Group(
         *headline(summary),
-        *tables(summary, every_vote=every_vote),
+        *tables(summary),
         *best_by_difficulty(summary),
-        _LeftOut(_Names.of(shown_rows(summary, every_vote)), any(r.cost for r in summary.rows)),
-        *_notes(summary, every_vote),
+        _LeftOut(_Names.of(shown_rows(summary)), any(r.cost for r in summary.rows)),
+        *_notes(summary),
     )
 
 
@@ -71,9 +69,9 @@ def headline(summary: Summary) -> list[RenderableType]:
     return [Padding(Box(text, title="headline", title_align="left"), (0, 0, 1, 0))]
 
 
-def tables(summary: Summary, *, every_vote: bool = False) -> Iterator[RenderableType]:
+def tables(summary: Summary) -> Iterator[RenderableType]:
     """One table for each policy and PRM, their columns aligned from table to table."""
-    shown = shown_rows(summary, every_vote)
+    shown = shown_rows(summary)
     best, names = _best(shown), _Names.of(shown)
     paid = any(row.cost for row in summary.rows)
     several_tasks = len({row.task for row in shown}) > 1
@@ -265,8 +263,8 @@ def _winner(bin: Bin, rows: Sequence[Contender]) -> str | None:
     return f"{label}{under}, {percent(reached['accuracy'])} % {of}"
 
 
-def _notes(summary: Summary, every_vote: bool) -> Iterator[RenderableType]:
-    shown = shown_rows(summary, every_vote)
+def _notes(summary: Summary) -> Iterator[RenderableType]:
+    shown = shown_rows(summary)
     notes = []
     if _best(shown):
         notes.append(

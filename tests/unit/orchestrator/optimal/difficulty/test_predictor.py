@@ -76,6 +76,14 @@ def test_a_problem_counts_once_however_often_its_pilots_were_drawn() -> None:
     )
 
 
+def test_the_fit_is_the_penalised_maximum_of_the_likelihood() -> None:
+    """As scikit-learn's LogisticRegression(C=1, tol=1e-10) finds it."""
+    found = fit(problems(60), pilots=4)
+    assert found.intercept == pytest.approx(-0.037357963, abs=1e-6)
+    weights = {name: each.weight for name, each in found.weights.items()}
+    assert weights == pytest.approx({"agreement": 1.219009893, "length": 0.0}, abs=1e-6)
+
+
 def test_too_few_problems_are_refused() -> None:
     with pytest.raises(ProfileError, match="7 labelled problems are too few"):
         fit(problems(7), pilots=4)
