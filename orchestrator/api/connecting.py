@@ -9,8 +9,9 @@ from orchestrator.api.endpoints import PolicyEndpoint, PRMEndpoint, ServedModel
 from orchestrator.config.endpoints import PolicyConfig, PRMConfig
 from orchestrator.config.run import RunConfig
 from orchestrator.core.budget import Limits, Price
-from orchestrator.core.ports import PRM, Grader, Models, Policy, Strategy
+from orchestrator.core.ports import PRM, Models, Policy, Strategy
 from orchestrator.core.problem import Problem
+from orchestrator.core.task import Task, opened
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import ConfigError
@@ -18,7 +19,7 @@ from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.runs.ports.sharing import Demand
 from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
 from orchestrator.runs.search import Unscored
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.connect import connect as open_endpoints
 from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING
@@ -33,14 +34,14 @@ P = TypeVar("P")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     """Open models by name: see ``connect``. ``found`` says what their servers can do, ``config``
-    how a config would describe them, and ``task`` reads the answers of solutions."""
+    how a config would describe them, and ``task`` says what is asked and reads the answers."""
 
     policies: Mapping[str, Policy]
     prms: Mapping[str, PRM]
     config: RunConfig
     found: Found
     prices: Mapping[str, Price]
-    task: Grader
+    task: Task
 
     @property
     def one_per_request(self) -> frozenset[str]:
@@ -110,11 +111,14 @@ def _chosen(kind: str, name: str | None, known: Sequence[str]) -> str:
 async def connect(
     policy: str | PolicyEndpoint | Policy | Sequence[str | PolicyEndpoint | Policy],
     prm: PRMEndpoint | PRM | Sequence[PRMEndpoint | PRM] = (),
+    *,
+    task: Task | None = None,
 ) -> AsyncIterator[Connected]:
     """Open models and find out, with a few small requests, what their servers can do.
 
     A model is a URL, a description with more to say (``orchard.Policy``, ``orchard.PRM``), or a
-    port of your own such as ``orchard.testing.FakePolicy()``; several are given as a list. Leaving
+    port of your own such as ``orchard.testing.FakePolicy()``; several are given as a list. The
+    ``task`` words what they are asked and reads their answers: mathematics unless given. Leaving
     the block closes their connections.
 
     Raises ``ConfigError`` where a description cannot be right, ``EndpointUnavailable`` where
@@ -141,20 +145,20 @@ async def connect(
         for name, each in (policies | prms).items()
     }
     async with AsyncExitStack() as stack:
-        task = await stack.enter_async_context(MathGrader())
-        opened = await stack.enter_async_context(
-            open_endpoints(described.policies, described.prms, addresses=addresses)
+        task = await stack.enter_async_context(opened(task or MathTask()))
+        served_models = await stack.enter_async_context(
+            open_endpoints(described.policies, described.prms, task=task, addresses=addresses)
         )
         yield Connected(
-            policies={**own_policies, **opened.policies},
-            prms={**own_prms, **opened.prms},
+            policies={**own_policies, **served_models.policies},
+            prms={**own_prms, **served_models.prms},
             config=_described(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
                 described.prms
                 | dict.fromkeys(own_prms, PRMConfig.model_validate({"family": "qwen_math"})),
             ),
             found={
-                **opened.found,
+                **served_models.found,
                 **dict.fromkeys(own_policies, PolicyAbilities(continuation="tokens")),
                 **dict.fromkeys(own_prms, PRMAbilities()),
             },

@@ -163,7 +163,7 @@ def _ports(models: Connected, experiment: Experiment, paid: float) -> Ports:
     return Ports(
         policies=dict(models.policies),
         prms=dict(models.prms),
-        grader=models.task,
+        task=models.task,
         one_per_request=models.one_per_request,
         substitutes={
             cell.id: substitutes(cell, policies, models.found) for cell in experiment.cells

@@ -8,10 +8,11 @@ from orchestrator.core.budget import UNLIMITED, Limits, Spend
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree
-from orchestrator.core.ports import Grader, Strategy
+from orchestrator.core.ports import Strategy
 from orchestrator.core.problem import Problem
+from orchestrator.core.task import Task
 from orchestrator.core.voting import Vote, Weighted, elect
-from orchestrator.runs.answers import stated
+from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
 
@@ -59,7 +60,7 @@ async def solve(
     strategy: Strategy,
     vote: Vote | None = None,
     limits: Limits = UNLIMITED,
-    task: Grader | None = None,
+    task: Task | None = None,
     seed: int = 0,
     policy: str | None = None,
     prm: str | None = None,
@@ -69,8 +70,9 @@ async def solve(
 
     The ``vote`` elects among the leaves: ``Weighted("last")`` unless given, which is the majority
     where nothing is scored. Whatever of ``limits`` runs out, time included, the best answer so far
-    comes back. ``task`` reads answers and says which are equal: mathematical ones unless given.
-    ``policy`` and ``prm`` name the models where several are connected. The same ``seed`` grows the
+    comes back. ``task`` reads answers and says which are equal: the one that
+    the models are connected for, unless given. ``policy`` and ``prm`` name the models where several
+    are connected. The same ``seed`` grows the
     same tree on a deterministic server. ``on_progress`` is called after each response. Cancelling
     the call cancels its requests, which ends them at the server.
 
@@ -78,9 +80,9 @@ async def solve(
     cost cannot be kept for want of a price, and ``EndpointRefused`` for a wrong key or model. An
     endpoint that is lost on the way is told in ``Answer.error``.
     """
-    problem = Problem(id=question, question=question, answer="")  # which nobody holds it to
+    problem = Problem(id=question, question=question)
     cell = models.cell(problem, strategy, policy, prm, limits)
-    task = task or models.task
+    answers = AnswerReader(task or models.task, problem)
     if cell.routing is not None:
         cell.routing.open(1, 1, use(Spend()))
     outcome = await search(
@@ -94,17 +96,17 @@ async def solve(
             one_per_request=cell.policy.name in models.one_per_request,
         ),
         place=Place(seed=seed, tree=Tree(problem=problem.id), routing=cell.routing),
-        answers=task,
+        answers=answers,
         on_progress=on_progress,
     )
     if vote is None and outcome.decision is not None:
-        return await _answer(outcome, outcome.decision.arm.vote, task)
-    return await _answer(outcome, vote or Weighted("last"), task)
+        return await _answer(outcome, outcome.decision.arm.vote, answers)
+    return await _answer(outcome, vote or Weighted("last"), answers)
 
 
-async def _answer(outcome: Outcome, vote: Vote, task: Grader) -> Answer:
-    read = await fan_out(_solution(leaf, task) for leaf in outcome.leaves)
-    electorate = await classes(task, [leaf.answer for leaf in read])
+async def _answer(outcome: Outcome, vote: Vote, answers: AnswerReader) -> Answer:
+    read = await fan_out(_solution(leaf, answers) for leaf in outcome.leaves)
+    electorate = await classes(answers.same, [leaf.answer for leaf in read])
     election = elect(vote, read, electorate)
     elected, weights = election.winner, election.totals
     return Answer(
@@ -119,10 +121,10 @@ async def _answer(outcome: Outcome, vote: Vote, task: Grader) -> Answer:
     )
 
 
-async def _solution(node: Node, task: Grader) -> Solution:
+async def _solution(node: Node, answers: AnswerReader) -> Solution:
     return Solution(
         text=node.text,
-        answer=await stated(task, node),
+        answer=await answers.answer(node),
         scores=tuple(round(score, 6) for score in node.scores),  # as records have them
         finish=node.finish,
         tokens=node.tokens,

@@ -85,9 +85,8 @@ def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
 def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -> None:
     from orchestrator.commands.profile.profiling import PROFILES, fit_profiles, written
     from orchestrator.console.profile_view import profile_report
-    from orchestrator.storage.store import read_records
 
-    found = fit_profiles([record for run in runs for record in read_records(run)], console)
+    found = fit_profiles(runs, console)
     paths = written(found, out or runs[0] / PROFILES)
     if as_json:
         Terminal().print_json_text(json.dumps(_json(found, paths), indent=2))

@@ -14,6 +14,7 @@ from orchestrator.runs.plan import Cell
 from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import Found, check_able, remarks, substitutes
+from orchestrator.wiring.problem_sets import task_of
 from orchestrator.wiring.serving import Addresses, started_servers
 
 
@@ -32,7 +33,14 @@ def check_endpoints(experiment: Experiment, console: Terminal) -> list[dict[str,
 async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, Any]]:
     config, cells = experiment.config, experiment.cells
     entries: dict[str, dict[str, Any]] = {}
-    asked = connect(config.policies, config.prms, addresses=addresses, cells=cells, tolerant=True)
+    asked = connect(
+        config.policies,
+        config.prms,
+        task=task_of(config.task),
+        addresses=addresses,
+        cells=cells,
+        tolerant=True,
+    )
     async with asked as connected:
         for name, each in connected.endpoints.items():
             price = experiment.prices.get(name)

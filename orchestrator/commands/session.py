@@ -17,7 +17,7 @@ from orchestrator.console.exit_status import ExitStatus
 from orchestrator.console.fleet_view import LiveFleet
 from orchestrator.console.progress import LiveProgress, ticking
 from orchestrator.console.terminal import Terminal
-from orchestrator.core.ports import Grader
+from orchestrator.core.task import Task, opened
 from orchestrator.errors import BudgetExhausted, EndpointError, RateLimited, RunError
 from orchestrator.formats.jsonlines import was_deleted
 from orchestrator.optimal.routing.published import LABEL
@@ -26,16 +26,16 @@ from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL
 from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.strategies.traits import traits
-from orchestrator.tasks.math.grader import MathGrader
 from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, remarks
 from orchestrator.wiring.ports import ports as ports_of
+from orchestrator.wiring.problem_sets import task_of
 from orchestrator.wiring.serving import Addresses, started_servers, while_served
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-Then = Callable[[Grader], Awaitable[Plan | None]]
+Then = Callable[[Task], Awaitable[Plan | None]]
 """What is to be run once a plan is done, if anything."""
 
 
@@ -164,25 +164,27 @@ async def _search(
     if any(auto.profile is None for auto in routed):
         console.print(f"auto has no profile here: {LABEL}, decides (`orchard profile` measures)")
     cells = [*experiment.cells, *planned.cells]  # a plan may be one of several rounds
+    task = task_of(config.task)
     connecting = connect(
         config.policies,
         config.prms,
+        task=task,
         addresses=addresses,
         cells=cells,
         prices=experiment.prices,
         pay=directory.journal.pay_for_probes,
     )
-    async with connecting as connected, MathGrader() as grader:
+    async with opened(task), connecting as connected:
         check_able(cells, config.policies, connected.found)
         for name in config.policies:
             for remark in remarks(name, cells, connected.found):
                 console.print(f"{name}: {remark}")
-        ports = ports_of(experiment, connected, cells, grader, paid=directory.paid)
+        ports = ports_of(experiment, connected, cells, task, paid=directory.paid)
         following: Plan | None = planned
         while following is not None:
             scheduler = Scheduler(following, ports, directory.store, directory.journal)
             await _schedule(scheduler, console)
-            following = await then(grader) if then else None
+            following = await then(task) if then else None
 
 
 async def _schedule(scheduler: Scheduler, console: Terminal) -> None:

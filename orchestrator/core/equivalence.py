@@ -5,17 +5,36 @@ Equality of answers is not transitive: 1.00000 and 1.00018 are two answers until
 from one to the other. Such classes do not depend on who came first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from orchestrator.core.node import Answer, Node
-from orchestrator.core.ports import Grader
+from orchestrator.core.problem import Problem
+from orchestrator.core.task import Task
+
+Same = Callable[[str, str], Awaitable[bool | None]]
+"""Whether two answers to one problem mean the same; None: not decided."""
+
+SameByProblem = Callable[[str], Same]
+"""How the answers to a problem are compared, by its id."""
+
+
+def comparing(task: Task, problems: Iterable[Problem]) -> SameByProblem:
+    """How ``task`` compares the answers to each of ``problems``. Of any other problem it is told
+    the id alone."""
+    known = {problem.id: problem for problem in problems}
+
+    def same(problem: str) -> Same:
+        return partial(task.same, known.get(problem) or Problem(id=problem, question=""))
+
+    return same
 
 
 class Answers:
     """The answers of one problem that were read so far; each pair is compared once."""
 
-    def __init__(self, grader: Grader) -> None:
-        self._grader = grader
+    def __init__(self, same: Same) -> None:
+        self._same = same
         self._read: dict[str, Answer] = {}
         self._compared: set[tuple[str, str]] = set()
 
@@ -25,11 +44,11 @@ class Answers:
             return None
         answer = self._read.setdefault(text, Answer(text))
         for other in list(self._read.values()):
-            # in one order, whoever came first: no grader's asymmetry decides
+            # in one order, whoever came first: no task's asymmetry decides
             first, second = sorted((text, other.text))
             if first == second or (first, second) in self._compared:
                 continue
-            if await self._grader.equal(first, second):  # what was not decided joins nobody
+            if await self._same(first, second):  # what was not decided joins nobody
                 answer.equal.add(other.text)
                 other.equal.add(text)
             self._compared.add((first, second))
@@ -60,7 +79,7 @@ def classes_of(leaves: Sequence[Node]) -> list[int | None]:
     return components([leaf.answer for leaf in leaves])
 
 
-async def classes(grader: Grader, answers: Sequence[str | None]) -> list[int | None]:
+async def classes(same: Same, answers: Sequence[str | None]) -> list[int | None]:
     """The equivalence class of each answer, numbered as they come; None where there is none."""
-    seen = Answers(grader)
+    seen = Answers(same)
     return components([await seen.read(answer) for answer in answers])

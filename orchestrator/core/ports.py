@@ -4,7 +4,7 @@ One shape a call: one node in, its children out. Batching, coalescing, retries, 
 journaling hide behind the port, each as a ``Policy`` or ``PRM`` that holds another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,12 +58,22 @@ solution (``continuation``); the ``answers`` of finished paths, which then carry
 samples are (``logprobs``); several user ``turns`` in one dialogue."""
 
 
+def never(step: str) -> bool:
+    """No step states the final answer: a solution ends where the model ends it."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What a strategy searches with: the ports of one tree."""
+    """What a strategy searches with: the ports of one tree.
+
+    ``is_complete`` says of a step whether it states the final answer, so that none is to follow:
+    ``Task.is_complete``.
+    """
 
     policy: Policy
     prm: PRM
+    is_complete: Callable[[str], bool] = never
 
 
 class Strategy(Protocol):
@@ -80,19 +90,3 @@ class Strategy(Protocol):
         ...
 
     async def __call__(self, root: Node, models: Models) -> list[Node]: ...
-
-
-class Grader(Protocol):
-    """Reads answers out of solutions and says which are equal."""
-
-    async def extract(self, text: str) -> str | None:
-        """The answer a solution states, or None where it states none."""
-        ...
-
-    async def equal(self, answer: str, reference: str) -> bool | None:
-        """Whether two answers mean the same, whichever comes first; None: not decided.
-
-        A comparison is not decided when it takes too long. That is no "no": it must not count
-        as a wrong answer in silence.
-        """
-        ...

@@ -1,11 +1,9 @@
 """Which part of a solution may state its answer: not what the model thought before it."""
 
 import re
+from collections.abc import Callable
 
 from orchestrator.core.node import Finish
-
-BOX = r"\boxed"
-"""How the tasks' prompts ask for an answer to be stated."""
 
 _TAGS = r"(?:think|thinking|thought|seed:think)"
 _OPENS = re.compile(rf"\s*(?:<{_TAGS}>|\[THINK\]|◁think▷)", re.IGNORECASE)
@@ -29,13 +27,14 @@ def after_thought(text: str) -> str | None:
     return None if _OPENS.match(text) else text
 
 
-def stating(text: str, finish: Finish | None) -> str | None:
+def stating(text: str, finish: Finish | None, is_complete: Callable[[str], bool]) -> str | None:
     """The part of a path's text that its answer is to be read from; None where it states none.
 
-    A text that was cut may end in half a number: only what it put in a box counts, and nothing of
-    a thought that was cut. A path that was ended where a step ends is read as it is.
+    A text that was cut may end in half a number: it counts only if its task says that it
+    ``is_complete``, and nothing of a thought that was cut does. A path that was ended where a step
+    ends is read as it is.
     """
     answer = after_thought(text)
     if finish not in MIDWAY:
         return text if answer is None else answer
-    return answer if answer is not None and BOX in answer else None
+    return answer if answer is not None and is_complete(answer) else None

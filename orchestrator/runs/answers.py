@@ -1,34 +1,81 @@
-"""A policy whose finished paths say which answer they came to, for strategies that go by them."""
+"""The answers of one tree: which its paths state, which of them are equal, and which are right."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.core.equivalence import Answers
 from orchestrator.core.node import Node
-from orchestrator.core.ports import Grader, Policy, Sampling
+from orchestrator.core.ports import Policy, Sampling
+from orchestrator.core.problem import Problem
 from orchestrator.core.stated import stating
+from orchestrator.core.task import Grade, Task
 
 
-async def stated(grader: Grader, leaf: Node) -> str | None:
-    """The answer that a path states, or None where it states none."""
-    text = stating(leaf.text, leaf.finish)
-    return await grader.extract(text) if text else None
+class AnswerReader:
+    """A task as one tree asks it, about one problem.
+
+    Keeps each pair of answers that stays ``undecided`` once, however often the tree asks about it,
+    beside those that were undecided before.
+    """
+
+    def __init__(
+        self, task: Task, problem: Problem, undecided: Iterable[frozenset[str]] = ()
+    ) -> None:
+        self._task = task
+        self._problem = problem
+        self.undecided = set(undecided)
+
+    def is_complete(self, step: str) -> bool:
+        """Whether a step states the final answer."""
+        return self._task.is_complete(step)
+
+    async def answer(self, leaf: Node) -> str | None:
+        """The answer that a path states, or None where it states none."""
+        text = self._stating(leaf)
+        return _stated(await self._task.extract(self._problem, text)) if text else None
+
+    async def same(self, a: str, b: str) -> bool | None:
+        """Whether two answers mean the same; None: not decided."""
+        verdict = await self._task.same(self._problem, a, b)
+        if verdict is None:
+            self.undecided.add(frozenset((a, b)))
+        return verdict
+
+    async def grade(self, leaf: Node) -> Grade:
+        """What a path is worth: without an answer never right, whatever the task makes of it."""
+        text = self._stating(leaf)
+        grade = await self._task.grade(self._problem, text or "")
+        answer = _stated(grade.answer) if text else None
+        if answer is None:
+            return replace(grade, answer=None, correct=False)
+        if grade.correct is None and self._problem.answer is not None:
+            self.undecided.add(frozenset((answer, self._problem.answer)))
+        return grade
+
+    def _stating(self, leaf: Node) -> str | None:
+        return stating(leaf.text, leaf.finish, self._task.is_complete)
+
+
+def _stated(answer: str | None) -> str | None:
+    """An answer that says something: blank ones would all be equal, and elected."""
+    return answer if answer and not answer.isspace() else None
 
 
 class AnsweringPolicy:
-    """Reads the answers of one tree's finished paths, and which of them are equal."""
+    """A policy whose finished paths say which answer they came to, for strategies that go by
+    them: reads the answers of one tree, and which of them are equal."""
 
-    def __init__(self, policy: Policy, grader: Grader) -> None:
+    def __init__(self, policy: Policy, reader: AnswerReader) -> None:
         self.policy = policy
-        self._grader = grader
-        self._answers = Answers(grader)
+        self._reader = reader
+        self._answers = Answers(reader.same)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         return await self._read(await self.policy.extend(node, n, sampling))
 
     async def _read(self, children: Sequence[Node]) -> list[Node]:
         return [
-            replace(child, answer=await self._answers.read(await stated(self._grader, child)))
+            replace(child, answer=await self._answers.read(await self._reader.answer(child)))
             if child.is_finished
             else child
             for child in children

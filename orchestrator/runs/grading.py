@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.core.ports import Grader
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import AUTO, POOL, LeafRecord, Record, Route, Verdict
+from orchestrator.core.task import Task
 from orchestrator.core.voting import Majority, Vote, elect
 from orchestrator.optimal.routing.router import Decision
-from orchestrator.runs.answers import stated
-from orchestrator.runs.comparing import CountingGrader
-from orchestrator.runs.plan import Cell, Soundness, Substitutes
+from orchestrator.runs.answers import AnswerReader
+from orchestrator.runs.plan import Cell, Substitutes
 from orchestrator.runs.search import Outcome
 from orchestrator.strategies.traits import traits
 
@@ -22,16 +21,14 @@ async def grade(
     outcome: Outcome,
     problem: Problem,
     cell: Cell,
-    grader: Grader,
+    task: Task,
     *,
-    soundness: Soundness | None = None,
     substitutes: Substitutes | None = None,
 ) -> Record:
-    """Read the answers of a cell's search, take its votes and hold both to the problem's reference
-    answer."""
-    counting = CountingGrader(grader, outcome.undecided)
-    leaves = await fan_out(_graded(leaf, problem, counting, soundness) for leaf in outcome.leaves)
-    electorate = await classes(counting, [leaf.answer for leaf in leaves])
+    """Have ``task`` grade the leaves of a cell's search, and take the cell's votes among them."""
+    reader = AnswerReader(task, problem, outcome.undecided)
+    leaves = await fan_out(_graded(leaf, reader) for leaf in outcome.leaves)
+    electorate = await classes(reader.same, [leaf.answer for leaf in leaves])
     spent, decision = outcome.spent, outcome.decision
     substitutes = substitutes or Substitutes()
     return Record(
@@ -65,7 +62,7 @@ async def grade(
         error=outcome.error,
         failed_branches=outcome.failed_branches,
         failure=outcome.failure,
-        undecided=len(counting.undecided),
+        undecided=len(reader.undecided),
         samples=outcome.samples,
         ends=outcome.ends,
         other_models=outcome.other_models,
@@ -99,19 +96,17 @@ def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
     )
 
 
-async def _graded(
-    leaf: Node, problem: Problem, grader: Grader, soundness: Soundness | None
-) -> LeafRecord:
-    answer = await stated(grader, leaf)
+async def _graded(leaf: Node, reader: AnswerReader) -> LeafRecord:
+    grade = await reader.grade(leaf)
     return LeafRecord(
         path=leaf.path,
-        answer=answer,
-        correct=answer is not None and await grader.equal(answer, problem.answer),
+        answer=grade.answer,
+        correct=grade.correct,
         finish=leaf.finish,
         scores=tuple(round(score, 6) for score in leaf.scores),
         tokens=leaf.tokens,
         steps=leaf.steps,
-        sound=soundness(problem, leaf.text) if soundness else None,
+        sound=grade.sound,
         logprob=None if leaf.logprob is None else round(leaf.logprob, 6),
         earlier=leaf.earlier,
     )

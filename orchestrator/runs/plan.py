@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestrator.core.budget import Bill, Limits, Price
-from orchestrator.core.ports import PRM, Grader, Policy, Strategy
+from orchestrator.core.ports import PRM, Policy, Strategy
 from orchestrator.core.problem import Problem
+from orchestrator.core.task import Task
 from orchestrator.core.voting import VOTES, Majority, Vote
 from orchestrator.optimal.routing.routed import Routing, built
 from orchestrator.runs.ports.branches import OnFailedBranch
@@ -97,10 +98,6 @@ def _flat(setting: Any) -> str:
     return "".join(f".{key}{value}" for key, value in setting.items())
 
 
-Soundness = Callable[[Problem, str], bool]
-"""Whether a solution is right from end to end, where a task can tell."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substitutes:
     """What stands in for what a policy's endpoint cannot do: see ``Record``."""
@@ -128,8 +125,7 @@ class Ports:
 
     policies: dict[str, Policy]
     prms: dict[str, PRM]
-    grader: Grader
-    soundness: Soundness | None = None
+    task: Task
     one_per_request: frozenset[str] = frozenset()
     substitutes: dict[str, Substitutes] = field(default_factory=dict)
     bill: Bill = field(default_factory=Bill)

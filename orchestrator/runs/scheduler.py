@@ -12,6 +12,7 @@ from orchestrator.core.node import Tree
 from orchestrator.core.ports import Models
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
+from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.collection import rare_collections
 from orchestrator.runs.course import Course
 from orchestrator.runs.grading import grade
@@ -156,7 +157,7 @@ class Scheduler:
                 routing=cell.routing,
                 reached=self.store.reached(cell.id, problem.id),
             ),
-            answers=self.ports.grader,
+            answers=AnswerReader(self.ports.task, problem),
         )
         if self.journal is not None:
             self.journal.forget(tree.key)
@@ -164,7 +165,6 @@ class Scheduler:
             outcome,
             problem,
             cell,
-            self.ports.grader,
-            soundness=self.ports.soundness,
+            self.ports.task,
             substitutes=self.ports.substitutes.get(cell.id),
         )

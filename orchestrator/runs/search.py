@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.core.budget import UNLIMITED, Ledger, Limits, Spend
 from orchestrator.core.node import Node, Tree, root
-from orchestrator.core.ports import Grader, Models, Strategy
+from orchestrator.core.ports import Models, Strategy, never
 from orchestrator.errors import ConfigError, OrchardError
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routing.routed import Attempt, Routing, Search
 from orchestrator.optimal.routing.router import Decision
+from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.clock import TreeClock
-from orchestrator.runs.comparing import CountingGrader
 from orchestrator.runs.endings import COMPLETE, Ending, ending
 from orchestrator.runs.ports.stack import Terms, TreePorts, tree_ports
 from orchestrator.strategies.traits import traits
@@ -95,16 +95,16 @@ async def search(
     *,
     terms: Terms | None = None,
     place: Place | None = None,
-    answers: Grader | None = None,
+    answers: AnswerReader | None = None,
     on_progress: Callable[[SearchProgress], None] | None = None,
 ) -> Outcome:
     """Grow a tree for ``question`` and return what came of it.
 
     It ends after ``limits.seconds``, at the run's deadline, or when another limit is used up, and
-    returns the leaves it has. ``answers`` reads the answers of finished paths, for strategies that
-    go by them. ``on_progress`` is called after each response. A cancelled search raises
-    ``CancelledError`` once its requests are cancelled; only one that has waited for its turn in a
-    pool returns.
+    returns the leaves it has. ``answers`` says which step completes a solution, and reads the
+    answers of finished paths for strategies that go by them. ``on_progress`` is called after each
+    response. A cancelled search raises ``CancelledError`` once its requests are cancelled; only one
+    that has waited for its turn in a pool returns.
 
     Raises ``EndpointRefused``, which concerns every search alike, and ``ConfigError`` where a
     strategy goes by answers and nobody reads them.
@@ -126,6 +126,7 @@ async def search(
         terms or Terms(),
         reward=traits(strategy).reward,
         answers=reader,
+        is_complete=answers.is_complete if answers else never,
         on_response=report if on_progress else None,
     )
     start = root(
@@ -147,13 +148,13 @@ async def search(
     )
 
 
-def _reader(strategy: Strategy, answers: Grader | None) -> CountingGrader | None:
+def _reader(strategy: Strategy, answers: AnswerReader | None) -> AnswerReader | None:
     """Who reads answers while the tree grows, where its strategy goes by them."""
     if "answers" not in strategy.needs:
         return None
     if answers is None:
         raise ConfigError(f"{type(strategy).__name__} goes by answers: pass `answers`")
-    return CountingGrader(answers)
+    return answers
 
 
 def _routed(place: Place, scope: Ledger, clock: TreeClock) -> Search | None:

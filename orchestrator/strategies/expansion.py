@@ -1,12 +1,11 @@
 """How the tree searches expand one node."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestrator.core.expansion_rules import TURNED_DOWN, ExpansionRules
 from orchestrator.core.node import Finish, Node
 from orchestrator.core.ports import PRM, Models, Sampling
 from orchestrator.core.selection import everything, usable
-from orchestrator.core.stated import BOX
 
 
 async def expand(
@@ -14,7 +13,7 @@ async def expand(
 ) -> list[Node]:
     """The scored children of ``node``: ``width`` of them less duplicates and cut steps.
 
-    A child is finished where the policy ended the solution, where it states a boxed answer, or at
+    A child is finished where the policy ended the solution, where it states the final answer, or at
     ``rules.max_depth``; ``rules`` also say what becomes of samples that are no whole step.
     A node that is finished comes back by itself, and so does one that cannot be expanded: as a
     dead end, as one beyond the context, or for what its prompt was turned down. Nothing comes of a
@@ -32,7 +31,7 @@ async def expand(
             return [node.ended(end)]
         is_last_resort = not node.steps and attempt == tries - 1
         if kept := (everything if is_last_resort else usable)(samples, rules):
-            children = [_finish(child, rules.max_depth) for child in kept]
+            children = [_finish(child, models.is_complete, rules.max_depth) for child in kept]
             return await _score(node, children, models.prm)
     return [node.ended("dead_end")]
 
@@ -63,13 +62,13 @@ async def _score(node: Node, children: Sequence[Node], prm: PRM) -> list[Node]:
     return kept or [node.ended(scored[0].finish or "overflow")]
 
 
-def _finish(child: Node, max_depth: int) -> Node:
+def _finish(child: Node, is_complete: Callable[[str], bool], max_depth: int) -> Node:
     step = child.steps[-1]
     if child.finish == "stop" and _is_blank(step):
         return child.ended("empty")
     if child.is_finished:
         return child
-    if BOX in step:
+    if is_complete(step):
         return child.ended("stop")
     return child.ended("depth") if len(child.steps) >= max_depth else child
 

@@ -1,11 +1,19 @@
-"""How each family of policies is asked (paper, appendix; texts as in the authors' code)."""
+"""How each family of policies is asked (paper, appendix; texts as in the authors' code).
 
+The layout and the way of working are the family's; what the answer looks like is the task's.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-_BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
+from orchestrator.core.task import Instruction
 
-_LLAMA3 = r"""Solve the following math problem efficiently and clearly:
+Messages = list[dict[str, str]]
+"""A chat: ``[{"role": …, "content": …}, …]``."""
+
+_LLAMA3 = """Solve the following {subject}problem efficiently and clearly:
 
 - For simple problems (2 steps or fewer):
 Provide a concise solution with minimal explanation.
@@ -23,30 +31,46 @@ Use this step-by-step format:
 
 Regardless of the approach, always conclude with:
 
-Therefore, the final answer is: $\boxed{answer}$. I hope it is correct.
+{conclusion}"""
+"""The system prompt of Meta's Llama 3 evaluations; with the math task byte for byte: 577
+characters."""
 
-Where [answer] is just the final number or expression that solves the problem."""
-"""The system prompt of Meta's Llama 3 evaluations, byte for byte: 577 characters."""
+
+def _step_by_step(task: Instruction) -> str:
+    stated = f", and put your final answer {task.form}" if task.form else ""
+    return f"Please reason step by step{stated}."
+
+
+def _llama3(task: Instruction) -> str:
+    shown = f"The final answer {task.form}." if task.form else "Therefore, the answer is: [answer]."
+    subject = f"{task.subject} " if task.subject else ""
+    return _LLAMA3.format(subject=subject, conclusion=task.conclusion or shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptFamily:
     """The messages a question is put in, and the ``separator`` that ends a step.
 
-    ``system`` None is no system message; ``user_suffix`` follows the question.
+    ``system`` words the system message, None is no such message; ``user_suffix`` words what follows
+    the question.
     """
 
     name: str
-    system: str | None = None
-    user_suffix: str = ""
+    system: Callable[[Instruction], str] | None = None
+    user_suffix: Callable[[Instruction], str] | None = None
     separator: str = "\n\n"
 
-    def messages(self, question: str) -> list[dict[str, str]]:
-        """The chat so far: ``[{"role": …, "content": …}, …]``, ending with the user."""
-        user = {"role": "user", "content": question + self.user_suffix}
+    def messages(self, task: Instruction, question: str) -> Messages:
+        """The chat so far, ending with the user."""
+        suffix = "\n" + self.user_suffix(task) if self.user_suffix else ""
+        user = {"role": "user", "content": question + suffix}
         if self.system is None:
             return [user]
-        return [{"role": "system", "content": self.system}, user]
+        return [{"role": "system", "content": self.system(task)}, user]
+
+    def asking(self, task: Instruction) -> Callable[[str], Messages]:
+        """From a question of the task to the chat that poses it."""
+        return partial(self.messages, task)
 
 
 FamilyName = Literal["llama3", "qwen", "r1_distill", "tiny"]
@@ -55,8 +79,8 @@ DEFAULT: FamilyName = "qwen"
 """What the authors' code asks every other policy with."""
 
 PROMPTS: dict[FamilyName, PromptFamily] = {
-    "llama3": PromptFamily(name="llama3", system=_LLAMA3),
-    "qwen": PromptFamily(name="qwen", system=_BOXED),
-    "r1_distill": PromptFamily(name="r1_distill", user_suffix="\n" + _BOXED),
+    "llama3": PromptFamily(name="llama3", system=_llama3),
+    "qwen": PromptFamily(name="qwen", system=_step_by_step),
+    "r1_distill": PromptFamily(name="r1_distill", user_suffix=_step_by_step),
     "tiny": PromptFamily(name="tiny"),
 }

@@ -9,10 +9,12 @@ from orchestrator.config.endpoints import EndpointConfig, PolicyConfig, PRMConfi
 from orchestrator.core.budget import Price
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.task import Task
 from orchestrator.endpoints.admission.status import Status
 from orchestrator.endpoints.probing.probe import PolicyAbilities
 from orchestrator.errors import EndpointError
 from orchestrator.runs.plan import Cell
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.endpoint import Connection, Direct, over_sockets
 from orchestrator.wiring.needs import Found
 from orchestrator.wiring.serving import NOWHERE, Addresses
@@ -51,6 +53,7 @@ async def connect(
     policies: Mapping[str, PolicyConfig],
     prms: Mapping[str, PRMConfig],
     *,
+    task: Task | None = None,
     addresses: Addresses = SERVED_BY_URL,
     cells: Sequence[Cell] = (),
     prices: Mapping[str, Price] = NO_PRICES,
@@ -60,7 +63,8 @@ async def connect(
 ) -> AsyncIterator[Connections]:
     """Open each model and ask it for a little, so that ``cells`` that cannot run end before they
     begin. What the probe found stays with the connection: how solutions are continued, a PRM's
-    route, what is refused, which replicas are down.
+    route, what is refused, which replicas are down. The policies are asked in the words of the
+    ``task``, mathematics unless given.
 
     ``addresses`` are those of servers of this run. ``pay`` is told what the probes cost at
     ``prices`` (USD), whether or not they came to an end. Where it is ``tolerant``, an endpoint that
@@ -81,7 +85,7 @@ async def connect(
     async with AsyncExitStack() as stack:
         endpoints = {
             name: await Connection.open(
-                name, each, addresses.get(name, NOWHERE), cells, direct, stack
+                name, each, addresses.get(name, NOWHERE), cells, task or MathTask(), direct, stack
             )
             for name, each in settings.items()
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from orchestrator.config.endpoints import INSTRUCTED, EndpointConfig, PolicyConfig, PRMConfig
 from orchestrator.core.ports import PRM, Policy
+from orchestrator.core.task import Task
 from orchestrator.endpoints.hosted.adapting import AdaptingSender
 from orchestrator.endpoints.http.retry import RetryPolicy
 from orchestrator.endpoints.http.sender import AiohttpSender, Sender
@@ -50,8 +51,8 @@ class Connection:
     or a ``prm``.
 
     ``sender`` speaks to it, and remembers what it refuses. ``prms`` are what its PRM may be, by the
-    route that a probe is to find. A policy's context must hold as many tokens as are ``needed``, of
-    which a sample has those ``allowed``.
+    route that a probe is to find. A policy is asked in the words of the ``task``; its context must
+    hold as many tokens as are ``needed``, of which a sample has those ``allowed``.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Connection:
     transport: Transport
     sender: "HostedSender | AdaptingSender"
     prms: Mapping[ScoringRoute, HttpPRM]
+    task: Task
     needed: int
     allowed: int
     found: PolicyAbilities | PRMAbilities | None = None
@@ -72,6 +74,7 @@ class Connection:
         settings: EndpointConfig,
         address: Address,
         cells: Sequence[Cell],
+        task: Task,
         direct: Direct,
         stack: AsyncExitStack,
     ) -> Self:
@@ -91,6 +94,7 @@ class Connection:
             transport=transport,
             sender=sender,
             prms=_prms(settings, transport, name) if isinstance(settings, PRMConfig) else {},
+            task=task,
             needed=0 if is_prm else context_needed(name, cells),
             allowed=0 if is_prm else tokens_allowed(name, cells),
         )
@@ -115,7 +119,7 @@ class Connection:
                 ends_told=can.ends_told and "stop" not in dialect.lacks,
             )
             assert isinstance(self.settings, PolicyConfig)
-            self.policy = _policy(self.settings, self.transport, can)
+            self.policy = _policy(self.settings, self.transport, can, self.task)
         self.found = can
 
     async def _probed(self) -> PolicyAbilities | PRMAbilities:
@@ -139,18 +143,27 @@ class Connection:
 _CONTINUING: Mapping[str, type[HttpPolicy]] = {
     "tokens": TokenPolicy,
     "rendered": RenderedPolicy,
-    INSTRUCTED: InstructedPolicy,
 }
 """Policies by how they continue a solution; all others by an open chat message."""
 
 
-def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities) -> Policy:
+def _policy(config: PolicyConfig, transport: Transport, can: PolicyAbilities, task: Task) -> Policy:
     family = PROMPTS[config.prompt]  # type: ignore[index]
+    asking = family.asking(task.instruction)
     wished = config.continuation
     by = can.continuation if wished in ("auto", "chat") else wished
+    if by == INSTRUCTED:
+        return InstructedPolicy(
+            transport,
+            asking,
+            family.separator,
+            cuts_at=can.cuts_at,
+            form=task.instruction.form,
+            is_complete=task.is_complete,
+        )
     over_chat = LedPolicy if can.trims else ChatPolicy
     kind = _CONTINUING.get(by or "", over_chat)
-    return kind(transport, family.messages, family.separator, cuts_at=can.cuts_at)
+    return kind(transport, asking, family.separator, cuts_at=can.cuts_at)
 
 
 def _retry(settings: EndpointConfig, address: Address) -> RetryPolicy:

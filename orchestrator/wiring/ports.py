@@ -1,21 +1,20 @@
-"""The ports of a run: connected models, what reads their answers and the bill they charge."""
+"""The ports of a run: connected models, the task they are asked and the bill they charge."""
 
 from collections.abc import Sequence
 
 from orchestrator.core.budget import Bill
-from orchestrator.core.ports import Grader
+from orchestrator.core.task import Task
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.wiring.connect import Connections
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import substitutes
-from orchestrator.wiring.problem_sets import CHAINS, chain_is_sound
 
 
 def ports(
     experiment: Experiment,
     connected: Connections,
     cells: Sequence[Cell],
-    grader: Grader,
+    task: Task,
     *,
     paid: float = 0.0,
 ) -> Ports:
@@ -24,8 +23,7 @@ def ports(
     return Ports(
         policies=dict(connected.policies),
         prms=dict(connected.prms),
-        grader=grader,
-        soundness=chain_is_sound if config.task.name == CHAINS else None,
+        task=task,
         one_per_request=connected.one_per_request,
         substitutes={
             cell.id: substitutes(cell, config.policies, connected.found) for cell in cells

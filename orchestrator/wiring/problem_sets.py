@@ -1,11 +1,15 @@
-"""The problems of a run: a named data set, a file, or a task that small models are made for."""
+"""The task of a run and its problems: a named data set, a file, or one that small models are made
+for."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from orchestrator.config.run import TaskConfig
 from orchestrator.core.problem import Problem
+from orchestrator.core.task import Grade, Task
 from orchestrator.errors import TaskError
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.records import Fields
 from servers.simulated import problems as sums
 from servers.tiny import problems as chains
@@ -15,6 +19,24 @@ CHAINS = "chains"
 
 SUMS = "sums"
 """The generated task the simulated models are made for."""
+
+
+class ChainsTask(MathTask):
+    """Chains of calculations, whose every step is known: a right answer may come of a wrong way."""
+
+    async def grade(self, problem: Problem, text: str) -> Grade:
+        sound = chains.whole_chain_right(chains.parse(problem.question), text)
+        return replace(await super().grade(problem, text), sound=sound)
+
+
+TASKS: dict[str, type[Task]] = {"math": MathTask, CHAINS: ChainsTask, SUMS: MathTask}
+"""What grades a task, by its name; ``math`` grades the named data sets and files."""
+
+
+def task_of(task: TaskConfig) -> Task:
+    """What a run asks, and what grades it."""
+    return TASKS.get(task.name or "math", MathTask)()
+
 
 UNLESS_SAID = 100
 """How many problems are generated where a config names no number."""
@@ -53,8 +75,3 @@ def _generated(
         ]
 
     return generated
-
-
-def chain_is_sound(problem: Problem, solution: str) -> bool:
-    """Whether a solution of a chain is right from end to end."""
-    return chains.whole_chain_right(chains.parse(problem.question), solution)

@@ -54,7 +54,7 @@ from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
 from orchestrator.strategies.expansion import expand
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
 from servers.simulated.fleet import Fleet
@@ -172,13 +172,15 @@ async def fleet_and_ports(setting: Setting) -> AsyncIterator[tuple[Fleet, Bound,
     endpoints = [Endpoint(urls=urls(fleet, name), model=name) for name in ("policy", "prm")]
     policy, prm = (Transport(each, SimulatedSender(fleet)) for each in endpoints)
     bound = Bound(setting)
-    async with policy, prm, MathGrader() as grader:
+    async with policy, prm, MathTask() as task:
         ports = Ports(
             policies={
-                "policy": MeasuredPolicy(TokenPolicy(policy, PROMPTS["qwen"].messages), bound)
+                "policy": MeasuredPolicy(
+                    TokenPolicy(policy, PROMPTS["qwen"].asking(task.instruction)), bound
+                )
             },
             prms={"prm": MeasuredPRM(QwenMathPRM(transport=prm), bound)},
-            grader=grader,
+            task=task,
         )
         yield fleet, bound, ports
 

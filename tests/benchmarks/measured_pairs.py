@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.commands.session import carry_out
 from orchestrator.config.run import RunConfig
 from orchestrator.console.terminal import Terminal
+from orchestrator.core.equivalence import comparing
 from orchestrator.core.records import Record
 from orchestrator.optimal.profile import Model
 from orchestrator.optimal.profiling.fitting import PILOTS
@@ -20,7 +21,7 @@ from orchestrator.optimal.profiling.trials import Trials, trials
 from orchestrator.statistics import paired_bootstrap
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.experiment import Experiment
 from tests.benchmarks.fixed_strategies import Fixed, all_fixed
 
@@ -61,13 +62,13 @@ async def pairs(records: Sequence[Record]) -> list[Pair]:
         for each in records
         if each.strategy == "cot"
     }
-    async with MathGrader() as grader:
+    async with MathTask() as task:
         for policy, prm in keys:
             mine = [each for each in records if (each.policy, each.prm) == (policy, prm)]
             cells: Cells = sort_out(mine)
             measured = [
                 each
-                for each in await measure(mine, cells, grader)
+                for each in await measure(mine, cells, comparing(task, ()))
                 if each.trees.keys() == cells.trees.keys()
             ]
             sample = next(each for each in mine if each.cell == cells.samples)

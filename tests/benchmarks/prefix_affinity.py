@@ -21,6 +21,7 @@ from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
 from servers.simulated.fleet import Fleet
@@ -57,7 +58,7 @@ async def hit_rate(replicas: int, trees: int, *, at_random: bool = False) -> flo
                 return chosen.choice(list(to_policy.dispatcher.replicas))
 
             to_policy.dispatcher.replicas.choose = choose  # type: ignore[method-assign]
-        policy = TokenPolicy(to_policy, PROMPTS["qwen"].messages)
+        policy = TokenPolicy(to_policy, PROMPTS["qwen"].asking(MathTask.instruction))
         prm = QwenMathPRM(transport=to_prm)
 
         async def worker() -> None:

@@ -26,7 +26,7 @@ from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
 from servers.simulated.faults import Reply
@@ -101,11 +101,11 @@ async def measure(trees: int, folder: Path) -> dict[str, float]:
     policy, prm = (
         Transport(Endpoint(urls=urls(fleet, name), model=name), sender) for name in NAMES
     )
-    async with policy, prm, MathGrader() as grader:
+    async with policy, prm, MathTask() as task:
         ports = Ports(
-            policies={"policy": TokenPolicy(policy, PROMPTS["qwen"].messages)},
+            policies={"policy": TokenPolicy(policy, PROMPTS["qwen"].asking(task.instruction))},
             prms={"prm": QwenMathPRM(transport=prm)},
-            grader=grader,
+            task=task,
         )
         with Store(folder) as store:
             plan = Plan(problems=questions, cells=[cell], trees=trees)

@@ -42,7 +42,7 @@ from orchestrator.runs.scheduler import Scheduler  # noqa: E402
 from orchestrator.storage.journal import JOURNAL, Journal  # noqa: E402
 from orchestrator.storage.store import Store  # noqa: E402
 from orchestrator.strategies import STRATEGIES  # noqa: E402
-from orchestrator.tasks.math.grader import MathGrader  # noqa: E402
+from orchestrator.tasks.math.task import MathTask  # noqa: E402
 from orchestrator.tasks.prompts import PROMPTS  # noqa: E402
 from tests.benchmarks.step_cost import instant_server  # noqa: E402
 
@@ -152,11 +152,11 @@ async def _soak(url: str, requests: int, folder: Path) -> Soaked:
             )
             for name, sender in zip(("policy", "prm"), senders, strict=True)
         ]
-        policy = TokenPolicy(transports[0], PROMPTS["qwen"].messages)
+        policy = TokenPolicy(transports[0], PROMPTS["qwen"].asking(MathTask.instruction))
         ports = Ports(
             policies={"policy": policy},
             prms={"prm": QwenMathPRM(transport=transports[1])},
-            grader=await stack.enter_async_context(MathGrader()),
+            task=await stack.enter_async_context(MathTask()),
         )
         store = stack.enter_context(Store(folder))
         journal = stack.enter_context(Journal(folder / JOURNAL))

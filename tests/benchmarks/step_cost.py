@@ -35,7 +35,7 @@ from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store
 from orchestrator.strategies import BeamSearch
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,11 +101,13 @@ async def measure(url: str, trees: int, folder: Path, *, journaled: bool = True)
             await stack.enter_async_context(Transport(Endpoint(urls=(url,), model=name)))
             for name in ("policy", "prm")
         ]
-        counted = Counted(TokenPolicy(policy_transport, PROMPTS["qwen"].messages))
+        counted = Counted(
+            TokenPolicy(policy_transport, PROMPTS["qwen"].asking(MathTask.instruction))
+        )
         ports = Ports(
             policies={"policy": counted},
             prms={"prm": QwenMathPRM(transport=prm_transport)},
-            grader=await stack.enter_async_context(MathGrader()),
+            task=await stack.enter_async_context(MathTask()),
         )
         store = stack.enter_context(Store(folder))
         journal = stack.enter_context(Journal(folder / JOURNAL)) if journaled else None

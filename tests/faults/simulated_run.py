@@ -19,7 +19,7 @@ from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage import journal as journal_module
 from orchestrator.storage.journal import JOURNAL, KEY_BYTES, Journal
 from orchestrator.storage.store import Store, read_records
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.ports import ports
@@ -125,14 +125,14 @@ def run(folder: Path, faults: Faults | None = None, *, problems: int = 24) -> Ou
         experiment = Experiment.of(_config(fleet, problems))
         config, cells = experiment.config, experiment.cells
         connecting = connect(config.policies, config.prms, cells=cells, direct=direct)
-        async with connecting as connected, MathGrader() as grader:
+        async with connecting as connected, MathTask() as task:
             for sender in senders:
                 sender.use(fleet)
             began = asyncio.get_running_loop().time()
             # virtual time does not wait for the journal's thread: trees that do would let it run on
             patient = mock.patch.object(journal_module, "MOST_WAITING", 10**9)
             with patient, Store(folder) as store, Journal(folder / JOURNAL) as journal:
-                ports_of = ports(experiment, connected, cells, grader)
+                ports_of = ports(experiment, connected, cells, task)
                 await Scheduler(experiment.plan, ports_of, store, journal).run()
             return asyncio.get_running_loop().time() - began
 

@@ -13,6 +13,7 @@ from orchestrator.endpoints.policies.http_policy import HttpPolicy, TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import EndpointError
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration.misbehaving import Server
 
@@ -28,7 +29,7 @@ async def policy_at(
 ) -> AsyncIterator[HttpPolicy]:
     settings = {"retry": QUICKLY, **settings}
     async with Transport(Endpoint(urls=urls, model=model, **settings)) as transport:
-        yield kind(transport, PROMPTS["tiny"].messages)
+        yield kind(transport, PROMPTS["tiny"].asking(MathTask.instruction))
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from orchestrator.endpoints.policies.http_policy import ChatPolicy
 from orchestrator.endpoints.transport.evidence import FEW
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import BadResponse, EndpointError
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration.misbehaving import (
     CHAT,
@@ -78,7 +79,7 @@ async def test_one_request_in_five_that_is_answered_badly_holds_nobody_up(
     endpoint = Endpoint(urls=(server.url,), model="policy", retry=RUNNING, checks_model=False)
     failures: list[EndpointError] = []
     async with Transport(endpoint, SENDERS[sender](server.url)) as transport:
-        policy = ChatPolicy(transport, PROMPTS["qwen"].messages)
+        policy = ChatPolicy(transport, PROMPTS["qwen"].asking(MathTask.instruction))
 
         async def tree(number: int) -> None:
             for level in range(REQUESTS):
@@ -111,7 +112,7 @@ async def test_an_engine_that_fails_at_one_prompt_in_five_refuses_those_alone(
     server.on(CHAT, bad, when=lambda body: "badly" in str(body["messages"]), forever=True)
     endpoint = Endpoint(urls=(server.url,), model="policy", retry=RUNNING)
     async with Transport(endpoint) as transport:
-        policy = ChatPolicy(transport, PROMPTS["qwen"].messages)
+        policy = ChatPolicy(transport, PROMPTS["qwen"].asking(MathTask.instruction))
         names = [f"{i}" + (" badly" if i % 5 == 0 else "") for i in range(100)]
         trees = await fan_out(policy.extend(problem(name), 2, WHOLE) for name in names)
     assert [tree[0].finish for tree in trees[::5]] == ["refused"] * 20
@@ -172,7 +173,7 @@ async def test_a_refusal_is_known_through_either_sender() -> None:
                       forever=True)  # fmt: skip
             endpoint = Endpoint(urls=(server.url,), model="policy", checks_model=False)
             async with Transport(endpoint, make(server.url)) as transport:
-                policy = ChatPolicy(transport, PROMPTS["qwen"].messages)
+                policy = ChatPolicy(transport, PROMPTS["qwen"].asking(MathTask.instruction))
                 (child,) = await policy.extend(problem("odd"), 2, WHOLE)
                 assert child.finish == "refused"
                 assert len(await policy.extend(problem("even"), 2, WHOLE)) == 2

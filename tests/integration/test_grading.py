@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 from orchestrator.tasks.datasets import TaskSource, load
 from orchestrator.tasks.math.extracting.solutions import extract
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.records import Fields
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="looks for processes in /proc"
 )
 ENDLESS = "(10^{9})!"
+PROBLEM = Problem(id="p", question="?")
 
 EQUAL = [
     ("½", "0.5"),
@@ -140,8 +142,8 @@ UNEQUAL = [
 
 
 @pytest.fixture
-async def grader() -> AsyncIterator[MathGrader]:
-    async with MathGrader(seconds=30) as grader:  # a machine may be busy: only hangs should count
+async def grader() -> AsyncIterator[MathTask]:
+    async with MathTask(seconds=30) as grader:  # a machine may be busy: only hangs should count
         yield grader
 
 
@@ -162,18 +164,18 @@ async def test_the_answer_is_read_from_every_math500_solution_and_is_equal() -> 
     assert len(problems) == 500
     read = [extract(solution) for solution in solutions("math500")]
     assert read == [problem.answer for problem in problems]
-    grader = MathGrader()
-    assert all([await grader.equal(p.answer, p.answer) for p in problems])
+    grader = MathTask()
+    assert all([await grader.same(PROBLEM, p.answer, p.answer) for p in problems])
 
 
 async def test_the_answer_is_read_from_every_aime24_solution_and_is_equal() -> None:
     problems = benchmark("aime24", answer="extracted_groundtruth")
     assert len(problems) == 30
-    grader = MathGrader()
+    grader = MathTask()
     for problem, solution in zip(problems, solutions("aime24"), strict=True):
-        read = await grader.extract(solution)
+        read = await grader.extract(PROBLEM, solution)
         assert read is not None
-        assert await grader.equal(read, problem.answer), (read, problem)
+        assert await grader.same(PROBLEM, read, problem.answer), (read, problem)
 
 
 async def test_amc23_answers_are_whole_numbers() -> None:
@@ -182,19 +184,19 @@ async def test_amc23_answers_are_whole_numbers() -> None:
     assert all(problem.answer.lstrip("-").isdecimal() for problem in problems)
 
 
-async def test_equal_answers_are_equal(grader: MathGrader) -> None:
-    verdicts = await asyncio.gather(*(grader.equal(*pair) for pair in EQUAL))
+async def test_equal_answers_are_equal(grader: MathTask) -> None:
+    verdicts = await asyncio.gather(*(grader.same(PROBLEM, *pair) for pair in EQUAL))
     assert [pair for pair, equal in zip(EQUAL, verdicts, strict=True) if equal is not True] == []
 
 
-async def test_unequal_answers_are_unequal(grader: MathGrader) -> None:
-    verdicts = await asyncio.gather(*(grader.equal(*pair) for pair in UNEQUAL))
+async def test_unequal_answers_are_unequal(grader: MathTask) -> None:
+    verdicts = await asyncio.gather(*(grader.same(PROBLEM, *pair) for pair in UNEQUAL))
     assert [pair for pair, equal in zip(UNEQUAL, verdicts, strict=True) if equal is not False] == []
 
 
-async def test_votes_of_different_spelling_fall_into_one_class(grader: MathGrader) -> None:
+async def test_votes_of_different_spelling_fall_into_one_class(grader: MathTask) -> None:
     answers = [r"\frac{\pi}{2}", None, "π/2", "2x+2", r"0.5\pi", "2(x+1)", "5"]
-    assert await classes(grader, answers) == [0, None, 0, 1, 0, 1, 2]
+    assert await classes(partial(grader.same, PROBLEM), answers) == [0, None, 0, 1, 0, 1, 2]
 
 
 NEAR = [
@@ -208,11 +210,11 @@ NEAR = [
 
 @pytest.mark.parametrize("answers", NEAR, ids=lambda answers: answers[0])
 async def test_near_answers_fall_into_the_same_classes_in_any_order(
-    grader: MathGrader, answers: list[str]
+    grader: MathTask, answers: list[str]
 ) -> None:
     found = set()
     for order in itertools.permutations(answers):
-        numbers = dict(zip(order, await classes(grader, order), strict=True))
+        numbers = dict(zip(order, await classes(partial(grader.same, PROBLEM), order), strict=True))
         found.add(
             frozenset(frozenset(x for x in order if numbers[x] == n) for n in numbers.values())
         )
@@ -220,40 +222,40 @@ async def test_near_answers_fall_into_the_same_classes_in_any_order(
 
 
 async def test_a_comparison_that_hangs_is_killed_undecided_and_grading_goes_on() -> None:
-    async with MathGrader(workers=1, seconds=1) as grader:
-        assert await grader.equal("x+1", "1+x")
+    async with MathTask(workers=1, seconds=1) as grader:
+        assert await grader.same(PROBLEM, "x+1", "1+x")
         hung = processes()
-        verdict = asyncio.create_task(grader.equal(ENDLESS, "x+8"))
+        verdict = asyncio.create_task(grader.same(PROBLEM, ENDLESS, "x+8"))
         ticks = 0
         while not processes().isdisjoint(hung):
             await asyncio.sleep(0.05)
             ticks += 1
         assert ticks > 20  # the event loop went on meanwhile
         assert await verdict is None
-        assert await grader.equal(ENDLESS, "x+9") is None
-        assert await grader.equal(ENDLESS, ENDLESS) is True
-        assert await grader.equal("x+2", "2+x")
+        assert await grader.same(PROBLEM, ENDLESS, "x+9") is None
+        assert await grader.same(PROBLEM, ENDLESS, ENDLESS) is True
+        assert await grader.same(PROBLEM, "x+2", "2+x")
     assert await gone(processes)
 
 
 async def test_a_tower_of_powers_is_undecided_and_ends_no_worker(
-    grader: MathGrader,
+    grader: MathTask,
 ) -> None:
     tower = "9^{9^{9^{9}}}"
-    assert await grader.equal("x+1", "1+x")
+    assert await grader.same(PROBLEM, "x+1", "1+x")
     workers = processes()
-    assert await grader.equal(tower, "x+8") is None
-    assert await grader.equal(tower, "1") is None
-    assert await grader.equal(tower, tower) is True
+    assert await grader.same(PROBLEM, tower, "x+8") is None
+    assert await grader.same(PROBLEM, tower, "1") is None
+    assert await grader.same(PROBLEM, tower, tower) is True
     assert processes() == workers
 
 
 async def test_a_worker_that_gets_no_cpu_time_decides_later_and_not_otherwise() -> None:
-    async with MathGrader(workers=1, seconds=1) as grader:
-        assert await grader.equal("x+1", "1+x")
+    async with MathTask(workers=1, seconds=1) as grader:
+        assert await grader.same(PROBLEM, "x+1", "1+x")
         (worker,) = processes()
         os.kill(worker, signal.SIGSTOP)
-        verdict = asyncio.create_task(grader.equal("x+2", "2+x"))
+        verdict = asyncio.create_task(grader.same(PROBLEM, "x+2", "2+x"))
         await asyncio.sleep(2.5)
         assert not verdict.done()
         os.kill(worker, signal.SIGCONT)
@@ -261,47 +263,47 @@ async def test_a_worker_that_gets_no_cpu_time_decides_later_and_not_otherwise() 
 
 
 async def test_a_worker_that_is_killed_at_work_is_replaced_and_the_verdict_stands() -> None:
-    async with MathGrader(workers=1, seconds=30) as grader:
-        assert await grader.equal("x+1", "1+x")
+    async with MathTask(workers=1, seconds=30) as grader:
+        assert await grader.same(PROBLEM, "x+1", "1+x")
         (worker,) = processes()
         os.kill(worker, signal.SIGSTOP)
-        verdict = asyncio.create_task(grader.equal("x+2", "2+x"))
+        verdict = asyncio.create_task(grader.same(PROBLEM, "x+2", "2+x"))
         await asyncio.sleep(0.1)
         os.kill(worker, signal.SIGKILL)
         assert await verdict is True
 
 
 async def test_leaving_the_grader_leaves_no_process() -> None:
-    async with MathGrader() as grader:
-        await asyncio.gather(*(grader.equal("x+1", f"x+{i}") for i in range(2, 5)))
+    async with MathTask() as grader:
+        await asyncio.gather(*(grader.same(PROBLEM, "x+1", f"x+{i}") for i in range(2, 5)))
         assert len(processes()) == 2
     assert processes() == set()
 
 
 async def test_a_cancelled_comparison_ends_its_worker_at_once() -> None:
-    async with MathGrader(workers=1, seconds=60) as grader:
-        await grader.equal("x+1", "1+x")
+    async with MathTask(workers=1, seconds=60) as grader:
+        await grader.same(PROBLEM, "x+1", "1+x")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await grader.equal(ENDLESS, "x+8")
+                await grader.same(PROBLEM, ENDLESS, "x+8")
         assert processes() == set()
-        assert await grader.equal("x+2", "2+x")
+        assert await grader.same(PROBLEM, "x+2", "2+x")
 
 
 async def test_a_worker_that_dies_while_idle_is_replaced_and_nobody_notices() -> None:
-    async with MathGrader(workers=1, seconds=30) as grader:
-        assert await grader.equal("x+1", "1+x")
+    async with MathTask(workers=1, seconds=30) as grader:
+        assert await grader.same(PROBLEM, "x+1", "1+x")
         (worker,) = processes()
         os.kill(worker, signal.SIGKILL)
         assert await gone(processes)
-        assert await grader.equal("x+2", "2+x")
+        assert await grader.same(PROBLEM, "x+2", "2+x")
 
 
 async def test_a_grader_once_left_compares_no_more() -> None:
-    async with MathGrader() as grader:
+    async with MathTask() as grader:
         pass
     with pytest.raises(RuntimeError, match="closed"):
-        await grader.equal("x+1", "1+x")
+        await grader.same(PROBLEM, "x+1", "1+x")
 
 
 async def test_a_worker_that_cannot_work_says_what_to_install(
@@ -309,25 +311,28 @@ async def test_a_worker_that_cannot_work_says_what_to_install(
 ) -> None:
     (tmp_path / "sympy.py").write_text("raise ImportError('No module sympy')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    async with MathGrader() as grader:
+    async with MathTask() as grader:
         with pytest.raises(TaskError, match="pip install sympy"):
-            await grader.equal("x+1", "1+x")
+            await grader.same(PROBLEM, "x+1", "1+x")
     assert processes() == set()
 
 
 HOST = """
 import asyncio
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.core.problem import Problem
+from orchestrator.tasks.math.task import MathTask
+
+PROBLEM = Problem(id="p", question="?")
 
 async def main():
-    async with MathGrader(workers=2, seconds=SECONDS) as grader:
-        await asyncio.gather(grader.equal("x+1", "1+x"), grader.equal("x+2", "2+x"))
+    async with MathTask(workers=2, seconds=SECONDS) as grader:
+        await asyncio.gather(grader.same(PROBLEM, "x+1", "1+x"), grader.same(PROBLEM, "x+2", "2+x"))
         print("warm", flush=True)
         await WAIT
 
 asyncio.run(main())
 """
-HANGING = 'grader.equal("(10^{9})!", "x+8")'
+HANGING = 'grader.same(PROBLEM, "(10^{9})!", "x+8")'
 
 
 @pytest.mark.parametrize(

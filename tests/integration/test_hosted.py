@@ -21,6 +21,7 @@ from orchestrator.endpoints.policies.http_policy import ChatPolicy
 from orchestrator.endpoints.probing.hosted import probe_hosted
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import EndpointRefused, EndpointUnavailable, OrchardError
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration import standin_openai as openai
 
@@ -86,6 +87,16 @@ async def test_what_a_reasoning_model_refuses_is_learned_once_and_left_out_from_
         assert len(server.calls) == asked + 1
 
 
+def instructed(transport: Transport) -> InstructedPolicy:
+    task = MathTask()
+    return InstructedPolicy(
+        transport,
+        PROMPTS["qwen"].asking(task.instruction),
+        form=task.instruction.form,
+        is_complete=task.is_complete,
+    )
+
+
 async def test_requests_side_by_side_learn_the_same_and_all_are_answered() -> None:
     async with openai.running() as server, hosted(server, "o4-mini") as (transport, sender):
         answers = await asyncio.gather(
@@ -104,7 +115,7 @@ async def test_a_bound_beyond_the_models_longest_answer_becomes_that() -> None:
 
 async def test_what_a_reasoning_model_thinks_is_counted_and_so_is_the_prompts_cached_part() -> None:
     async with openai.running() as server, hosted(server, "o4-mini") as (transport, _):
-        policy = ChatPolicy(transport, PROMPTS["qwen"].messages)
+        policy = ChatPolicy(transport, PROMPTS["qwen"].asking(MathTask.instruction))
         (child,) = await policy.extend(ROOT, 1, WHOLE)
         (usage,) = server.paid
         assert child.step_tokens == usage["completion_tokens"] > openai.MODELS["o4-mini"].thinks
@@ -248,7 +259,7 @@ async def test_a_filtered_prompt_is_one_empty_answer_and_no_error(until: Any) ->
 
     server = openai.OpenAI(instead=filtered)
     async with openai.running(server), hosted(server) as (transport, _):
-        policy = InstructedPolicy(transport, PROMPTS["qwen"].messages)
+        policy = instructed(transport)
         (child,) = await policy.extend(ROOT, 4, replace(WHOLE, until=until))
     assert (child.finish, child.steps) == ("filtered", ())
 
@@ -261,7 +272,7 @@ async def test_an_answer_that_is_filtered_midway_ends_there() -> None:
 
     server = openai.OpenAI(instead=cut)
     async with openai.running(server), hosted(server) as (transport, _):
-        policy = ChatPolicy(transport, PROMPTS["qwen"].messages)
+        policy = ChatPolicy(transport, PROMPTS["qwen"].asking(MathTask.instruction))
         good, filtered = await policy.extend(ROOT, 2, WHOLE)
     assert (good.finish, filtered.finish, filtered.steps) == ("stop", "filtered", ())
 
@@ -271,7 +282,7 @@ async def test_steps_are_asked_for_with_those_before_them_until_one_states_the_a
     model: str,
 ) -> None:
     async with openai.running() as server, hosted(server, model) as (transport, _):
-        policy, node, told = InstructedPolicy(transport, PROMPTS["qwen"].messages), ROOT, []
+        policy, node, told = instructed(transport), ROOT, []
         while not node.is_finished:
             (node,) = await policy.extend(node, 1, STEP)
             told.append(server.calls[-1].body["messages"])

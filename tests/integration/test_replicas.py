@@ -18,6 +18,7 @@ from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from tests.integration.misbehaving import (
     CHAT,
@@ -39,7 +40,7 @@ PATIENT = RetryPolicy(attempts=8, first_wait=0.02, longest_wait=0.2, patience=30
 async def policy_at(*urls: str, **settings: Any) -> AsyncIterator[TokenPolicy]:
     settings = {"retry": PATIENT, **settings}
     async with Transport(Endpoint(urls=urls, model="policy", **settings)) as transport:
-        yield TokenPolicy(transport, PROMPTS["tiny"].messages)
+        yield TokenPolicy(transport, PROMPTS["tiny"].asking(MathTask.instruction))
 
 
 @asynccontextmanager

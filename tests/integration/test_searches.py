@@ -15,6 +15,7 @@ from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, 
 from orchestrator.endpoints.prm import MathShepherdPRM, QwenMathPRM
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import DVTS, BeamSearch
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.tiny.launch import Spec, serve
 from servers.tiny.random_weights import write_random_model
@@ -45,7 +46,10 @@ async def tiny_ports(
         Transport(Endpoint(urls=(url,), model="policy")) as to_policy,
         Transport(Endpoint(urls=(url,), model=served)) as to_prm,
     ):
-        yield kind(to_policy, PROMPTS["tiny"].messages, SEPARATOR), family(transport=to_prm)
+        yield (
+            kind(to_policy, PROMPTS["tiny"].asking(MathTask.instruction), SEPARATOR),
+            family(transport=to_prm),
+        )
 
 
 FAMILIES = [(TokenPolicy, QwenMathPRM), (ChatPolicy, MathShepherdPRM)]

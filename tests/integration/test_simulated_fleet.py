@@ -21,6 +21,7 @@ from orchestrator.endpoints.prm import QwenMathPRM, prms_by_route
 from orchestrator.endpoints.probing.probe import probe_policy, probe_prm
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.strategies import BeamSearch
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
 from servers.simulated.faults import Faults
@@ -56,7 +57,8 @@ async def _search(
     policy = Transport(Endpoint(urls=policy_urls, model="policy"), sender)
     prm = Transport(Endpoint(urls=prm_urls, model="prm"), sender)
     async with policy, prm:
-        models = Models(TokenPolicy(policy, PROMPTS["qwen"].messages), QwenMathPRM(transport=prm))
+        asking = PROMPTS["qwen"].asking(MathTask.instruction)
+        models = Models(TokenPolicy(policy, asking), QwenMathPRM(transport=prm))
         found = await asyncio.gather(
             *(BeamSearch(n=8)(root(q, seed=3, problem_id=q), models) for q in QUESTIONS)
         )

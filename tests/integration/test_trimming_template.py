@@ -14,6 +14,7 @@ from orchestrator.endpoints.policies.led import LedPolicy
 from orchestrator.endpoints.policies.rendered import RenderedPolicy
 from orchestrator.endpoints.probing.probe import probe_policy
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.tiny.launch import Spec, serve
 from servers.tiny.problems import held_out
@@ -38,7 +39,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @asynccontextmanager
 async def policy(url: str, model: str, kind: type[HttpPolicy]) -> AsyncIterator[HttpPolicy]:
     async with Transport(Endpoint(urls=(url,), model=model)) as transport:
-        yield kind(transport, PROMPTS["tiny"].messages)
+        yield kind(transport, PROMPTS["tiny"].asking(MathTask.instruction))
 
 
 async def solved(url: str, model: str, kind: type[HttpPolicy]) -> list[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from servers.simulated import problems as sums
 from servers.simulated.fleet import Fleet
 from servers.simulated.front import Front
@@ -84,8 +84,8 @@ async def run(server: Server, folder: Path) -> list[Record]:
         strategy_name="self_correction", strategy=SelfCorrection(),
     )  # fmt: skip
     plan = Plan(problems=[Problem(id="p", question="What is p?", answer="1")], cells=[cell])
-    async with policy_at(server.url) as policy, MathGrader() as grader:
-        ports = Ports(policies={"policy": policy}, prms={}, grader=grader)
+    async with policy_at(server.url) as policy, MathTask() as task:
+        ports = Ports(policies={"policy": policy}, prms={}, task=task)
         with Store(folder) as store, Journal(folder / JOURNAL) as journal:
             await Scheduler(plan, ports, store, journal).run()
     return list(read_records(folder))

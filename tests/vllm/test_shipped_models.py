@@ -20,6 +20,7 @@ from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.statistics import wilson
 from orchestrator.storage.store import RECORDS, read_records
 from orchestrator.strategies.beam_search import BeamSearch
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.fleet import launch
 from servers.tiny.launch import Spec, serve
@@ -104,7 +105,7 @@ async def test_a_search_by_token_ids_sends_no_text_twice(start: Start) -> None:
         Recorded(endpoint(shipped.POLICY)) as to_policy,
         Transport(endpoint("prm-shepherd")) as to_prm,
     ):
-        policy = TokenPolicy(to_policy, tiny.messages, tiny.separator)
+        policy = TokenPolicy(to_policy, tiny.asking(MathTask.instruction), tiny.separator)
         prm = prms_by_route("math_shepherd", to_prm)["prefix"]
         search = BeamSearch(n=4, width=2, max_tokens=64)
         await search(root(question, seed=1, problem_id="p"), Models(policy, prm))

@@ -20,7 +20,7 @@ from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.runs.plan import Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated.fleet import Fleet
 from servers.simulated.replica import Service
@@ -94,16 +94,17 @@ async def simulate(
             )
             for name in machines
         }
+        math = await stack.enter_async_context(MathTask())
         ports = Ports(
             policies={
-                name: TokenPolicy(opened[name], PROMPTS[each.prompt].messages)  # type: ignore[index]
+                name: TokenPolicy(opened[name], PROMPTS[each.prompt].asking(math.instruction))  # type: ignore[index]
                 for name, each in config.policies.items()
                 if name in opened
             },
             prms={
                 name: QwenMathPRM(transport=opened[name]) for name in config.prms if name in opened
             },
-            grader=await stack.enter_async_context(MathGrader()),
+            task=math,
         )
         store = stack.enter_context(Store(folder))
         scheduler = Scheduler(plan, ports, store)

@@ -44,7 +44,7 @@ from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
 from orchestrator.storage.journal import PROBES
 from orchestrator.wiring.connect import Connections, connect
 from orchestrator.wiring.prices import prices
-from orchestrator.wiring.problem_sets import CHAINS
+from orchestrator.wiring.problem_sets import CHAINS, task_of
 from orchestrator.wiring.serving import Addresses, started_servers, while_served
 
 CHAIN_SAMPLES = 400
@@ -250,6 +250,7 @@ class _Work:
         connecting = connect(
             config.policies,
             config.prms,
+            task=task_of(config.task),
             addresses=addresses,
             prices=self.charged,
             pay=pay_for_probes,

@@ -5,25 +5,30 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 from orchestrator.commands.profile.rounds import Rounds, finished, tokens
 from orchestrator.commands.profile.sweeps import Sweep, sweeps, swept
 from orchestrator.commands.session import carry_out, farewell, resumable, stoppable
-from orchestrator.config.run import RunConfig
+from orchestrator.config.run import RunConfig, load
 from orchestrator.console.terminal import Terminal
-from orchestrator.core.ports import Grader
+from orchestrator.core.equivalence import SameByProblem, comparing
+from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
-from orchestrator.errors import BudgetExhausted, ProfileError, RunError
+from orchestrator.core.task import Task, opened
+from orchestrator.errors import BudgetExhausted, ProfileError, RunError, TaskError
 from orchestrator.optimal.profile import Profile, dumped, read
 from orchestrator.optimal.profiling.fitting import fit_profile
 from orchestrator.report.data.wording import counted
 from orchestrator.runs.plan import Plan
-from orchestrator.storage.run_directory import RunDirectory
-from orchestrator.tasks.math.grader import MathGrader
+from orchestrator.storage.run_directory import CONFIG, RunDirectory
+from orchestrator.storage.store import read_records
+from orchestrator.tasks.datasets import NAMED
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
+from orchestrator.wiring.problem_sets import problems, task_of
 
 PROFILES = "profiles"
 """The folder of a run directory that holds its profiles."""
@@ -45,12 +50,12 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
     console.print(_beforehand(rounds, found))
     said = partial(farewell, out, goes_on)
 
-    async def following(grader: Grader) -> Plan | None:
-        return await rounds.next(finished(directory.records()), grader)
+    async def following(task: Task) -> Plan | None:
+        return await rounds.next(finished(directory.records()), task)
 
     async def beginning() -> Plan | None:
-        async with MathGrader() as grader:
-            return await following(grader)
+        async with opened(task_of(config.task)) as task:
+            return await following(task)
 
     with (
         RunDirectory(out) as directory,
@@ -68,11 +73,13 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
     console.print(_afterwards(rounds, found, directory.records()))
 
 
-def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:
-    """A profile of each task, policy and PRM that these records hold enough of.
+def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
+    """A profile of each task, policy and PRM that the records of these runs hold enough of.
 
     Raises ``ProfileError`` where that is none.
     """
+    records = [record for run in runs for record in read_records(run)]
+    configs = [load(run / CONFIG) for run in runs]
     groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     for record in records:
         if record.prm is not None:
@@ -82,10 +89,14 @@ def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:
 
     async def fit() -> list[Profile]:
         found, failures = [], []
-        async with MathGrader() as grader:
-            for (_, policy, prm), own in groups.items():
+        async with AsyncExitStack() as stack:
+            by_task = {
+                name: await _comparing([each for each in configs if each.task_name == name], stack)
+                for name in {config.task_name for config in configs}
+            }
+            for (task, policy, prm), own in groups.items():
                 try:
-                    found.append(await fit_profile(own, grader))
+                    found.append(await fit_profile(own, by_task[task]))
                 except ProfileError as error:
                     failures.append(f"{policy} under {prm}: {error}")
         if not found:
@@ -95,6 +106,18 @@ def fit_profiles(records: Sequence[Record], console: Terminal) -> list[Profile]:
         return found
 
     return asyncio.run(fit())
+
+
+async def _comparing(configs: Sequence[RunConfig], stack: AsyncExitStack) -> SameByProblem:
+    """How the task of these runs compares answers, to the problems that can still be loaded."""
+    task = await stack.enter_async_context(opened(task_of(configs[0].task)))
+    found: list[Problem] = []
+    for config in configs:
+        # those of the hub are mathematics, whose answers need no problem: the network is spared
+        if config.task.name not in NAMED:
+            with suppress(TaskError):
+                found += problems(config.task)
+    return comparing(task, found)
 
 
 def profiles_in(run: Path) -> list[Profile]:

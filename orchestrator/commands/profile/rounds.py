@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from orchestrator.commands.profile.sweeps import Sweep
-from orchestrator.core.ports import Grader
+from orchestrator.core.equivalence import SameByProblem, comparing
 from orchestrator.core.records import Record
+from orchestrator.core.task import Task
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.profiling.fitting import FEWEST, FEWEST_TRIED, PILOTS
 from orchestrator.optimal.profiling.halving import reach, shortfalls, survivors
@@ -78,7 +79,7 @@ class Rounds:
         self.alive = [cell.id for each in self.sweeps for cell in each.trees]
         self._reached = dict.fromkeys(self.alive, 0)
 
-    async def next(self, done: Done, grader: Grader) -> Plan | None:
+    async def next(self, done: Done, task: Task) -> Plan | None:
         """What to run now, of which some is not ``done``; None where everything is.
 
         Raises ``ProfileError`` where the first samples show that all would pass the cap.
@@ -97,7 +98,7 @@ class Rounds:
             alive = [cell for cell in trees if cell.id in self.alive]
             if unfinished := self._open(alive, self._reached[self.alive[0]], done):
                 return unfinished
-            if self._round > ROUNDS or not await self._begin_round(done, grader):
+            if self._round > ROUNDS or not await self._begin_round(done, task):
                 return None
         return None
 
@@ -121,11 +122,12 @@ class Rounds:
                 f"{len(first)} problems is kept"
             )
 
-    async def _begin_round(self, done: Done, grader: Grader) -> bool:
+    async def _begin_round(self, done: Done, task: Task) -> bool:
         """Decide which searches go on, and on how many problems; False where on none more."""
         known = self._known(done)
         if self._round > 1:
-            left = [await self._survivors(each, known, grader) for each in self.sweeps]
+            same = comparing(task, self.whole.problems)
+            left = [await self._survivors(each, known, same) for each in self.sweeps]
             self.alive = [cell for cells in left for cell in cells]
         reached, everyone = self._reached[self.alive[0]], len(self.whole.problems)
         assert self.cap is not None
@@ -165,7 +167,7 @@ class Rounds:
                     found += fmean(own) if own else GUESS * tree.strategy.n * greedy
         return found
 
-    async def _survivors(self, sweep: Sweep, known: Done, grader: Grader) -> list[str]:
+    async def _survivors(self, sweep: Sweep, known: Done, same: SameByProblem) -> list[str]:
         alive = [cell.id for cell in sweep.trees if cell.id in self.alive]
         if len(alive) < 2:
             return alive
@@ -174,7 +176,7 @@ class Rounds:
         cells = sort_out(records)
         # by itself: after samples that are nearly sure any search would seem near to the front
         arms = [(arm, cell) for arm, cell in cells.arms(PILOTS) if not arm.is_followed]
-        found = trials(await measure(records, cells, grader), arms, PILOTS)
+        found = trials(await measure(records, cells, same), arms, PILOTS)
         table = tabulate(found, true_bins(found))
         short = shortfalls(table.right.tolist(), table.errors.tolist(), table.tokens.tolist())
         nearest = {

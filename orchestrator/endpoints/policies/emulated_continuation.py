@@ -1,8 +1,10 @@
 """Continuation for APIs that have none, emulated: the model is told the steps so far."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from orchestrator.core.node import Node
-from orchestrator.core.ports import Sampling
-from orchestrator.core.stated import BOX
+from orchestrator.core.ports import Sampling, never
 from orchestrator.endpoints.http.ends import Choice, NoAnswer, Said, read_choice
 from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
 from orchestrator.endpoints.policies.http_policy import CHAT, HttpPolicy
@@ -27,18 +29,22 @@ This is the beginning of the solution, between two lines of dashes:
 Write the rest of the solution, to its end: it goes on right after the text above and repeats \
 nothing of it."""
 
-_END = r"""
-If this step completes the solution, state the final answer in it, within \boxed{}; otherwise do \
+_END = """
+If this step completes the solution, state the final answer in it{form}; otherwise do \\
 not."""
 
 
+@dataclass(slots=True)
 class InstructedPolicy(HttpPolicy):
     """Asks for the next step with an instruction that quotes those before it.
 
     Not the distribution that continuing the text itself has, so results are labelled. Hosted APIs
-    do not say whether a stop string ended a step: a solution ends at the step that states a boxed
-    answer, and a step at its first separator.
+    do not say whether a stop string ended a step: a solution ends at the step that ``is_complete``,
+    which is asked to state its answer in the task's ``form``, and a step at its first separator.
     """
+
+    form: str = ""
+    is_complete: Callable[[str], bool] = never
 
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         chat = ChatRequest(
@@ -47,11 +53,15 @@ class InstructedPolicy(HttpPolicy):
         )
         return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
 
+    @property
+    def _end(self) -> str:
+        return _END.format(form=self.form and f", {self.form}")
+
     def _messages(self, node: Node, sampling: Sampling) -> list[dict[str, str]]:
         *before, posed = self._conversation(node)
         steps = node.text.strip()
         if sampling.until == "step":
-            told = (_NEXT.format(steps=steps) if steps else _FIRST) + _END
+            told = (_NEXT.format(steps=steps) if steps else _FIRST) + self._end
         elif steps:
             told = _LAST.format(steps=steps)
         else:
@@ -65,5 +75,5 @@ class InstructedPolicy(HttpPolicy):
             return said
         step, more, _ = said.text.strip().partition(self.separator)
         end = "stop" if more else said.end  # whatever ended the answer, it was not this step
-        goes_on = step and BOX not in step
+        goes_on = step and not self.is_complete(step)
         return Said(step + self.separator if goes_on else step, end)

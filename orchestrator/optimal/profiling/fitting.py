@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator import __version__
 from orchestrator.core.difficulty import BINS, difficulty
-from orchestrator.core.ports import Grader
+from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
 from orchestrator.core.voting import Majority
 from orchestrator.errors import ProfileError
@@ -66,15 +66,15 @@ STEPS = 12
 
 
 async def fit_profile(
-    records: Sequence[Record], grader: Grader, *, pilots: int = PILOTS, seed: int = 0
+    records: Sequence[Record], same: SameByProblem, *, pilots: int = PILOTS, seed: int = 0
 ) -> Profile:
     """The profile of one policy and PRM, from their records on one task. A search that was tried on
-    fewer than ``FEWEST_TRIED`` problems is left out.
+    fewer than ``FEWEST_TRIED`` problems is left out. ``same`` compares the answers to each problem.
 
     Raises ``ProfileError`` where these do not hold what a profile takes.
     """
     cells = sort_out(records)
-    measured = await measure(records, cells, grader)
+    measured = await measure(records, cells, same)
     if len(measured) < FEWEST:
         raise ProfileError(
             f"{len(measured)} problems with a greedy solution and samples are too few for a "

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core.difficulty import SAMPLING, independent_draws
-from orchestrator.core.equivalence import classes
+from orchestrator.core.equivalence import SameByProblem, classes
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.ports import Grader
 from orchestrator.core.records import Record
 from orchestrator.core.voting import Majority, Max, Vote, Weighted
 from orchestrator.errors import ProfileError
@@ -75,7 +74,7 @@ def _is_greedy(record: Record) -> bool:
     return record.n == 1 and not record.settings.get("temperature")
 
 
-async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> list[Measured]:
+async def measure(records: Iterable[Record], cells: Cells, same: SameByProblem) -> list[Measured]:
     """Every problem with a greedy solution and samples, and what came of the trees it was tried
     in."""
     needed = {cells.greedy, cells.samples}
@@ -85,19 +84,20 @@ async def measure(records: Iterable[Record], cells: Cells, grader: Grader) -> li
         if record.error is None and record.cell in wanted:
             found[record.problem][record.cell] = record
     return await fan_out(
-        _measured(problem, found[problem], cells, grader)
+        _measured(problem, found[problem], cells, same)
         for problem in sorted(found)
         if found[problem].keys() >= needed
     )
 
 
 async def _measured(
-    problem: str, records: Mapping[str, Record], cells: Cells, grader: Grader
+    problem: str, records: Mapping[str, Record], cells: Cells, same: SameByProblem
 ) -> Measured:
     tried = [cell for cell in cells.trees if cell in records]
     kept = [records[cell] for cell in (cells.greedy, cells.samples, *tried)]
-    answers = iter(await classes(grader, [leaf.answer for each in kept for leaf in each.leaves]))
-    greedy, samples, *trees = [_searched(record, answers) for record in kept]
+    answers = [leaf.answer for each in kept for leaf in each.leaves]
+    numbers = iter(await classes(same(problem), answers))
+    greedy, samples, *trees = [_searched(record, numbers) for record in kept]
     return Measured(
         problem=problem,
         greedy=greedy,
@@ -106,12 +106,12 @@ async def _measured(
     )
 
 
-def _searched(record: Record, answers: Iterator[int | None]) -> Searched:
-    """``answers`` are the classes of its leaves' answers, and of those of records after it."""
+def _searched(record: Record, numbers: Iterator[int | None]) -> Searched:
+    """``numbers`` are the classes of its leaves' answers, and of those of records after it."""
     return Searched(
         leaves=tuple(
             Leaf(
-                answer=next(answers),
+                answer=next(numbers),
                 right=bool(leaf.correct),
                 scores=leaf.scores,
                 tokens=leaf.tokens,

@@ -23,9 +23,9 @@ from functools import partial
 from typing import TypeVar
 
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
-from orchestrator.core.ports import PRM, Grader, Models, Policy
+from orchestrator.core.ports import PRM, Models, Policy, never
 from orchestrator.core.rewards import Reward
-from orchestrator.runs.answers import AnsweringPolicy
+from orchestrator.runs.answers import AnsweringPolicy, AnswerReader
 from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
 from orchestrator.runs.ports.branches import Branches, OnFailedBranch
 from orchestrator.runs.ports.counting import CountedPolicy, CountedPRM
@@ -128,13 +128,15 @@ def tree_ports(
     terms: Terms,
     *,
     reward: Reward = "last",
-    answers: Grader | None = None,
+    answers: AnswerReader | None = None,
+    is_complete: Callable[[str], bool] = never,
     on_response: Callable[[], None] | None = None,
 ) -> TreePorts:
     """Wrap ``models`` for one tree, which is charged to ``scope``.
 
-    With ``answers`` finished paths carry their answers. ``reward`` ranks the siblings that may
-    stand in for a lost branch; ``on_response`` is called after each response.
+    With ``answers`` finished paths carry their answers; a step that ``is_complete`` ends its path.
+    ``reward`` ranks the siblings that may stand in for a lost branch; ``on_response`` is called
+    after each response.
     """
     recorder = Recorder(
         MeteredPolicy(models.policy, scope, terms.policy_price, terms.one_per_request),
@@ -145,8 +147,9 @@ def tree_ports(
         ),
     )
     branches = Branches(recorder, recorder, terms.on_failed_branch, reward)
-    outer = Models(AnsweringPolicy(branches, answers) if answers else branches, branches)
+    policy = AnsweringPolicy(branches, answers) if answers else branches
+    outer = Models(policy, branches, is_complete)
     if on_response is not None:
         watched = Watched(outer, on_response)
-        outer = Models(watched, watched)
+        outer = Models(watched, watched, is_complete)
     return TreePorts(models=outer, recorder=recorder, branches=branches)

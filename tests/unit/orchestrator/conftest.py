@@ -1,4 +1,4 @@
-"""A run in small (a grader that reads boxes, cells by strategy, records by name); property tests
+"""A run in small (a task of boxed answers, cells by strategy, records by name); property tests
 draw few examples, the same ones every time, and may take as long as they need."""
 
 import re
@@ -14,6 +14,8 @@ from orchestrator.core.node import Tree
 from orchestrator.core.ports import PRM, Models, Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import LeafRecord, Record, Verdict
+from orchestrator.core.task import Task
+from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.grading import grade
 from orchestrator.runs.plan import Cell, NamedModel, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
@@ -33,15 +35,18 @@ settings.register_profile(
 settings.load_profile("unit")
 
 
-class BoxGrader:
-    """Reads the last box of a solution; equal answers are equal strings."""
+class BoxTask(Task):
+    """The answer is in the last box of a solution; equal answers are equal strings."""
 
-    async def extract(self, text: str) -> str | None:
+    async def extract(self, problem: Problem, text: str) -> str | None:
         boxes: list[str] = re.findall(r"\\boxed\{(.*?)\}", text)
         return boxes[-1] if boxes else None
 
-    async def equal(self, answer: str, reference: str) -> bool:
-        return answer == reference
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return a == b
+
+    def is_complete(self, step: str) -> bool:
+        return r"\boxed" in step
 
 
 def problems(count: int) -> list[Problem]:
@@ -66,7 +71,7 @@ def ports(policy: Policy | None = None, prm: PRM | None = None, **more: Policy) 
     return Ports(
         policies={"small": policy or FakePolicy(), **more},
         prms={"prm": prm or FakePRM()},
-        grader=BoxGrader(),
+        task=BoxTask(),
     )
 
 
@@ -117,9 +122,9 @@ async def run_tree(
             ledger=ledger or Ledger(),
             routing=cell.routing,
         ),
-        answers=ports.grader,
+        answers=AnswerReader(ports.task, problem),
     )
-    return await grade(outcome, problem, cell, ports.grader, soundness=ports.soundness)
+    return await grade(outcome, problem, cell, ports.task)
 
 
 @pytest.fixture(scope="session")

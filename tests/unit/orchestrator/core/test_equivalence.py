@@ -20,10 +20,7 @@ class Near:
         self.asked: list[tuple[str, str]] = []
         self._pause = pause
 
-    async def extract(self, text: str) -> str | None:
-        return text
-
-    async def equal(self, answer: str, reference: str) -> bool | None:
+    async def __call__(self, answer: str, reference: str) -> bool | None:
         self.asked.append((answer, reference))
         if self._pause:
             await asyncio.sleep(0)
@@ -60,15 +57,15 @@ async def test_near_answers_are_one_class_where_others_lead_from_one_to_the_othe
 
 async def test_what_is_not_decided_joins_nobody() -> None:
     class Undecided(Near):
-        async def equal(self, answer: str, reference: str) -> bool | None:
+        async def __call__(self, answer: str, reference: str) -> bool | None:
             return None
 
     assert await classes(Undecided(), ["1", "1.0", "1"]) == [0, 1, 0]
 
 
-async def test_a_grader_that_goes_by_the_order_of_two_answers_is_asked_in_one_order() -> None:
+async def test_a_task_that_goes_by_the_order_of_two_answers_is_asked_in_one_order() -> None:
     class FirstIsLonger(Near):
-        async def equal(self, answer: str, reference: str) -> bool | None:
+        async def __call__(self, answer: str, reference: str) -> bool | None:
             return len(answer) > len(reference)
 
     partitions = {
@@ -79,10 +76,10 @@ async def test_a_grader_that_goes_by_the_order_of_two_answers_is_asked_in_one_or
 
 
 async def test_each_pair_of_distinct_answers_is_compared_once() -> None:
-    grader = Near()
-    await classes(grader, ["1", "1.0", "1", "2", "1.00", "2", "1.0"])
-    asked = {frozenset(pair) for pair in grader.asked}
-    assert len(grader.asked) == len(asked) == 6
+    same = Near()
+    await classes(same, ["1", "1.0", "1", "2", "1.00", "2", "1.0"])
+    asked = {frozenset(pair) for pair in same.asked}
+    assert len(same.asked) == len(asked) == 6
 
 
 async def test_an_answer_that_comes_later_joins_two_that_were_read_before() -> None:

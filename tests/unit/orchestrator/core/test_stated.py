@@ -24,14 +24,23 @@ def test_an_answer_comes_after_the_thought_and_a_thought_without_an_end_has_none
     assert after_thought(text) == answer
 
 
+def has_box(text: str) -> bool:
+    return r"\boxed" in text
+
+
 @pytest.mark.parametrize("finish", ["length", "filtered"])
-def test_of_a_text_that_was_cut_only_a_box_states_an_answer(finish: str) -> None:
-    assert stating("So far we have 12", finish) is None
-    assert stating(r"It is \boxed{4}. To check, 12", finish) == r"It is \boxed{4}. To check, 12"
-    assert stating(r"<think>Maybe \boxed{3}, or 12", finish) is None
+def test_of_a_text_that_was_cut_only_what_is_complete_states_an_answer(
+    finish: str,
+) -> None:
+    assert stating("So far we have 12", finish, has_box) is None
+    assert (
+        stating(r"It is \boxed{4}. To check, 12", finish, has_box)
+        == r"It is \boxed{4}. To check, 12"
+    )
+    assert stating(r"<think>Maybe \boxed{3}, or 12", finish, has_box) is None
 
 
 @pytest.mark.parametrize("finish", ["stop", "depth", "dead_end", "overflow", None])
 def test_a_path_that_ends_where_a_step_does_is_read_as_it_is(finish: str | None) -> None:
-    assert stating("So it is 12", finish) == "So it is 12"
-    assert stating("<think>So it is 12.\n\n", finish) == "<think>So it is 12.\n\n"
+    assert stating("So it is 12", finish, has_box) == "So it is 12"
+    assert stating("<think>So it is 12.\n\n", finish, has_box) == "<think>So it is 12.\n\n"

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.equivalence import Same, SameByProblem
 from orchestrator.core.records import LeafRecord, Record
 
 RIGHT = "7"
 
 
-class SameText:
+def same_text(problem: str) -> Same:
     """Equal answers are equal strings."""
 
-    async def extract(self, text: str) -> str | None:
-        return text
+    async def same(a: str, b: str) -> bool | None:
+        return a == b
 
-    async def equal(self, answer: str, reference: str) -> bool:
-        return answer == reference
+    return same
 
 
 def _leaf(draw: random.Random, rate: float) -> LeafRecord:
@@ -97,5 +97,5 @@ def run() -> Callable[..., list[Record]]:
 
 
 @pytest.fixture(scope="session")
-def grader() -> SameText:
-    return SameText()
+def same() -> SameByProblem:
+    return same_text

@@ -14,12 +14,12 @@ from orchestrator.core.records import Record
 from orchestrator.errors import EndpointUnavailable
 from orchestrator.optimal.routing.routed import SeparateRouting, pilots
 from orchestrator.optimal.routing.router import ProfileRouter, evidence
-from orchestrator.runs.answers import AnsweringPolicy
+from orchestrator.runs.answers import AnsweringPolicy, AnswerReader
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.store import Store, read_records
 from orchestrator.testing.fakes import FakePolicy, FakePRM
-from tests.unit.orchestrator.conftest import BoxGrader
+from tests.unit.orchestrator.conftest import BoxTask
 from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
 
 GONE = EndpointUnavailable("gone", url="")
@@ -76,11 +76,11 @@ async def test_a_tree_search_joins_the_samples_of_those_that_they_leave_unsettle
         assert len({leaf.path for leaf in each.leaves}) == len(each.leaves)
 
 
-class NearGrader(BoxGrader):
+class NearTask(BoxTask):
     """Calls numbers equal that are at most a half apart."""
 
-    async def equal(self, answer: str, reference: str) -> bool:
-        return abs(float(answer) - float(reference)) <= 0.5
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return abs(float(a) - float(b)) <= 0.5
 
 
 @pytest.mark.parametrize("late", ["the greedy one", "the others", "none"])
@@ -95,8 +95,9 @@ async def test_pilots_show_the_same_whichever_come_first(late: str) -> None:
         if late == ("the others" if node.path else "the greedy one"):
             await asyncio.sleep(0.001)
 
-    root = Node(question="What is 1 + 2?", seed=1)
-    policy = AnsweringPolicy(FakePolicy(script=script, pause=pause), NearGrader())
+    problem = Problem(id="p", question="What is 1 + 2?", answer="3")
+    root, reader = Node(question=problem.question, seed=1), AnswerReader(NearTask(), problem)
+    policy = AnsweringPolicy(FakePolicy(script=script, pause=pause), reader)
     whole = Sampling(temperature=0.7, max_tokens=100, until="end")
     shown = evidence(await pilots(root, Models(policy, FakePRM()), PILOTS, whole))
     assert (shown["agreement"], shown["backing"]) == (1.0, 1.0)

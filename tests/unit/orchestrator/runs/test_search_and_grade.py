@@ -8,9 +8,10 @@ import pytest
 from orchestrator.core.budget import Ledger, Limits
 from orchestrator.core.difficulty import independent_draws, independent_samples
 from orchestrator.core.node import Node, Tree
-from orchestrator.core.ports import Grader, Policy
+from orchestrator.core.ports import Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
+from orchestrator.core.task import Grade, Task
 from orchestrator.core.voting import VOTES
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
 from orchestrator.runs.plan import Cell, Ports
@@ -19,6 +20,7 @@ from orchestrator.runs.ports.one_per_request import SeparateSamples
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM, chains
+from tests.unit.orchestrator.conftest import BoxTask
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7", level="easy")
 GONE = EndpointUnavailable("nothing answers", url="http://policy")
@@ -42,8 +44,7 @@ def run(
         strategy: str = "beam_search",
         limits: Limits | None = None,
         ledger: Ledger | None = None,
-        soundness: Callable[[Problem, str], bool] | None = None,
-        grader: Grader | None = None,
+        task: Task | None = None,
         on_failed_branch: OnFailedBranch = "drop",
         **settings: Any,
     ) -> Record:
@@ -51,7 +52,7 @@ def run(
         found: Record = await run_one_tree(
             PROBLEM,
             cell,
-            replace(ports, soundness=soundness, grader=grader or ports.grader),
+            replace(ports, task=task or ports.task),
             policy=policy,
             prm=(prm or FakePRM()) if cell.prm else None,
             ledger=ledger,
@@ -97,14 +98,18 @@ async def test_a_solution_without_an_answer_is_wrong_and_elects_nobody(run: Any)
     assert (record.leaves[0].answer, record.leaves[0].correct) == (None, False)
 
 
-class BusyGrader:
+class BusyTask(BoxTask):
     """Decides between equal spellings only."""
 
-    async def extract(self, text: str) -> str | None:
-        return text.removeprefix(r"\boxed{").removesuffix("}.")
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return True if a == b else None
 
-    async def equal(self, answer: str, reference: str) -> bool | None:
-        return True if answer == reference else None
+
+class ProvenTask(BoxTask):
+    """Sees through magic."""
+
+    async def grade(self, problem: Problem, text: str) -> Grade:
+        return replace(await super().grade(problem, text), sound="Magic" not in text)
 
 
 async def test_a_comparison_that_is_not_decided_is_counted_and_is_neither_right_nor_wrong(
@@ -113,7 +118,7 @@ async def test_a_comparison_that_is_not_decided_is_counted_and_is_neither_right_
     def script(node: Node, index: int) -> str:
         return rf"\boxed{{{(7, 8, 8, 9)[index]}}}."
 
-    record = await run(FakePolicy(script=script), strategy="majority", n=4, grader=BusyGrader())
+    record = await run(FakePolicy(script=script), strategy="majority", n=4, task=BusyTask())
     assert [leaf.correct for leaf in record.leaves] == [True, None, None, None]
     assert record.verdicts["majority"] == Verdict(answer="8", correct=None)
     assert record.undecided == 3  # 7 and 8, 7 and 9, 8 and 9
@@ -121,7 +126,7 @@ async def test_a_comparison_that_is_not_decided_is_counted_and_is_neither_right_
 
 async def test_a_right_answer_by_a_wrong_way_is_not_sound(run: Any) -> None:
     policy = FakePolicy(script=lambda node, index: r"Magic: \boxed{7}.")
-    record = await run(policy, strategy="cot", soundness=lambda problem, text: "Magic" not in text)
+    record = await run(policy, strategy="cot", task=ProvenTask())
     assert record.verdicts["majority"] == Verdict(answer="7", correct=True, sound=False)
 
 

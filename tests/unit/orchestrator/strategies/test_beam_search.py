@@ -10,6 +10,7 @@ from orchestrator.core.ports import Models
 from orchestrator.errors import ConfigError
 from orchestrator.strategies import BeamSearch
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM, chains
+from tests.unit.orchestrator.conftest import BoxTask
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
 
@@ -154,7 +155,8 @@ async def test_a_path_ends_at_depth_40() -> None:
 
 async def test_a_box_ends_a_path_even_where_the_policy_would_go_on() -> None:
     policy = FakePolicy(script=lambda node, index: f"It is \\boxed{{{index}}}.{SEPARATOR}")
-    (leaf,) = await BeamSearch(n=4)(ROOT, Models(policy, FakePRM()))
+    models = Models(policy, FakePRM(), BoxTask().is_complete)
+    (leaf,) = await BeamSearch(n=4)(ROOT, models)
     assert (leaf.finish, len(leaf.steps)) == ("stop", 1)
 
 

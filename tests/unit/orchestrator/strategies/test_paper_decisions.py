@@ -13,6 +13,7 @@ from orchestrator.core.ports import Models
 from orchestrator.strategies import DVTS, BeamSearch
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.testing.fakes import SEPARATOR
+from tests.unit.orchestrator.conftest import BoxTask
 from tests.unit.orchestrator.strategies.scripted import Sample, ScriptedWorld, answers
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
@@ -22,6 +23,10 @@ Script = dict[str, str | list[str]]
 """From a path to what it is sampled as, or to what each of its requests comes to: samples with
 their values, separated by "|". ``A`` is a step, ``A!`` the end of a solution, ``A~`` cut at
 max_tokens, ``(step)`` a step without text and ``(end)`` an end of sequence at once."""
+
+
+def models_of(scripted: ScriptedWorld) -> Models:
+    return Models(scripted, scripted, BoxTask().is_complete)
 
 
 def world(script: Script) -> ScriptedWorld:
@@ -46,7 +51,7 @@ def world(script: Script) -> ScriptedWorld:
 async def search(script: Script, slots: int, rules: RulesName, max_depth: int = 40) -> list[Node]:
     beam_search = BeamSearch(n=2 * slots, width=2, rules=rules, max_depth=max_depth)
     scripted = world(script)
-    return await beam_search(ROOT, Models(scripted, scripted))
+    return await beam_search(ROOT, models_of(scripted))
 
 
 def said(leaves: list[Node]) -> list[str]:
@@ -201,14 +206,14 @@ async def test_random_worlds_are_answered_as_the_authors_code_answers_them(
     )
     kind = {"beam_search": BeamSearch, "dvts": DVTS}[each["strategy"]]
     strategy = kind(n=each["n"], width=each["width"], max_depth=each["max_depth"])
-    leaves = await strategy(ROOT, Models(scripted, scripted))
+    leaves = await strategy(ROOT, models_of(scripted))
     assert answers(leaves) == [(tuple(steps), number) for steps, number in each["answers"]]
 
 
 async def test_no_request_is_paid_for_a_step_without_text_nor_for_an_end_at_once() -> None:
     script: Script = {"": "(step)", "_": "(end)"}
     scripted = world(script)
-    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Models(scripted, scripted))
+    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, models_of(scripted))
     assert scripted.asked == {"": 1, "_": 1}
     assert scripted.scored == []
     assert (leaf.finish, leaf.scores) == ("empty", (0.0, 0.0))
@@ -219,7 +224,7 @@ async def test_every_step_after_one_without_text_is_worth_nothing_and_never_show
 ):
     script: Script = {"": "A .9", "A": "(step)", "A/_": "B .8", "A/_/B": "C! .7"}
     scripted = world(script)
-    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, Models(scripted, scripted))
+    (leaf,) = await BeamSearch(n=2, width=2)(ROOT, models_of(scripted))
     assert scripted.scored == ["A"]
     assert leaf.scores == (0.9, 0.0, 0.0, 0.0)
     assert leaf.text.strip().startswith("A") and leaf.text.endswith("C")
@@ -236,7 +241,7 @@ async def test_the_root_is_sampled_once_more_under_the_papers_rules(
     rules: RulesName, requests: int
 ) -> None:
     scripted = world({"": ["x~", "y~ .1", "z~ .1"]})
-    await BeamSearch(n=2, width=2, rules=rules)(ROOT, Models(scripted, scripted))
+    await BeamSearch(n=2, width=2, rules=rules)(ROOT, models_of(scripted))
     assert scripted.asked == {"": requests}
 
 
@@ -285,5 +290,5 @@ async def test_every_tree_of_dvts_goes_by_its_rules() -> None:
     for rules, ends in {"paper": "empty", "orchard": "dead_end"}.items():
         scripted = world(script)
         strategy = DVTS(n=4, width=2, rules=rules)  # type: ignore[arg-type]
-        leaves = await strategy(ROOT, Models(scripted, scripted))
+        leaves = await strategy(ROOT, models_of(scripted))
         assert [leaf.finish for leaf in leaves] == [ends, ends]

@@ -5,17 +5,26 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.core.node import FORKS, Node, root
-from orchestrator.core.ports import Models, Sampling
+from orchestrator.core.ports import Models, Policy, Sampling
+from orchestrator.core.problem import Problem
+from orchestrator.core.task import Task
 from orchestrator.errors import ConfigError
-from orchestrator.runs.answers import AnsweringPolicy
+from orchestrator.runs.answers import AnsweringPolicy, AnswerReader
 from orchestrator.strategies import DVTS, BeamSearch, BestOfN, MajorityVoting
 from orchestrator.strategies.fallback import Fallback
 from orchestrator.strategies.settings import Stop
 from orchestrator.strategies.traits import FirstDraw
 from orchestrator.testing.fakes import SEPARATOR, FakePolicy, FakePRM
-from tests.unit.orchestrator.conftest import BoxGrader
+from tests.unit.orchestrator.conftest import BoxTask
 
-ROOT = root("What is 1 + 1?", seed=1, problem_id="p")
+PROBLEM = Problem(id="p", question="What is 1 + 1?", answer="2")
+ROOT = root(PROBLEM.question, seed=1, problem_id="p")
+
+
+def reading(policy: Policy, prm: FakePRM, task: Task | None = None) -> Models:
+    """What a strategy is given that goes by answers."""
+    reader = AnswerReader(task or BoxTask(), PROBLEM)
+    return Models(AnsweringPolicy(policy, reader), prm)
 
 
 def answering(*answers: int) -> FakePolicy:
@@ -27,7 +36,7 @@ def answering(*answers: int) -> FakePolicy:
 async def samples(strategy: MajorityVoting | BestOfN, *answers: int, score: float = 1.0) -> int:
     policy = answering(*answers)
     prm = FakePRM(judge=lambda question, steps: score)
-    leaves = await strategy(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), prm))
+    leaves = await strategy(ROOT, reading(policy, prm))
     assert len({leaf.path for leaf in leaves}) == len(leaves)
     assert len({leaf.seed for leaf in leaves}) == len(leaves)
     return len(leaves)
@@ -46,18 +55,18 @@ async def test_a_likely_enough_majority_draws_no_more() -> None:
     assert await samples(beta, *[2, 3] * 32) == 64
 
 
-class NearGrader(BoxGrader):
+class NearTask(BoxTask):
     """Calls numbers equal that are at most a half apart."""
 
-    async def equal(self, answer: str, reference: str) -> bool:
-        return abs(float(answer) - float(reference)) <= 0.5
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return abs(float(a) - float(b)) <= 0.5
 
 
 async def test_an_answer_that_joins_two_others_settles_a_vote_between_them() -> None:
     given = iter(["3.0", "3.8", "3.0", "3.8", "3.4", *["3.0", "3.8"] * 6])
     policy = FakePolicy(script=lambda node, index: rf"It is $\boxed{{{next(given)}}}$.")
     majority = MajorityVoting(n=16, stop=Stop(rule="beta", confidence=0.95))
-    leaves = await majority(ROOT, Models(AnsweringPolicy(policy, NearGrader()), FakePRM()))
+    leaves = await majority(ROOT, reading(policy, FakePRM(), NearTask()))
     assert len(leaves) == 8
 
 
@@ -115,7 +124,7 @@ async def test_a_tree_search_follows_where_all_samples_leave_the_vote_unsettled(
     assert await samples(followed, *[2] * 8) == 4
     assert await samples(followed, *[2, 3] * 8) == 8 + 2
     policy, prm = FakePolicy(), FakePRM()
-    grown = await followed(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), prm))
+    grown = await followed(ROOT, reading(policy, prm))
     assert len(grown) == 8 + len(await alone(ROOT, Models(FakePolicy(), FakePRM())))
     assert {leaf.finish for leaf in grown[:8]} == {"stop"}
 
@@ -130,7 +139,7 @@ async def test_what_is_settled_by_those_to_come_needs_no_tree_search() -> None:
 async def test_no_tree_search_follows_samples_that_were_lost() -> None:
     followed = BestOfN(n=8, stop=BETA, then=Fallback(strategy="dvts", n=8, width=4))
     policy = LosingPolicy(answering(*[2, 3] * 20), after=4)
-    leaves = await followed(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), FakePRM()))
+    leaves = await followed(ROOT, reading(policy, FakePRM()))
     assert len(leaves) == 4
 
 
@@ -184,7 +193,7 @@ async def test_the_first_draw_is_a_batch_where_it_may_stop_early(
     strategy: MajorityVoting, first: int
 ) -> None:
     policy = answering(*[2] * 8)
-    await strategy(ROOT, Models(AnsweringPolicy(policy, BoxGrader()), FakePRM()))
+    await strategy(ROOT, reading(policy, FakePRM()))
     assert strategy.traits.first_draw == FirstDraw(strategy.sampling, first)
     assert policy.requests[0].n == first
 
@@ -192,7 +201,7 @@ async def test_the_first_draw_is_a_batch_where_it_may_stop_early(
 async def test_solutions_from_before_count_towards_n() -> None:
     for stop in (None, Stop(rule="beta", confidence=0.99)):
         policy = answering(*range(20))
-        models = Models(AnsweringPolicy(policy, BoxGrader()), FakePRM())
+        models = reading(policy, FakePRM())
         drawn = await models.policy.extend(ROOT, 3, MajorityVoting().sampling)
         leaves = await MajorityVoting(n=8, stop=stop).go_on(ROOT, models, drawn)
         assert (leaves[:3], len(leaves)) == (drawn, 8)

@@ -14,13 +14,13 @@ from orchestrator.optimal.profiling.fitting import fit_profile
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import Auto
 from orchestrator.wiring.auto_cells import routed
-from tests.unit.orchestrator.optimal.conftest import SameText, synthetic
+from tests.unit.orchestrator.optimal.conftest import same_text, synthetic
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("profile") / "profile.yaml"
-    found.write_text(dumped(asyncio.run(fit_profile(synthetic(30), SameText()))))
+    found.write_text(dumped(asyncio.run(fit_profile(synthetic(30), same_text))))
     return found
 
 

@@ -11,7 +11,9 @@ from orchestrator.commands.profile.sweeps import Sweep, swept
 from orchestrator.commands.profile.sweeps import sweeps as sweeps_of
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.budget import Price
+from orchestrator.core.problem import Problem
 from orchestrator.core.records import LeafRecord, Record
+from orchestrator.core.task import Task
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.profiling.fitting import FEWEST
 from orchestrator.runs.plan import Cell, Plan
@@ -164,12 +166,12 @@ def even(cell: Cell) -> float:
     return 0.6
 
 
-class SameText:
-    async def extract(self, text: str) -> str | None:
+class SameText(Task):
+    async def extract(self, problem: Problem, text: str) -> str | None:
         return text
 
-    async def equal(self, answer: str, reference: str) -> bool:
-        return answer == reference
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return a == b
 
 
 async def measured(world: World, cap: int | None, stop_after: int = 99, samples: int = 8) -> Rounds:

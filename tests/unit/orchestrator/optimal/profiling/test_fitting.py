@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.ports import Grader
+from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES
@@ -21,9 +21,9 @@ Run = Callable[..., list[Record]]
 
 
 async def test_a_search_that_always_wins_is_chosen_where_the_budget_lets(
-    run: Run, grader: Grader
+    run: Run, same: SameByProblem
 ) -> None:
-    found = await fit_profile(run(80, trees={4: 1.0, 8: 0.2}), grader)
+    found = await fit_profile(run(80, trees={4: 1.0, 8: 0.2}), same)
     strategies = {each.strategy for each in found.budgets[-1].bins.values()}
     assert any("beam search 4" in each for each in strategies)
     assert not any("beam search 8" in arm.strategy for arm in found.arms)
@@ -31,9 +31,9 @@ async def test_a_search_that_always_wins_is_chosen_where_the_budget_lets(
 
 
 async def test_the_profile_that_is_read_is_the_one_that_was_written(
-    run: Run, grader: Grader, tmp_path: Path
+    run: Run, same: SameByProblem, tmp_path: Path
 ) -> None:
-    found = await fit_profile(run(40, trees={4: 0.9}), grader)
+    found = await fit_profile(run(40, trees={4: 0.9}), same)
     path = tmp_path / "profile.yaml"
     path.write_text(dumped(found))
     again = read(path)
@@ -44,17 +44,17 @@ async def test_the_profile_that_is_read_is_the_one_that_was_written(
 
 
 async def test_samples_are_drawn_as_they_were_measured_not_as_the_greedy_one(
-    run: Run, grader: Grader
+    run: Run, same: SameByProblem
 ) -> None:
     greedy_first = sorted(run(40), key=lambda each: each.n)
-    assert (await fit_profile(greedy_first, grader)).sampling["temperature"] == 0.7
+    assert (await fit_profile(greedy_first, same)).sampling["temperature"] == 0.7
 
 
 async def test_a_search_that_was_tried_on_a_part_is_judged_on_all_problems(
-    run: Run, grader: Grader
+    run: Run, same: SameByProblem
 ) -> None:
-    whole = await fit_profile(run(90, trees={4: 0.95}), grader)
-    part = await fit_profile(run(90, trees={4: 0.95}, tried=30), grader)
+    whole = await fit_profile(run(90, trees={4: 0.95}), same)
+    part = await fit_profile(run(90, trees={4: 0.95}, tried=30), same)
     assert "beam search 4" in str(part.budgets[-1].bins)
     told, true = part.budgets[-1], whole.budgets[-1]
     assert told.low <= true.accuracy <= told.high
@@ -62,21 +62,27 @@ async def test_a_search_that_was_tried_on_a_part_is_judged_on_all_problems(
     assert len(part.origin.problems) == 90
 
 
-async def test_a_search_tried_on_hardly_any_problem_is_left_out(run: Run, grader: Grader) -> None:
-    found = await fit_profile(run(40, trees={4: 1.0}, tried=3), grader)
+async def test_a_search_tried_on_hardly_any_problem_is_left_out(
+    run: Run, same: SameByProblem
+) -> None:
+    found = await fit_profile(run(40, trees={4: 1.0}, tried=3), same)
     assert all(arm.strategy != "beam_search" for arm in found.arms)
 
 
-async def test_arms_that_were_not_tried_are_unknown_not_wrong(run: Run, grader: Grader) -> None:
+async def test_arms_that_were_not_tried_are_unknown_not_wrong(
+    run: Run, same: SameByProblem
+) -> None:
     records = run(30, trees={4: 1.0}, tried=10)
     cells = sort_out(records)
-    found = trials(await measure(records, cells, grader), cells.arms(4), 4)
+    found = trials(await measure(records, cells, same), cells.arms(4), 4)
     tree = next(i for i, arm in enumerate(found.arms) if arm.strategy == "beam_search")
     unknown = [bool(row) for row in (found.right[:, :, tree] != found.right[:, :, tree]).all(1)]
     assert unknown.count(True) == 20
 
 
-async def test_fewer_samples_of_a_request_each_take_fewer_prompts(run: Run, grader: Grader) -> None:
+async def test_fewer_samples_of_a_request_each_take_fewer_prompts(
+    run: Run, same: SameByProblem
+) -> None:
     """A prompt has 20 tokens here, be it that of one request or each of 16."""
     one = run(30, samples=16)
     each = [
@@ -86,7 +92,7 @@ async def test_fewer_samples_of_a_request_each_take_fewer_prompts(run: Run, grad
     prompts = []
     for records in (one, each):
         cells = sort_out(records)
-        found = trials(await measure(records, cells, grader), cells.arms(4), 4)
+        found = trials(await measure(records, cells, same), cells.arms(4), 4)
         prompts.append(
             {
                 (arm.strategy, arm.n): float(found.used[:, :, a, 1].max())
@@ -99,11 +105,11 @@ async def test_fewer_samples_of_a_request_each_take_fewer_prompts(run: Run, grad
 
 
 async def test_what_fewer_samples_come_to_agrees_with_running_fewer(
-    run: Run, grader: Grader
+    run: Run, same: SameByProblem
 ) -> None:
     async def told(samples: int, seed: int) -> dict[tuple[str, int], Resampled]:
         records = run(300, samples=samples, seed=seed)
-        measured = await measure(records, sort_out(records), grader)
+        measured = await measure(records, sort_out(records), same)
         found = resampled([each.samples.leaves for each in measured], SCORED_VOTES)
         return {(each.vote, each.n): each for each in found}
 
@@ -117,24 +123,24 @@ async def test_what_fewer_samples_come_to_agrees_with_running_fewer(
     assert {n for _, n in many} == {1, 2, 4, 8, 16}
 
 
-async def test_too_few_problems_are_refused_in_a_line(run: Run, grader: Grader) -> None:
+async def test_too_few_problems_are_refused_in_a_line(run: Run, same: SameByProblem) -> None:
     with pytest.raises(ProfileError, match=f"12 problems .* too few .* {FEWEST} are the least"):
-        await fit_profile(run(12), grader)
+        await fit_profile(run(12), same)
     with pytest.raises(ProfileError, match="0 problems"):
-        await fit_profile([replace(each, error="lost") for each in run(30)], grader)
+        await fit_profile([replace(each, error="lost") for each in run(30)], same)
 
 
-async def test_what_is_missing_is_named(run: Run, grader: Grader) -> None:
+async def test_what_is_missing_is_named(run: Run, same: SameByProblem) -> None:
     without_greedy = [each for each in run(30) if each.n > 1]
     with pytest.raises(ProfileError, match="best_of_n with n: 1 and temperature: 0"):
-        await fit_profile(without_greedy, grader)
+        await fit_profile(without_greedy, same)
     with pytest.raises(ProfileError, match="some problem has 4 samples, and 8 are needed"):
-        await fit_profile(run(30, samples=4), grader)
+        await fit_profile(run(30, samples=4), same)
 
 
 @pytest.fixture(scope="module")
-def profile(run: Run, grader: Grader) -> Profile:
-    return asyncio.run(fit_profile(run(30), grader))
+def profile(run: Run, same: SameByProblem) -> Profile:
+    return asyncio.run(fit_profile(run(30), same))
 
 
 @pytest.fixture

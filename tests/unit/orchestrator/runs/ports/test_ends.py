@@ -11,6 +11,7 @@ import pytest
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.node import Finish, Node, Tree, root, sharing
 from orchestrator.core.ports import Sampling
+from orchestrator.core.problem import Problem
 from orchestrator.errors import BadResponse, EndpointError, EndpointUnavailable
 from orchestrator.runs.ports.branches import Branches
 from orchestrator.runs.ports.charges import policy_spend
@@ -19,6 +20,7 @@ from orchestrator.runs.ports.recording import Recorder
 from orchestrator.runs.ports.replay import JournaledPolicy, JournaledPRM, Remembering
 from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.testing.fakes import FakePolicy, FakePRM, chains
+from tests.unit.orchestrator.conftest import BoxTask
 
 ROOT = root("What is 1 + 1?", seed=1, problem_id="p", tree=Tree(key="tree"))
 WHOLE = Sampling(temperature=0.7, until="end")
@@ -240,14 +242,11 @@ async def test_the_record_says_how_many_samples_there_were_and_how_they_ended(
 async def test_the_last_number_of_a_text_that_was_cut_is_no_answer(
     make_cell: Any, make_ports: Any, make_problems: Any, run_one_tree: Any
 ) -> None:
-    class LastWord:
-        async def extract(self, text: str) -> str | None:
-            return text.split()[-1]
+    class LastWord(BoxTask):
+        async def extract(self, problem: Problem, text: str) -> str | None:
+            return text.split()[-1] if text else None
 
-        async def equal(self, answer: str, reference: str) -> bool:
-            return answer == reference
-
-    ports = replace(make_ports(), grader=LastWord())
+    ports = replace(make_ports(), task=LastWord())
     found = []
     for text, finish in [
         ("so 12", "length"), ("so 12", "stop"), (r"\boxed{ 7 }, 12", "length"),

@@ -1,25 +1,39 @@
-"""The grader of mathematical answers, one for voting and for evaluation."""
+"""The mathematics task: boxed answers, compared by form and by algebra."""
 
 import asyncio
 from collections import OrderedDict
 from typing import Self
 
+from orchestrator.core.problem import Problem
+from orchestrator.core.task import Instruction, Task
 from orchestrator.tasks.math.comparing.equality import quick
 from orchestrator.tasks.math.extracting.solutions import extract
 from orchestrator.tasks.math.workers.pool import Workers
 
+BOX = r"\boxed"
+"""What states an answer for good."""
 
-class MathGrader:
-    """Reads and compares mathematical answers; implements ``core.ports.Grader``.
 
-    What plain comparison decides is answered at once; the rest goes to ``workers`` processes,
-    started when first needed. A comparison that takes one of them more than ``seconds`` of CPU
-    time is killed and stays undecided, so a busy machine changes no verdict. The last ``cache``
-    verdicts are kept, and a comparison under way is never started twice. ``percent`` also accepts
-    numbers a factor of 100 apart.
+class MathTask(Task):
+    """Problems whose answer is a number, a formula, a set, a word; stated in a box.
+
+    Equal answers mean the same whatever the problem. What plain comparison decides is answered at
+    once; the rest goes to ``workers`` processes, started when first needed. A comparison that takes
+    one of them more than ``seconds`` of CPU time is killed and stays undecided, so a busy machine
+    changes no verdict. The last ``cache`` verdicts are kept, and a comparison under way is never
+    started twice. ``percent`` also accepts numbers a factor of 100 apart.
 
     Use it as an async context manager: leaving it ends its processes.
     """
+
+    instruction = Instruction(
+        form=rf"within {BOX}{{}}",
+        subject="math",
+        conclusion=(
+            rf"Therefore, the final answer is: ${BOX}{{answer}}$. I hope it is correct."
+            "\n\nWhere [answer] is just the final number or expression that solves the problem."
+        ),
+    )
 
     def __init__(
         self, *, percent: bool = False, workers: int = 2, seconds: float = 3.0, cache: int = 16_384
@@ -37,16 +51,20 @@ class MathGrader:
     async def __aexit__(self, *exception: object) -> None:
         await self._workers.close()
 
-    async def extract(self, text: str) -> str | None:
+    async def extract(self, problem: Problem, text: str) -> str | None:
         """The answer a solution states, or None where it states none."""
         return extract(text)
 
-    async def equal(self, answer: str, reference: str) -> bool | None:
+    def is_complete(self, step: str) -> bool:
+        """Whether a text opens a box."""
+        return BOX in step
+
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
         """Whether two answers mean the same, in either order; None where that was not decided.
 
         Raises ``TaskError`` where no worker can start.
         """
-        key = min(answer, reference), max(answer, reference)
+        key = min(a, b), max(a, b)
         while key in self._under_way:
             await self._under_way[key].wait()  # should its asker be cancelled, the next one asks
         if key in self._verdicts:
