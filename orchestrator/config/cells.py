@@ -28,7 +28,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.building import build, setting_names, strategy_class
+from orchestrator.strategies.building import build, setting_names, strategy_class, takes_bool
 
 
 class CellsConfig(Section):
@@ -43,7 +43,7 @@ class CellsConfig(Section):
     policy: Annotated[tuple[str, ...], BeforeValidator(as_list)]
     prm: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     strategy: Annotated[
-        tuple[Annotated[str, one_of("strategy", list(STRATEGIES), or_class=True)], ...],
+        tuple[Annotated[str, one_of("strategy", STRATEGIES, or_class=True)], ...],
         BeforeValidator(as_list),
     ]
     n: Annotated[tuple[Annotated[int, IsNumber, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
@@ -101,8 +101,7 @@ class CellsConfig(Section):
         if "budget" in settings:
             settings["budget"] = quantity(settings["budget"])
         for key, value in settings.items():
-            is_ours = name in STRATEGIES
-            if isinstance(value, bool) and is_ours and key not in ("logprobs", "pool"):
+            if isinstance(value, bool) and not takes_bool(name, key):
                 raise ConfigError(f"{name}: {key}: {value} is no value for it", (key,))
         try:
             strategy = build(name, settings)
@@ -160,7 +159,7 @@ class HeadlineConfig(Section):
     prm: str
     strategy: str
     n: int
-    vote: Annotated[str, one_of("vote", list(VOTES))]
+    vote: Annotated[str, one_of("vote", VOTES)]
     large: str
 
     def spec(self) -> HeadlineSpec:

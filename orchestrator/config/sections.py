@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,15 +25,16 @@ def nearest(unknown: str, known: Sequence[str]) -> str:
     return f'did you mean "{match[0]}"?' if match else f"known: {', '.join(sorted(known))}"
 
 
-def one_of(kind: str, known: Sequence[str], *, or_class: bool = False) -> BeforeValidator:
+def one_of(kind: str, known: Collection[str], *, or_class: bool = False) -> BeforeValidator:
     """Refuses a name that is not among ``known``, with the nearest that is; with ``or_class`` it
     may be that of a class too, ``module:Name``."""
 
     def check(value: Any) -> Any:
         if or_class and isinstance(value, str) and is_class_name(value):
             return value
-        if value not in known:
-            raise ValueError(f"unknown {kind} {value!r}: {nearest(str(value), known)}")
+        names = list(known)
+        if value not in names:
+            raise ValueError(f"unknown {kind} {value!r}: {nearest(str(value), names)}")
         return value
 
     return BeforeValidator(check)

@@ -1,19 +1,13 @@
-"""Strategies and arms as people read them."""
+"""Arms as people read them."""
 
 from collections.abc import Mapping
 
 from orchestrator.core.rewards import REWARDS
 from orchestrator.core.voting import Max, Weighted
 from orchestrator.optimal.arms import Arm
-
-_NAMES = {"cot": "CoT", "best_of_n": "best-of-N", "dvts": "DVTS"}
+from orchestrator.strategies.building import label_of
 
 _REWARDS = {reward: f"PRM-{reward.title()}" for reward in REWARDS}
-
-
-def strategy_name(strategy: str) -> str:
-    """``beam_search`` as "beam search"."""
-    return _NAMES.get(strategy, strategy.replace("_", " "))
 
 
 def in_words(arm: Arm) -> str:
@@ -32,7 +26,7 @@ def in_words(arm: Arm) -> str:
             what, ending = f"{vote.name} of {arm.n}", f"with a {vote.name}"
     if arm.strategy == "best_of_n":
         return f"{what}{_until(arm)}{_else(arm)}"
-    return f"{strategy_name(arm.strategy)} {arm.n} {ending}"
+    return f"{label_of(arm.strategy)} {arm.n} {ending}"
 
 
 def _until(arm: Arm) -> str:
@@ -48,4 +42,4 @@ def _else(arm: Arm) -> str:
     if not arm.is_followed:
         return ""
     then = arm.settings["then"]
-    return f", else {strategy_name(then['strategy'])} {then['n']}"
+    return f", else {label_of(then['strategy'])} {then['n']}"

@@ -23,6 +23,7 @@ class BestOfN(RepeatedSampling):
     Raises ``ConfigError`` where nothing says when to fall back.
     """
 
+    label: ClassVar[str] = "best-of-N"
     is_scored: ClassVar[bool] = True
     vote: ClassVar[Vote] = Weighted("last")
 

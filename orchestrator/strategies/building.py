@@ -5,7 +5,7 @@ The fields of a strategy's dataclass are its settings.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -54,6 +54,21 @@ def name_of(strategy: Strategy) -> str:
     kind = type(strategy)
     names = {each: name for name, each in STRATEGIES.items()}
     return names[kind] if kind in names else class_name(kind)
+
+
+def label_of(name: str) -> str:
+    """The name of a strategy as people read it: its ``label``, or "beam search" for
+    ``beam_search``. ``module:Name`` stays as it is."""
+    plain = name if is_class_name(name) else name.replace("_", " ")
+    label: str = getattr(STRATEGIES.get(name), "label", plain)
+    return label
+
+
+def takes_bool(name: str, setting: str) -> bool:
+    """Whether a setting may be true or false: 1 and ``True`` are the same in Python, and not in a
+    config."""
+    hint = get_type_hints(strategy_class(name))[setting]
+    return bool in (hint, *get_args(hint))
 
 
 def _dataclass(strategy: type[Strategy]) -> Any:

@@ -1,6 +1,7 @@
 """Chain of thought: one greedy solution, no search."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models
@@ -10,6 +11,8 @@ from orchestrator.strategies.settings import WholeSolutions
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoT(WholeSolutions):
     """Answer once, greedily: the baseline every gain is measured against."""
+
+    label: ClassVar[str] = "CoT"
 
     temperature: float = 0.0
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from orchestrator.errors import ConfigError
 from orchestrator.strategies.beam_search import BeamSearch
 from orchestrator.strategies.dvts import DVTS
 from orchestrator.strategies.settings import Stepwise
+
+FallbackName = Literal["beam_search", "dvts"]
+FALLBACKS: tuple[FallbackName, ...] = get_args(FallbackName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Fallback(Stepwise):
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
-    strategy: Literal["beam_search", "dvts"]
+    strategy: FallbackName
     stop: Literal["dominated"] | None = None
 
     def __post_init__(self) -> None:

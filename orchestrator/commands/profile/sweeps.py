@@ -9,7 +9,6 @@ from orchestrator.config.cells import CellsConfig
 from orchestrator.config.run import RunConfig
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.profiling.fitting import PILOTS
-from orchestrator.optimal.profiling.measuring import TREES
 from orchestrator.runs.plan import Cell
 from orchestrator.strategies.building import build
 from orchestrator.strategies.traits import traits
@@ -81,7 +80,9 @@ def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
     return Sweep(
         greedy=replace(samples, strategy=build("best_of_n", greedy)),
         samples=samples,
-        trees=tuple(replace(each, problems=None) for each in cells if each.strategy_name in TREES),
+        trees=tuple(
+            replace(each, problems=None) for each in cells if not traits(each.strategy).first_draw
+        ),
     )
 
 

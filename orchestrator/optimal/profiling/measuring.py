@@ -8,13 +8,12 @@ from typing import Any
 from orchestrator.core.difficulty import SAMPLING, independent_draws
 from orchestrator.core.equivalence import SameByProblem, classes
 from orchestrator.core.fanout import fan_out
-from orchestrator.core.records import Record
+from orchestrator.core.records import AUTO, Record
 from orchestrator.core.voting import Majority, Max, Vote, Weighted
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES, Arm, followed_arms, sampling_arms
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, Searched
-
-TREES = ("beam_search", "dvts")
+from orchestrator.strategies.fallback import FALLBACKS
 
 TREE_VOTES: tuple[Vote, ...] = (Weighted("last"), Max("last"))
 
@@ -39,8 +38,10 @@ class Cells:
         for cell, tree in self.trees.items():
             for vote in TREE_VOTES:
                 alone = Arm(strategy=tree.strategy, settings=tree.settings, vote=vote)
-                followed = followed_arms(samples, tree.strategy, tree.settings, vote)
-                found += [(arm, cell) for arm in (alone, *followed)]
+                found.append((alone, cell))
+                if tree.strategy in FALLBACKS:
+                    followed = followed_arms(samples, tree.strategy, tree.settings, vote)
+                    found += [(arm, cell) for arm in followed]
         return found
 
 
@@ -64,10 +65,15 @@ def sort_out(records: Iterable[Record]) -> Cells:
     return Cells(
         greedy=greedy.cell,
         samples=samples.cell,
-        trees={cell: each for cell, each in cells.items() if each.strategy in TREES},
+        trees={cell: each for cell, each in cells.items() if is_tree_search(each)},
         settings=samples.settings,
         is_scored=samples.prm is not None,
     )
+
+
+def is_tree_search(record: Record) -> bool:
+    """Whether its strategy adds a search of its own to the pilots, whatever it is."""
+    return record.strategy not in (*SAMPLING, AUTO)
 
 
 def _is_greedy(record: Record) -> bool:

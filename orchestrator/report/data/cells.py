@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.core.records import Record
 from orchestrator.core.voting import VOTES
-
-STRATEGY_ORDER = ("cot", "majority", "best_of_n", "beam_search", "dvts")
-"""From the simplest on; strategies not named here follow by name."""
+from orchestrator.strategies import STRATEGIES
 
 BASELINE = "cot"
 """What searches are measured against: the policy's own greedy answer."""
@@ -81,8 +79,9 @@ def gather(records: Iterable[Record]) -> list[CellRecords]:
 
 
 def strategy_order(strategy: str) -> tuple[int, str]:
-    known = strategy in STRATEGY_ORDER
-    return STRATEGY_ORDER.index(strategy) if known else len(STRATEGY_ORDER), strategy
+    """As ``STRATEGIES`` has them, from the simplest on; others follow by name."""
+    known = list(STRATEGIES)
+    return known.index(strategy) if strategy in known else len(known), strategy
 
 
 def vote_order(vote: str) -> tuple[int, str]:

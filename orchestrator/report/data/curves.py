@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from orchestrator.core.records import AUTO
 from orchestrator.core.rewards import REWARDS
-from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.cells import BASELINE, size_order, strategy_order
 from orchestrator.report.data.summary import Summary, SummaryRow
+from orchestrator.strategies.building import label_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...
     if strategy == "best_of_n":
         return [("best-of-N", ("max",)), ("weighted vote", ("weighted",))]
     named = summary.headline.vote.partition("_")[0] if summary.headline else "max"
-    return [(strategy_name(strategy), (named, "max", "weighted", "majority"))]
+    return [(label_of(strategy), (named, "max", "weighted", "majority"))]
 
 
 def _reward(summary: Summary) -> str:

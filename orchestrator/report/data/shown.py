@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.core.records import AUTO
-from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.cells import BASELINE
 from orchestrator.report.data.curves import curves_of
 from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import in_unit
+from orchestrator.strategies.building import label_of
 
 
 def shown_rows(summary: Summary) -> list[SummaryRow]:
@@ -28,10 +28,10 @@ def row_name(row: SummaryRow) -> str:
     routed cells how: ``auto, pool``, or ``auto by rule``."""
     if row.strategy == AUTO:
         return routed_name(row.settings)
-    name = strategy_name(row.strategy)
+    name = label_of(row.strategy)
     then = row.settings.get("then")
     if isinstance(then, Mapping):
-        return f"{name}, then {strategy_name(then['strategy'])}"
+        return f"{name}, then {label_of(then['strategy'])}"
     if rules := row.settings.get("rules"):
         name += f", {rules} rules"
     return f"{name}, stops" if row.settings.get("stop") else name

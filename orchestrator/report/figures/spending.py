@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS, EASY_FROM, MEDIUM_FROM
 from orchestrator.core.records import Record, Route
-from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.cells import CellRecords, gather
 from orchestrator.report.data.shown import budget_in_words, routed_name
 from orchestrator.report.data.wording import model_name
 from orchestrator.report.figures.grid import Grid
 from orchestrator.report.figures.plots import thousands
 from orchestrator.report.figures.style import COT, LABEL_SIZE, REFERENCE, look_of
+from orchestrator.strategies.building import label_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def _label(route: Route) -> str:
     """The label of a problem's strategy and vote."""
     if route.strategy == "best_of_n" and route.vote.startswith("weighted"):
         return "weighted vote"
-    return strategy_name(route.strategy)
+    return label_of(route.strategy)
 
 
 def _tokens(record: Record) -> int:

@@ -1,8 +1,8 @@
 """The headline in plain English."""
 
-from orchestrator.optimal.wording import strategy_name
 from orchestrator.report.data.headline import Headline
 from orchestrator.report.data.wording import model_name, percent, points
+from orchestrator.strategies.building import label_of
 
 
 def headline_sentences(headline: Headline) -> list[str]:
@@ -32,7 +32,7 @@ def headline_sentences(headline: Headline) -> list[str]:
 def _small(h: Headline) -> str:
     under = f" under {model_name(h.prm, h.prm_params)}" if h.prm else ""
     name = model_name(h.small, h.small_params)
-    return f"{name} with {strategy_name(h.strategy)} N = {h.n}{under}"
+    return f"{name} with {label_of(h.strategy)} N = {h.n}{under}"
 
 
 def _large(h: Headline) -> str:
