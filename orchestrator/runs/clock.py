@@ -1,4 +1,4 @@
-"""The time of one tree, which stands still while the tree waits for its turn."""
+"""The time of one tree; it stands still while the tree waits for its turn in a pool."""
 
 import asyncio
 import math
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 
 class TreeClock:
-    """A tree works until its run's ``deadline``, its pool's, ``until``, or for ``allowed`` seconds
-    of its own; it holds one of the run's ``slots`` while it does. Deadlines are by the event loop's
+    """A tree works until its run's ``deadline``, its pool's (``until``), or for ``allowed``
+    seconds, and holds one of the run's ``slots`` meanwhile. Deadlines are by the event loop's
     clock."""
 
     def __init__(
@@ -34,17 +34,17 @@ class TreeClock:
 
     @property
     def is_the_runs(self) -> bool:
-        """Whether the run's time is up before the tree's own."""
+        """Whether the run's deadline comes first."""
         return self.deadline == self._run_deadline
 
     @property
     def is_the_pools(self) -> bool:
-        """Whether the pool's time is what was up."""
+        """Whether the pool's time is up."""
         return self.has_expired and self.deadline == self._pools
 
     @property
     def worked(self) -> float:
-        """Seconds."""
+        """Seconds, without those spent waiting."""
         return (self._loop.time() if self._aside is None else self._aside) - self._begun
 
     @property
@@ -59,7 +59,7 @@ class TreeClock:
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:
-        """Waiting: the time that passes is not the tree's, and its slot is another's."""
+        """Wait: the clock stands still, and another tree gets the slot."""
         self.has_waited, self._aside = True, self._loop.time()
         self._timeout.reschedule(_when(self._latest))
         self._slots.release()

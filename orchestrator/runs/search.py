@@ -194,7 +194,7 @@ def _outcome(
     decision: Decision | None,
 ) -> Outcome:
     ends, lost = ports.recorder.ends, ports.branches.last_failure
-    kept, prm_kept = ports.recorder.kept(leaves)
+    kept, prm_kept = ports.recorder.tokens_of(leaves)
     return Outcome(
         leaves=leaves,
         spent=spent,

@@ -1,15 +1,14 @@
-"""The journal: every paid response, so that a run goes on in the middle of its trees.
+"""The journal: every paid response, so that a run can resume in the middle of its trees.
 
-One SQLite file of a run directory, ``journal.sqlite``, appended to by one thread::
+One SQLite file of a run directory, ``journal.sqlite``, which one thread appends to::
 
     trees       id, name, paid           one row a tree: its ``Tree.key``, USD; and "probes"
     responses   tree, keys, body, crc    one row a response
 
 ``keys`` are 16 bytes for each part of the response, ``body`` is a JSON array of those parts, and
-``crc`` is the CRC-32 of both. Rows are handed to the thread in batches, because each hand-over
-costs two switches of the thread that holds the interpreter, and go to SQLite many to a statement,
-because each statement costs two more. What a killed process loses is the last batch:
-``BATCH_SECONDS``.
+``crc`` is the CRC-32 of both. Rows reach the thread in batches, because each hand-over switches
+the thread that holds the interpreter twice, and SQLite many per statement, because each statement
+switches it twice more. A killed process loses the last batch: ``BATCH_SECONDS``.
 """
 
 import asyncio
@@ -33,21 +32,21 @@ T = TypeVar("T")
 JOURNAL = "journal.sqlite"
 
 PROBES = "probes"
-"""What stands among the trees for the requests that found out what the endpoints can do."""
+"""The tree that the cost of probing the endpoints is booked under."""
 
 KEY_BYTES = 16
 
 BATCH_SECONDS, BATCH_ROWS = 0.02, 500
 
 MOST_WAITING = 40
-"""Batches that may wait for the disk; beyond them the trees wait too."""
+"""Batches that may wait for the disk; beyond that the trees wait too."""
 
 KNOWN_TREES = 16_384
-"""Trees whose number is kept at hand: more than are ever in flight."""
+"""Trees whose number is cached: more than are ever in flight."""
 
 CHECKED_BYTES = 64 * 2**20
-"""A journal up to this size is checked as a whole when it is opened (0.2 s); of a larger one, and
-of every row, what is read."""
+"""A journal up to this size is checked as a whole when it is opened (0.2 s); every row is checked
+when it is read."""
 
 _APPLICATION, _LAYOUT = 0x4F726368, 3  # "Orch"; raised with what keys or bodies mean
 _PATIENCE_S = 20.0  # another program may hold the file locked for so long
@@ -79,9 +78,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.paid = 0.0
-        """USD that earlier processes paid for what it holds, each response once."""
+        """USD that earlier processes paid for its responses, each once."""
         self.probes_paid = 0.0
-        """USD that finding out what the endpoints can do took, at every start."""
+        """USD that probing the endpoints cost, at every start."""
         self._connection: sqlite3.Connection | None = None
         self._before: dict[str, int] = {}
         self._number = lru_cache(KNOWN_TREES)(self._numbered)
@@ -155,7 +154,7 @@ class Journal:
         """Whether it held no response when it was opened."""
         return not self._before
 
-    # The event loop's side
+    # On the event loop's thread
 
     def append(self, tree: str, keys: Sequence[bytes], parts: bytes, cost: float = 0.0) -> None:
         """Remember a response; ``parts`` is the JSON array of what belongs to each of ``keys``,
@@ -172,7 +171,7 @@ class Journal:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._flush)
 
     def pay_for_probes(self, cost: float) -> None:
-        """Remember what probes cost (USD), whose answers nobody asks for again."""
+        """Add the cost of probes (USD); their answers are not kept."""
         if cost:
             self.probes_paid += cost
             self._batch.append((PROBES, b"", b"", cost))
@@ -180,7 +179,7 @@ class Journal:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits for the disk that the trees should too: see ``caught_up``."""
+        """Whether so much waits for the disk that the trees should wait too: see ``caught_up``."""
         return self._jobs.qsize() > MOST_WAITING
 
     async def caught_up(self) -> None:
@@ -204,9 +203,9 @@ class Journal:
         return tree in self._before
 
     async def recall(self, tree: str) -> Remembered:
-        """What earlier processes paid for a tree that it ``knows``.
+        """The responses of a tree that the journal ``knows``.
 
-        It is read once and kept until ``forget``. Raises ``RunError`` where it is damaged.
+        They are read once and kept until ``forget``. Raises ``RunError`` where one is damaged.
         """
         number = self._before[tree]
         found = self._recalled.get(tree)
@@ -217,10 +216,10 @@ class Journal:
         return await asyncio.shield(found)
 
     def forget(self, tree: str) -> None:
-        """Drop what was recalled for a tree that is finished."""
+        """Drop the responses of a finished tree from memory."""
         self._recalled.pop(tree, None)
 
-    # The thread's side
+    # On the journal's thread
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

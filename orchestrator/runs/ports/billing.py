@@ -10,7 +10,7 @@ from orchestrator.runs.ports.charges import failed_spend, policy_spend, prm_spen
 
 
 class _Expected:
-    """What a sample costs, so far as one can tell beforehand: the mean of those before it."""
+    """What a sample is expected to cost: the mean of those before it."""
 
     def __init__(self, price: Price, bill: Bill) -> None:
         self._first = price.cost(prompt_tokens=500, cached_tokens=0, written_tokens=500)
@@ -32,7 +32,7 @@ class _Expected:
 
 
 class BilledPolicy:
-    """Puts on the bill what its policy charges for what is really sent: the innermost wrapper."""
+    """Puts what its policy really charges on the bill."""
 
     def __init__(self, policy: Policy, price: Price, bill: Bill) -> None:
         self.policy = policy
@@ -54,7 +54,7 @@ class BilledPolicy:
 
 
 class BilledPRM:
-    """Puts on the bill what its PRM charges for what is really sent: the innermost wrapper."""
+    """Puts what its PRM really charges on the bill."""
 
     def __init__(self, prm: PRM, price: Price, bill: Bill) -> None:
         self.prm = prm

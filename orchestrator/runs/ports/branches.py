@@ -1,4 +1,4 @@
-"""What becomes of a tree when one of its requests fails for good."""
+"""What happens to a tree when one of its requests fails for good."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from orchestrator.runs.ports.ends import missing
 
 OnFailedBranch = Literal["drop", "refill", "fail"]
 ON_FAILED_BRANCH: tuple[OnFailedBranch, ...] = get_args(OnFailedBranch)
-"""``drop``: the branch is missing and the search goes on with the others.
+"""``drop``: the search goes on with the other branches.
 
-``refill``: another stands in for it. Where a path cannot be grown, that is the best sibling, by the
-strategy's own ``reward``, that the search had passed over; where one of several samples, each a
-request of its own, is lost, it is another draw, from another seed. What nothing can stand in for
-(the root, the last sibling, steps that could not be scored) is dropped.
+``refill``: another branch takes its place. For a path that cannot be grown, that is the best
+sibling, by the strategy's own ``reward``, that the search passed over; for one of several samples
+that are a request each, another draw from another seed. What nothing can replace (the root, the
+last sibling, steps that could not be scored) is dropped.
 
-``fail``: the tree ends there and answers from what it has."""
+``fail``: the tree ends and answers from what it has."""
 
 
 @dataclass(slots=True)
 class Branches:
     """The ports of one tree, under which a failing branch is not a failing tree.
 
-    A failed ``extend`` or ``score`` comes back without nodes. ``failed`` counts the branches that
-    were lost, ``last_failure`` says why. ``reward`` ranks what may stand in for a lost one, as the
-    strategy ranks it. ``EndpointRefused`` and ``RateLimited`` always pass: they concern the run.
+    A failed ``extend`` or ``score`` returns no nodes. ``failed`` counts the lost branches,
+    ``last_failure`` is why the last one was lost. ``reward`` ranks the siblings that may replace
+    one. ``EndpointRefused`` and ``RateLimited`` always pass: they concern the run.
     """
 
     policy: Policy

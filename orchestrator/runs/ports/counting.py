@@ -12,8 +12,7 @@ from orchestrator.runs.ports.charges import failed_spend, policy_spend, prm_spen
 
 @dataclass(slots=True)
 class CountedPolicy:
-    """Adds up in ``spent`` what its policy is really asked for: beneath what is shared, and beneath
-    the journal."""
+    """Adds up in ``spent`` what is really sent to its policy, below sharing and journal."""
 
     policy: Policy
     spent: Spend
@@ -30,7 +29,7 @@ class CountedPolicy:
 
 @dataclass(slots=True)
 class CountedPRM:
-    """Adds up in ``spent`` what its PRM is really asked for, as ``CountedPolicy`` does."""
+    """Adds up in ``spent`` what is really sent to its PRM, below sharing and journal."""
 
     prm: PRM
     spent: Spend

@@ -1,4 +1,4 @@
-"""How the samples of a tree ended, counted at its ports: those that the search threw away too."""
+"""How the samples of a tree end, counted at its ports, so that discarded samples count too."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ _OF_A_PROMPT: tuple[Finish | None, ...] = ("overflow", "filtered", "refused")
 
 
 def stands_for_all(node: Node, children: Sequence[Node]) -> bool:
-    """Whether the one child is no sample, but says why a request for several had none: its prompt
-    was too long, filtered or refused."""
+    """Whether the only child is not a sample, but the reason why a request has none: its prompt was
+    too long, filtered or refused."""
     if len(children) != 1:
         return False
     (child,) = children
@@ -29,8 +29,8 @@ def missing(node: Node, children: Sequence[Node], n: int) -> int:
 
 @dataclass(slots=True)
 class Ends:
-    """``samples`` were asked for; ``counts`` is by what went wrong with them, ``models`` by the
-    name of another model that answered, and ``prm_models`` that scored them."""
+    """``samples`` is how many were requested; ``counts`` is by what went wrong with them,
+    ``models`` by the name of another model that answered, ``prm_models`` of another that scored."""
 
     samples: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -38,7 +38,7 @@ class Ends:
     prm_models: Counter[str] = field(default_factory=Counter)
 
     def sampled(self, node: Node, children: Sequence[Node], n: int) -> None:
-        """A request for ``n`` samples came back with ``children``."""
+        """A request for ``n`` samples returned ``children``."""
         self.samples += n
         each = n if stands_for_all(node, children) else 1
         for child in children:
@@ -49,13 +49,13 @@ class Ends:
         self.counts["unanswered"] += missing(node, children, n)
 
     def failed(self, n: int, failure: EndpointError) -> None:
-        """A request for ``n`` samples came to nothing."""
+        """A request for ``n`` samples failed."""
         self.samples += n
         self.counts["unanswered" if isinstance(failure, BadResponse) else "failed"] += n
 
     def scored(self, nodes: Sequence[Node], scored: Sequence[Node]) -> None:
-        """Of ``nodes`` came ``scored``: those that its PRM did not take ended there, and some it
-        could not score."""
+        """``nodes`` came back as ``scored``: some end because the PRM did not take them, some are
+        without a score."""
         for end in _OF_A_PROMPT:
             before = sum(node.finish == end for node in nodes)
             self.counts[str(end)] += sum(node.finish == end for node in scored) - before

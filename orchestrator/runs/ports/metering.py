@@ -14,9 +14,9 @@ from orchestrator.runs.ports.charges import failed_spend, policy_spend, prm_spen
 class MeteredPolicy:
     """Charges a ledger for what its policy does.
 
-    One token a sample is reserved in advance, so that an exhausted budget refuses the next
-    request; a budget can be overdrawn by what is in flight when it runs out, and no more. A policy
-    with ``one_per_request`` is expected to send as many requests as samples.
+    One token per sample is reserved in advance, so that an exhausted budget refuses the next
+    request: a budget is overdrawn by what is in flight when it runs out, and no more. With
+    ``one_per_request`` each sample is expected to be a request.
     """
 
     policy: Policy

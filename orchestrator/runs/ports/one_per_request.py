@@ -1,4 +1,4 @@
-"""Servers that give one sample a request: ``n`` samples are ``n`` requests."""
+"""For servers that give one sample per request: ``n`` samples are ``n`` requests."""
 
 from dataclasses import dataclass, replace
 
@@ -12,11 +12,10 @@ from orchestrator.runs.ports.charges import joined, with_failures
 
 @dataclass(slots=True)
 class SeparateSamples:
-    """A policy asked for one sample a request, each with its own seed and its own prompt to pay.
+    """A policy asked for one sample per request, each with its own seed, each paying its prompt.
 
-    A sample that fails is missing among the children, which keep their numbers; under ``refill``
-    another is drawn in its place first, once, and under ``fail`` its failure is raised, as the
-    first one is where all fail.
+    A failed sample is missing among the children, which keep their numbers. ``refill`` first draws
+    another in its place, once; ``fail`` raises its failure. Where all fail, the first is raised.
     """
 
     policy: Policy

@@ -11,7 +11,7 @@ from orchestrator.runs.ports.ends import Ends
 
 @dataclass(slots=True)
 class Recorder:
-    """Remembers the furthest states of a tree, so that a search that is cut short can answer.
+    """Remembers the furthest states of a tree, so that a search that is cut short has leaves.
 
     ``seen`` holds the nodes that nothing was grown from, by path; ``paid`` the tokens of policy and
     PRM that each node took; ``ends`` how its samples ended.
@@ -48,13 +48,12 @@ class Recorder:
         return scored
 
     def leaves(self) -> list[Node]:
-        """Those nodes by path: the answers of a search cut short."""
+        """The nodes that nothing was grown from, by path."""
         return [self.seen[path] for path in sorted(self.seen)]
 
-    def kept(self, leaves: Sequence[Node]) -> tuple[int, int]:
-        """The tokens of policy and PRM that the paths of ``leaves`` took, shared nodes once."""
+    def tokens_of(self, leaves: Sequence[Node]) -> tuple[int, int]:
+        """Tokens of policy and PRM on the paths of ``leaves``, shared nodes once."""
         held = {leaf.path[:end] for leaf in leaves for end in range(1, len(leaf.path) + 1)}
-        paid = [
-            self.paid[path] for path in held if path in self.paid
-        ]  # forks and questions took nothing
+        # forks and questions took nothing
+        paid = [self.paid[path] for path in held if path in self.paid]
         return sum(policy for policy, _ in paid), sum(prm for _, prm in paid)

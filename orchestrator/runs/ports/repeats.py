@@ -1,4 +1,4 @@
-"""A PRM that a tree asks for a text once, though it draws it again in a later batch."""
+"""A PRM that scores each text of a tree once, even if a later batch draws it again."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from orchestrator.core.ports import PRM
 
 
 class OncePRM:
-    """Scores each whole solution of one tree once; its repeats take the scores for nothing.
+    """Scores each whole solution of one tree once; repeats take its scores for free.
 
-    Batches of these come one after the other. The subtrees of a search grow side by side, and which
-    of two equal texts came first would be chance there: each is scored where it grows.
+    Batches of whole solutions come one after the other. The subtrees of a search grow side by side,
+    where chance would decide which of two equal texts comes first, so each is scored there.
     """
 
     def __init__(self, prm: PRM) -> None:

@@ -23,7 +23,7 @@ from orchestrator.storage.journal import Journal
 
 @dataclass(slots=True)
 class Remembering:
-    """What the journaled ports of a run share; ``replayed`` is what needed no paying again."""
+    """What the journaled ports of a run share; ``replayed`` adds up what is not paid again."""
 
     journal: Journal
     replayed: Spend
@@ -31,10 +31,10 @@ class Remembering:
 
 @dataclass(slots=True)
 class JournaledPolicy:
-    """Remembers what its policy, ``model`` by the config, answers.
+    """Journals what its policy answers; ``model`` is its name in the config.
 
-    Of a response some samples of which were lost the others are kept, and the next process asks
-    again for what is missing.
+    If some samples of a response are lost, the others are kept, and the next process asks for what
+    is missing.
     """
 
     policy: Policy
@@ -66,7 +66,7 @@ class JournaledPolicy:
     async def _draw(
         self, node: Node, n: int, sampling: Sampling, before: Sequence[Node]
     ) -> list[Node]:
-        """Samples, none where that fails and some are there from ``before``."""
+        """New samples; none if that fails and there are some from ``before``."""
         try:
             return await self.policy.extend(node, n, sampling)
         except CONCERNS_THE_RUN:
@@ -81,8 +81,8 @@ class JournaledPolicy:
 
 @dataclass(slots=True)
 class JournaledPRM:
-    """Remembers what its PRM, ``model`` by the config, answers, node by node. What it could not
-    score, and took nothing for, is asked for again."""
+    """Journals what its PRM answers, node by node; ``model`` is its name in the config. What it
+    could not score, and charged nothing for, is asked for again."""
 
     prm: PRM
     model: str

@@ -1,4 +1,4 @@
-"""Whole solutions are drawn and scored once, for every strategy of a run that reads them.
+"""Draw and score whole solutions once, for every strategy of a run that uses them.
 
 Majority voting and best-of-N of every n read the same samples, and every vote the same scores.
 Each strategy is still charged for all it uses, as if it ran alone.
@@ -24,10 +24,10 @@ V = TypeVar("V")
 
 
 class Once(Generic[K, V]):
-    """Computes each key's value once, however many ask for it at the same time.
+    """Computes each key's value once, however many callers ask for it at the same time.
 
-    A failure is told to all who wait for it and the next to ask tries again; so do those who
-    waited for one that was cancelled.
+    A failure is raised in all that wait for it, and the next caller tries again; so do those that
+    waited for a computation that was cancelled.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Once(Generic[K, V]):
     async def get(
         self, keys: Sequence[K], compute: Callable[[list[K]], Awaitable[Sequence[V]]]
     ) -> list[V]:
-        """The values of ``keys``; ``compute`` gets those not asked for before, all at once."""
+        """The values of ``keys``; ``compute`` is given the new ones, all at once."""
         missing = [key for key in dict.fromkeys(keys) if key not in self._values]
         if missing:
             await self._fill(missing, compute)
@@ -73,7 +73,7 @@ class Once(Generic[K, V]):
 
 
 class Shared(defaultdict[str, Once[K, V]]):
-    """What is computed once, by the id of the problem it belongs to, with which it is forgotten."""
+    """What is computed once, by problem id, and forgotten with the problem."""
 
     def __init__(self) -> None:
         super().__init__(Once)
@@ -82,7 +82,7 @@ class Shared(defaultdict[str, Once[K, V]]):
 class Demand:
     """How many whole solutions of a problem the ``cells`` of one policy sample at once.
 
-    Finished cells count too: a run that goes on asks for what its journal remembers.
+    Finished cells count too, so that a resumed run asks for what its journal holds.
     """
 
     def __init__(self, cells: Iterable[Cell], problems: Sequence[Problem]) -> None:
@@ -94,11 +94,11 @@ class Demand:
                 self._draws[first.sampling].append((first.count, reach))
 
     def of(self, problem: str, sampling: Sampling) -> int:
-        """The most that any of them samples of this problem in this very way; 0: none does."""
+        """The most that any cell samples of this problem with this ``sampling``; 0: none does."""
         return max(self._asked(problem, sampling), default=0)
 
     def draws(self, problem: str) -> list[int]:
-        """How many solutions of this problem any of them samples, in whatever way."""
+        """How many solutions of this problem each cell samples, however it samples."""
         return [draw for sampling in self._draws for draw in self._asked(problem, sampling)]
 
     def _asked(self, problem: str, sampling: Sampling) -> list[int]:
@@ -107,11 +107,11 @@ class Demand:
 
 
 class SharedPolicy:
-    """Draws as many whole solutions of a problem as any strategy will ask for at the first asking,
-    and hands out the first n.
+    """Draws at once as many whole solutions of a problem as any strategy will ask for, and returns
+    the first n.
 
-    ``demand`` knows how many that is, ``name`` is the policy's. What is drawn belongs to a tree of
-    its own and to no strategy's, whichever asked first.
+    ``demand`` knows how many that is, ``name`` is the policy's. They belong to a tree of their own,
+    not to the strategy that happens to ask first.
     """
 
     def __init__(self, policy: Policy, demand: Demand, name: str = "") -> None:
@@ -143,11 +143,11 @@ class SharedPolicy:
 
 
 class SharedPRM:
-    """Scores each whole solution of one policy once, and each text among them.
+    """Scores each whole solution of one policy once, and equal texts once.
 
-    What a strategy is charged is what it would have paid alone, whoever asked first: each text of a
-    call once. To that end solutions are asked for in the same groups by anybody: the first ones, as
-    many as the strategy of the smallest ``draws`` has, then those up to the next, and so on.
+    A strategy is charged what it would have paid alone, whoever asks first: each text of a call
+    once. So every strategy asks for the same groups of solutions: the first ones, as many as the
+    strategy of the smallest ``draws`` has, then those up to the next, and so on.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ async def test_a_solution_that_was_asked_about_is_no_leaf_once_there_is_an_answe
     asked = first[1].ask("Are you sure?")
     second = await recorder.score(await recorder.extend(asked, 1, STEP))
     assert [leaf.path for leaf in recorder.leaves()] == [(0,), second[0].path]
-    assert recorder.kept(second) == (
+    assert recorder.tokens_of(second) == (
         first[1].step_tokens + second[0].step_tokens, first[1].prm_tokens + second[0].prm_tokens
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ async def test_what_the_paths_of_leaves_took_is_kept_and_shared_nodes_count_once
     first = await recorder.score(await recorder.extend(ROOT, 3, STEP))
     grown = await recorder.score(await recorder.extend(first[1], 2, STEP))
     nodes = (first[1], *grown)
-    assert recorder.kept(grown) == (
+    assert recorder.tokens_of(grown) == (
         sum(node.step_tokens for node in nodes), sum(node.prm_tokens for node in nodes)
     )  # fmt: skip
-    assert recorder.kept([]) == (0, 0)
+    assert recorder.tokens_of([]) == (0, 0)
