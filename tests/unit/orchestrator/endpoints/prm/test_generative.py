@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.prm import PRM_FAMILIES, JudgePRM, ThinkPRM
+from orchestrator.core.node import derive_seed
+from orchestrator.endpoints.prm import PRM_FAMILIES, GenPRM, JudgePRM, ThinkPRM
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
+from tests.unit.orchestrator.endpoints.prm.conftest import QUESTION, STEPS
 
 RIGHT, WRONG = "Verdicts: correct, correct", "Verdicts: correct, incorrect"
 
@@ -102,3 +104,43 @@ def test_settings_that_cannot_be_right_are_config_errors(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         PRM_FAMILIES[family](transport=None, **options)  # type: ignore[arg-type]
+
+
+async def test_what_another_model_wrote_bears_its_name(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    for model, named in (("m", None), ("m-2", "m-2")):
+        transport = scripted(answers.chat(RIGHT) | {"model": model}, checks_model=False)
+        (node,) = await JudgePRM(transport=transport).score([solution()])
+        assert node.prm_model == named
+
+
+async def test_the_seed_of_a_verification_follows_from_what_is_verified(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(*[answers.chat("hm \\boxed{Yes}")] * 2)
+    await GenPRM(transport=transport).score([solution()])
+    assert [sent.body["seed"] for sent in transport.sent] == [
+        derive_seed(0, QUESTION, STEPS[0]), derive_seed(0, QUESTION, *STEPS),
+    ]  # fmt: skip
+
+
+async def test_without_any_vote_all_that_was_drawn_is_counted(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(
+        answers.chat("no idea"), answers.chat(RIGHT, finish="length"),
+        answers.chat(RIGHT, finish="content_filter"),
+    )  # fmt: skip
+    prm = JudgePRM(transport=transport, samples=3)
+    with pytest.raises(BadResponse, match=r"verified a solution 3 times.*1 were cut.*; 1 are no"):
+        await prm.score([solution()])
+
+
+@pytest.mark.parametrize(("samples", "temperature"), [(0, None), (-1, None), (2, 0.0), (2, 0)])
+def test_samples_that_are_none_or_all_the_same_are_refused(
+    scripted: Any, samples: int, temperature: float | None
+) -> None:
+    with pytest.raises(ConfigError, match="samples"):
+        JudgePRM(transport=scripted(), samples=samples, temperature=temperature)
+    assert JudgePRM(transport=scripted(), samples=1, temperature=0).samples == 1

@@ -78,3 +78,26 @@ async def test_the_share_of_samples_that_say_yes_is_the_score(
 )
 def test_the_last_judgement_counts(text: str, found: bool | None) -> None:
     assert judgement(text) == found
+
+
+async def test_each_critique_is_paid_for_and_the_first_other_model_named(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(
+        answers.chat(YES, tokens=9, written=4, cached=2) | {"model": "another"},
+        answers.chat(NO, tokens=20, written=5, cached=3) | {"model": "m"},
+        checks_model=False,
+    )
+    (node,) = await GenPRM(transport=transport).score([solution()])
+    assert (node.prm_tokens, node.prm_cached_tokens, node.prm_written_tokens) == (38, 5, 9)
+    assert node.prm_model == "another"
+
+
+async def test_a_critique_without_a_judgement_is_no_part_of_the_conversation(
+    scripted: Any, answers: Any, solution: Any
+) -> None:
+    transport = scripted(answers.chat("hm", NO, YES), answers.chat(YES, YES, YES))
+    (node,) = await GenPRM(transport=transport, samples=3).score([solution()])
+    assert node.scores == (0.5, 1.0)
+    told = transport.sent[1].body["messages"][2]["content"]
+    assert told == OPENING.format(1) + NO + "</output>\n"
