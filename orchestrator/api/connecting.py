@@ -155,7 +155,7 @@ async def connect(
             config=_described(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
                 described.prms
-                | dict.fromkeys(own_prms, PRMConfig.model_validate({"family": "qwen_math"})),
+                | {name: _own_prm(port) for name, port in own_prms.items()},
             ),
             found={
                 **served_models.found,
@@ -170,6 +170,12 @@ async def connect(
 def _described(policies: Mapping[str, PolicyConfig], prms: Mapping[str, PRMConfig]) -> RunConfig:
     """Endpoints alone, as a config."""
     return RunConfig.model_construct(policies=dict(policies), prms=dict(prms))
+
+
+def _own_prm(port: PRM) -> PRMConfig:
+    """What a run directory says of a PRM that no server gives."""
+    kind = type(port)
+    return PRMConfig.model_validate({"family": f"{kind.__module__}:{kind.__qualname__}"})
 
 
 def _several(given: P | Sequence[P]) -> list[P]:
