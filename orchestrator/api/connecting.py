@@ -154,8 +154,7 @@ async def connect(
             prms={**own_prms, **served_models.prms},
             config=_described(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
-                described.prms
-                | {name: _own_prm(port) for name, port in own_prms.items()},
+                described.prms | {name: _own_prm(port) for name, port in own_prms.items()},
             ),
             found={
                 **served_models.found,

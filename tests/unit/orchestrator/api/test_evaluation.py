@@ -16,7 +16,9 @@ from orchestrator.testing import FakePolicy, FakePRM
 PROBLEMS = [
     orchard.Problem(id=f"p{i}", question=f"What is {i} + 1?", answer=str(i % 3)) for i in range(6)
 ]
-STRATEGIES = [orchard.CoT(), orchard.BestOfN(n=4), orchard.BeamSearch(n=4, width=2)]
+STRATEGIES = [
+    orchard.CoT(), orchard.BestOfN(n=4), orchard.BeamSearch(n=4, width=2), orchard.Auto(fallback_n=4)
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def key(record: orchard.Record) -> tuple[str, str]:
 async def test_every_strategy_gives_a_record_of_every_problem() -> None:
     records = await evaluate()
     assert len({key(record) for record in records}) == len(STRATEGIES) * len(PROBLEMS)
-    assert {record.strategy for record in records} == {"cot", "best_of_n", "beam_search"}
+    assert {record.strategy for record in records} == {"cot", "best_of_n", "beam_search", "auto"}
     assert all(record.leaves and record.policy == "policy" for record in records)
 
 

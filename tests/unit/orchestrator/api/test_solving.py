@@ -186,3 +186,9 @@ async def test_a_cancelled_search_leaves_no_request_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+async def test_auto_chooses_the_search_and_its_vote() -> None:
+    answer = await solve(FakePolicy(), FakePRM(), strategy=orchard.Auto(fallback_n=8))
+    assert len(answer.leaves) >= 4 and answer.value is not None
+    assert (answer.ran_out, answer.error) == (None, None)
