@@ -17,8 +17,11 @@ PROBLEMS = [
     orchard.Problem(id=f"p{i}", question=f"What is {i} + 1?", answer=str(i % 3)) for i in range(6)
 ]
 STRATEGIES = [
-    orchard.CoT(), orchard.BestOfN(n=4), orchard.BeamSearch(n=4, width=2), orchard.Auto(fallback_n=4)
-]  # fmt: skip
+    orchard.CoT(),
+    orchard.BestOfN(n=4),
+    orchard.BeamSearch(n=4, width=2),
+    orchard.Auto(fallback_n=4),
+]
 
 
 @dataclass(frozen=True, slots=True)
