@@ -23,7 +23,7 @@ KEY_BLOCK = 128
 _PAIRS = HEAD_DIM // 2
 
 
-class Layer:
+class PackedLayer:
     """One layer's weights, transposed for ``x @ w``: q, k, v in one matrix, gate and up in one.
 
     The two halves of each query and key head are interleaved, so that a rotation is one complex
@@ -69,7 +69,8 @@ class Runtime:
         self.context: int = config["max_position_embeddings"]
         self.width = self.shape.heads * HEAD_DIM
         self.layers = [
-            Layer(weights, f"model.layers.{i}", self.shape.heads) for i in range(self.shape.layers)
+            PackedLayer(weights, f"model.layers.{i}", self.shape.heads)
+            for i in range(self.shape.layers)
         ]
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
@@ -156,7 +157,7 @@ class Runtime:
             x = self._after_attention(layer, x, attended.reshape(rows, width))
         return F.rms_norm(x, (x.shape[-1],), self.norm, NORM_EPS)
 
-    def _project(self, layer: Layer, x: Tensor, turns: Tensor) -> Tensor:
+    def _project(self, layer: PackedLayer, x: Tensor, turns: Tensor) -> Tensor:
         """Rotated queries and keys, and values, ``(tokens, 3 * width)``."""
         h = F.rms_norm(x, (x.shape[-1],), layer.norm, NORM_EPS)
         bias = layer.qkv_bias
@@ -166,7 +167,7 @@ class Runtime:
         return qkv
 
     @staticmethod
-    def _after_attention(layer: Layer, x: Tensor, attended: Tensor) -> Tensor:
+    def _after_attention(layer: PackedLayer, x: Tensor, attended: Tensor) -> Tensor:
         x = torch.addmm(x, attended, layer.out)
         h = F.rms_norm(x, (x.shape[-1],), layer.mlp_norm, NORM_EPS)
         gate, up = torch.mm(h, layer.gate_up).chunk(2, -1)

@@ -61,7 +61,7 @@ from orchestrator.core.records import Record
 from orchestrator.core.voting import VOTES
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.profiling.ballots import Drawn
-from orchestrator.optimal.profiling.crossfit import Routed, cross_fitted, oracle
+from orchestrator.optimal.profiling.crossfit import RoutedResult, cross_fitted, oracle
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.profiling.measured import USED
 from orchestrator.optimal.profiling.resampling import chance
@@ -170,11 +170,11 @@ def tokens_for_the_best_fixed(pair: Pair) -> dict[str, Any]:
     budgets = np.geomspace(pair.budget(4), most, 48).tolist()
     routed = cross_fitted(pair.trials, budgets, pilots=PILOTS)
 
-    def cheapest(enough: Callable[[Routed], bool], over: float) -> float | None:
+    def cheapest(enough: Callable[[RoutedResult], bool], over: float) -> float | None:
         found = [float(each.tokens.mean()) for each in routed if enough(each)]
         return rounded(min(found) / over) if found else None
 
-    def as_good_as(right: NDArray[np.float64]) -> Callable[[Routed], bool]:
+    def as_good_as(right: NDArray[np.float64]) -> Callable[[RoutedResult], bool]:
         return lambda each: bool(each.right.mean() >= right.mean())
 
     return {

@@ -32,10 +32,12 @@ SPREADS: dict[Spread, Callable[..., Choice]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
-    """What routing came to, by problem: how often right, in 0..1, and what was ``used``, in the
-    order of ``trials.USED``; NaN for the problems on which some arm that routing chose from was not
-    tried."""
+class RoutedResult:
+    """The result of routing by problem: how often ``right``, in 0..1, and what was ``used``.
+
+    ``used`` is in the order of ``measured.USED``. Both are NaN for problems on which some arm that
+    routing could choose was not tried.
+    """
 
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
@@ -83,7 +85,7 @@ def cross_fitted(
     spread: Spread = "average",
     knowing: bool = False,
     seed: int = 0,
-) -> list[Routed]:
+) -> list[RoutedResult]:
     """Label-free routing at each budget (tokens a problem), every problem off its fold; ``knowing``
     the true difficulty instead, what that is worth."""
     parts = []
@@ -99,7 +101,9 @@ def cross_fitted(
     return _joined(len(trials.problems), parts, len(budgets))
 
 
-def oracle(trials: Trials, budgets: Sequence[float], *, quantiles: bool = False) -> list[Routed]:
+def oracle(
+    trials: Trials, budgets: Sequence[float], *, quantiles: bool = False
+) -> list[RoutedResult]:
     """Routing by the true difficulty, chosen and evaluated on the same problems as the paper does;
     with ``quantiles`` by thirds of the problems instead of its absolute bins."""
     bins = true_bins(trials, quantiles=quantiles)
@@ -114,7 +118,7 @@ def _choices(
     return [SPREADS[spread](*known, budget) for budget in budgets]
 
 
-def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> Routed:
+def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> RoutedResult:
     import numpy as np
 
     arms = np.array(choice.arms)[bins][:, :, None]
@@ -124,12 +128,12 @@ def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> Route
     right = np.take_along_axis(trials.right, arms, 2)[:, :, 0].mean(axis=1)
     used = np.take_along_axis(trials.used, arms[..., None], 2)[:, :, 0].mean(axis=1)
     right[missing] = used[missing] = np.nan
-    return Routed(right=right, used=used)
+    return RoutedResult(right=right, used=used)
 
 
 def _joined(
-    problems: int, parts: Sequence[tuple[list[int], list[Routed]]], budgets: int
-) -> list[Routed]:
+    problems: int, parts: Sequence[tuple[list[int], list[RoutedResult]]], budgets: int
+) -> list[RoutedResult]:
     import numpy as np
 
     found = []
@@ -138,5 +142,5 @@ def _joined(
         for held_out, outcomes in parts:
             right[held_out] = outcomes[budget].right
             used[held_out] = outcomes[budget].used
-        found.append(Routed(right=right, used=used))
+        found.append(RoutedResult(right=right, used=used))
     return found
