@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.options import JsonOption
 from orchestrator.console.terminal import Terminal
 from orchestrator.errors import ServerError
 
@@ -33,7 +34,6 @@ GpusOption = Annotated[
     str | None,
     typer.Option("--gpus", metavar="8xH200", help="Plan for these GPUs instead of this machine's."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 _LOOK_EVERY_S = 0.5
 

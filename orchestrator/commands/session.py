@@ -35,9 +35,8 @@ from orchestrator.wiring.serving import Addresses, started_servers, while_served
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-Then = Callable[[Task], Awaitable[Plan | None]]
-"""What is to be run once a plan is done, if anything."""
-
+NextPlan = Callable[[Task], Awaitable[Plan | None]]
+"""What to run once a plan is done; None where that was the last."""
 
 Farewell = Callable[[], str]
 """What is said when a run is stopped: see ``farewell``."""
@@ -122,7 +121,7 @@ def carry_out(
     directory: RunDirectory,
     console: Terminal,
     farewell: Farewell,
-    then: Then | None = None,
+    then: NextPlan | None = None,
 ) -> None:
     """Run what is unfinished of a plan, and of those that ``then`` says, in a block that is
     ``stoppable``; what is paid for stays paid for. They are plans of the ``experiment``, or parts
@@ -155,7 +154,7 @@ async def _search(
     directory: RunDirectory,
     addresses: Addresses,
     console: Terminal,
-    then: Then | None,
+    then: NextPlan | None,
 ) -> None:
     config = experiment.config
     for name in experiment.unpriced:

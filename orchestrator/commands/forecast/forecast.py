@@ -48,7 +48,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class BudgetEnd:
     """The limit of a run's budget that ends it first, after about this ``share`` of it."""
 
     limit: str
@@ -73,7 +73,7 @@ class Forecast:
     dollars: float | None
     requests: int
     bottleneck: str | None
-    stop: Stop | None
+    stop: BudgetEnd | None
     loads: tuple[Load, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _load(
 
 def _stop(
     config: RunConfig, spent: Spend, times: float, seconds: float, cost: float
-) -> Stop | None:
+) -> BudgetEnd | None:
     """Which limit of the run's budget is met first, if the run needs more than it."""
     needed = {
         "tokens": times * spent.tokens,
@@ -188,7 +188,7 @@ def _stop(
     }
     limits = {name: allowed for name, allowed in config.budget if allowed is not None}
     met = [
-        Stop(limit=name, allowed=allowed, share=round(allowed / needed[name], 3))
+        BudgetEnd(limit=name, allowed=allowed, share=round(allowed / needed[name], 3))
         for name, allowed in limits.items()
         if needed[name] > allowed
     ]

@@ -1,0 +1,36 @@
+"""What several commands print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.console.terminal import Terminal
+from orchestrator.errors import ProfileError
+
+if TYPE_CHECKING:
+    from orchestrator.report.data.summary import Summary
+
+
+def print_summary(summary: "Summary", as_json: bool) -> None:
+    """A run's results, as tables or as JSON."""
+    from orchestrator.report.data.summary import to_json
+    from orchestrator.report.tables.table import report
+
+    if as_json:
+        Terminal().print_json_text(to_json(summary).decode())
+    else:
+        Terminal().print(report(summary))
+
+
+def print_routing(summary: "Summary", run: Path) -> None:
+    """Where routed problems went, and the routing tables of a run that measured profiles."""
+    from orchestrator.commands.profile.profiling import profiles_in
+    from orchestrator.console.profile_view import routing_table
+    from orchestrator.report.tables.routing_words import routing
+
+    for line in routing(summary.routes):
+        Terminal(soft_wrap=True).print(line)
+    try:
+        for measured in profiles_in(run):
+            Terminal().print(routing_table(measured))
+    except ProfileError as error:  # of another version, for example: the results are as they were
+        Terminal(soft_wrap=True).print(str(error))
