@@ -363,7 +363,7 @@ def test_a_run_that_never_began_does_not_hold_its_directory(person: Person) -> N
 
 
 def test_two_runs_do_not_share_a_directory(person: Person) -> None:
-    person.server.delay = 0.3
+    person.server.delay = 2.0  # however slowly the second one starts
     config = person.write_config()
     with person.start("run", config):
         deadline = time.monotonic() + 20

@@ -8,14 +8,13 @@ from unittest import mock
 
 import pytest
 
-from orchestrator.commands.session import carry_out
-from orchestrator.config import run as run_config
+from orchestrator.commands.run import run_config
+from orchestrator.config import run as config_module
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.console.terminal import Terminal
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import EndpointUnavailable
-from orchestrator.storage.journal import JOURNAL, Journal
-from orchestrator.storage.store import Store, read_records
+from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.wiring import endpoint, prices
 from orchestrator.wiring.connect import connect
 from orchestrator.wiring.experiment import Experiment
@@ -58,16 +57,13 @@ def test_a_run_builds_cells_reads_prices_and_opens_and_probes_each_endpoint_once
         await probe(connection)
 
     with (
-        mock.patch.object(run_config, "all_cells", wraps=run_config.all_cells) as built,
+        mock.patch.object(config_module, "all_cells", wraps=config_module.all_cells) as built,
         mock.patch.object(prices, "read_prices", wraps=prices.read_prices) as read,
         mock.patch.object(Transport, "__aenter__", entered),
         mock.patch.object(endpoint.Connection, "probe", asked),
-        Store(tmp_path) as store,
-        Journal(tmp_path / JOURNAL) as journal,
     ):
-        experiment = Experiment.of(config(server))
-        carry_out(experiment, experiment.plan, store, journal, Terminal(stderr=True), str)
-    assert len(read_records(tmp_path)) == 6
+        result = run_config(config(server), RunDirectory(tmp_path), Terminal(stderr=True), "")
+    assert (len(result.records), result.remaining) == (6, 0)
     assert (built.call_count, read.call_count) == (1, 1)
     assert opened == probed == {"policy": 1, "prm": 1}
     assert sum(call.path == "/v1/models" for call in server.calls) == 2

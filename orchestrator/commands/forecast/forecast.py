@@ -7,7 +7,7 @@ Hosted models are no part of the fleet: they cost by the token, and answer at a 
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from orchestrator.config.run import RunConfig
 from orchestrator.console.terminal import Terminal
 from orchestrator.core.budget import Price, Spend
 from orchestrator.core.problem import Problem
-from orchestrator.runs.plan import Plan
+from orchestrator.runs.plan import Cell, Plan
 from orchestrator.wiring.prices import priced
 from orchestrator.wiring.prices import prices as prices_of
 from orchestrator.wiring.problem_sets import problems as problems_of
@@ -102,50 +102,54 @@ def forecast(
     total = problems or len(problems_of(config.task))
     # fewer than are in flight at once would never fill the batches that the run fills
     few = min(total, sample or max(64, min(2 * config.trees, 256)))
-    stand_ins = [Problem(id=f"stand-in-{i}", question=_question(i), answer="0") for i in range(few)]
-    plan = Plan(
-        problems=stand_ins,
+    plan = _on_stand_ins(config, cells, total, few)
+    writer = Writer(step_tokens=step_tokens)
+    with tempfile.TemporaryDirectory() as folder:
+        took = clock.run(simulate(config, plan, machines, writer, Path(folder), console))
+    computing = {name: _computing(each, took.fleet) for name, each in machines.items()}
+    trees = sum(min(total, cell.problems or total) for cell in cells)
+    seconds = took.scaled(trees, config.trees, max(computing.values()))
+    times = total / few
+    loads = tuple(
+        _load(each, took.fleet, times, computing[name] * times / seconds, prices.get(name))
+        for name, each in machines.items()
+    )
+    gpu_hours = sum(each.gpus for each in machines.values()) * seconds / 3600
+    hosted = [load.dollars for load in loads if load.dollars is not None]
+    dollars = hosted if gpu_hour is None else [*hosted, gpu_hours * gpu_hour]
+    busiest = max(loads, key=lambda load: load.busy or 0.0)
+    hours = seconds / 3600
+    return Forecast(
+        problems=total,
+        simulated=few,
+        hours=round(hours, 4),
+        hours_range=(round(hours / UNCERTAINTY, 4), round(hours * UNCERTAINTY, 4)),
+        gpu_hours=round(gpu_hours, 3),
+        dollars=round(sum(dollars), 2) if dollars else None,
+        requests=round(times * took.fleet.delivered.requests),
+        bottleneck=busiest.endpoint if busiest.busy and busiest.busy >= 0.5 else None,
+        stop=_budget_end(config, took.spent, times, seconds, sum(hosted)),
+        loads=loads,
+    )
+
+
+def _on_stand_ins(config: RunConfig, cells: Sequence[Cell], total: int, few: int) -> Plan:
+    """The cells on ``few`` stand-in problems, each cell on its part of them."""
+    problems = [Problem(id=f"stand-in-{i}", question=_question(i), answer="0") for i in range(few)]
+    return Plan(
+        problems=problems,
         cells=[replace(cell, problems=_part(cell.problems, total, few)) for cell in cells],
         seed=config.seed,
         trees=config.trees,
         problem_limits=config.problem_budget.limits(),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        took = clock.run(
-            simulate(config, plan, machines, Writer(step_tokens=step_tokens), Path(folder), console)
-        )
-    times, simulated = total / few, took.fleet
-    computing = {  # seconds of one of its replicas
-        name: sum(simulated.replicas[each].engine.counts.busy_s for each in simulated.names(name))
-        / each_fleet.replicas
-        for name, each_fleet in machines.items()
-    }
-    trees = sum(min(total, cell.problems or total) for cell in cells)
-    whole = took.scaled(trees, config.trees, max(computing.values()))
-    gpus = sum(each.gpus for each in machines.values())
-    loads = tuple(
-        _load(each, simulated, times, computing[name] * times / whole, prices.get(name))
-        for name, each in machines.items()
-    )
-    busiest = max(loads, key=lambda load: load.busy or 0.0)
-    gpu_hours = gpus * whole / 3600
-    paid = [load.dollars for load in loads if load.dollars is not None]
-    paid += [] if gpu_hour is None else [gpu_hours * gpu_hour]
-    return Forecast(
-        problems=total,
-        simulated=few,
-        hours=round(whole / 3600, 4),
-        hours_range=(
-            round(whole / 3600 / UNCERTAINTY, 4),
-            round(whole / 3600 * UNCERTAINTY, 4),
-        ),
-        gpu_hours=round(gpu_hours, 3),
-        dollars=round(sum(paid), 2) if paid else None,
-        requests=round(times * simulated.delivered.requests),
-        bottleneck=busiest.endpoint if busiest.busy and busiest.busy >= 0.5 else None,
-        stop=_stop(config, took.spent, times, whole, sum(load.dollars or 0.0 for load in loads)),
-        loads=loads,
-    )
+
+
+def _computing(machines: Machines, simulated: Fleet) -> float:
+    """Seconds that one replica of an endpoint computed."""
+    names = simulated.names(machines.endpoint)
+    busy = sum(simulated.replicas[name].engine.counts.busy_s for name in names)
+    return busy / machines.replicas
 
 
 def _load(
@@ -174,7 +178,7 @@ def _load(
     )
 
 
-def _stop(
+def _budget_end(
     config: RunConfig, spent: Spend, times: float, seconds: float, cost: float
 ) -> BudgetEnd | None:
     """Which limit of the run's budget is met first, if the run needs more than it."""

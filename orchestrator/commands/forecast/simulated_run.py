@@ -62,50 +62,9 @@ async def simulate(
 ) -> Took:
     """Carry out ``plan`` on ``machines`` whose models write as ``writer`` does, its records in
     ``folder``; ``console`` shows how far it is. Runs on the event loop of ``clock.run``."""
-    endpoints: dict[str, PolicyConfig | PRMConfig] = {**config.policies, **config.prms}
-    fleet = Fleet(
-        [
-            Service(
-                model=name,
-                role="policy" if name in config.policies else "prm",
-                speed=each.speed,
-                replicas=each.replicas,
-                context=65_536,
-                writer=writer,
-                reads_cache=isinstance(prm := endpoints[name], PRMConfig)
-                and prm.family in BY_PREFIX,
-            )
-            for name, each in machines.items()
-        ]
-    )
+    fleet = _fleet(config, machines, writer)
     async with AsyncExitStack() as stack:
-        opened = {
-            name: await stack.enter_async_context(
-                Transport(
-                    Endpoint(
-                        urls=urls(fleet, name),
-                        model=name,
-                        concurrency=endpoints[name].concurrency,
-                        requests_per_minute=endpoints[name].requests_per_minute,
-                        tokens_per_minute=endpoints[name].tokens_per_minute,
-                    ),
-                    SimulatedSender(fleet, timeout=1e9),
-                )
-            )
-            for name in machines
-        }
-        math = await stack.enter_async_context(MathTask())
-        ports = Ports(
-            policies={
-                name: TokenPolicy(opened[name], PROMPTS[each.prompt].asking(math.instruction))  # type: ignore[index]
-                for name, each in config.policies.items()
-                if name in opened
-            },
-            prms={
-                name: QwenMathPRM(transport=opened[name]) for name in config.prms if name in opened
-            },
-            task=math,
-        )
+        ports = await _ports(config, machines, fleet, stack)
         store = stack.enter_context(Store(folder))
         scheduler = Scheduler(plan, ports, store)
         progress, loop, full_s = scheduler.progress, asyncio.get_running_loop(), 0.0
@@ -126,3 +85,52 @@ async def simulate(
             trees=progress.total, seconds=loop.time(), full_s=full_s, spent=progress.ledger.spent,
             fleet=fleet,
         )  # fmt: skip
+
+
+def _fleet(config: RunConfig, machines: Mapping[str, Machines], writer: Writer) -> Fleet:
+    return Fleet(
+        [
+            Service(
+                model=name,
+                role="policy" if name in config.policies else "prm",
+                speed=each.speed,
+                replicas=each.replicas,
+                context=65_536,
+                writer=writer,
+                reads_cache=name in config.prms and config.prms[name].family in BY_PREFIX,
+            )
+            for name, each in machines.items()
+        ]
+    )
+
+
+async def _ports(
+    config: RunConfig, machines: Mapping[str, Machines], fleet: Fleet, stack: AsyncExitStack
+) -> Ports:
+    """The ports of the simulated models, open until ``stack`` is closed."""
+    endpoints: dict[str, PolicyConfig | PRMConfig] = {**config.policies, **config.prms}
+    opened = {
+        name: await stack.enter_async_context(
+            Transport(
+                Endpoint(
+                    urls=urls(fleet, name),
+                    model=name,
+                    concurrency=endpoints[name].concurrency,
+                    requests_per_minute=endpoints[name].requests_per_minute,
+                    tokens_per_minute=endpoints[name].tokens_per_minute,
+                ),
+                SimulatedSender(fleet, timeout=1e9),
+            )
+        )
+        for name in machines
+    }
+    math = await stack.enter_async_context(MathTask())
+    return Ports(
+        policies={
+            name: TokenPolicy(opened[name], PROMPTS[each.prompt].asking(math.instruction))  # type: ignore[index]
+            for name, each in config.policies.items()
+            if name in opened
+        },
+        prms={name: QwenMathPRM(transport=opened[name]) for name in config.prms if name in opened},
+        task=math,
+    )
