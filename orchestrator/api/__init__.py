@@ -13,6 +13,7 @@ from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
+from orchestrator.core.task import Grade, Instruction, Task
 from orchestrator.core.voting import Majority, Max, Vote, Weighted
 from orchestrator.errors import (
     BadResponse,
@@ -29,6 +30,7 @@ from orchestrator.errors import (
 )
 from orchestrator.runs.search import SearchProgress
 from orchestrator.strategies import DVTS, Auto, BeamSearch, BestOfN, CoT, MajorityVoting
+from orchestrator.tasks.math.task import MathTask
 
 __all__ = [
     "DVTS",
@@ -45,9 +47,12 @@ __all__ = [
     "EndpointError",
     "EndpointRefused",
     "EndpointUnavailable",
+    "Grade",
+    "Instruction",
     "Limits",
     "Majority",
     "MajorityVoting",
+    "MathTask",
     "Max",
     "Models",
     "Node",
@@ -63,6 +68,7 @@ __all__ = [
     "ServerError",
     "Solution",
     "Spend",
+    "Task",
     "TaskError",
     "Vote",
     "Weighted",

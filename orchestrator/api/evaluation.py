@@ -18,6 +18,7 @@ from orchestrator.core.budget import UNLIMITED, Bill, Limits
 from orchestrator.core.ports import Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
+from orchestrator.core.task import Task
 from orchestrator.core.voting import Vote
 from orchestrator.errors import ConfigError, RunError
 from orchestrator.formats.class_names import class_name
@@ -27,6 +28,7 @@ from orchestrator.runs.plan import Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.strategies.building import name_of, settings_of
+from orchestrator.tasks.kinds import DEFAULT, TASKS
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.needs import check_able, substitutes
@@ -67,7 +69,7 @@ async def evaluate(
         stack.enter_context(directory.journaled())
         _keep(problems, directory)
         values = {
-            "task": _task(directory.folder / PROBLEMS, problems),
+            "task": _task(directory.folder / PROBLEMS, problems, models.task),
             "policies": models.config.policies,
             "prms": models.config.prms,
             "cells": [_cells(strategy, models) for strategy in strategies],
@@ -134,9 +136,16 @@ def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:
     directory.write(PROBLEMS, b"".join(msgspec.json.encode(each) + b"\n" for each in problems))
 
 
-def _task(path: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+def _task(path: Path, problems: Sequence[Problem], task: Task) -> dict[str, Any]:
+    """Problems and their task, as a config says it. Raises ``ConfigError``."""
     has_levels = all(problem.level is not None for problem in problems)
-    return {"path": path, "id": "id", **({"level": "level"} if has_levels else {})}
+    is_math = type(task) is TASKS[DEFAULT]
+    return {
+        "path": path,
+        "id": "id",
+        **({"level": "level"} if has_levels else {}),
+        **({} if is_math else {"kind": class_name(type(task))}),
+    }
 
 
 def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:

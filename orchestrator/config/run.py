@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from orchestrator.config.cells import CellsConfig, HeadlineConfig, all_cells
 from orchestrator.config.endpoints import INSTRUCTED, PolicyConfig, PRMConfig
@@ -27,10 +27,12 @@ from orchestrator.config.sections import (
 from orchestrator.config.votes import VoteConfig
 from orchestrator.core.budget import Limits
 from orchestrator.errors import ConfigError
+from orchestrator.formats.class_names import is_class_name
 from orchestrator.formats.yaml_files import Keys
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.runs.ports.branches import ON_FAILED_BRANCH
+from orchestrator.tasks.kinds import TASKS
 
 HOW_AND_WHERE = (
     "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
@@ -43,11 +45,14 @@ HOW_AND_WHERE = (
 class TaskConfig(Section):
     """The problems: a task by ``name``, or a JSONL file by ``path`` with the fields it names.
 
+    ``kind`` says what asks and grades them where that is not mathematics: the class of a task of
+    one's own, ``module:Name``.
     ``skip`` leaves the first so many out: those a profile was measured on, for example.
     """
 
     name: str | None = None
     path: LocatedPath | None = None
+    kind: str | None = None
     question: str = "question"
     answer: str = "answer"
     id: str | None = None
@@ -61,6 +66,16 @@ class TaskConfig(Section):
         if (self.name is None) == (self.path is None):
             raise ValueError("give either a `name` or the `path` of a JSONL file")
         return self
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str | None) -> str | None:
+        if kind is not None and kind not in TASKS and not is_class_name(kind):
+            raise ValueError(
+                f"unknown kind of task {kind!r}: {nearest(kind, list(TASKS))}; a class of your own "
+                "is written `module:Name`"
+            )
+        return kind
 
 
 class TinyServers(Section):
@@ -220,6 +235,8 @@ class RunConfig(Section):
         if not dumped["votes"]:
             dumped.pop("votes")
         dumped["task"].pop("problems")  # the first ones stay the same
+        if dumped["task"]["kind"] is None:
+            dumped["task"].pop("kind")
         for endpoint in [*dumped["policies"].values(), *dumped["prms"].values()]:
             for key in HOW_AND_WHERE:
                 endpoint.pop(key, None)

@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,26 +16,30 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """Which fields of a record hold what; ``id`` and ``level`` None where it has none."""
+    """Which fields of a record hold what; ``id`` and ``level`` None where it has none.
+
+    ``reference`` takes the reference answer out of the answer field.
+    """
 
     question: str = "question"
     answer: str = "answer"
     id: str | None = None
     level: str | None = None
+    reference: Callable[[str], str] = reference
 
 
 def problem(record: Mapping[str, Any], fields: Fields, *, where: str, default_id: str) -> Problem:
     """The problem a record states.
 
-    An answer field that is a whole solution ("… #### 42" as in GSM8K, or with a box) is read as the
-    answer it states. ``where`` names the record in errors ("problems.jsonl, line 3"). Raises
-    ``TaskError``.
+    In mathematics an answer field that is a whole solution ("… #### 42" as in GSM8K, or with a box)
+    is read as the answer it states. ``where`` names the record in errors ("problems.jsonl, line
+    3"). Raises ``TaskError``.
     """
     level = None if fields.level is None else _value(record, "level", fields.level, where)
     return Problem(
         id=default_id if fields.id is None else _text(record, "id", fields.id, where),
         question=_text(record, "question", fields.question, where),
-        answer=reference(_text(record, "answer", fields.answer, where)),
+        answer=fields.reference(_text(record, "answer", fields.answer, where)),
         level=f"Level {_plain(level)}" if isinstance(level, int | float) else level,
     )
 

@@ -9,6 +9,8 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.task import Grade, Task
 from orchestrator.errors import TaskError
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
+from orchestrator.tasks.kinds import DEFAULT, task
+from orchestrator.tasks.math.reading.boxes import reference
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.records import Fields
 from servers.simulated import problems as sums
@@ -29,35 +31,41 @@ class ChainsTask(MathTask):
         return replace(await super().grade(problem, text), sound=sound)
 
 
-TASKS: dict[str, type[Task]] = {"math": MathTask, CHAINS: ChainsTask, SUMS: MathTask}
-"""What grades a task, by its name; ``math`` grades the named data sets and files."""
-
-
-def task_of(task: TaskConfig) -> Task:
-    """What a run asks, and what grades it."""
-    return TASKS.get(task.name or "math", MathTask)()
+def task_of(config: TaskConfig) -> Task:
+    """What a run asks, and what grades it. Raises ``ConfigError``."""
+    if config.kind is None and config.name == CHAINS:
+        return ChainsTask()
+    return task(config.kind or DEFAULT)
 
 
 UNLESS_SAID = 100
 """How many problems are generated where a config names no number."""
 
 
-def problems(task: TaskConfig) -> list[Problem]:
+def problems(config: TaskConfig) -> list[Problem]:
     """The problems of a run. Raises ``TaskError``."""
-    fields = Fields(question=task.question, answer=task.answer, id=task.id, level=task.level)
-    limit = None if task.problems is None else task.skip + task.problems
-    source = TaskSource(name=task.name, path=task.path, fields=fields, limit=limit)
+    fields = Fields(
+        question=config.question,
+        answer=config.answer,
+        id=config.id,
+        level=config.level,
+        reference=reference if config.kind in (None, DEFAULT) else str.strip,
+    )
+    limit = None if config.problems is None else config.skip + config.problems
+    source = TaskSource(name=config.name, path=config.path, fields=fields, limit=limit)
     found = load(
         source,
         {
             **NAMED,
-            CHAINS: _generated(CHAINS, chains.held_out, task.seed),
-            SUMS: _generated(SUMS, sums.generate, task.seed),
+            CHAINS: _generated(CHAINS, chains.held_out, config.seed),
+            SUMS: _generated(SUMS, sums.generate, config.seed),
         },
     )
-    if len(found) <= task.skip:
-        raise TaskError(f"task.skip = {task.skip} leaves none of the task's {len(found)} problems")
-    return found[task.skip :]
+    if len(found) <= config.skip:
+        raise TaskError(
+            f"task.skip = {config.skip} leaves none of the task's {len(found)} problems"
+        )
+    return found[config.skip :]
 
 
 def _generated(

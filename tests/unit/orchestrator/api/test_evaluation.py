@@ -65,6 +65,33 @@ async def test_every_strategy_gives_a_record_of_every_problem() -> None:
     assert all(record.leaves and record.policy == "policy" for record in records)
 
 
+class Capitals(orchard.Task):
+    async def extract(self, problem: orchard.Problem, text: str) -> str | None:
+        return text.removeprefix("Answer: ") or None
+
+    async def same(self, problem: orchard.Problem, a: str, b: str) -> bool | None:
+        return a.casefold() == b.casefold()
+
+
+async def test_a_task_of_ones_own_grades_a_whole_run_and_is_kept_in_its_directory(
+    tmp_path: Path,
+) -> None:
+    cities = ("PARIS", "paris", "Lyon", "Rome")
+    policy = FakePolicy(script=lambda node, index: f"Answer: {cities[index]}")
+    problems = [
+        orchard.Problem(id="fr", question="The capital of France?", answer="Paris"),
+        orchard.Problem(id="it", question="The capital of Italy?", answer="Rome"),
+    ]
+    majority = [orchard.MajorityVoting(n=4)]
+    async with orchard.connect(policy=policy, task=Capitals()) as models:
+        run = orchard.evaluate(problems, models, majority, out=tmp_path / "run")
+        records = {record.problem: record async for record in run}
+    assert records["fr"].verdicts["majority"].correct is True
+    assert records["it"].verdicts["majority"].correct is False
+    assert [leaf.correct for leaf in records["it"].leaves] == [False, False, False, True]
+    assert f"kind: {__name__}:Capitals" in (tmp_path / "run" / "config.yaml").read_text()
+
+
 async def test_records_come_as_they_finish_not_when_all_have() -> None:
     held = asyncio.Event()
 

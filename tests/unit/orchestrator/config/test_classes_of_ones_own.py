@@ -1,4 +1,4 @@
-"""A strategy or a PRM family of the user's own, named in a config as ``module:Name``."""
+"""A strategy, a task or a PRM family of the user's own, named in a config as ``module:Name``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,12 @@ import pytest
 from orchestrator.config.run import validate
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Need
+from orchestrator.core.problem import Problem
+from orchestrator.core.task import Task
 from orchestrator.core.voting import Majority
 from orchestrator.endpoints.prm.base import HttpPRM
 from orchestrator.errors import ConfigError
+from orchestrator.wiring.problem_sets import problems, task_of
 from tests.unit.orchestrator.small_config import valid
 
 
@@ -45,6 +48,14 @@ class Trusted:
         return [1.0 if min(each.scores, default=0.0) >= self.least else None for each in voters]
 
 
+class Capitals(Task):
+    async def extract(self, problem: Problem, text: str) -> str | None:
+        return text
+
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return a == b
+
+
 HERE = __name__
 CELL = {"policy": "small", "strategy": f"{HERE}:Twice", "n": [2, 4], "warmth": 0.7}
 
@@ -58,6 +69,20 @@ def test_a_strategy_is_its_class_with_its_settings() -> None:
 def test_a_family_is_its_class_with_its_options() -> None:
     prms = {"prm": {"url": "http://c", "family": f"{HERE}:Plain", "options": {"opening": "Q: "}}}
     assert valid(prms=prms).prms["prm"].options == {"opening": "Q: "}
+
+
+def test_a_task_is_its_class_and_reads_the_answer_field_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "capitals.jsonl"
+    file.write_text('{"question": "France?", "answer": " Paris #### 1"}\n')
+    config = valid(task={"path": str(file), "kind": f"{HERE}:Capitals"})
+    assert isinstance(task_of(config.task), Capitals)
+    assert [problem.answer for problem in problems(config.task)] == ["Paris #### 1"]
+    assert "kind" in config.identity()["task"] and "kind" not in valid().identity()["task"]
+
+
+def test_a_kind_of_task_that_there_is_not_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r'unknown kind of task .maths.: did you mean "math"'):
+        valid(task={"name": "chains", "kind": "maths"})
 
 
 def test_votes_are_taken_beside_the_usual_ones_and_belong_to_what_a_run_is_held_to() -> None:
