@@ -8,7 +8,7 @@ from one to the other. Such classes do not depend on who came first.
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
-from orchestrator.core.node import Answer, Node
+from orchestrator.core.node import Node, StatedAnswer
 from orchestrator.core.problem import Problem
 from orchestrator.core.task import Task
 
@@ -35,14 +35,14 @@ class Answers:
 
     def __init__(self, same: Same) -> None:
         self._same = same
-        self._read: dict[str, Answer] = {}
+        self._read: dict[str, StatedAnswer] = {}
         self._compared: set[tuple[str, str]] = set()
 
-    async def read(self, text: str | None) -> Answer | None:
+    async def read(self, text: str | None) -> StatedAnswer | None:
         """An answer that knows which others it is equal to; None where there is none."""
         if text is None:
             return None
-        answer = self._read.setdefault(text, Answer(text))
+        answer = self._read.setdefault(text, StatedAnswer(text))
         for other in list(self._read.values()):
             # in one order, whoever came first: no task's asymmetry decides
             first, second = sorted((text, other.text))
@@ -55,7 +55,7 @@ class Answers:
         return answer
 
 
-def components(answers: Sequence[Answer | None]) -> list[int | None]:
+def components(answers: Sequence[StatedAnswer | None]) -> list[int | None]:
     """The class of each answer among these alone, numbered as they come here; None where there is
     no answer."""
     among = {answer.text: answer for answer in answers if answer is not None}

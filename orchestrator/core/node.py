@@ -20,14 +20,14 @@ a word.
 FORKS, QUESTIONS = 1_000_000, 2_000_000
 """Where the numbers of forks and of further questions begin in a path; children begin at 0."""
 
-Role = Literal["user", "assistant"]
+Speaker = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one side of a conversation says."""
 
-    role: Role
+    role: Speaker
     text: str
 
 
@@ -54,7 +54,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StatedAnswer:
     """What a finished path answers. ``equal`` are the answers that mean the same, of those read in
     its tree so far: it grows as others are read (see ``core.equivalence``)."""
 
@@ -118,7 +118,7 @@ class Node:
     logprob: float | None = field(default=None, compare=False)
     model: str | None = field(default=None, compare=False)
     prm_model: str | None = field(default=None, compare=False)
-    answer: Answer | None = field(default=None, compare=False)
+    answer: StatedAnswer | None = field(default=None, compare=False)
     tree: Tree = field(default=Tree(), compare=False, repr=False)
 
     @property

@@ -16,7 +16,7 @@ from itertools import accumulate
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Tree, root
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from servers.simulated.clock import run
@@ -45,16 +45,16 @@ class Server:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         if body is None:
-            return Answer(status=404, content=b"")
+            return HttpResponse(status=404, content=b"")
         await asyncio.sleep(self.random.uniform(0.0, 0.3))
         shortest, longest = self.lengths
         length = min(longest, shortest + int(self.random.expovariate(4 / (longest - shortest))))
         self.seen.append((asyncio.get_running_loop().time(), PROMPT + length))
         await asyncio.sleep(0.2 + 0.01 * length)
         usage = {"prompt_tokens": PROMPT, "completion_tokens": length}
-        return Answer(
+        return HttpResponse(
             status=200, content=json.dumps({"model": "m", "choices": [], "usage": usage}).encode()
         )
 

@@ -33,7 +33,7 @@ from orchestrator.core.node import root  # noqa: E402
 from orchestrator.core.ports import Sampling  # noqa: E402
 from orchestrator.core.problem import Problem  # noqa: E402
 from orchestrator.endpoints.http.retry import RetryPolicy  # noqa: E402
-from orchestrator.endpoints.http.sender import AiohttpSender, Answer  # noqa: E402
+from orchestrator.endpoints.http.sender import AiohttpSender, HttpResponse  # noqa: E402
 from orchestrator.endpoints.policies.http_policy import TokenPolicy  # noqa: E402
 from orchestrator.endpoints.prm import QwenMathPRM  # noqa: E402
 from orchestrator.endpoints.transport.transport import Endpoint, Transport  # noqa: E402
@@ -60,7 +60,7 @@ class CountingSender(AiohttpSender):
 
     sent = cancelled = 0
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         self.sent += 1
         try:
             return await super().send(method, url, body)

@@ -14,7 +14,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.sender import HostedSender
 from orchestrator.endpoints.http.retry import RetryPolicy
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, encode
 from orchestrator.endpoints.policies.emulated_continuation import InstructedPolicy
 from orchestrator.endpoints.policies.http_policy import ChatPolicy
@@ -335,7 +335,7 @@ async def test_cancelling_closes_the_connection() -> None:
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with HostedSender((url,), api_key="k") as sender:
-            task: asyncio.Task[Answer] = asyncio.create_task(
+            task: asyncio.Task[HttpResponse] = asyncio.create_task(
                 sender.send("POST", f"{url}/v1/chat/completions", b"{}")
             )
             await asyncio.sleep(0.2)

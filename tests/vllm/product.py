@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.core.node import Node, root
-from orchestrator.endpoints.http.sender import AiohttpSender, Answer
+from orchestrator.endpoints.http.sender import AiohttpSender, HttpResponse
 from orchestrator.endpoints.prm import prms_by_route
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from tests.vllm.services import API_KEY
@@ -24,7 +24,7 @@ class Recording(AiohttpSender):
         self.base = base
         self.exchanges: list[dict[str, Any]] = []
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         answer = await super().send(method, url, body)
         if url.startswith(f"{self.base}/metrics"):
             return answer

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Self
 
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.errors import EndpointUnavailable
 from servers.simulated.fleet import Fleet
 
@@ -23,7 +23,7 @@ class SimulatedSender:
     async def __aexit__(self, *exception: object) -> None:
         return None
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         replica, _, path = url.removeprefix(_SCHEME).partition("/")
         try:
             async with asyncio.timeout(self._timeout):
@@ -34,7 +34,7 @@ class SimulatedSender:
             ) from error
         except ConnectionError as error:
             raise EndpointUnavailable(f"{url}: {error}", url=url) from error
-        return Answer(status=reply.status, content=reply.body, headers=reply.headers)
+        return HttpResponse(status=reply.status, content=reply.body, headers=reply.headers)
 
 
 def urls(fleet: Fleet, model: str) -> tuple[str, ...]:

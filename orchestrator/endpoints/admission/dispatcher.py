@@ -14,7 +14,7 @@ from orchestrator.core.node import Node
 from orchestrator.endpoints.admission import waits
 from orchestrator.endpoints.admission.adaptive_limit import LoopLag
 from orchestrator.endpoints.admission.queues import Queues, Slot
-from orchestrator.endpoints.admission.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.admission.rate_limits import RateLimits, TokenEstimate
 from orchestrator.endpoints.admission.replicas import Replica, Replicas
 from orchestrator.endpoints.admission.status import Status
 from orchestrator.endpoints.http.open_files import OPEN_FILES, OpenFiles
@@ -86,7 +86,7 @@ class Dispatcher:
     def admit(
         self,
         node: Node | None,
-        estimate: Estimate | None = None,
+        estimate: TokenEstimate | None = None,
         tried: tuple[Replica, ...] = (),
     ) -> Coroutine[Any, Any, Slot]:
         """A slot at a replica, other than those ``tried`` if there is one; to be ``release``-d.

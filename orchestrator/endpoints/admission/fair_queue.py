@@ -15,7 +15,7 @@ from orchestrator.core.node import Node, Tree
 
 if TYPE_CHECKING:
     from orchestrator.endpoints.admission.queues import Slot
-    from orchestrator.endpoints.admission.rate_limits import Estimate
+    from orchestrator.endpoints.admission.rate_limits import TokenEstimate
     from orchestrator.endpoints.admission.replicas import Replica
 
 _NO_TREE = Tree()
@@ -30,7 +30,7 @@ class Ticket:
     def __init__(
         self,
         node: Node | None,
-        tokens: "Estimate | None",
+        tokens: "TokenEstimate | None",
         tried: tuple["Replica", ...],
         granted: "asyncio.Future[Slot]",
     ) -> None:

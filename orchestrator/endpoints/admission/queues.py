@@ -13,14 +13,14 @@ from orchestrator.core.node import Node
 from orchestrator.endpoints.admission import waits
 from orchestrator.endpoints.admission.adaptive_limit import LoopLag
 from orchestrator.endpoints.admission.fair_queue import FairQueue, Ticket, TurnsTaken
-from orchestrator.endpoints.admission.rate_limits import Estimate, Passed, RateLimits
+from orchestrator.endpoints.admission.rate_limits import Passed, RateLimits, TokenEstimate
 from orchestrator.endpoints.admission.replicas import Replica, Replicas
 from orchestrator.endpoints.admission.status import all_of
 from orchestrator.endpoints.http.open_files import OpenFiles
 from orchestrator.errors import EndpointUnavailable, RateLimited
 
 _IDLE = 0.75  # of its limit: a replica with less takes over what waits for another
-_NO_TOKENS = Estimate(0.0, 0.0, 0.0)
+_NO_TOKENS = TokenEstimate(0.0, 0.0, 0.0)
 
 
 class Slot:
@@ -81,7 +81,7 @@ class Queues:
     async def admit(
         self,
         node: Node | None,
-        estimate: Estimate | None = None,
+        estimate: TokenEstimate | None = None,
         tried: tuple[Replica, ...] = (),
     ) -> Slot:
         """A slot at a replica, other than those ``tried`` if there is one; to be ``release``-d.

@@ -36,7 +36,7 @@ _BURST_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TokenEstimate:
     """Tokens a request will take: the ``mean`` of its like, their ``variance``, and the ``most``
     it can take at all."""
 
@@ -45,7 +45,7 @@ class Estimate:
     most: float
 
 
-_ONE = Estimate(1.0, 0.0, 1.0)
+_ONE = TokenEstimate(1.0, 0.0, 1.0)
 """A request, where requests are what is counted."""
 
 
@@ -57,11 +57,11 @@ class Estimator:
     mean: float | None = None
     variance: float = 0.0
 
-    def estimate(self, body_bytes: int, n: int, max_tokens: int | None) -> Estimate:
+    def estimate(self, body_bytes: int, n: int, max_tokens: int | None) -> TokenEstimate:
         prompt = self.per_byte * body_bytes
         most = n * float(max_tokens if max_tokens is not None else 1_000)
         mean = most if self.mean is None else min(most, n * self.mean)
-        return Estimate(prompt + mean, self.variance * n * n, prompt + most)
+        return TokenEstimate(prompt + mean, self.variance * n * n, prompt + most)
 
     def observe(self, body_bytes: int, n: int, prompt_tokens: int, completion_tokens: int) -> None:
         if body_bytes and prompt_tokens:
@@ -80,14 +80,14 @@ class Estimator:
 class Charge:
     """What a request under way is taken for; ``taken`` once its answer tells."""
 
-    estimate: Estimate
+    estimate: TokenEstimate
     at: float
     taken: float | None = None
     has_left: bool = False
 
 
 @dataclass(slots=True)
-class Window:
+class MinuteWindow:
     """So many tokens, or requests, in any sliding minute.
 
     What is under way is taken for its mean and ``_DEVIATIONS`` standard deviations of its sum, but
@@ -102,7 +102,7 @@ class Window:
     _variance: float = 0.0
     _most: float = 0.0
 
-    def wait(self, estimate: Estimate, now: float) -> float:
+    def wait(self, estimate: TokenEstimate, now: float) -> float:
         """Seconds until there may be room for so much; 0 where there is."""
         self._forget(now)
         mean, variance = self._mean + estimate.mean, self._variance + estimate.variance
@@ -112,7 +112,7 @@ class Window:
             return 0.0  # what is larger than the whole limit goes alone
         return max(1e-3, min(_LOOK_EVERY_S, self._charges[0].at + MINUTE + _TRANSIT - now))
 
-    def reserve(self, estimate: Estimate, now: float) -> Charge:
+    def reserve(self, estimate: TokenEstimate, now: float) -> Charge:
         charge = Charge(estimate, now)
         self._charges.append(charge)
         self._add(estimate, 1)
@@ -125,7 +125,7 @@ class Window:
             self._add(charge.estimate, -1)
             self._taken += tokens
 
-    def _add(self, estimate: Estimate, sign: int) -> None:
+    def _add(self, estimate: TokenEstimate, sign: int) -> None:
         self._mean += sign * estimate.mean
         self._variance += sign * estimate.variance
         self._most += sign * estimate.most
@@ -222,8 +222,8 @@ class RateLimits:
         self._requests_per_minute = requests_per_minute or math.inf
         self._tokens_per_minute = tokens_per_minute or math.inf
         self._not_before = 0.0
-        self._requests = Window(requests_per_minute) if requests_per_minute else None
-        self._tokens = Window(tokens_per_minute) if tokens_per_minute else None
+        self._requests = MinuteWindow(requests_per_minute) if requests_per_minute else None
+        self._tokens = MinuteWindow(tokens_per_minute) if tokens_per_minute else None
         self._requests_told, self._tokens_told = Allowance(), Allowance()
 
     @property
@@ -235,7 +235,7 @@ class RateLimits:
             or self._tokens_told.is_told
         )
 
-    async def room(self, estimate: Estimate) -> None:
+    async def room(self, estimate: TokenEstimate) -> None:
         """Wait until a request may go, which ``passed`` then counts."""
         loop = asyncio.get_running_loop()
         began = self.waiting_since = loop.time()
@@ -247,7 +247,7 @@ class RateLimits:
             self.waited += loop.time() - began
             self.waiting_since = None
 
-    def _wait(self, estimate: Estimate, now: float) -> float:
+    def _wait(self, estimate: TokenEstimate, now: float) -> float:
         tokens = self._tokens.wait(estimate, now) if self._tokens is not None else 0.0
         requests = self._requests.wait(_ONE, now) if self._requests is not None else 0.0
         return max(
@@ -258,7 +258,7 @@ class RateLimits:
             self._tokens_told.wait(estimate.mean, now),
         )
 
-    def passed(self, estimate: Estimate, now: float) -> Passed:
+    def passed(self, estimate: TokenEstimate, now: float) -> Passed:
         """The request that there was ``room`` for goes out."""
         part = max(1.0 / self._requests_per_minute, estimate.mean / self._tokens_per_minute)
         even = min(1.0, part)  # a minute makes room for what is larger than the whole limit, too

@@ -9,7 +9,7 @@ from orchestrator.endpoints.admission.dispatcher import Dispatcher
 from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.endpoints.admission.replicas_file import ReplicasFile
 from orchestrator.endpoints.admission.vllm_metrics import is_another_servers, read_load
-from orchestrator.endpoints.http.sender import Answer, Sender
+from orchestrator.endpoints.http.sender import HttpResponse, Sender
 from orchestrator.errors import ConfigError
 
 LOG = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Upkeep:
             is_another = is_another_servers(answer.status, answer.content)
             replica.observe_silence(now, is_another=is_another)
 
-    async def _ask(self, url: str) -> Answer | None:
+    async def _ask(self, url: str) -> HttpResponse | None:
         """What a server answers, if anything: what is wrong with it, its requests tell better."""
         try:
             async with asyncio.timeout(_PATIENCE_S):

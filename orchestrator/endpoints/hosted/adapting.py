@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.negotiation import negotiate
 from orchestrator.endpoints.hosted.unsupported import REFUSALS
-from orchestrator.endpoints.http.sender import Answer, Sender
+from orchestrator.endpoints.http.sender import HttpResponse, Sender
 
 _ADAPTED = ("/v1/chat/completions", "/v1/completions")
 _NEEDS_ALL = b'"logprob_token_ids":'
@@ -32,10 +32,10 @@ class AdaptingSender:
     async def __aexit__(self, *exception: object) -> None:
         await self._sender.__aexit__(*exception)
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         if body is None or not url.endswith(_ADAPTED) or _NEEDS_ALL in body:
             return await self._sender.send(method, url, body)
-        first: Answer | None = None
+        first: HttpResponse | None = None
         if self.dialect.changes_nothing:  # as a rule, and then nothing is decoded
             first = await self._sender.send(method, url, body)
             if first.status not in REFUSALS:
@@ -43,7 +43,7 @@ class AdaptingSender:
 
         asked = msgspec.json.decode(body)
 
-        async def send(sent: dict[str, Any]) -> Answer:
+        async def send(sent: dict[str, Any]) -> HttpResponse:
             nonlocal first
             answer, first = first, None
             if answer is None or sent != asked:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.unsupported import REFUSALS
 from orchestrator.endpoints.http.complaints import complaint
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.errors import BadResponse
 
 _MAXIMA = 3
@@ -25,9 +25,9 @@ class Learning(Protocol):
 async def negotiate(
     learning: Learning,
     asked: Mapping[str, Any],
-    send: Callable[[dict[str, Any]], Awaitable[Answer]],
+    send: Callable[[dict[str, Any]], Awaitable[HttpResponse]],
     url: str,
-) -> Answer:
+) -> HttpResponse:
     """The answer to a request, which is sent anew as long as its refusals teach something.
 
     Raises ``BadResponse`` where each of them wants it another way.

@@ -28,7 +28,7 @@ from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.negotiation import negotiate
 from orchestrator.endpoints.http.connecting import censored, failure
 from orchestrator.endpoints.http.open_files import OPEN_FILES
-from orchestrator.endpoints.http.sender import LARGEST, Answer, too_large
+from orchestrator.endpoints.http.sender import LARGEST, HttpResponse, too_large
 from orchestrator.errors import EndpointError, EndpointRefused
 
 _OPTIONS: Any = {"headers": {"Accept-Encoding": "identity"}}
@@ -80,7 +80,7 @@ class HostedSender:
             self._open = None
             self._clients.clear()
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         base, _, route = url.rpartition("/v1/")
         if not base:
             return _refused("a hosted API has no such route", status=404)
@@ -91,7 +91,7 @@ class HostedSender:
         if asked.get("continue_final_message"):
             return _refused("a hosted API does not go on with an open assistant message")
 
-        async def send(sent: dict[str, Any]) -> Answer:
+        async def send(sent: dict[str, Any]) -> HttpResponse:
             return await self._exchange(client, url, f"/{route}", sent)
 
         return await negotiate(self, asked, send, url)
@@ -137,7 +137,7 @@ class HostedSender:
 
     async def _exchange(
         self, client: AsyncOpenAI, url: str, route: str, body: Mapping[str, Any] | None
-    ) -> Answer:
+    ) -> HttpResponse:
         ask: Any = client.get if body is None else client.post
         payload = {} if body is None else {"body": body}
         try:
@@ -157,7 +157,7 @@ class HostedSender:
             raise failure(root, url, self._timeout, self._api_key) from error
         if packed := response.extensions.get("packed"):
             response.headers["Content-Encoding"] = packed
-        return Answer(
+        return HttpResponse(
             status=response.status_code,
             content=censored(response.content, self._api_key),
             headers=response.headers,
@@ -197,5 +197,5 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _refused(why: str, status: int = 400) -> Answer:
-    return Answer(status=status, content=msgspec.json.encode({"error": {"message": why}}))
+def _refused(why: str, status: int = 400) -> HttpResponse:
+    return HttpResponse(status=status, content=msgspec.json.encode({"error": {"message": why}}))

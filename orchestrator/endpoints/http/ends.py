@@ -13,7 +13,7 @@ from orchestrator.core.stated import after_thought
 from orchestrator.endpoints.http.wire import ChatChoice, CompletionChoice
 from orchestrator.errors import BadResponse
 
-Choice = ChatChoice | CompletionChoice
+AnyChoice = ChatChoice | CompletionChoice
 
 End = Literal["stop", "length", "filtered", "refused"]
 
@@ -95,7 +95,7 @@ class Contents:
         return not words.strip() and self.tool is None
 
 
-def contents(choice: Choice) -> Contents:
+def contents(choice: AnyChoice) -> Contents:
     """What a choice holds, whichever fields its server puts it in."""
     if isinstance(choice, CompletionChoice):
         return Contents(text=choice.text or "")
@@ -149,7 +149,7 @@ def _tool(calls: Any) -> str | None:
     return str(called.get("name") or "?") if isinstance(called, dict) else "?"
 
 
-def met(choice: Choice) -> int | str | None:
+def met(choice: AnyChoice) -> int | str | None:
     """The stop string or token a sample ended at, where its server names it."""
     if choice.stop_reason is None and isinstance(choice, ChatChoice):
         return choice.matched_stop
@@ -157,7 +157,7 @@ def met(choice: Choice) -> int | str | None:
 
 
 def read_choice(
-    choice: Choice, *, step_ends: str | None = None, tokens: int | None = None
+    choice: AnyChoice, *, step_ends: str | None = None, tokens: int | None = None
 ) -> Said | NoAnswer:
     """What a choice says: a whole solution, or a step, which ``step_ends`` ends. ``tokens`` were
     billed for it, None where that is not known.
@@ -191,7 +191,7 @@ def read_choice(
 
 
 def _blank(
-    choice: Choice, found: Contents, step_ends: str | None, tokens: int | None
+    choice: AnyChoice, found: Contents, step_ends: str | None, tokens: int | None
 ) -> Said | NoAnswer:
     """What a choice without a word comes to."""
     if found.reasoning.strip():

@@ -27,7 +27,7 @@ that come back at once are not asked in one burst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """What a server said, whatever its ``status``. Header names are looked up in any case."""
 
     status: int
@@ -42,7 +42,7 @@ class Sender(Protocol):
 
     async def __aexit__(self, *exception: object) -> None: ...
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         """Cancelling it closes the connection. Raises ``EndpointUnavailable`` where nothing
         answers, or not in time, and ``EndpointRefused`` where ``url`` is none."""
         ...
@@ -83,7 +83,7 @@ class AiohttpSender:
             await self._session.close()
             OPEN_FILES.leave()
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         if self._session is None:
             raise RuntimeError("an AiohttpSender is used inside `async with`")
         if method == "GET":
@@ -94,7 +94,9 @@ class AiohttpSender:
                 method, url, data=body, allow_redirects=False
             ) as response:
                 content = censored(await self._read(response, url), self._api_key)
-                return Answer(status=response.status, content=content, headers=response.headers)
+                return HttpResponse(
+                    status=response.status, content=content, headers=response.headers
+                )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise failure(error, url, self._timeout, self._api_key) from error
 

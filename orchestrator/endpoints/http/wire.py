@@ -16,7 +16,11 @@ else:
 """Of tokens, as servers send it: null is as good as left out, and 0 once it is read."""
 
 
-class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
+Messages = list[dict[str, str]]
+"""A conversation: ``[{"role": …, "content": …}, …]``."""
+
+
+class GenerateRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What both generating routes take. ``n`` samples of at most ``max_tokens`` each."""
 
     model: str
@@ -30,15 +34,15 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     return_token_ids: bool = False
 
 
-class CompletionRequest(Request, kw_only=True, omit_defaults=True):
+class CompletionRequest(GenerateRequest, kw_only=True, omit_defaults=True):
     """``max_tokens`` null is all the room there is; left out, the API takes it for 16."""
 
     prompt: str | Sequence[int] | msgspec.Raw
     max_tokens: int | None = 16
 
 
-class ChatRequest(Request, kw_only=True, omit_defaults=True):
-    messages: list[dict[str, str]]
+class ChatRequest(GenerateRequest, kw_only=True, omit_defaults=True):
+    messages: Messages
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     logprobs: bool | None = None
@@ -70,7 +74,7 @@ class PoolingRequest(msgspec.Struct, kw_only=True):
 
 class PoolingChatRequest(msgspec.Struct, kw_only=True):
     model: str
-    messages: list[dict[str, str]]
+    messages: Messages
 
 
 class TokenizeRequest(msgspec.Struct, kw_only=True):
@@ -83,7 +87,7 @@ class TokenizeChatRequest(msgspec.Struct, kw_only=True):
     """``/tokenize`` of a conversation whose last message is open."""
 
     model: str
-    messages: list[dict[str, str]]
+    messages: Messages
     add_generation_prompt: bool = False
     continue_final_message: bool = True
 

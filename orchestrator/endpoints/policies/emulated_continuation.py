@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Sampling, never
-from orchestrator.endpoints.http.ends import Choice, NoAnswer, Said, read_choice
-from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
+from orchestrator.endpoints.http.ends import AnyChoice, NoAnswer, Said, read_choice
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, Messages
 from orchestrator.endpoints.policies.http_policy import CHAT, HttpPolicy
 
 _FIRST = """\
@@ -57,7 +57,7 @@ class InstructedPolicy(HttpPolicy):
     def _end(self) -> str:
         return _END.format(form=self.form and f", {self.form}")
 
-    def _messages(self, node: Node, sampling: Sampling) -> list[dict[str, str]]:
+    def _messages(self, node: Node, sampling: Sampling) -> Messages:
         *before, posed = self._conversation(node)
         steps = node.text.strip()
         if sampling.until == "step":
@@ -68,7 +68,7 @@ class InstructedPolicy(HttpPolicy):
             return [*before, posed]
         return [*before, {**posed, "content": f"{posed['content']}\n\n{told}"}]
 
-    def _said(self, choice: Choice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
+    def _said(self, choice: AnyChoice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
         """A choice's first step; the separator after it says that others are to follow."""
         said = read_choice(choice, tokens=tokens)
         if sampling.until == "end" or isinstance(said, NoAnswer):

@@ -19,7 +19,7 @@ import msgspec
 from orchestrator.core.node import Finish, Node, sharing, split_steps
 from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.http.ends import (
-    Choice,
+    AnyChoice,
     NoAnswer,
     Said,
     contents,
@@ -32,6 +32,7 @@ from orchestrator.endpoints.http.wire import (
     ChatResponse,
     CompletionRequest,
     CompletionResponse,
+    Messages,
     token_count,
     token_list,
     token_part,
@@ -53,7 +54,7 @@ A = TypeVar("A", ChatResponse, CompletionResponse)
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 
-Prompt = Callable[[str], list[dict[str, str]]]
+PromptFormat = Callable[[str], Messages]
 """From a question to the chat messages that pose it."""
 
 
@@ -63,7 +64,7 @@ class HttpPolicy(ABC):
     the server cuts prompts without a word, in tokens."""
 
     transport: Transport
-    prompt: Prompt
+    prompt: PromptFormat
     separator: str = "\n\n"
     cuts_at: int | None = None
     _has_told: bool = field(default=False, init=False, repr=False)
@@ -90,7 +91,7 @@ class HttpPolicy(ABC):
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         """``extend`` in one request, of at most so many tokens a sample."""
 
-    def _conversation(self, node: Node) -> list[dict[str, str]]:
+    def _conversation(self, node: Node) -> Messages:
         """The messages up to the user's last turn. What a user says in a row is one message, as
         some chat templates demand."""
         messages = list(self.prompt(node.question))
@@ -191,7 +192,7 @@ class HttpPolicy(ABC):
 
         Raises ``BadResponse`` where that leaves one of ``n`` missing, or more.
         """
-        usage, found = answer.usage, cast(Sequence[Choice], answer.choices)
+        usage, found = answer.usage, cast(Sequence[AnyChoice], answer.choices)
         if self.cuts_at is not None and usage.prompt_tokens >= self.cuts_at:
             raise ContextOverflow(f"{url} cut the prompt at {self.cuts_at:,} tokens", url=url)
         choices = sorted(found, key=lambda choice: choice.index)
@@ -228,7 +229,7 @@ class HttpPolicy(ABC):
         if len(good) < n:
             raise no_answer(bad, url)
 
-    def _said(self, choice: Choice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
+    def _said(self, choice: AnyChoice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
         step_ends = self.separator if sampling.until == "step" else None
         return read_choice(choice, step_ends=step_ends, tokens=tokens)
 
@@ -271,7 +272,7 @@ class ChatPolicy(HttpPolicy):
         return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
 
 
-def _mean_logprob(choice: Choice) -> float | None:
+def _mean_logprob(choice: AnyChoice) -> float | None:
     """Of a sample's tokens; None where the server does not tell, as for a text that goes on."""
     told = choice.logprobs if isinstance(choice, ChatChoice) else None
     tokens = (told.get("content") or []) if isinstance(told, dict) else []

@@ -13,6 +13,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.http.wire import (
     CompletionRequest,
     CompletionResponse,
+    Messages,
     TokenizeChatRequest,
     TokenizeRequest,
     TokenizeResponse,
@@ -25,9 +26,7 @@ _BEFORE = "6"
 """A text that no tokenizer joins with the white space after it."""
 
 
-async def render(
-    transport: Transport, messages: list[dict[str, str]], node: Node | None = None
-) -> list[int]:
+async def render(transport: Transport, messages: Messages, node: Node | None = None) -> list[int]:
     """The token ids of a conversation whose last message stays open, without white space at its
     end. Raises ``EndpointError``."""
     *before, last = messages

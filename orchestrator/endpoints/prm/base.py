@@ -53,7 +53,7 @@ class Reading:
     model: str | None = None
 
 
-Outcome: TypeAlias = Reading | EndpointError
+ReadingOrError: TypeAlias = Reading | EndpointError
 """What comes of one of several siblings: its scores, or what is wrong with it alone."""
 
 
@@ -82,7 +82,7 @@ class HttpPRM(ABC):
 
     transport: Transport
     running_minimum: bool = False
-    _pooling: Coalescer[list[Outcome]] | None = field(
+    _pooling: Coalescer[list[ReadingOrError]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
 
@@ -112,7 +112,7 @@ class HttpPRM(ABC):
         return node if at is None else replace(node, steps=node.steps[:at], scores=node.scores[:at])
 
     @abstractmethod
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         """Read the solutions of ``nodes``, all of which have steps. Raises ``EndpointError`` where
         nothing can be read of any of them."""
 
@@ -130,7 +130,7 @@ class HttpPRM(ABC):
             for node, outcome in zip(nodes, outcomes, strict=True)
         ]
 
-    async def _outcomes(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _outcomes(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         """What comes of each of ``nodes``, asked alone where a request for all is refused."""
         try:
             return await self._read(nodes)
@@ -153,7 +153,7 @@ class HttpPRM(ABC):
         )
 
     @property
-    def pooling(self) -> Coalescer[list[Outcome]]:
+    def pooling(self) -> Coalescer[list[ReadingOrError]]:
         """The way to ``/pooling``, which all calls of this PRM share."""
         if self._pooling is None:
             self._pooling = Coalescer(self.transport)

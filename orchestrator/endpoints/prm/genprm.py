@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import Outcome, Reading, apart
-from orchestrator.endpoints.prm.generative import GenerativePRM, Messages, Verifications
+from orchestrator.endpoints.http.wire import Messages
+from orchestrator.endpoints.prm.base import Reading, ReadingOrError, apart
+from orchestrator.endpoints.prm.generative import GenerativePRM, Verifications
 from orchestrator.endpoints.prm.memory import Recent
 
 SYSTEM = (
@@ -40,7 +41,7 @@ class GenPRM(GenerativePRM):
         init=False, repr=False, default_factory=lambda: Recent(REMEMBERED)
     )
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         return await fan_out(apart(self._read_one(node)) for node in nodes)
 
     async def _read_one(self, node: Node) -> Reading:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import Outcome, Reading, apart
+from orchestrator.endpoints.prm.base import Reading, ReadingOrError, apart
 from orchestrator.endpoints.prm.generative import GenerativePRM, mean
 
 INSTRUCTION = """\
@@ -37,7 +37,7 @@ class JudgePRM(GenerativePRM):
 
     max_tokens: int | None = 2048
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         return await fan_out(apart(self._read_one(node)) for node in nodes)
 
     async def _read_one(self, node: Node) -> Reading:

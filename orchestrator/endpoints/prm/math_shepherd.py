@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import Outcome
+from orchestrator.endpoints.prm.base import ReadingOrError
 from orchestrator.endpoints.prm.pooling import read_tags
 from orchestrator.endpoints.prm.verdict import VerdictPRM
 
@@ -27,7 +27,7 @@ class MathShepherdPRM(VerdictPRM):
     def prefix(self, question: str, steps: Sequence[str]) -> str:
         return self.render(question, steps).removesuffix("\n")
 
-    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         return await read_tags(self.pooling, nodes, self.render, column=0, family="math_shepherd")
 
 

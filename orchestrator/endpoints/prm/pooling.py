@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import Outcome, Reading, apart, naming_nan, probability
+from orchestrator.endpoints.prm.base import Reading, ReadingOrError, apart, naming_nan, probability
 from orchestrator.endpoints.prm.coalescing import Coalescer, Input, Pooled
 from orchestrator.errors import BadResponse
 
@@ -22,13 +22,13 @@ first piece begins with the question."""
 
 
 async def read_tags(
-    pooling: Coalescer[list[Outcome]],
+    pooling: Coalescer[list[ReadingOrError]],
     nodes: Sequence[Node],
     render: Render,
     *,
     column: int,
     family: str,
-) -> list[Outcome]:
+) -> list[ReadingOrError]:
     """Read texts of a server that answers a pair at every step tag; ``column`` is P(right).
 
     Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
@@ -50,13 +50,13 @@ async def read_tags(
 
 
 async def read_tokens(
-    pooling: Coalescer[list[Outcome]],
+    pooling: Coalescer[list[ReadingOrError]],
     nodes: Sequence[Node],
     pieces: Sequence[Pieces],
     *,
     column: int,
     columns: int,
-) -> list[Outcome]:
+) -> list[ReadingOrError]:
     """Read token ids of a server that answers a row of ``columns`` for every token.
 
     Raises ``BadResponse`` where the rows are not one a token, and other ``EndpointError``.
@@ -78,19 +78,19 @@ async def read_tokens(
 
 
 async def ask_each(
-    pooling: Coalescer[list[Outcome]],
+    pooling: Coalescer[list[ReadingOrError]],
     nodes: Sequence[Node],
     inputs: Sequence[Input],
     read: Callable[[int, Pooled, str], Reading],
-) -> list[Outcome]:
+) -> list[ReadingOrError]:
     """What ``read`` makes of each of ``inputs``, which it has the number of. One that cannot be
     read while others can is asked for again, alone.
 
     Raises ``BadResponse`` where none can be read, and other ``EndpointError``.
     """
 
-    def read_all(found: Sequence[Pooled], url: str) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def read_all(found: Sequence[Pooled], url: str) -> list[ReadingOrError]:
+        outcomes: list[ReadingOrError] = []
         errors: list[BadResponse] = []
         for number, pooled in enumerate(found):
             try:
@@ -103,8 +103,8 @@ async def ask_each(
             raise errors[0]
         return outcomes
 
-    async def alone(number: int) -> Outcome:
-        def read_one(found: Sequence[Pooled], url: str) -> list[Outcome]:
+    async def alone(number: int) -> ReadingOrError:
+        def read_one(found: Sequence[Pooled], url: str) -> list[ReadingOrError]:
             return [read(number, found[0], url)]
 
         outcome = await apart(pooling.ask([inputs[number]], nodes[number], read_one))

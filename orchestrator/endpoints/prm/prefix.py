@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.endpoints.http.wire import NextTokenRequest, NextTokenResponse
-from orchestrator.endpoints.prm.base import Outcome, Reading, apart, naming_nan, probability
+from orchestrator.endpoints.prm.base import Reading, ReadingOrError, apart, naming_nan, probability
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse, EndpointError
 
@@ -41,7 +41,9 @@ class PrefixRoute:
     labels: tuple[int, int]
     add_special_tokens: bool
 
-    async def read(self, nodes: Sequence[Node], prefixes: Sequence[Sequence[str]]) -> list[Outcome]:
+    async def read(
+        self, nodes: Sequence[Node], prefixes: Sequence[Sequence[str]]
+    ) -> list[ReadingOrError]:
         """A score for each of the nodes' ``prefixes``, of which a later one continues an earlier.
 
         The longest of every node go first, side by side; where a node has several, the others
@@ -56,7 +58,7 @@ class PrefixRoute:
             for each in prefixes
         ]
 
-    async def _ask(self, texts: Sequence[str], node: Node) -> list[Outcome]:
+    async def _ask(self, texts: Sequence[str], node: Node) -> list[ReadingOrError]:
         return await fan_out(apart(self._ask_one(text, node)) for text in texts)
 
     async def _ask_one(self, text: str, node: Node) -> Reading:
@@ -97,7 +99,7 @@ class PrefixRoute:
         return probability(_softmax(right, wrong), url)
 
 
-def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+def _joined(outcomes: Sequence[ReadingOrError]) -> ReadingOrError:
     readings = []
     for outcome in outcomes:
         if isinstance(outcome, EndpointError):

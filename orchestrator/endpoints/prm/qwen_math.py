@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Outcome
+from orchestrator.endpoints.prm.base import HttpPRM, ReadingOrError
 from orchestrator.endpoints.prm.pooling import read_tags
 
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -31,7 +31,7 @@ class QwenMathPRM(HttpPRM):
         """The first step that spells the tag: nobody writes that but to be scored by it."""
         return next((i for i, step in enumerate(steps) if TAG in step), None)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         return await read_tags(self.pooling, nodes, self.render, column=1, family="qwen_math")
 
 

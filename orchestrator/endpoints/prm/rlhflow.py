@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import Outcome
+from orchestrator.endpoints.prm.base import ReadingOrError
 from orchestrator.endpoints.prm.pooling import read_tokens
 from orchestrator.endpoints.prm.verdict import VerdictPRM
 from orchestrator.errors import ConfigError
@@ -62,7 +62,7 @@ class RLHFlowPRM(VerdictPRM):
             for i, text in enumerate(texts)
         ]
 
-    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         pieces = await fan_out(self._piece_ids(node) for node in nodes)
         return await read_tokens(self.pooling, nodes, pieces, column=0, columns=2)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Outcome
+from orchestrator.endpoints.prm.base import HttpPRM, ReadingOrError
 from orchestrator.endpoints.prm.pooling import read_tokens
 from orchestrator.endpoints.prm.tokens import Tokenizer
 from orchestrator.errors import ConfigError
@@ -33,7 +33,7 @@ class TRLPRM(HttpPRM):
             )
         self._tokenizer = Tokenizer(self.transport)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         pieces = await fan_out(self._pieces(node) for node in nodes)
         return await read_tokens(self.pooling, nodes, pieces, column=1, columns=2)
 

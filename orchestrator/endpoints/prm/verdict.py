@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from orchestrator.core.node import Node
-from orchestrator.endpoints.prm.base import HttpPRM, Outcome, ScoringRoute
+from orchestrator.endpoints.prm.base import HttpPRM, ReadingOrError, ScoringRoute
 from orchestrator.endpoints.prm.prefix import PrefixRoute
 from orchestrator.endpoints.prm.tokens import Tokenizer
 from orchestrator.errors import ConfigError
@@ -51,10 +51,10 @@ class VerdictPRM(HttpPRM):
         """The text up to where the verdict on the last of ``steps`` is predicted."""
 
     @abstractmethod
-    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _pooled(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         """All steps by the pooling route."""
 
-    async def _prefixed(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _prefixed(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         """The steps without a score by the prefix route."""
         # By itself a label takes the form it has after a space in a sentencepiece vocabulary,
         # which is the form these PRMs were trained to say.
@@ -73,7 +73,7 @@ class VerdictPRM(HttpPRM):
         ]
         return await route.read(nodes, prefixes)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[Outcome]:
+    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         if self.route == "pooling":
             return await self._pooled(nodes)
         return await self._prefixed(nodes)

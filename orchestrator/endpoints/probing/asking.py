@@ -10,6 +10,7 @@ from orchestrator.endpoints.http.wire import (
     ChatResponse,
     CompletionRequest,
     CompletionResponse,
+    Messages,
 )
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import (
@@ -19,8 +20,6 @@ from orchestrator.errors import (
     EndpointUnavailable,
     PromptRefused,
 )
-
-Messages = list[dict[str, str]]
 
 COUNT: Messages = [
     {"role": "user", "content": "Write the numbers from 1 to 20, separated by spaces."}

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.endpoints.http.ends import contents
-from orchestrator.endpoints.http.wire import ChatResponse
+from orchestrator.endpoints.http.wire import ChatResponse, Messages
 from orchestrator.endpoints.policies.rendered import render, tokens_after_text
 from orchestrator.endpoints.probing.asking import (
     FEW_TOKENS,
     REFUSED,
-    Messages,
     chat,
     complete,
     texts,
@@ -22,7 +21,7 @@ from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import EndpointError, EndpointUnavailable
 
 Continuation = Literal["tokens", "rendered", "chat"]
-Verdict = Literal["yes", "perhaps", "no"]
+Certainty = Literal["yes", "perhaps", "no"]
 
 _QUESTION = (
     "Write the numbers from 1 to 21. Write three numbers on a line, with spaces between them, and "
@@ -52,7 +51,7 @@ async def continued(transport: Transport, separator: str) -> Continued:
         opened = await _opened(transport, separator, separator)
         if opened is None:
             opened = await _opened(transport, separator, "")
-            trims: Verdict = "yes" if opened is not None else "no"
+            trims: Certainty = "yes" if opened is not None else "no"
         else:
             trims = await _trims(transport, separator, opened)
     except EndpointUnavailable:
@@ -78,7 +77,7 @@ async def _opened(transport: Transport, separator: str, end: str) -> ChatRespons
     return wished if is_shorter or texts(wished)[0].lstrip().startswith(_NEXT) else None
 
 
-async def _trims(transport: Transport, separator: str, opened: ChatResponse) -> Verdict:
+async def _trims(transport: Transport, separator: str, opened: ChatResponse) -> Certainty:
     """Whether what comes first after the separator is the separator again, since it was lost.
 
     A weak model may not show it, and a count of tokens that is the same without the separator is

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from orchestrator.endpoints.admission.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.admission.rate_limits import RateLimits, TokenEstimate
 from orchestrator.endpoints.http.wire import Usage, encode
 from orchestrator.endpoints.transport.refusals import miscounted
 
@@ -42,7 +42,7 @@ class Request:
         read = usage.prompt_tokens - usage.cached_tokens
         return 16.0 + usage.completion_tokens / self._n + max(0, read) / 64
 
-    def estimate(self, rates: RateLimits) -> Estimate:
+    def estimate(self, rates: RateLimits) -> TokenEstimate:
         most = getattr(self.payload, "max_tokens", 0)
         return rates.estimator.estimate(len(self.body), self._n, most)
 

@@ -22,7 +22,7 @@ from orchestrator.endpoints.http.complaints import UNREADABLE
 from orchestrator.endpoints.http.connecting import censored, failure
 from orchestrator.endpoints.http.model_names import is_same_model
 from orchestrator.endpoints.http.retry import WORTH_RETRYING, RetryPolicy, with_retries
-from orchestrator.endpoints.http.sender import AiohttpSender, Answer, Sender
+from orchestrator.endpoints.http.sender import AiohttpSender, HttpResponse, Sender
 from orchestrator.endpoints.http.wire import ModelList, Usage, encode
 from orchestrator.endpoints.transport.evidence import Evidence
 from orchestrator.endpoints.transport.hedging import Stragglers
@@ -138,7 +138,7 @@ class Transport:
         of how long others take, so none is hedged by theirs.
         """
 
-        async def send(method: str, url: str, body: bytes | None) -> Answer:
+        async def send(method: str, url: str, body: bytes | None) -> HttpResponse:
             try:
                 async with asyncio.timeout(timeout):
                     return await self._sender.send(method, url, body)
@@ -230,7 +230,7 @@ class Transport:
     async def _exchange(self, slot: Slot, request: Request) -> Any:
         """One request to one replica, which learns how it went."""
         dispatcher, url, tokens = self.dispatcher, slot.replica.base + request.path, None
-        said: Answer | None = None
+        said: HttpResponse | None = None
         try:
             said = await self._send("POST", url, request.body)
             dispatcher.observe_headers(said.headers, slot)
@@ -272,7 +272,7 @@ class Transport:
         """What one replica says it serves."""
         return await self.get(base, "/v1/models", ModelList)
 
-    def _decode(self, said: Answer, answer: type[T], url: str) -> T:
+    def _decode(self, said: HttpResponse, answer: type[T], url: str) -> T:
         model = self.endpoint.model
         if not 200 <= said.status < 300:
             raise refusal(

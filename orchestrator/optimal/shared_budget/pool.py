@@ -13,7 +13,7 @@ from orchestrator.optimal.shared_budget.caps import Cap
 
 
 @dataclass(slots=True, order=True)
-class Turn:
+class BatchRequest:
     """A problem's request for a batch: what it gains a unit of the cap, and what it is
     ``expected`` to use. Those that are sure to gain come first, and of equals the one with fewer
     solutions ``drawn``."""
@@ -36,7 +36,7 @@ class Pool:
         self._to_come = 0
         self._width = 1
         self._begun: set[int] = set()
-        self._waiting: list[Turn] = []
+        self._waiting: list[BatchRequest] = []
         self._under_way: dict[int, float] = {}
 
     def open(self, problems: int, width: int, used: float = 0.0) -> None:
@@ -77,7 +77,7 @@ class Pool:
             self._cap.settle(0.0, used)
             return True
         self._settle(number, used)
-        turn = Turn(not sure, -gains, drawn, number, expected)
+        turn = BatchRequest(not sure, -gains, drawn, number, expected)
         heapq.heappush(self._waiting, turn)
         self._hand_out()
         return await turn.granted

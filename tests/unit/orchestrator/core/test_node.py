@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from orchestrator.core.node import (
     FORKS,
-    Answer,
     Node,
+    StatedAnswer,
     Tree,
     Turn,
     derive_seed,
@@ -206,9 +206,9 @@ def test_an_unmetered_sample_counts_nothing() -> None:
 def test_nodes_are_equal_whatever_is_known_beside_their_state() -> None:
     node = start().child(0, ("a",), logprob=-1.0, model="m")
     same = start().child(0, ("a",), logprob=-2.0, model="n").scored((), prm_model="q")
-    assert node == replace(same, unscored=True, answer=Answer("7"), tree=Tree(key="another"))
+    assert node == replace(same, unscored=True, answer=StatedAnswer("7"), tree=Tree(key="another"))
     assert node != replace(same, lost_tokens=1)
-    assert Answer("7", {"7.0"}) == Answer("7")
+    assert StatedAnswer("7", {"7.0"}) == StatedAnswer("7")
 
 
 def test_children_of_a_request_that_was_billed_too_little_lost_nothing() -> None:

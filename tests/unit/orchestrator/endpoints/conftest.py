@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.endpoints.http.retry import RetryPolicy
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 
 AT_ONCE = RetryPolicy(attempts=3, first_wait=0.0, longest_wait=0.0)
@@ -34,15 +34,15 @@ class Script:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         self.sent.append(Sent(method, url, json.loads(body) if body else None))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpResponse):
             return answer
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        return Answer(status=200, content=content)
+        return HttpResponse(status=200, content=content)
 
 
 class Scripted(Transport):

@@ -12,7 +12,7 @@ from orchestrator.endpoints.admission.adaptive_limit import FIRST
 from orchestrator.endpoints.admission.circuit_breaker import IN_A_ROW
 from orchestrator.endpoints.admission.dispatcher import Dispatcher
 from orchestrator.endpoints.admission.queues import Slot
-from orchestrator.endpoints.admission.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.admission.rate_limits import RateLimits, TokenEstimate
 from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.errors import EndpointUnavailable, RateLimited
 from servers.simulated import clock
@@ -153,7 +153,7 @@ async def test_a_tree_whose_time_is_up_as_patience_ends_has_no_more_time() -> No
 @in_virtual_time
 async def test_a_rate_limited_request_that_is_cancelled_as_it_goes_counts_for_nothing() -> None:
     dispatcher = Dispatcher("m", [A], rates=RateLimits(None, 1_000))
-    large = Estimate(900.0, 0.0, 900.0)
+    large = TokenEstimate(900.0, 0.0, 900.0)
 
     async def go() -> float:
         first = asyncio.create_task(dispatcher.admit(None, large))

@@ -8,16 +8,16 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.endpoints.admission.dispatcher import Dispatcher
 from orchestrator.endpoints.admission.rate_limits import (
     Allowance,
-    Estimate,
     Estimator,
+    MinuteWindow,
     RateLimits,
-    Window,
+    TokenEstimate,
     seconds,
     until,
 )
 from servers.simulated import clock
 
-NOTHING = Estimate(0.0, 0.0, 0.0)
+NOTHING = TokenEstimate(0.0, 0.0, 0.0)
 
 
 def test_requests_stay_under_the_limit_in_every_sliding_minute() -> None:
@@ -52,23 +52,23 @@ def test_an_even_pace_holds_where_a_quiet_time_is_over() -> None:
 
 def test_a_request_larger_than_the_whole_limit_holds_the_next_up_for_a_minute_at_most() -> None:
     rates = RateLimits(None, 1_000)
-    rates.answered(rates.passed(Estimate(5e6, 0.0, 5e6), 0.0), 900.0)
-    assert rates._wait(Estimate(50.0, 0.0, 50.0), 0.0) > 0.0
-    assert rates._wait(Estimate(50.0, 0.0, 50.0), 61.0) == 0.0
+    rates.answered(rates.passed(TokenEstimate(5e6, 0.0, 5e6), 0.0), 900.0)
+    assert rates._wait(TokenEstimate(50.0, 0.0, 50.0), 0.0) > 0.0
+    assert rates._wait(TokenEstimate(50.0, 0.0, 50.0), 61.0) == 0.0
 
 
 def test_tokens_under_way_are_taken_for_more_than_their_mean_but_not_for_more_than_can_be() -> None:
-    window = Window(1_000)
-    sure = Estimate(100.0, 0.0, 100.0)
+    window = MinuteWindow(1_000)
+    sure = TokenEstimate(100.0, 0.0, 100.0)
     for _ in range(9):
         window.reserve(sure, 0.0)
     assert window.wait(sure, 0.0) == 0.0
-    assert window.wait(Estimate(100.0, 400.0, 300.0), 0.0) > 0
-    assert window.wait(Estimate(100.0, 400.0, 100.0), 0.0) == 0.0
+    assert window.wait(TokenEstimate(100.0, 400.0, 300.0), 0.0) > 0
+    assert window.wait(TokenEstimate(100.0, 400.0, 100.0), 0.0) == 0.0
 
 
 def test_what_an_answer_took_replaces_what_it_was_taken_for() -> None:
-    window, guess = Window(1_000), Estimate(500.0, 0.0, 500.0)
+    window, guess = MinuteWindow(1_000), TokenEstimate(500.0, 0.0, 500.0)
     first = window.reserve(guess, 0.0)
     second = window.reserve(guess, 0.0)
     assert window.wait(guess, 0.0) > 0
@@ -76,12 +76,12 @@ def test_what_an_answer_took_replaces_what_it_was_taken_for() -> None:
     window.settle(second, 300.0)
     window.settle(second, 300.0)
     assert window.wait(guess, 0.0) == 0.0
-    assert window.wait(Estimate(601.0, 0.0, 601.0), 0.0) > 0
-    assert window.wait(Estimate(1_000.0, 0.0, 1_000.0), 61.0) == 0.0
+    assert window.wait(TokenEstimate(601.0, 0.0, 601.0), 0.0) > 0
+    assert window.wait(TokenEstimate(1_000.0, 0.0, 1_000.0), 61.0) == 0.0
 
 
 def test_a_request_that_outlasts_its_minute_is_forgotten_once() -> None:
-    window, guess = Window(1_000), Estimate(900.0, 0.0, 900.0)
+    window, guess = MinuteWindow(1_000), TokenEstimate(900.0, 0.0, 900.0)
     charge = window.reserve(guess, 0.0)
     assert window.wait(guess, 61.0) == 0.0
     window.settle(charge, 900.0)
@@ -90,7 +90,7 @@ def test_a_request_that_outlasts_its_minute_is_forgotten_once() -> None:
 
 
 def test_a_request_larger_than_the_limit_goes_alone() -> None:
-    window, huge = Window(1_000), Estimate(5_000.0, 0.0, 5_000.0)
+    window, huge = MinuteWindow(1_000), TokenEstimate(5_000.0, 0.0, 5_000.0)
     assert window.wait(huge, 0.0) == 0.0
     window.reserve(huge, 0.0)
     assert window.wait(NOTHING, 1.0) > 0
@@ -191,7 +191,7 @@ def sends(headers: dict[str, str], requests: int = 8, seconds: float = 1.0) -> l
         dispatcher = Dispatcher("m", ["http://a"])
 
         async def one() -> None:
-            slot = await dispatcher.admit(None, Estimate(100.0, 0.0, 100.0))
+            slot = await dispatcher.admit(None, TokenEstimate(100.0, 0.0, 100.0))
             went.append(loop.time())
             await asyncio.sleep(seconds)
             dispatcher.observe_headers(headers, slot)
@@ -295,8 +295,8 @@ def test_a_probe_that_is_under_way_for_long_is_followed_by_another_a_minute_late
 
 def test_the_estimate_begins_at_the_most_and_moves_by_a_fiftieth() -> None:
     estimator = Estimator()
-    assert estimator.estimate(100, 2, 50) == Estimate(130.0, 0.0, 130.0)
-    assert estimator.estimate(100, 2, None) == Estimate(2030.0, 0.0, 2030.0)
+    assert estimator.estimate(100, 2, 50) == TokenEstimate(130.0, 0.0, 130.0)
+    assert estimator.estimate(100, 2, None) == TokenEstimate(2030.0, 0.0, 2030.0)
     estimator.observe(100, 2, 50, 20)
     assert estimator.per_byte == pytest.approx(0.304)
     assert (estimator.mean, estimator.variance) == (10.0, 25.0)
@@ -322,12 +322,12 @@ def test_a_surprise_is_six_deviations_above_the_mean(
     assert estimator.variance == pytest.approx(variance)
 
 
-def exactly(tokens: float) -> Estimate:
-    return Estimate(tokens, 0.0, tokens)
+def exactly(tokens: float) -> TokenEstimate:
+    return TokenEstimate(tokens, 0.0, tokens)
 
 
 def test_a_window_holds_its_limit_to_the_last_token_and_for_a_minute_and_a_half_second() -> None:
-    window = Window(100)
+    window = MinuteWindow(100)
     window.reserve(exactly(60), 0.0)
     assert window.wait(exactly(40), 0.0) == 0.0
     assert window.wait(exactly(41), 0.0) == 0.05
@@ -337,7 +337,7 @@ def test_a_window_holds_its_limit_to_the_last_token_and_for_a_minute_and_a_half_
 
 
 def test_what_was_taken_leaves_with_its_request() -> None:
-    window = Window(100)
+    window = MinuteWindow(100)
     first = window.reserve(exactly(60), 0.0)
     window.settle(first, 10.0)
     window.reserve(exactly(5), 30.0)
@@ -351,9 +351,9 @@ def test_what_was_taken_leaves_with_its_request() -> None:
 def test_what_is_under_way_is_taken_for_seven_deviations_above_its_mean(
     per_minute: float, is_room: bool
 ) -> None:
-    window = Window(per_minute)
-    window.reserve(Estimate(10.0, 4.0, 100.0), 0.0)
-    assert (window.wait(Estimate(10.0, 5.0, 100.0), 0.0) == 0.0) is is_room
+    window = MinuteWindow(per_minute)
+    window.reserve(TokenEstimate(10.0, 4.0, 100.0), 0.0)
+    assert (window.wait(TokenEstimate(10.0, 5.0, 100.0), 0.0) == 0.0) is is_room
 
 
 def test_an_allowance_refills_evenly_up_to_its_limit() -> None:
@@ -464,7 +464,7 @@ def test_there_are_limits_where_somebody_set_or_told_one(
 def test_an_answer_that_does_not_tell_is_taken_for_its_like() -> None:
     for tokens, room in ((None, 60.0), (10.0, 90.0), (0.0, 100.0)):
         rates = RateLimits(None, 100)
-        rates.answered(rates.passed(Estimate(40.0, 100.0, 90.0), 0.0), tokens)
+        rates.answered(rates.passed(TokenEstimate(40.0, 100.0, 90.0), 0.0), tokens)
         assert rates._wait(exactly(room), 59.0) == 0.0
         assert rates._wait(exactly(room + 1), 59.0) > 0.0
     rates.answered(None, 10.0)

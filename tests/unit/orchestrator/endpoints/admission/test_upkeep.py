@@ -12,14 +12,14 @@ from orchestrator.endpoints.admission.dispatcher import Dispatcher
 from orchestrator.endpoints.admission.rate_limits import RateLimits
 from orchestrator.endpoints.admission.replicas_file import ReplicasFile
 from orchestrator.endpoints.admission.upkeep import Upkeep, supervise
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.errors import EndpointUnavailable
 from servers.simulated import clock
 
 A, B = "http://a", "http://b"
 LOAD = b'vllm:num_requests_running{engine="0"} 2.0\nvllm:num_requests_waiting{engine="0"} 0.0\n'
 
-Said = Answer | Exception
+Said = HttpResponse | Exception
 
 
 class Server:
@@ -35,7 +35,7 @@ class Server:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         route = url.rpartition("/")[2]
         self.asked.append((asyncio.get_running_loop().time(), route))
         answers = self.routes[route]
@@ -130,7 +130,7 @@ def test_a_duty_that_fails_ends_no_other(
     async def go() -> None:
         dispatcher = Dispatcher("m", [A], rates=RateLimits(60, None), patience=60.0)
         listed = ReplicasFile(tmp_path / "replicas.yaml", "policy")
-        health: list[Said] = [ValueError("so bad a host"), Answer(status=200, content=b"")]
+        health: list[Said] = [ValueError("so bad a host"), HttpResponse(status=200, content=b"")]
         server = Server(health=health)
 
         async def work() -> None:
@@ -178,7 +178,7 @@ def test_where_requests_cannot_be_let_out_they_fail_with_the_reason(
     clock.run(go())
 
 
-NOTHING = Answer(status=200, content=b"")
+NOTHING = HttpResponse(status=200, content=b"")
 
 
 async def _busy(dispatcher: Dispatcher, seconds: float) -> None:
@@ -204,24 +204,24 @@ def asked_for_load(answers: list[Said], seconds: float = 300.0) -> tuple[list[fl
 @pytest.mark.parametrize(
     "accident",
     [
-        Answer(status=503, content=b"starting"),
-        Answer(status=500, content=LOAD),
-        Answer(status=429, content=b""),
-        Answer(status=401, content=b""),
-        Answer(status=200, content=b"vllm:num_requests_waiting many\n"),
-        Answer(status=200, content=b"vllm:num_requests_waiting NaN\n"),
+        HttpResponse(status=503, content=b"starting"),
+        HttpResponse(status=500, content=LOAD),
+        HttpResponse(status=429, content=b""),
+        HttpResponse(status=401, content=b""),
+        HttpResponse(status=200, content=b"vllm:num_requests_waiting many\n"),
+        HttpResponse(status=200, content=b"vllm:num_requests_waiting NaN\n"),
         EndpointUnavailable("did not answer", url=A, timed_out=True),
         UnicodeError("label too long"),
     ],
 )
 def test_metrics_that_are_out_of_reach_once_are_read_again(accident: Said) -> None:
-    asked, read = asked_for_load([accident, Answer(status=200, content=LOAD)], seconds=10.0)
+    asked, read = asked_for_load([accident, HttpResponse(status=200, content=LOAD)], seconds=10.0)
     assert read
     assert asked[:4] == pytest.approx([1.0, 2.0, 3.0, 4.0], abs=0.1)
 
 
 def test_metrics_that_stay_out_of_reach_are_asked_for_ever_more_rarely() -> None:
-    asked, read = asked_for_load([Answer(status=503, content=b"")])
+    asked, read = asked_for_load([HttpResponse(status=503, content=b"")])
     assert not read
     assert 5 <= len(asked) <= 14
     assert asked[-1] > 200.0
@@ -229,14 +229,14 @@ def test_metrics_that_stay_out_of_reach_are_asked_for_ever_more_rarely() -> None
 
 @pytest.mark.parametrize(
     "answer",
-    [*(Answer(status=status, content=b"no") for status in (404, 405, 501)), NOTHING],
+    [*(HttpResponse(status=status, content=b"no") for status in (404, 405, 501)), NOTHING],
 )
-def test_metrics_that_are_not_there_are_asked_for_once(answer: Answer) -> None:
+def test_metrics_that_are_not_there_are_asked_for_once(answer: HttpResponse) -> None:
     asked, read = asked_for_load([answer])
     assert (len(asked), read) == (1, False)
 
 
 def test_a_server_that_told_its_load_once_is_asked_again_whatever_stands_in_front_of_it() -> None:
-    page = Answer(status=404, content=b"<html>")
-    asked, _ = asked_for_load([Answer(status=200, content=LOAD), page, NOTHING, page], 30.0)
+    page = HttpResponse(status=404, content=b"<html>")
+    asked, _ = asked_for_load([HttpResponse(status=200, content=LOAD), page, NOTHING, page], 30.0)
     assert len(asked) >= 5

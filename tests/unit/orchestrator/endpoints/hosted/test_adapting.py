@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.endpoints.hosted.adapting import AdaptingSender
 from orchestrator.endpoints.hosted.dialect import Dialect
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 
 CHAT = "http://host/v1/chat/completions"
 ASKED = {"model": "m", "messages": [], "seed": 1, "top_p": 1.0, "return_token_ids": True}
@@ -24,14 +24,14 @@ class Strict:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         self.bodies.append(body or b"")
         asked = json.loads(body or b"{}")
         for name in self.names:
             if name in asked:
                 said = {"error": {"message": f"m does not support parameters: ['{name}']"}}
-                return Answer(status=self.status, content=json.dumps(said).encode())
-        return Answer(status=200, content=b"{}")
+                return HttpResponse(status=self.status, content=json.dumps(said).encode())
+        return HttpResponse(status=200, content=b"{}")
 
 
 def own(server: Strict, **dialect: Any) -> AdaptingSender:

@@ -11,16 +11,16 @@ import pytest
 from orchestrator.endpoints.hosted.adapting import AdaptingSender
 from orchestrator.endpoints.hosted.dialect import Dialect
 from orchestrator.endpoints.hosted.negotiation import negotiate
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.errors import BadResponse
 
 CHAT = "http://host/v1/chat/completions"
 ASKED: dict[str, Any] = {"model": "m", "messages": [], "max_tokens": 8_000}
 
 
-def too_large(most: int) -> Answer:
+def too_large(most: int) -> HttpResponse:
     said = f"max_tokens is too large. This model supports at most {most} completion tokens."
-    return Answer(status=400, content=json.dumps({"error": {"message": said}}).encode())
+    return HttpResponse(status=400, content=json.dumps({"error": {"message": said}}).encode())
 
 
 @dataclass
@@ -32,11 +32,13 @@ class API:
     dialect: Dialect = field(default_factory=Dialect)
     asked: list[int] = field(default_factory=list)
 
-    async def send(self, sent: dict[str, Any]) -> Answer:
+    async def send(self, sent: dict[str, Any]) -> HttpResponse:
         self.asked.append(sent["max_tokens"])
-        return Answer(status=200, content=b"{}") if self.takes(self.asked[-1]) else self.refuse()
+        return (
+            HttpResponse(status=200, content=b"{}") if self.takes(self.asked[-1]) else self.refuse()
+        )
 
-    def refuse(self) -> Answer:
+    def refuse(self) -> HttpResponse:
         return too_large(next(self.maxima))
 
 
@@ -75,7 +77,7 @@ class Fickle:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         self.asked += 1
         return too_large(next(self.maxima))
 

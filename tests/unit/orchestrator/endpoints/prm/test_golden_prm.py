@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.node import root
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.prm import prms_by_route
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 
@@ -35,11 +35,11 @@ class Replayed:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         key = url.removeprefix("http://vllm"), json.dumps(json.loads(body or b"null"))
         assert key in self.answers, f"not what vLLM was asked: {key}"
         self.asked.add(key)
-        return Answer(status=200, content=json.dumps(self.answers[key]).encode())
+        return HttpResponse(status=200, content=json.dumps(self.answers[key]).encode())
 
 
 @pytest.mark.parametrize("name", RECORDED)

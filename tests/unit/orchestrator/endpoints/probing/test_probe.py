@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.node import root
 from orchestrator.endpoints.http.retry import RetryPolicy
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.prm import prms_by_route
 from orchestrator.endpoints.probing.probe import (
     PolicyAbilities,
@@ -49,16 +49,16 @@ class Routes:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         route = url.removeprefix("http://host/v1/")
         if route == "models":
-            return Answer(status=200, content=json.dumps(serving("m")).encode())
+            return HttpResponse(status=200, content=json.dumps(serving("m")).encode())
         answer = self.routes.get(route, without)(json.loads(body or b""))
         if isinstance(answer, int):
-            return Answer(status=answer, content=b"no")
+            return HttpResponse(status=answer, content=b"no")
         for choice in answer["choices"]:
             choice.setdefault("finish_reason", "stop")
-        return Answer(status=200, content=json.dumps({"model": "m"} | answer).encode())
+        return HttpResponse(status=200, content=json.dumps({"model": "m"} | answer).encode())
 
 
 def cut(text: str, asked: Any) -> tuple[str, str | None]:

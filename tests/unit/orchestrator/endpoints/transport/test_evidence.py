@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from orchestrator.endpoints.http.retry import RetryPolicy
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, encode
 from orchestrator.endpoints.transport.evidence import FEW
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
@@ -29,22 +29,22 @@ RUNNING = RetryPolicy(patience=120.0)
 GOOD = encode({"model": "m", "choices": [{"index": 0, "message": {"content": "x"}}]})
 
 
-def said(status: int, message: str, **more: object) -> Answer:
-    return Answer(status=status, content=encode({"error": {"message": message, **more}}))
+def said(status: int, message: str, **more: object) -> HttpResponse:
+    return HttpResponse(status=status, content=encode({"error": {"message": message, **more}}))
 
 
-MISDEEDS: dict[str, Answer] = {
+MISDEEDS: dict[str, HttpResponse] = {
     "refused": said(400, "this one I do not like"),
     "unprocessable": said(422, "this one I do not like"),
-    "firewall": Answer(status=403, content=b"<html>Sorry, you have been blocked</html>"),
+    "firewall": HttpResponse(status=403, content=b"<html>Sorry, you have been blocked</html>"),
     "parameter": said(400, "n must be at least 1"),
     "crash": said(500, "EngineCore met an illegal memory access"),
     "gateway": said(502, "bad gateway"),
     "inside": said(200, "Provider returned error", code=502),
-    "empty": Answer(status=200, content=b""),
-    "null": Answer(status=200, content=encode({"model": "m", "choices": None})),
-    "surrogate": Answer(status=200, content=b'{"model": "m", "choices": "\\ud83d"}'),
-    "page": Answer(status=200, content=b"<html>Welcome</html>"),
+    "empty": HttpResponse(status=200, content=b""),
+    "null": HttpResponse(status=200, content=encode({"model": "m", "choices": None})),
+    "surrogate": HttpResponse(status=200, content=b'{"model": "m", "choices": "\\ud83d"}'),
+    "page": HttpResponse(status=200, content=b"<html>Welcome</html>"),
 }  # fmt: skip
 BAD_ANSWERS = ["inside", "empty", "null", "surrogate", "page", "gateway"]
 
@@ -65,10 +65,10 @@ class Servers:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None) -> HttpResponse:
         if body is None:
             self.health.append(url)
-            return Answer(status=404, content=b"")
+            return HttpResponse(status=404, content=b"")
         request = msgspec.json.decode(body)
         text = request["messages"][0]["content"]
         self.texts.append(text)
@@ -76,7 +76,7 @@ class Servers:
         deed = self.all_do.get(base) or (MISDEEDS.get(text.split()[0]) and text.split()[0])
         if deed is None or (text in self.once and self.texts.count(text) > 1):
             await asyncio.sleep(self.delay)
-            return Answer(status=200, content=GOOD)
+            return HttpResponse(status=200, content=GOOD)
         return MISDEEDS[deed]
 
 

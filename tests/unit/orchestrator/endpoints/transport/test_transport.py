@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orchestrator.endpoints.http.retry import RetryPolicy
-from orchestrator.endpoints.http.sender import Answer
+from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, encode
 from orchestrator.endpoints.transport.refusals import refusal
 from orchestrator.endpoints.transport.transport import Endpoint, Transport, Used
@@ -234,7 +234,7 @@ async def test_an_error_inside_an_answer_counts_as_the_status_it_names(
 async def test_a_success_that_brings_no_answer_is_a_bad_response(
     scripted_once: Any, status: int, content: bytes, words: str
 ) -> None:
-    transport = scripted_once(Answer(status=status, content=content))
+    transport = scripted_once(HttpResponse(status=status, content=content))
     with pytest.raises(BadResponse, match=words):
         await transport.post("/v1/chat/completions", ASK, ChatResponse)
 
