@@ -1,8 +1,9 @@
 """Open models: what ``solve`` and ``evaluate`` are given."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TypeVar
 
 from orchestrator.api.endpoints import PolicyEndpoint, PRMEndpoint, ServedModel
@@ -22,7 +23,7 @@ from orchestrator.runs.search import Unscored
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.connect import connect as open_endpoints
-from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING
+from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING, Connection
 from orchestrator.wiring.needs import Found, check_able
 from orchestrator.wiring.prices import prices
 from orchestrator.wiring.serving import Address
@@ -42,6 +43,24 @@ class Connected:
     found: Found
     prices: Mapping[str, Price]
     task: Task
+    served: Mapping[str, Connection]
+    numbers: Iterator[int] = field(default_factory=count)
+    """Counts the questions that are asked, in their order."""
+
+    @asynccontextmanager
+    async def asking(self, task: Task | None) -> AsyncIterator["Connected"]:
+        """The same models, asked in the words of ``task`` while the block lasts; of the one they
+        are connected for, unless given."""
+        if task is None:
+            yield self
+            return
+        async with opened(task) as entered:
+            asked = {
+                name: each.policy_for(entered)
+                for name, each in self.served.items()
+                if each.policy is not None
+            }
+            yield replace(self, task=entered, policies={**self.policies, **asked})
 
     @property
     def one_per_request(self) -> frozenset[str]:
@@ -163,6 +182,7 @@ async def connect(
             },
             prices=prices(described),
             task=task,
+            served=served_models.endpoints,
         )
 
 

@@ -70,11 +70,10 @@ async def solve(
 
     The ``vote`` elects among the leaves: ``Weighted("last")`` unless given, which is the majority
     where nothing is scored. Whatever of ``limits`` runs out, time included, the best answer so far
-    comes back. ``task`` reads answers and says which are equal: the one that
-    the models are connected for, unless given. ``policy`` and ``prm`` name the models where several
-    are connected. The same ``seed`` grows the
-    same tree on a deterministic server. ``on_progress`` is called after each response. Cancelling
-    the call cancels its requests, which ends them at the server.
+    comes back. ``task`` words what is asked and reads the answers: the one that the models are
+    connected for, unless given. ``policy`` and ``prm`` name the models where several are connected.
+    The same ``seed`` grows the same tree on a deterministic server. ``on_progress`` is called after
+    each response. Cancelling the call cancels its requests, which ends them at the server.
 
     Raises ``ConfigError`` where the models cannot do what the strategy needs, or a limit of the
     cost cannot be kept for want of a price, and ``EndpointRefused`` for a wrong key or model. An
@@ -82,26 +81,31 @@ async def solve(
     """
     problem = Problem(id=question, question=question)
     cell = models.cell(problem, strategy, policy, prm, limits)
-    answers = AnswerReader(task or models.task, problem)
     if cell.routing is not None:
         cell.routing.open(1, 1, use(Spend()))
-    outcome = await search(
-        question,
-        cell.strategy,
-        models.ports(cell, problem),
-        limits,
-        terms=Terms(
-            policy_price=cell.policy.price,
-            prm_price=cell.prm.price if cell.prm else None,
-            one_per_request=cell.policy.name in models.one_per_request,
-        ),
-        place=Place(seed=seed, tree=Tree(problem=problem.id), routing=cell.routing),
-        answers=answers,
-        on_progress=on_progress,
-    )
-    if vote is None and outcome.decision is not None:
-        return await _answer(outcome, outcome.decision.arm.vote, answers)
-    return await _answer(outcome, vote or Weighted("last"), answers)
+    async with models.asking(task) as asked:
+        answers = AnswerReader(asked.task, problem)
+        outcome = await search(
+            question,
+            cell.strategy,
+            asked.ports(cell, problem),
+            limits,
+            terms=Terms(
+                policy_price=cell.policy.price,
+                prm_price=cell.prm.price if cell.prm else None,
+                one_per_request=cell.policy.name in models.one_per_request,
+            ),
+            place=Place(
+                seed=seed,
+                tree=Tree(problem=problem.id, number=next(models.numbers)),
+                routing=cell.routing,
+            ),
+            answers=answers,
+            on_progress=on_progress,
+        )
+        decision = outcome.decision
+        vote = vote or (decision.arm.vote if decision else Weighted("last"))
+        return await _answer(outcome, vote, answers)
 
 
 async def _answer(outcome: Outcome, vote: Vote, answers: AnswerReader) -> Answer:

@@ -118,9 +118,14 @@ class Connection:
                 seed_honoured=can.seed_honoured and "seed" not in dialect.lacks,
                 ends_told=can.ends_told and "stop" not in dialect.lacks,
             )
-            assert isinstance(self.settings, PolicyConfig)
-            self.policy = _policy(self.settings, self.transport, can, self.task)
         self.found = can
+        if isinstance(can, PolicyAbilities):
+            self.policy = self.policy_for(self.task)
+
+    def policy_for(self, task: Task) -> Policy:
+        """The policy, once it is probed, asked in the words of ``task``."""
+        assert isinstance(self.settings, PolicyConfig) and isinstance(self.found, PolicyAbilities)
+        return _policy(self.settings, self.transport, self.found, task)
 
     async def _probed(self) -> PolicyAbilities | PRMAbilities:
         hosted = self.settings.hosted

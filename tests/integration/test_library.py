@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import orchestrator as orchard
+from orchestrator.core.task import Instruction, Task
 from tests.integration import standin_openai as openai
 from tests.integration.misbehaving import CHAT, COMPLETIONS, Server, hang, running, status
 
@@ -48,6 +49,30 @@ async def test_where_it_serves_several_they_are_named(server: Server) -> None:
     with pytest.raises(orchard.ConfigError, match="serves policy, large, prm: name one with"):
         async with orchard.connect(policy=server.url):
             pass
+
+
+class Marks(Task):
+    """The number behind "by": not in a box."""
+
+    instruction = Instruction(form='after the word "by"')
+
+    async def extract(self, problem: orchard.Problem, text: str) -> str | None:
+        _, found, mark = text.rpartition("by ")
+        return mark.strip(".") if found else None
+
+    async def same(self, problem: orchard.Problem, a: str, b: str) -> bool:
+        return a == b
+
+
+async def test_a_task_of_one_question_words_it_and_reads_its_answer(server: Server) -> None:
+    whole = orchard.MajorityVoting(n=2)
+    async with orchard.connect(policy=policy(server, prompt="qwen")) as models:
+        marked = await orchard.solve(QUESTION, models, strategy=whole, task=Marks())
+        asked = str(server.generated()[-1].body["messages"])
+        boxed = await orchard.solve(QUESTION, models, strategy=whole)
+    assert 'after the word "by"' in asked and "boxed" not in asked
+    assert "boxed" in str(server.generated()[-1].body["messages"])
+    assert marked.value and len(marked.value) > 1 and boxed.value in ("0", "1", "2")
 
 
 async def test_at_the_deadline_the_answer_so_far_comes_back_and_requests_end_at_the_server(
