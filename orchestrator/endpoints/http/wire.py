@@ -5,7 +5,7 @@ none, so a lying answer fails where it is decoded.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -32,6 +32,19 @@ class GenerateRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     stop: list[str] | None = None
     include_stop_str_in_output: bool = False
     return_token_ids: bool = False
+
+
+class SamplingFields(TypedDict):
+    """What a policy sets of a ``GenerateRequest``."""
+
+    model: str
+    n: int
+    max_tokens: int | None
+    temperature: float
+    top_p: float
+    seed: int
+    stop: list[str] | None
+    include_stop_str_in_output: bool
 
 
 class CompletionRequest(GenerateRequest, kw_only=True, omit_defaults=True):

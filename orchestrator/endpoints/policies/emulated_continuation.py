@@ -49,7 +49,7 @@ class InstructedPolicy(HttpPolicy):
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         chat = ChatRequest(
             messages=self._messages(node, sampling),
-            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
+            **self._sampled_by(node, n, sampling, most),
         )
         return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
 

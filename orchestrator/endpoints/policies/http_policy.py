@@ -33,6 +33,7 @@ from orchestrator.endpoints.http.wire import (
     CompletionRequest,
     CompletionResponse,
     Messages,
+    SamplingFields,
     token_count,
     token_list,
     token_part,
@@ -115,12 +116,12 @@ class HttpPolicy(ABC):
             continue_final_message=bool(node.steps),
             return_token_ids=token_ids,
             logprobs=True if sampling.logprobs else None,
-            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
+            **self._sampled_by(node, n, sampling, most),
         )
 
-    def _common(
+    def _sampled_by(
         self, node: Node, n: int, sampling: Sampling, most: int | None
-    ) -> dict[str, object]:
+    ) -> SamplingFields:
         return {
             "model": self.transport.endpoint.model,
             "n": n,
@@ -257,7 +258,7 @@ class TokenPolicy(HttpPolicy):
         completion = CompletionRequest(
             prompt=token_list(known),
             return_token_ids=True,
-            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
+            **self._sampled_by(node, n, sampling, most),
         )
         return await self._send(
             COMPLETIONS, completion, CompletionResponse, node, n, sampling, lambda *_: known

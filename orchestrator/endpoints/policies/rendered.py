@@ -66,7 +66,7 @@ class RenderedPolicy(ChatPolicy):
         ids = await render(self.transport, messages, node)
         completion = CompletionRequest(
             prompt=[*ids, *self._tails[tail]],
-            **self._common(node, n, sampling, most),  # type: ignore[arg-type]
+            **self._sampled_by(node, n, sampling, most),
         )
         return await self._send(
             COMPLETIONS, completion, CompletionResponse, node, n, sampling, lambda *_: None
