@@ -19,8 +19,8 @@ from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.voting import VOTES
 from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.formats.yaml_files import read_yaml
+from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.choice import Front
 from orchestrator.optimal.difficulty.predictor import Predictor
 
 VERSION = 1
@@ -29,7 +29,7 @@ Unit = Literal["tokens", "flops", "cost", "seconds"]
 """What a budget is in: tokens of policy and PRM, FLOPs, USD, or seconds of one problem."""
 
 
-class Model(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ProfiledModel(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     name: str
     parameters: int | None = None
 
@@ -49,7 +49,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def tokens(self) -> float:
         return self.policy_tokens + self.prm_tokens
 
-    def flops(self, policy: Model, prm: Model | None) -> float:
+    def flops(self, policy: ProfiledModel, prm: ProfiledModel | None) -> float:
         """Of policy and PRM. Raises ``ProfileError`` where their parameters are not known."""
         if policy.parameters is None or (prm is not None and prm.parameters is None):
             raise ProfileError("a budget in FLOPs needs the `parameters` of the policy and the PRM")
@@ -172,8 +172,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int = VERSION
     task: str
-    policy: Model
-    prm: Model | None
+    policy: ProfiledModel
+    prm: ProfiledModel | None
     pilots: int
     sampling: dict[str, Any]
     """How whole solutions are drawn, the pilots among them."""
@@ -199,15 +199,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             for b in BINS
         ]
 
-    def fronts(self) -> list[Front]:
+    def fronts(self) -> list[ParetoFront]:
         """The arms worth choosing among in each bin."""
         return [self._front(bin) for bin in BINS]
 
-    def _front(self, bin: Bin) -> Front:
+    def _front(self, bin: Bin) -> ParetoFront:
         inside = [(i, arm.bins[bin]) for i, arm in enumerate(self.arms) if bin in arm.bins]
         inside = [each for each in inside if each[1].route]
         inside.sort(key=lambda each: each[1].use.tokens)
-        return Front(
+        return ParetoFront(
             sure=tuple(i for i, arm in inside if arm.route == "sure"),
             likely=tuple(i for i, _ in inside),
         )

@@ -13,7 +13,7 @@ from orchestrator.config.run import RunConfig
 from orchestrator.console.terminal import Terminal
 from orchestrator.core.equivalence import comparing
 from orchestrator.core.records import Record
-from orchestrator.optimal.profile import Model
+from orchestrator.optimal.profile import ProfiledModel
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.profiling.measured import Measured
 from orchestrator.optimal.profiling.measuring import Cells, measure, sort_out
@@ -37,8 +37,8 @@ def measure_all(config: RunConfig, folder: Path, console: Terminal) -> None:
 class Pair:
     """One policy under one PRM."""
 
-    policy: Model
-    prm: Model
+    policy: ProfiledModel
+    prm: ProfiledModel
     measured: list[Measured]
     trials: Trials
     fixed: list[Fixed]
@@ -75,8 +75,8 @@ async def pairs(records: Sequence[Record]) -> list[Pair]:
             greedy = {problem: told for (name, problem), told in cot.items() if name == policy}
             found.append(
                 Pair(
-                    policy=Model(policy, sample.policy_params),
-                    prm=Model(str(prm), sample.prm_params),
+                    policy=ProfiledModel(policy, sample.policy_params),
+                    prm=ProfiledModel(str(prm), sample.prm_params),
                     measured=measured,
                     trials=trials(measured, cells.arms(PILOTS), PILOTS),
                     fixed=all_fixed(measured, cells, greedy),

@@ -12,7 +12,7 @@ CONFIDENCE = "confidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Pilot:
     """One whole solution: the class of its answer (None where it states none), its PRM scores, one
     a step and none without a PRM, the tokens it took and their mean log-probability, where that is
     known."""
@@ -23,7 +23,7 @@ class Sample:
     logprob: float | None = None
 
 
-def features(samples: Sequence[Sample]) -> dict[str, float]:
+def features(samples: Sequence[Pilot]) -> dict[str, float]:
     """What describes a problem to a predictor, by name; the first sample is the greedy one.
 
     ``agreement`` is the share of samples with the commonest answer, ``backing`` that of the others

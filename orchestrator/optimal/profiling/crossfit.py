@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.optimal.choice import Choice, best_for_each, best_on_average
+from orchestrator.optimal.allocation import Allocation, best_for_each, best_on_average
 from orchestrator.optimal.difficulty.predictor import Predictor, fit
 from orchestrator.optimal.profiling.measured import USED
 from orchestrator.optimal.profiling.table import predicted_bins, tabulate, true_bins
@@ -25,7 +25,7 @@ FOLDS = 5
 Spread = Literal["average", "each"]
 """Whether a budget holds on average over problems, or for each of them."""
 
-SPREADS: dict[Spread, Callable[..., Choice]] = {
+SPREADS: dict[Spread, Callable[..., Allocation]] = {
     "average": best_on_average,
     "each": best_for_each,
 }
@@ -112,13 +112,13 @@ def oracle(
 
 def _choices(
     trials: Trials, bins: "NDArray[np.int64]", budgets: Sequence[float], spread: Spread
-) -> list[Choice]:
+) -> list[Allocation]:
     table = tabulate(trials, bins)
     known = table.shares.tolist(), table.fronts, table.right.tolist(), table.tokens.tolist()
     return [SPREADS[spread](*known, budget) for budget in budgets]
 
 
-def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Choice) -> RoutedResult:
+def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Allocation) -> RoutedResult:
     import numpy as np
 
     arms = np.array(choice.arms)[bins][:, :, None]

@@ -14,18 +14,18 @@ from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
 from orchestrator.core.voting import Majority
 from orchestrator.errors import ProfileError
+from orchestrator.optimal.allocation import ParetoFront, best_on_average
 from orchestrator.optimal.arms import SCORED_VOTES, Arm
-from orchestrator.optimal.choice import Front, best_on_average
 from orchestrator.optimal.difficulty.predictor import FEWEST_PROBLEMS
 from orchestrator.optimal.profile import (
     AtBudget,
     Calibration,
     Expected,
     InBin,
-    Model,
     Origin,
     Profile,
     ProfiledArm,
+    ProfiledModel,
     Resampled,
     Share,
     Use,
@@ -106,8 +106,8 @@ def profile_of(
     predictor = fit_predictor(found, pilots)
     bins = predicted_bins(found, predictor)
     table = tabulate(found, bins)
-    policy = Model(sample.policy, sample.policy_params)
-    prm = Model(sample.prm, sample.prm_params) if sample.prm else None
+    policy = ProfiledModel(sample.policy, sample.policy_params)
+    prm = ProfiledModel(sample.prm, sample.prm_params) if sample.prm else None
     kept = _worth_keeping(table)
     arms = [_arm(found, table, i) for i in kept]
     return Profile(
@@ -165,7 +165,7 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
     )
 
 
-def _worth(i: int, front: Front) -> Worth | None:
+def _worth(i: int, front: ParetoFront) -> Worth | None:
     return "sure" if i in front.sure else "likely" if i in front.likely else None
 
 
@@ -174,16 +174,21 @@ def _use(used: "NDArray[np.float64]") -> Use:
 
 
 def _at_budgets(
-    found: Trials, table: Table, policy: Model, prm: Model | None, pilots: int, seed: int
+    found: Trials,
+    table: Table,
+    policy: ProfiledModel,
+    prm: ProfiledModel | None,
+    pilots: int,
+    seed: int,
 ) -> list[AtBudget]:
     shares, right, tokens = (each.tolist() for each in (table.shares, table.right, table.tokens))
     known = shares, table.fronts, right, tokens
     least = best_on_average(*known, 0.0).used
     most = best_on_average(*known, float("inf")).used
-    ladder = [least * 1.02 * (most / least) ** (step / (STEPS - 1)) for step in range(STEPS)]
+    budgets = [least * 1.02 * (most / least) ** (step / (STEPS - 1)) for step in range(STEPS)]
     shown = []
     for budget, routed in zip(
-        ladder, cross_fitted(found, ladder, pilots=pilots, seed=seed), strict=True
+        budgets, cross_fitted(found, budgets, pilots=pilots, seed=seed), strict=True
     ):
         choice = best_on_average(*known, budget)
         use = _use(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
@@ -223,7 +228,9 @@ def _for_all(
     return found
 
 
-def _expected(arm: Arm, table: Table, b: int, a: int, policy: Model, prm: Model | None) -> Expected:
+def _expected(
+    arm: Arm, table: Table, b: int, a: int, policy: ProfiledModel, prm: ProfiledModel | None
+) -> Expected:
     right, error = float(table.right[b, a]), float(table.errors[b, a])
     use = _use(table.used[b, a])
     return Expected(
@@ -238,7 +245,7 @@ def _expected(arm: Arm, table: Table, b: int, a: int, policy: Model, prm: Model 
     )
 
 
-def _flops(use: Use, policy: Model, prm: Model | None) -> float | None:
+def _flops(use: Use, policy: ProfiledModel, prm: ProfiledModel | None) -> float | None:
     is_known = policy.parameters is not None and (prm is None or prm.parameters is not None)
     return use.flops(policy, prm) if is_known else None
 

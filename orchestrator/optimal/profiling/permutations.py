@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Orders:
+class Permutations:
     """``order[w]`` numbers ``samples``, of which the first ``pilots`` come before anything is
     decided; ``used`` is what all but the greedy one took together, in the order of ``USED``, and
     ``one_a_request`` whether that was a prompt for each of them. ``trees`` came of the searches on

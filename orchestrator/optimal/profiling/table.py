@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS, by_quantiles, difficulty
-from orchestrator.optimal.choice import Front
+from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.difficulty.predictor import Predictor
 from orchestrator.optimal.profiling.shrinkage import pooled
 from orchestrator.optimal.profiling.trials import Trials, tokens
@@ -34,8 +34,8 @@ class Table:
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
     problems: tuple[int, ...]
-    fronts: tuple[Front, ...]
-    rungs: tuple[Front, ...]
+    fronts: tuple[ParetoFront, ...]
+    rungs: tuple[ParetoFront, ...]
 
     @property
     def tokens(self) -> "NDArray[np.float64]":
@@ -100,7 +100,7 @@ def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
     costs = tokens(np.array(used))
     alone = [a for a, arm in enumerate(trials.arms) if not arm.is_followed]
 
-    def fronts(among: Sequence[int]) -> tuple[Front, ...]:
+    def fronts(among: Sequence[int]) -> tuple[ParetoFront, ...]:
         return tuple(
             _front(trials.right, insides[b], believed[b], costs[b], among) for b in range(len(BINS))
         )
@@ -127,7 +127,7 @@ def _front(
     believed: "NDArray[np.float64]",
     costs: "NDArray[np.float64]",
     among: Sequence[int],
-) -> Front:
+) -> ParetoFront:
     """Of the arms ``among`` all; ``right[p, t, a]`` in the trials ``inside[p, t]`` of a bin, and
     ``believed[a]`` to be right there at ``costs[a]``."""
     import numpy as np
@@ -146,7 +146,7 @@ def _front(
         if gains[weakest] > SURE:
             break
         del sure[weakest + 1]
-    return Front(tuple(sure), tuple(likely))
+    return ParetoFront(tuple(sure), tuple(likely))
 
 
 def _gain(gains: "NDArray[np.float64]", inside: "NDArray[np.bool_]", believed: float) -> float:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.difficulty.evidence import Sample, features
+from orchestrator.optimal.difficulty.evidence import Pilot, features
 from orchestrator.optimal.difficulty.predictor import Labelled
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured
-from orchestrator.optimal.profiling.permutations import Orders
+from orchestrator.optimal.profiling.permutations import Permutations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,12 +99,12 @@ def trials(
     )
 
 
-Row = tuple[tuple[Labelled, ...], "NDArray[np.float64]", "NDArray[np.float64]"]
+TrialRow = tuple[tuple[Labelled, ...], "NDArray[np.float64]", "NDArray[np.float64]"]
 
 
 def _problem(
     measured: Measured, arms: Sequence[tuple[Arm, str | None]], pilots: int, draws: int, seed: int
-) -> Row:
+) -> TrialRow:
     """What the pilots show in each trial, and of all arms ``right[t, a]`` and ``used[t, a]``."""
     import numpy as np
 
@@ -124,7 +124,7 @@ def _problem(
                 samples=len(others),
             )
         )
-    drawn = Orders(
+    drawn = Permutations(
         samples,
         np.array(orders),
         pilots,
@@ -144,5 +144,5 @@ def _problem(
     return tuple(labelled), right, used
 
 
-def _shown(leaf: Leaf) -> Sample:
-    return Sample(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens, logprob=leaf.logprob)
+def _shown(leaf: Leaf) -> Pilot:
+    return Pilot(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens, logprob=leaf.logprob)

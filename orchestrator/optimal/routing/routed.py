@@ -81,12 +81,12 @@ class SeparateRouting:
     def none_to_come(self) -> None:
         """None waits for another."""
 
-    def begin(self, attempt: Attempt) -> "Routed":
-        return Routed(router=self.router, sampling=self.sampling)
+    def begin(self, attempt: Attempt) -> "RoutedSearch":
+        return RoutedSearch(router=self.router, sampling=self.sampling)
 
 
 @dataclass(slots=True, kw_only=True)
-class Routed:
+class RoutedSearch:
     """Pilots, the decision that they lead to, and the rest of the search."""
 
     router: Router

@@ -8,9 +8,9 @@ from orchestrator.core.difficulty import BINS, Bin, difficulty
 from orchestrator.core.equivalence import classes_of
 from orchestrator.core.node import Node
 from orchestrator.errors import ProfileError
+from orchestrator.optimal.allocation import Allocation
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.choice import Choice
-from orchestrator.optimal.difficulty.evidence import Sample, features
+from orchestrator.optimal.difficulty.evidence import Pilot, features
 from orchestrator.optimal.difficulty.predictor import Predictor
 from orchestrator.optimal.profile import Profile, Unit
 from orchestrator.optimal.profiling.crossfit import SPREADS, Spread
@@ -48,7 +48,7 @@ def evidence(pilots: Sequence[Node]) -> dict[str, float]:
     """What pilots show, as a predictor reads it."""
     return features(
         [
-            Sample(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
+            Pilot(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
             for each, answer in zip(pilots, classes_of(pilots), strict=True)
         ]
     )
@@ -84,7 +84,7 @@ class ProfileRouter:
             )
         self.choice = self.choose(budget)
 
-    def choose(self, budget: float) -> Choice:
+    def choose(self, budget: float) -> Allocation:
         """The arms of all bins under a budget, and what is expected of them."""
         return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
 

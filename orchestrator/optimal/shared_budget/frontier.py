@@ -1,4 +1,5 @@
-"""What a problem of one difficulty bin is given, and what after that: arms by what they add."""
+"""The frontier of one difficulty bin: which arm a problem is given, and which after that, by the
+accuracy that each adds for what it uses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,8 +7,8 @@ from typing import NamedTuple
 from orchestrator.optimal.arms import Arm
 
 
-class Rung(NamedTuple):
-    """An arm, with what it gains in accuracy and uses of a budget beyond the rung before: means
+class FrontierStep(NamedTuple):
+    """An arm, with what it gains in accuracy and uses of a budget beyond the step before: means
     over the bin's problems; and whether it is ``sure`` to gain."""
 
     arm: Arm
@@ -25,9 +26,9 @@ LEAST = 1e-9
 """What an arm uses at least, so that there is a rate."""
 
 
-def ladder(
+def frontier(
     arms: Sequence[Arm], sure: Sequence[bool], right: Sequence[float], used: Sequence[float]
-) -> list[Rung]:
+) -> list[FrontierStep]:
     """From the cheapest arm on always the one that adds the most for what it uses, while any does:
     first of those that are sure to, then of the others.
 
@@ -37,15 +38,15 @@ def ladder(
     do those of the others.
     """
     first = now = min(range(len(arms)), key=lambda a: (used[a], -right[a]))
-    rungs = [Rung(arms[first], 0.0, max(LEAST, used[first]), True)]
+    found = [FrontierStep(arms[first], 0.0, max(LEAST, used[first]), True)]
     while True:
         steps = {}
         for a, arm in enumerate(arms):
             if right[a] > right[now] and (arms[now].is_sampling or not arm.is_sampling):
                 before = used[now] if arm.is_sampling else used[first]
                 extra = max(LEAST, used[a] - before)
-                steps[a] = Rung(arm, right[a] - right[now], extra, sure[a])
+                steps[a] = FrontierStep(arm, right[a] - right[now], extra, sure[a])
         if not steps:
-            return rungs
+            return found
         now = max(steps, key=lambda a: (steps[a].sure, steps[a].rate, steps[a].gain))
-        rungs.append(steps[now])
+        found.append(steps[now])

@@ -1,4 +1,5 @@
-"""One problem of a pool: it draws its pilots and then climbs its bin's ladder, batch by batch."""
+"""Marginal-gain search: a problem of a pool draws its pilots and then goes along the frontier of
+its bin, batch by batch, for as long as it is the one that gains most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Profile, Unit, Use
 from orchestrator.optimal.routing.routed import Attempt, built, pilots
 from orchestrator.optimal.routing.router import Decision, read_pilots
-from orchestrator.optimal.shared_budget.frontier import LEAST, Rung, ladder
+from orchestrator.optimal.shared_budget.frontier import LEAST, FrontierStep, frontier
 from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.strategies.sampling import tally
 from orchestrator.strategies.traits import traits
@@ -26,14 +27,14 @@ class PooledRouting:
     def __init__(self, profile: Profile, pool: Pool, unit: Unit, sampling: Sampling) -> None:
         self.profile, self.pool, self.sampling = profile, pool, sampling
         self._unit = unit
-        self.ladders = {bin: self._ladder(bin) for bin in BINS}
+        self.frontiers = {bin: self._frontier(bin) for bin in BINS}
 
     def open(self, problems: int, width: int, used: Use) -> None:
         self.pool.open(problems, width, self.amount(used))
 
     @property
     def arms(self) -> list[Arm]:
-        return [rung.arm for rungs in self.ladders.values() for rung in rungs]
+        return [step.arm for steps in self.frontiers.values() for step in steps]
 
     @property
     def deadline(self) -> float:
@@ -46,19 +47,19 @@ class PooledRouting:
     def none_to_come(self) -> None:
         self.pool.none_to_come()
 
-    def begin(self, attempt: Attempt) -> "Climb":
-        return Climb(routing=self, attempt=attempt)
+    def begin(self, attempt: Attempt) -> "MarginalGainSearch":
+        return MarginalGainSearch(routing=self, attempt=attempt)
 
     @property
     def least(self) -> float:
         """What a problem's pilots are expected to use of the cap."""
         shares = self.profile.shares
-        return sum(shares[bin].share * self.ladders[bin][0].extra for bin in BINS)
+        return sum(shares[bin].share * self.frontiers[bin][0].extra for bin in BINS)
 
-    def _ladder(self, bin: Bin) -> list[Rung]:
+    def _frontier(self, bin: Bin) -> list[FrontierStep]:
         arms = [(each.arm, each.bins[bin]) for each in self.profile.arms if bin in each.bins]
         here = [(arm, found) for arm, found in arms if found.rung]
-        return ladder(
+        return frontier(
             [arm for arm, _ in here],
             [found.rung == "sure" for _, found in here],
             [found.expected for _, found in here],
@@ -71,7 +72,7 @@ class PooledRouting:
 
 
 @dataclass(slots=True, kw_only=True)
-class Climb:
+class MarginalGainSearch:
     """A search that goes on for as long as the pool lets it.
 
     What it grows depends on its own evidence alone: another pool cuts it elsewhere, and changes
@@ -87,26 +88,26 @@ class Climb:
     async def __call__(self, root: Node, models: Models) -> list[Node]:
         """The leaves that vote; ``decision`` names the arm that was reached."""
         try:
-            return await self._climb(root, models)
+            return await self._grow(root, models)
         finally:
             self.routing.pool.left(root.tree.number, self._newly_used())
 
-    async def _climb(self, root: Node, models: Models) -> list[Node]:
+    async def _grow(self, root: Node, models: Models) -> list[Node]:
         size, sampling = self.routing.profile.pilots, self.routing.sampling
         leaves = await pilots(root, models, size, sampling)
         if not leaves:
             return []
         predicted, bin = read_pilots(self.routing.profile.predictor, leaves)
-        first, *rungs = self.routing.ladders[bin]
+        first, *steps = self.routing.frontiers[bin]
         self.decision = Decision(arm=first.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True)
         longer = max(LEAST, self._so_far()) / first.extra  # than the bin's problems on average
-        for rung in rungs:
-            search = built(rung.arm)
+        for step in steps:
+            search = built(step.arm)
             incremental = traits(search).incremental
             while incremental is None or not incremental.is_enough(leaves):
-                if not await self._may_use(rung, longer, leaves, root.tree.number):
+                if not await self._may_use(step, longer, leaves, root.tree.number):
                     return leaves
-                self.decision = replace(self.decision, arm=rung.arm)
+                self.decision = replace(self.decision, arm=step.arm)
                 grown = await one_batch(search, size, root, models, leaves)
                 self._batches += 1
                 if len(grown) == len(leaves):  # its requests failed, and would again
@@ -115,12 +116,12 @@ class Climb:
                 leaves = grown
                 if incremental is None:
                     break
-            self.decision = replace(self.decision, arm=rung.arm)
+            self.decision = replace(self.decision, arm=step.arm)
         self.decision = replace(self.decision, cut=False)
         return leaves
 
     async def _may_use(
-        self, rung: Rung, longer: float, leaves: Sequence[Node], number: int
+        self, step: FrontierStep, longer: float, leaves: Sequence[Node], number: int
     ) -> bool:
         """Wait for the pool to grant the next batch of an arm."""
         a_batch = self._so_far() / self._batches
@@ -128,9 +129,9 @@ class Climb:
             return await self.routing.pool.turn(
                 number,
                 used=self._newly_used(),
-                sure=rung.sure,
-                gains=rung.rate * doubt(leaves, rung.arm.vote) / longer,
-                expected=a_batch if rung.arm.is_sampling else rung.extra * longer,
+                sure=step.sure,
+                gains=step.rate * doubt(leaves, step.arm.vote) / longer,
+                expected=a_batch if step.arm.is_sampling else step.extra * longer,
                 drawn=len(leaves),
                 is_paid=len(leaves) < self.attempt.reached,
             )

@@ -5,10 +5,10 @@ from orchestrator.optimal.difficulty.predictor import Predictor, Weight
 from orchestrator.optimal.profile import (
     Calibration,
     InBin,
-    Model,
     Origin,
     Profile,
     ProfiledArm,
+    ProfiledModel,
     Share,
     Use,
 )
@@ -48,8 +48,8 @@ def small_profile(*, trees: bool = False, followed: bool = False) -> Profile:
         arms.append(("beam_search", {"n": 16, "width": 4, "max_tokens": 100}, (90.0, 90.0, 90.0)))
     return Profile(
         task="sums",
-        policy=Model("small", 1000),
-        prm=Model("prm", 2000),
+        policy=ProfiledModel("small", 1000),
+        prm=ProfiledModel("prm", 2000),
         pilots=PILOTS,
         sampling=whole,
         predictor=Predictor(

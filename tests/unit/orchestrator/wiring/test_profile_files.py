@@ -7,12 +7,14 @@ import pytest
 
 from orchestrator.commands.profile.profiling import prepare_folder, written
 from orchestrator.errors import RunError
-from orchestrator.optimal.profile import Model, Profile, read
+from orchestrator.optimal.profile import Profile, ProfiledModel, read
 from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 
 def of(policy: str, prm: str = "prm") -> Profile:
-    return msgspec.structs.replace(small_profile(), policy=Model(policy), prm=Model(prm))
+    return msgspec.structs.replace(
+        small_profile(), policy=ProfiledModel(policy), prm=ProfiledModel(prm)
+    )
 
 
 def test_a_file_is_named_by_task_policy_and_prm(tmp_path: Path) -> None:

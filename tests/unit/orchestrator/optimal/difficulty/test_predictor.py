@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.difficulty.evidence import Sample, features
+from orchestrator.optimal.difficulty.evidence import Pilot, features
 from orchestrator.optimal.difficulty.predictor import Labelled, fit
 
 
-def sample(answer: int | None, *scores: float, tokens: int = 80) -> Sample:
-    return Sample(answer=answer, scores=scores, tokens=tokens)
+def sample(answer: int | None, *scores: float, tokens: int = 80) -> Pilot:
+    return Pilot(answer=answer, scores=scores, tokens=tokens)
 
 
 def test_features_tell_agreement_and_doubt() -> None:
@@ -31,7 +31,7 @@ def test_without_scores_only_the_samples_speak() -> None:
 
 
 def test_how_likely_the_greedy_solution_was_is_shown_where_it_is_known() -> None:
-    known = Sample(answer=1, scores=(), tokens=80, logprob=-0.25)
+    known = Pilot(answer=1, scores=(), tokens=80, logprob=-0.25)
     assert features([known, sample(1)])["confidence"] == -0.25
     assert "confidence" not in features([sample(1), known])
 

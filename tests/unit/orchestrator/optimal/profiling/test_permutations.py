@@ -9,7 +9,7 @@ from orchestrator.core.stopping import is_settled, is_sure
 from orchestrator.core.voting import Majority, Max, Vote, Weighted, elect
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profiling.measured import Leaf, Searched
-from orchestrator.optimal.profiling.permutations import Orders
+from orchestrator.optimal.profiling.permutations import Permutations
 
 PILOTS = 2
 USED = (0.0, 11.0, 5.0, 120.0, 60.0, 0.9, 2.0)
@@ -93,7 +93,7 @@ def test_every_order_elects_and_costs_what_it_would_alone(
     arm = Arm(
         strategy="majority" if vote == Majority() else "best_of_n", settings=settings, vote=vote
     )
-    right, used = Orders(samples, np.array(orders), PILOTS, USED).outcome(arm)
+    right, used = Permutations(samples, np.array(orders), PILOTS, USED).outcome(arm)
     for way, order in enumerate(orders):
         voters = drawn(arm, [samples[i] for i in order])
         assert right[way] == elects(vote, voters)
@@ -122,7 +122,7 @@ def test_a_tree_search_joins_the_pilots_or_what_they_left_unsettled(
         settings={"n": 16} if n is None else {"n": n, "stop": stop, "then": dvts},
         vote=vote,
     )
-    right, used = Orders(samples, np.array(orders), PILOTS, USED, [tree]).outcome(arm, tree)
+    right, used = Permutations(samples, np.array(orders), PILOTS, USED, [tree]).outcome(arm, tree)
     for way, order in enumerate(orders):
         voters = drawn(arm, [samples[i] for i in order])
         joins = is_followed(arm, voters)
@@ -139,7 +139,7 @@ def solutions(count: int) -> list[Leaf]:
 @pytest.mark.parametrize("n", [2, 4, 8])
 def test_samples_of_a_request_each_take_a_prompt_each(n: int) -> None:
     used = (160.0, 16 * 11.0, 16 * 5.0, 320.0, 0.0, 0.32, 2.0)
-    orders = Orders(solutions(17), np.arange(17)[None, :], PILOTS, used, one_a_request=True)
+    orders = Permutations(solutions(17), np.arange(17)[None, :], PILOTS, used, one_a_request=True)
     arm = Arm(strategy="best_of_n", settings={"n": n}, vote=Max("last"))
     _, took = orders.outcome(arm)
     policy_tokens, prompt, cached, prm, _, cost, _ = took[0]
@@ -148,7 +148,7 @@ def test_samples_of_a_request_each_take_a_prompt_each(n: int) -> None:
 
 
 def test_the_greedy_answer_stands_alone_but_its_pilots_are_paid_for() -> None:
-    drawn = Orders(solutions(4), np.array([[0, 1, 2, 3]]), PILOTS, USED)
+    drawn = Permutations(solutions(4), np.array([[0, 1, 2, 3]]), PILOTS, USED)
     right, used = drawn.outcome(Arm(strategy="cot", settings={}, vote=Majority()))
     assert right.tolist() == [1.0]
     assert used[0, 0] == 20

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Choice(NamedTuple):
+class Allocation(NamedTuple):
     """One arm a bin, by its index, and what is expected of them over all problems."""
 
     arms: tuple[int, ...]
@@ -13,7 +13,7 @@ class Choice(NamedTuple):
     used: float
 
 
-class Front(NamedTuple):
+class ParetoFront(NamedTuple):
     """The arms worth choosing among in one bin, from the cheapest on: those that are ``sure``ly
     better than every cheaper one, and those that are ``likely`` so, the sure ones among them."""
 
@@ -23,11 +23,11 @@ class Front(NamedTuple):
 
 def best_on_average(
     shares: Sequence[float],
-    fronts: Sequence[Front],
+    fronts: Sequence[ParetoFront],
     right: Sequence[Sequence[float]],
     used: Sequence[Sequence[float]],
     budget: float,
-) -> Choice:
+) -> Allocation:
     """The arms of the highest accuracy whose use is ``budget`` at most, on average over problems.
 
     ``shares[b]`` is the share of problems in bin ``b``, ``right[b][a]`` an arm's accuracy there and
@@ -46,11 +46,11 @@ def best_on_average(
 
 def best_for_each(
     shares: Sequence[float],
-    fronts: Sequence[Front],
+    fronts: Sequence[ParetoFront],
     right: Sequence[Sequence[float]],
     used: Sequence[Sequence[float]],
     budget: float,
-) -> Choice:
+) -> Allocation:
     """The same where no problem may be expected to use more than ``budget``."""
 
     def best(b: int) -> int:
@@ -67,8 +67,8 @@ def _expected(
     right: Sequence[Sequence[float]],
     used: Sequence[Sequence[float]],
     arms: tuple[int, ...],
-) -> Choice:
-    return Choice(
+) -> Allocation:
+    return Allocation(
         arms,
         sum(share * right[b][arms[b]] for b, share in enumerate(shares)),
         sum(share * used[b][arms[b]] for b, share in enumerate(shares)),

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.optimal.choice import Front, best_for_each, best_on_average
+from orchestrator.optimal.allocation import ParetoFront, best_for_each, best_on_average
 
 RIGHT = [[0.90, 0.95, 0.96], [0.20, 0.50, 0.80]]
 USED = [[100.0, 400.0, 1600.0], [100.0, 400.0, 1600.0]]
 SHARES = [0.75, 0.25]
-FRONTS = [Front((0, 1, 2), (0, 1, 2))] * 2
+FRONTS = [ParetoFront((0, 1, 2), (0, 1, 2))] * 2
 
 
 def test_what_an_easy_bin_leaves_goes_to_the_hard_one() -> None:
@@ -21,7 +21,7 @@ def test_what_an_easy_bin_leaves_goes_to_the_hard_one() -> None:
 
 
 def test_likely_arms_get_what_the_sure_ones_leave() -> None:
-    fronts = [Front((0,), (0, 1)), Front((0, 1), (0, 1, 2))]
+    fronts = [ParetoFront((0,), (0, 1)), ParetoFront((0, 1), (0, 1, 2))]
     for choose, enough, arms in (
         (best_on_average, 175.0, (0, 1)),
         (best_on_average, 400.0, (1, 1)),
@@ -56,7 +56,7 @@ def test_more_budget_is_never_worse_and_no_budget_is_passed(
     shares = [0.5, 0.3, 0.2]
     less, more = sorted((one, other))
     everything = tuple(range(len(right[0])))
-    fronts = [Front(everything, everything)] * 3
+    fronts = [ParetoFront(everything, everything)] * 3
     cheap, dear = (best_on_average(shares, fronts, right, used, budget) for budget in (less, more))
     least = best_on_average(shares, fronts, right, used, 0.0).used
     assert cheap.used <= max(less, least) * (1 + 1e-12)
