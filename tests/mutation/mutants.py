@@ -100,18 +100,36 @@ class Tests:
         reached = self._reached.get(str(ROOT / mutant.path), {})
         found = {test for line in mutant.lines for test in reached.get(line, []) if test}
         found = found or {test for tests in reached.values() for test in tests if test}
-        near = f"unit/{Path(mutant.path).parent}/"
-        order = sorted(found, key=lambda test: (near not in test, self._seconds.get(test, 0.0)))
+        module = Path(mutant.path)
+
+        def nearest(test: str) -> tuple[bool, bool, float]:
+            return (
+                f"unit/{module.parent}/" not in test,
+                module.stem not in test.partition("::")[0],
+                self._seconds.get(test, 0.0),
+            )
+
         total = 0.0
-        return [each for each in order if (total := total + self._seconds.get(each, 0)) < SECONDS]
+        return [
+            each
+            for each in sorted(found, key=nearest)
+            if (total := total + self._seconds.get(each, 0.0)) < SECONDS
+        ]
 
     def notice(self, mutant: Mutant) -> str | None:
-        """The first test that fails, None where all pass."""
+        """The first test that fails, None where all pass; those of the nearest file run first."""
         tests = self.reaching(mutant)
-        files = sorted({str(ROOT / test.partition("::")[0]) for test in tests})
-        status, output = run(files, Chosen(tests), mutant) if tests else (0, "")
-        failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
-        return (failed or [f"exit status {status}"])[0] if status else None
+        nearest = tests[0].partition("::")[0] if tests else ""
+        for some in (
+            [test for test in tests if test.startswith(nearest)],
+            [test for test in tests if not test.startswith(nearest)],
+        ):
+            files = sorted({str(ROOT / test.partition("::")[0]) for test in some})
+            status, output = run(files, Chosen(some), mutant) if some else (0, "")
+            failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
+            if status:
+                return (failed or [f"exit status {status}"])[0]
+        return None
 
 
 def main() -> int:

@@ -188,3 +188,59 @@ def test_of_several_the_error_is_one_that_may_pass() -> None:
     assert no_answer([stays], "http://host").is_final
     error = no_answer([stays, passes], "http://host")
     assert (str(error), error.is_final) == ("http://host broke off", False)
+
+
+@pytest.mark.parametrize(("tokens", "is_answer"), [(None, True), (0, True), (8, True), (9, False)])
+def test_eight_tokens_may_be_billed_for_an_end_without_a_word(
+    tokens: int | None, is_answer: bool
+) -> None:
+    found = read_choice(choice(""), tokens=tokens)
+    if is_answer:
+        assert found == Said("", "empty")
+    else:
+        assert "bills 9 tokens for an answer without text" in lost(found).why
+        assert lost(found).may_pass
+
+
+def test_a_step_that_is_blank_ends_as_a_step_where_its_separator_was_met() -> None:
+    for met in ({"stop_reason": "\n\n"}, {"matched_stop": "\n\n"}):
+        assert read_choice(choice("", **met), step_ends="\n\n") == Said("\n\n", "stop")
+    assert read_choice(choice("\n\n"), step_ends="\n\n") == Said("\n\n", "stop")
+    assert read_choice(choice("", stop_reason="END"), step_ends="\n\n") == Said("", "empty")
+    assert read_choice(choice(""), step_ends="\n\n") == Said("", "empty")
+
+
+def test_what_ended_a_step_is_put_back_once() -> None:
+    for text in (TEXT, f"{TEXT}\n\n"):
+        found = read_choice(choice(text, stop_reason="\n\n"), step_ends="\n\n")
+        assert found == Said(f"{TEXT}\n\n", "stop")
+    assert read_choice(choice(TEXT, stop_reason="END"), step_ends="\n\n") == Said(TEXT, "stop")
+    completion = CompletionChoice(index=0, text=TEXT, finish_reason="stop", stop_reason="\n\n")
+    assert read_choice(completion, step_ends="\n\n") == Said(f"{TEXT}\n\n", "stop")
+
+
+def test_words_of_refusal_are_one_where_the_answer_ended_or_says_nothing_else() -> None:
+    assert read_choice(choice(None, "stop", refusal="I cannot.")) == Said("", "refused")
+    assert read_choice(choice(TEXT, "stop", refusal="I cannot.")) == Said("", "refused")
+    assert read_choice(choice(None, None, refusal="I cannot.")) == Said("", "refused")
+    assert lost(read_choice(choice(TEXT, None, refusal="I cannot."))).may_pass
+
+
+def test_a_tool_that_is_called_beside_an_answer_does_not_matter() -> None:
+    calls = [{"function": {"name": "calc"}}]
+    assert read_choice(choice(TEXT, "stop", tool_calls=calls)) == Said(TEXT, "stop")
+    assert "called a tool (?)" in lost(read_choice(choice(None, tool_calls=["odd"]))).why
+    assert "called a tool (unnamed)" in lost(read_choice(choice(None, "tool_calls"))).why
+
+
+def test_what_a_server_says_is_quoted_in_part() -> None:
+    assert lost(read_choice(choice(TEXT, "x" * 99))).why.count("x") == 60
+    assert lost(read_choice(choice(TEXT, error="x" * 999))).why.count("x") == 300
+
+
+def test_of_several_reasons_one_that_may_pass_comes_first() -> None:
+    for_good, passing = NoAnswer("sleeps", may_pass=False), NoAnswer("dozes")
+    error = no_answer([for_good, passing], "http://h")
+    assert (str(error), error.is_final) == ("http://h dozes", False)
+    error = no_answer([for_good], "http://h")
+    assert (str(error), error.is_final) == ("http://h sleeps", True)

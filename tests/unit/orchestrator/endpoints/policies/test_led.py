@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.node import Node, root
+from orchestrator.core.node import Node, derive_seed, root
 from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.policies.led import LEAD_TOKENS, LedPolicy
 from orchestrator.errors import BadResponse, EndpointRefused
@@ -114,3 +114,27 @@ async def test_first_steps_and_whole_solutions_are_asked_for_as_ever(scripted: A
     (rest,) = await policy.extend(BEGUN, 1, whole)
     assert rest.steps == ("One.\n\n", "Two.\n\n", "Three.")
     assert transport.sent[1].body["messages"][-1]["content"] == "One."
+
+
+@pytest.mark.parametrize(("most", "requests"), [(15, 1), (16, 1), (17, 2)])
+async def test_a_beginning_is_gone_on_with_where_its_bound_leaves_a_token(
+    scripted: Any, most: int, requests: int
+) -> None:
+    transport = scripted(chat("\n\nTwo", finish="length"), chat(" is.\n\n"))
+    sampling = Sampling(temperature=0.7, max_tokens=most)
+    await LedPolicy(transport, ask).extend(BEGUN, 1, sampling)
+    assert len(transport.sent) == requests
+    assert transport.sent[0].body["max_tokens"] == min(most, 16)
+    assert [sent.body["max_tokens"] for sent in transport.sent[1:]] == [1] * (requests - 1)
+
+
+async def test_where_every_step_has_a_request_of_its_own_the_first_pays_for_their_beginning(
+    scripted: Any,
+) -> None:
+    lead = chat("\n\nTwo", "\n\nThree", finish="length")
+    transport = scripted(lead, chat(" is.\n\n", prompt=12), chat(" is.\n\n", prompt=13))
+    children = await LedPolicy(transport, ask).extend(BEGUN, 2, STEP)
+    assert [(c.request, c.prompt_tokens) for c in children] == [(1, 22), (2, 13)]
+    assert [sent.body["seed"] for sent in transport.sent[1:]] == [
+        derive_seed(BEGUN.seed, "rest", number) for number in (0, 1)
+    ]

@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.endpoints.admission.dispatcher import Dispatcher
+from orchestrator.endpoints.admission.replicas import Replica
 from orchestrator.endpoints.http.retry import RetryPolicy
 from orchestrator.endpoints.http.sender import HttpResponse
 from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, encode
-from orchestrator.endpoints.transport.evidence import FEW
+from orchestrator.endpoints.transport.evidence import FEW, Doubts, Evidence
+from orchestrator.endpoints.transport.requests import Request
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.errors import (
     BadResponse,
@@ -357,3 +360,42 @@ def test_a_way_of_asking_that_is_always_answered_badly_is_told_from_one_bad_prom
             assert replica.breaker.state == "closed"
 
     clock.run(run())
+
+
+def test_a_replica_that_fails_at_a_control_too_is_left_alone_at_once() -> None:
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A, B])
+        first, second = dispatcher.replicas
+        crash = EndpointUnavailable("crash", url=A, answered=True, status=500, is_doubtful=True)
+
+        async def send(replica: Replica, request: Request) -> object:
+            raise crash
+
+        evidence, doubts = Evidence(dispatcher, send, attempts=8), Doubts()
+        payload = ask("crash")
+        request = Request(CHAT, payload, encode(payload), ChatResponse, None)
+        for _ in range(FEW - 1):
+            assert await evidence.judge_failure(crash, doubts, request, first) is crash
+            assert crash.is_doubtful and first.breaker.state == "closed"
+        assert await evidence.judge_failure(crash, doubts, request, first) is crash
+        assert not crash.is_doubtful
+        assert (first.breaker.state, second.breaker.state) == ("open", "closed")
+
+    clock.run(go())
+
+
+def test_a_request_that_another_replica_answers_is_held_against_the_first() -> None:
+    async def go() -> list[int]:
+        dispatcher = Dispatcher("m", [A, B])
+        first, second = dispatcher.replicas
+        failure = BadResponse("nonsense", url=A)
+
+        async def send(replica: Replica, request: Request) -> object:
+            return None
+
+        evidence = Evidence(dispatcher, send, attempts=8)
+        doubts = Doubts([(first, 0, failure), (second, 0, failure)])
+        evidence.recovered(doubts, second)
+        return [first.breaker.failures, second.breaker.failures]
+
+    assert clock.run(go()) == [1, 0]

@@ -429,3 +429,9 @@ def test_what_a_server_says_in_place_of_its_answer_comes_first() -> None:
     assert str(error).endswith("(why)")
     error = unreadable(b'["loading"]', ValueError("why"), url="http://h")
     assert str(error).endswith("(why)")
+
+
+def test_a_rate_limit_is_one_whatever_it_says_of_lengths() -> None:
+    body = openai("Please reduce the length of the messages or completion.")
+    assert isinstance(read(400, body), ContextOverflow)
+    assert isinstance(read(429, body), EndpointUnavailable)
