@@ -44,7 +44,7 @@ class LeafRecord:
     where the search asked again.
     ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
     what the policy generated along the path, ``logprob`` is their mean log-probability where it was
-    asked for. ``correct`` is None where the grader could not decide. ``sound`` says whether every
+    asked for. ``correct`` is None where the task could not decide. ``sound`` says whether every
     step is right and not only the answer, None where the task cannot tell.
     """
 
@@ -64,7 +64,7 @@ class LeafRecord:
 class Verdict:
     """The answer one vote elected, and whether it and (``sound``) its whole chain are right.
 
-    ``correct`` is None where the grader could not decide. ``by`` is the vote that decided in its
+    ``correct`` is None where the task could not decide. ``by`` is the vote that decided in its
     place, where that was another: the majority, since no leaf with an answer was scored.
     """
 
@@ -98,7 +98,7 @@ class Record:
     problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
     tree early (``tokens``, ``seconds`` …, ``POOL``), ``error`` what made it fail;
     ``failed_branches`` were lost, ``failure`` says why the last was, and the search went on
-    without. ``undecided`` counts the pairs of answers that the grader could not compare in time.
+    without. ``undecided`` counts the pairs of answers that the task could not compare in time.
     ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were in a
     prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
     ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,

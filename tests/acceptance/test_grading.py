@@ -69,3 +69,43 @@ def test_a_comparison_that_never_ends_is_no_wrong_answer_is_counted_and_shown(
         assert "neither equal nor different: 1." in " ".join(said.split())
     summary = json.loads(person.orchard("show", "runs/run", "--json").out)
     assert (summary["undecided"], summary["rows"][0]["undecided"]) == (1, 1)
+
+
+CAPITALS = """
+import orchestrator as orchard
+
+
+class Capitals(orchard.Task):
+    instruction = orchard.Instruction(form='after "Answer:"')
+
+    async def extract(self, problem, text):
+        _, is_stated, answer = text.rpartition("Answer:")
+        return answer.strip() if is_stated else None
+
+    async def same(self, problem, a, b):
+        return a.casefold() == b.casefold()
+"""
+
+
+def test_a_task_of_ones_own_words_the_prompts_and_grades_and_a_resumed_run_does_so_again(
+    person: Person,
+) -> None:
+    person.write("own.py", CAPITALS)
+    asking(person, "Paris", "Rome")
+    answering(
+        person, "By the Seine. Answer: PARIS", "Answer: paris", r"It is \\boxed{Rome}", "Rome"
+    )
+    small = {"policy": {"url": person.server.url, "parameters": 1000, "prompt": "qwen"}}
+    sections: dict[str, Any] = {"policies": small, "prms": {}, "cells": CELLS, "headline": None}
+    task = {"path": "problems.jsonl", "kind": "own:Capitals"}
+    config = person.write_config(task=task | {"problems": 1}, **sections)
+    assert person.orchard("run", config).code == 0
+    assert person.orchard("resume", "runs/run", "--set", "task.problems=2").code == 0
+    paris, rome = sorted(person.records(), key=lambda record: str(record["problem"]))
+    assert [leaf["answer"] for leaf in paris["leaves"]] == ["PARIS", "paris", None, None]
+    assert (paris["verdicts"]["majority"]["correct"], paris["undecided"]) == (True, 0)
+    assert rome["verdicts"]["majority"] == {**rome["verdicts"]["majority"], "correct": False}
+    asked = [call.body for call in person.server.seen(CHAT) if "How many" in str(call.body)]
+    assert [body["messages"][0]["content"] for body in asked] == [
+        'Please reason step by step, and put your final answer after "Answer:".'
+    ] * 2

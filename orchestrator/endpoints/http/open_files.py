@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESERVE = 24
-"""Files for the journal, the graders' pipes, name look-ups, health checks and what else a run opens
-beside its requests."""
+"""Files for the journal, the workers that compare answers, name look-ups, health checks and what
+else a run opens beside its requests."""
 
 _MOST = 1 << 20
 """As many as anyone needs, where the hard limit is none."""

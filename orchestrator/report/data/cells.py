@@ -38,7 +38,7 @@ class CellRecords:
     def correct(self, vote: str) -> dict[str, bool]:
         """Whether each problem was answered right.
 
-        A problem without a verdict failed and counts as wrong, as does an answer that the grader
+        A problem without a verdict failed and counts as wrong, as does an answer that the task
         could not decide on (``undecided`` counts those).
         """
         return {
