@@ -1,4 +1,4 @@
-"""Budgets: what was spent, what may be spent, in nested scopes; and the money a run pays.
+"""Budgets: what was spent and what may be spent, in nested scopes, and the money a run pays.
 
 A run holds a scope for each tree. Spending is reserved before a request is sent and settled when
 its answer's usage is known; both count against the scope and all its ancestors, so thousands of
@@ -157,9 +157,9 @@ class Bill:
     async def reserve(self, expected: float, *, guessed: bool = False) -> bool:
         """Set ``expected`` aside, and return True.
 
-        A mere guess may be sent alone, to learn from. False where it had to wait and nothing was
-        set aside: what others paid meanwhile may tell better. Raises ``BudgetExhausted`` where
-        nothing in flight can make it fit, that is, when the limit is used up.
+        A guessed amount is sent alone at first, to learn from. Returns False, with nothing set
+        aside, where a guess had to wait: what others paid meanwhile gives a better one. Raises
+        ``BudgetExhausted`` where nothing in flight can make it fit: the limit is used up.
         """
         while self.limit is not None and self.paid + self.reserved + expected > self.limit:
             if not self._in_flight:

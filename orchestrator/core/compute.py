@@ -44,8 +44,8 @@ def search_flops(
     prm_tokens: float,
     prm_cached_tokens: float,
 ) -> Flops:
-    """What a search took, by the parameters of its policy and PRM, None for a search without one;
-    tokens are counted as records count them."""
+    """FLOPs of a search, from the parameters of its policy and PRM (None: it has none) and its
+    tokens, counted as records count them."""
     read = prompt_tokens - cached_tokens
     scored = prm_tokens - prm_cached_tokens
     return Flops(

@@ -29,7 +29,7 @@ def independent_draws(record: Record) -> int:
 
 
 def independent_samples(record: Record) -> list[LeafRecord]:
-    """The leaves of a record that say what the policy does by itself: its pass@1 is their mean."""
+    """The leaves of a record that are independent samples of the policy: pass@1 is their mean."""
     if not independent_draws(record):
         return []
     if record.settings.get("stop") is None:

@@ -17,7 +17,7 @@ async def fan_out(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     pending = list(coroutines)
     if len(pending) == 1:
         return [await pending[0]]
-    group = _Branches()
+    group = _TaskGroup()
     tasks = [group.start(coroutine) for coroutine in pending]
     await group.finish()
     return [task.result() for task in tasks]
@@ -33,7 +33,7 @@ async def feed(
 
     Fails as ``fan_out`` does.
     """
-    group = _Branches()
+    group = _TaskGroup()
 
     async def begin() -> None:
         await slots.acquire()
@@ -46,7 +46,7 @@ async def feed(
     await group.finish()
 
 
-class _Branches:
+class _TaskGroup:
     """Tasks of which the first to fail ends all.
 
     ``asyncio.TaskGroup`` prefers its tasks' errors to a cancellation that comes as they fail, and

@@ -1,4 +1,4 @@
-"""When a search has seen enough. Pure functions; the strategies say which they go by.
+"""Early stopping: when a search has seen enough. Pure functions; each strategy names its rule.
 
 ``totals`` are what each answer was given so far: one a sample for a majority, the sum of its
 samples' PRM scores for a weighted vote.

@@ -1,4 +1,4 @@
-"""What a router can choose among: a strategy with its settings, and the vote that elects."""
+"""Arms, which a router chooses among: a strategy with its settings, and the vote that elects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ from orchestrator.core.voting import Majority, Max, Vote, Weighted
 SCORED_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
 
 CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
-"""Where a vote may be called settled: from hardly decided to nearly certain. The low ones pay under
-a good PRM, whose scores say much before answers agree."""
+"""Confidences at which a vote may stop: from hardly decided to nearly certain. The low ones pay off
+under a good PRM, whose scores say much before answers agree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +36,20 @@ class Arm:
 
     @property
     def is_followed(self) -> bool:
-        """Whether a tree search follows where samples do not settle it."""
+        """Whether it falls back to a tree search where samples leave the vote undecided."""
         return self.is_sampling and "then" in self.settings
 
     @property
     def stop(self) -> Mapping[str, Any] | None:
-        """When sampling stops, where it may before ``n``."""
+        """When sampling stops before ``n``; None where it never does."""
         return self.settings.get("stop") if self.is_sampling else None
 
 
 def followed_arms(
     arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: Vote
 ) -> list[Arm]:
-    """Those of ``arms`` that stop by ``vote``, at every other confidence, with a tree search to
-    follow where their samples leave it unsettled."""
+    """Those of ``arms`` that stop by ``vote``, at every other confidence, each falling back to a
+    tree search where its samples leave the vote undecided."""
     then = {"strategy": strategy, **settings}
     return [
         replace(arm, settings={**arm.settings, "then": then})
@@ -61,8 +61,8 @@ def followed_arms(
 def sampling_arms(
     settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
 ) -> list[Arm]:
-    """All that a run of ``settings["n"]`` whole solutions can tell of: the greedy one, and each
-    doubling of the pilots, in full or until the vote is settled."""
+    """Every arm that a run of ``settings["n"]`` whole solutions can measure: the greedy one, and
+    each doubling of the pilots, in full or until the vote is settled."""
     cot = {key: each for key, each in settings.items() if key not in ("n", "stop")}
     most, sizes = int(settings["n"]), [pilots]
     while sizes[-1] * 2 <= most:

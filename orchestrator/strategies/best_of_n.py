@@ -1,8 +1,8 @@
 """Best-of-N with a process reward model (paper §3.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Strategy
@@ -33,14 +33,17 @@ class BestOfN(RepeatedSampling):
         RepeatedSampling.__post_init__(self)
         if self.then and (self.stop is None or self.stop.rule == "certain"):
             raise ConfigError(
-                "`then` follows a vote that is not sure enough: it needs a `stop` with a "
-                "confidence, for example {rule: beta, confidence: 0.9}",
+                "`then` needs a `stop` with a confidence, for example {rule: beta, confidence: "
+                "0.9}: it runs when the vote stays below that",
                 ("then",),
             )
 
     @property
     def fallbacks(self) -> tuple[Strategy, ...]:
         return (self.then.search,) if self.then else ()
+
+    def next_batch(self, leaves: Sequence[Node], size: int) -> Self:
+        return RepeatedSampling.next_batch(replace(self, then=None), leaves, size)
 
     async def go_on(self, root: Node, models: Models, drawn: Sequence[Node]) -> list[Node]:
         # by name: a class with slots is made anew, and super() looks for the old one

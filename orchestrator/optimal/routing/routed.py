@@ -18,9 +18,9 @@ from orchestrator.strategies.traits import traits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What a search may know of the tree it grows: what it ``used`` so far; and in ``aside`` it
-    waits for its turn, while its clock stands still and others take its place. Earlier attempts
-    had paid for ``reached`` leaves."""
+    """What a routed search knows of the tree it grows: what it ``used`` so far, and how many leaves
+    earlier attempts ``reached``. In ``aside`` it waits for its turn: its clock stands still, and
+    another tree takes its place."""
 
     used: Callable[[], Use]
     aside: Callable[[], AbstractAsyncContextManager[None]]
@@ -36,27 +36,27 @@ class Search(Protocol):
 
 
 class Routing(Protocol):
-    """How the problems of a cell are routed, by a ``deadline`` of the event loop's clock."""
+    """How the problems of a cell are routed; ``deadline`` is by the event loop's clock."""
 
     @property
     def deadline(self) -> float: ...
 
     @property
     def arms(self) -> Sequence[Arm]:
-        """What they may come to."""
+        """The arms that a problem may be routed to."""
         ...
 
     @property
     def share(self) -> float | None:
-        """How much of the cap that they share is used, from 0 to 1; None where they share none."""
+        """How much of a shared cap is used, from 0 to 1; None where there is no shared cap."""
         ...
 
     def open(self, problems: int, width: int, used: Use) -> None:
-        """So many problems are to be run, ``width`` at a time; those before ``used`` so much."""
+        """Called before ``problems`` are run, ``width`` at a time; earlier ones ``used`` that."""
         ...
 
     def none_to_come(self) -> None:
-        """No more of them will be begun."""
+        """Called when no more of them begin."""
         ...
 
     def begin(self, attempt: Attempt) -> Search: ...
@@ -64,7 +64,7 @@ class Routing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparateRouting:
-    """Each problem by itself; ``sampling`` is how whole solutions are drawn."""
+    """Route each problem by itself; ``sampling`` is how whole solutions are drawn."""
 
     router: Router
     sampling: Sampling
@@ -76,10 +76,10 @@ class SeparateRouting:
         return self.router.arms
 
     def open(self, problems: int, width: int, used: Use) -> None:
-        """They share nothing."""
+        """Nothing to prepare: problems share no cap."""
 
     def none_to_come(self) -> None:
-        """None waits for another."""
+        """Nothing to do: no problem waits for another."""
 
     def begin(self, attempt: Attempt) -> "RoutedSearch":
         return RoutedSearch(router=self.router, sampling=self.sampling)
@@ -87,7 +87,7 @@ class SeparateRouting:
 
 @dataclass(slots=True, kw_only=True)
 class RoutedSearch:
-    """Pilots, the decision that they lead to, and the rest of the search."""
+    """Draw pilots, decide by what they show, and run the strategy decided on."""
 
     router: Router
     sampling: Sampling
@@ -108,8 +108,9 @@ class RoutedSearch:
 
 
 async def pilots(root: Node, models: Models, count: int, sampling: Sampling) -> list[Node]:
-    """The greedy solution and ``count - 1`` others, scored; those of them that did not fail. Only
-    the greedy one is asked how likely it was."""
+    """Draw and score the greedy solution and ``count - 1`` others; those that failed are missing.
+
+    Log-probabilities are asked for of the greedy one alone."""
     greedy = replace(sampling, temperature=0.0, top_p=1.0)
     first, others = await fan_out(
         [

@@ -5,8 +5,8 @@ import math
 from typing import Protocol
 
 MARGIN = 2.0
-"""A batch is begun where so many times what it is expected to use is left: the use of single
-batches scatters, and a cap is kept by leaving them room."""
+"""A batch begins only if this many times its expected use is left: the use of single batches
+scatters, and room for that keeps the cap."""
 
 
 class Cap(Protocol):
@@ -14,16 +14,16 @@ class Cap(Protocol):
 
     @property
     def deadline(self) -> float:
-        """When it is used up, by the event loop's clock; never where it is not of time."""
+        """When it is used up, by the event loop's clock; infinite unless it is one of time."""
         ...
 
     @property
     def share(self) -> float:
-        """How much of it is used, from 0 to 1, without what is under way."""
+        """The used part, from 0 to 1, without what is under way."""
         ...
 
     def open(self, used: float) -> None:
-        """Begin, ``used`` having been used before."""
+        """Begin with ``used`` already used."""
         ...
 
     def fits(self, expected: float) -> bool:
@@ -31,16 +31,16 @@ class Cap(Protocol):
         ...
 
     def set_aside(self, expected: float) -> None:
-        """A batch begins."""
+        """Called when a batch begins."""
         ...
 
     def settle(self, expected: float, used: float) -> None:
-        """What was set aside came to ``used``."""
+        """Called when a batch ends: what was set aside for it came to ``used``."""
         ...
 
 
 class Amount:
-    """Tokens, FLOPs or USD: what is under way is set aside until it is known what it used."""
+    """Tokens, FLOPs or USD. What is under way is set aside until its real use is known."""
 
     deadline = math.inf
 
@@ -66,7 +66,7 @@ class Amount:
 
 
 class Seconds:
-    """Wall-clock from when the job is begun or gone on with, which all under way share."""
+    """Wall-clock seconds from the start of the job, or its resumption; all batches share them."""
 
     def __init__(self, cap: float) -> None:
         self._cap = cap
@@ -85,7 +85,7 @@ class Seconds:
         return asyncio.get_running_loop().time() + MARGIN * expected <= self.deadline
 
     def set_aside(self, expected: float) -> None:
-        """Time passes for all alike."""
+        """Nothing: time passes for all alike."""
 
     def settle(self, expected: float, used: float) -> None:
-        """Time passed for all alike."""
+        """Nothing: time passed for all alike."""

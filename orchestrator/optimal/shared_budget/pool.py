@@ -40,7 +40,7 @@ class Pool:
         self._under_way: dict[int, float] = {}
 
     def open(self, problems: int, width: int, used: float = 0.0) -> None:
-        """Begin with so many problems to come; others ``used`` a part of the cap before."""
+        """Begin with ``problems`` to come; earlier ones ``used`` a part of the cap."""
         self._to_come, self._width = problems, width
         self._cap.open(used)
 
@@ -55,7 +55,7 @@ class Pool:
         return self._cap.share
 
     def none_to_come(self) -> None:
-        """The job begins no more problems."""
+        """Called when the job begins no more problems."""
         self._to_come = 0
         self._hand_out()
 
@@ -70,9 +70,10 @@ class Pool:
         drawn: int,
         is_paid: bool = False,
     ) -> bool:
-        """Problem ``number`` has its pilots, or the batch it was granted, which took ``used``: wait
-        until it may use another one. False when there will be none. One that ``is_paid`` since the
-        job was begun it has at once, before any that is not."""
+        """Wait until problem ``number`` may draw another batch; False where none is left for it.
+
+        Its pilots, or the batch it was granted last, took ``used``. A batch that ``is_paid``, since
+        an earlier run of the job drew it, is granted at once."""
         if is_paid:
             self._cap.settle(0.0, used)
             return True
@@ -83,7 +84,7 @@ class Pool:
         return await turn.granted
 
     def left(self, number: int, used: float) -> None:
-        """A problem wants no more, or has failed; its last batch took ``used``."""
+        """Called when a problem is settled or has failed; its last batch took ``used``."""
         self._settle(number, used)
         self._hand_out()
 

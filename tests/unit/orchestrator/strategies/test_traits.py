@@ -1,8 +1,11 @@
+import ast
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+import orchestrator
 from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Models, Need, Sampling, Strategy
 from orchestrator.errors import ConfigError
@@ -73,6 +76,22 @@ def test_a_batch_is_as_large_as_the_strategy_says_or_its_caller() -> None:
     assert MajorityVoting(n=8).next_batch(leaves, 4) == MajorityVoting(n=7)
     assert MajorityVoting(n=8, stop=SURE).next_batch(leaves, 4) == MajorityVoting(n=5)
     assert MajorityVoting(n=4).next_batch(leaves, 4) == MajorityVoting(n=4)
+    followed = BestOfN(n=8, stop=SURE, then=Fallback(strategy="dvts"))
+    assert followed.next_batch(leaves, 4) == BestOfN(n=5)
+
+
+def test_nobody_outside_of_the_strategies_asks_what_class_a_strategy_is() -> None:
+    package = Path(orchestrator.__file__).parent
+    kinds = {kind.__name__ for each in STRATEGIES.values() for kind in each.__mro__[:-1]}
+    asked = []
+    for path in package.rglob("*.py"):
+        if path.parent.name == "strategies":
+            continue
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("isinstance", "type"):
+                names = {each.id for each in ast.walk(call) if isinstance(each, ast.Name)}
+                asked += [f"{path}: {ast.unparse(call)}"] if names & kinds else []
+    assert not asked
 
 
 def test_a_fallback_is_among_the_searches_that_may_follow() -> None:
