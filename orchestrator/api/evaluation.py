@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ async def evaluate(
     limits: Limits = UNLIMITED,
     budget: Limits = UNLIMITED,
     votes: Sequence[Vote] = (),
+    task: Task | None = None,
     concurrency: int = 128,
     out: str | Path | None = None,
     seed: int = 0,
@@ -52,17 +53,19 @@ async def evaluate(
     """Every strategy on every problem, under each policy and PRM; yields records as they finish.
 
     ``limits`` hold for each problem, as in ``solve``, and ``budget`` for the whole run. A record
-    has a verdict of each usual vote, and of the ``votes`` of your own. ``concurrency`` trees are in
-    flight at once. With ``out`` the results are a run directory as ``orchard run`` makes it:
-    another call with the same ``out`` yields the records that are there first, and goes on with
-    what is missing; ``orchard show`` reads it, and ``orchard resume`` goes on with it. Whoever
-    stops taking records cancels what is under way.
+    has a verdict of each usual vote, and of the ``votes`` of your own. ``task`` words the questions
+    and grades the answers: the one that the models are connected for, unless given. ``concurrency``
+    trees are in flight at once. With ``out`` the results are a run directory as ``orchard run``
+    makes it: another call with the same ``out`` yields the records that are there first, and goes
+    on with what is missing; ``orchard show`` reads it, and ``orchard resume`` goes on with it.
+    Whoever stops taking records cancels what is under way.
 
     Raises ``ConfigError`` for what cannot be run, ``RunError`` where ``out`` holds other results,
     ``EndpointRefused`` at once, and, once all that was under way is yielded, ``BudgetExhausted``
     where the ``budget`` is used up.
     """
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(models.asking(task))
         if out is None:
             out = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchard-"))
         directory = stack.enter_context(RunDirectory(located(Path(out))))
@@ -119,13 +122,19 @@ async def _as_they_finish(
 def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:
     """Write the problems where ``orchard resume`` finds them.
 
-    Raises ``ConfigError`` where two share an id, and ``RunError`` where results are there of
-    another problem with the id of one of these.
+    Raises ``ConfigError`` where two share an id or one has no reference answer, and ``RunError``
+    where results are there of another problem with the id of one of these.
     """
     path = directory.folder / PROBLEMS
     by_id = {problem.id: problem for problem in problems}
     if len(by_id) < len(problems):
         raise ConfigError("two problems have the same id: results are kept under it")
+    for problem in problems:
+        if problem.answer is None:
+            raise ConfigError(
+                f"{problem.id} has no reference answer to be graded by: give it an `answer`, or "
+                "ask it with `solve`"
+            )
     if path.exists() and not directory.store.is_empty:
         for before in decoded(path.read_bytes(), msgspec.json.Decoder(Problem).decode, path):
             if by_id.setdefault(before.id, before) != before:

@@ -54,7 +54,9 @@ def test_the_classes_of_the_tutorial_are_named_in_a_config(person: Person) -> No
     person.write("own.py", "\n".join(classes))
     (named,) = (yaml.safe_load(code) for code in documented.blocks("tutorial.md", "yaml"))
     at = person.server.url
+    person.problems(4, named["task"]["path"])
     config = person.write_config(
+        task=named["task"],
         policies={"small": {"url": at, "model": "policy", "prompt": "tiny"}},
         prms={"mine": {**named["prms"]["mine"], "url": at, "model": "prm"}},
         cells=named["cells"],

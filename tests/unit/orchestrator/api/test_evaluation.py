@@ -92,6 +92,18 @@ async def test_a_task_of_ones_own_grades_a_whole_run_and_is_kept_in_its_director
     assert f"kind: {__name__}:Capitals" in (tmp_path / "run" / "config.yaml").read_text()
 
 
+async def test_a_task_of_one_run_grades_it_over_models_that_are_connected_for_another() -> None:
+    policy = FakePolicy(script=lambda node, index: "Answer: PARIS")
+    problems = [orchard.Problem(id="fr", question="The capital of France?", answer="Paris")]
+    (record,) = await evaluate(policy, [orchard.CoT()], problems, task=Capitals())
+    assert record.verdicts["majority"].correct is True
+
+
+async def test_a_problem_without_a_reference_is_for_solve() -> None:
+    with pytest.raises(orchard.ConfigError, match="p has no reference answer"):
+        await evaluate(problems=[orchard.Problem(id="p", question="What is 1 + 1?")])
+
+
 async def test_records_come_as_they_finish_not_when_all_have() -> None:
     held = asyncio.Event()
 
