@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from servers.fleet.gpus import GIB, GPU
-from servers.fleet.placement import Plan
+from servers.fleet.placement import PlacementPlan
 from servers.fleet.spec import Placement
 
 WEIGHTS, KV_CACHE, OVERHEAD, OTHERS, FREE = "█▒░x·"
@@ -22,7 +22,7 @@ _STYLES = ("cyan", "magenta", "green", "yellow", "blue")
 _WIDEST = 100
 
 
-def placement_table(plan: Plan, gpus: Sequence[GPU]) -> RenderableType:
+def placement_table(plan: PlacementPlan, gpus: Sequence[GPU]) -> RenderableType:
     """What lies where on ``gpus``, and what each replica gets; fits 80 columns."""
     services = list(dict.fromkeys(placement.service for placement in plan.placements))
     styles = {name: _STYLES[at % len(_STYLES)] for at, name in enumerate(services)}
@@ -103,7 +103,7 @@ def _legend(bars: Sequence[RenderableType]) -> Text:
     )
 
 
-def _table(plan: Plan, styles: dict[str, str]) -> Table:
+def _table(plan: PlacementPlan, styles: dict[str, str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("service", overflow="fold")
     table.add_column("replica", justify="right")
@@ -117,7 +117,7 @@ def _table(plan: Plan, styles: dict[str, str]) -> Table:
     return table
 
 
-def _figures(plan: Plan, placement: Placement) -> Iterator[str]:
+def _figures(plan: PlacementPlan, placement: Placement) -> Iterator[str]:
     if not placement.gpus:
         yield from ("CPU", "–", "–", "–", "–")
         return

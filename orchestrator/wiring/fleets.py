@@ -10,7 +10,7 @@ from orchestrator.config.fleets import FleetConfig, ModelConfig, ServiceConfig
 from orchestrator.errors import ServerError
 from servers.fleet.convert import converted
 from servers.fleet.gpus import GPU, detect, parse
-from servers.fleet.placement import Plan, place
+from servers.fleet.placement import PlacementPlan, place
 from servers.fleet.spec import FleetError, FleetSpec, ModelSpec, ServiceSpec, Shape
 
 
@@ -66,7 +66,7 @@ def gpus_of(spec: FleetSpec, described: str | None = None) -> list[GPU]:
         raise ServerError(str(error)) from error
 
 
-def planned(spec: FleetSpec, gpus: Sequence[GPU] | None = None) -> Plan:
+def planned(spec: FleetSpec, gpus: Sequence[GPU] | None = None) -> PlacementPlan:
     """Where each replica lies, on ``gpus`` or those of this machine. Raises ``ServerError``."""
     try:
         return place(spec, gpus_of(spec) if gpus is None else gpus)

@@ -69,7 +69,7 @@ def problems(config: TaskConfig) -> list[Problem]:
 
 
 def _generated(
-    name: str, generate: Callable[[int, int], Iterator[chains.Chain | sums.Problem]], seed: int
+    name: str, generate: Callable[[int, int], Iterator[chains.Chain | sums.Sum]], seed: int
 ) -> Callable[[int | None], list[Problem]]:
     def generated(limit: int | None) -> list[Problem]:
         return [

@@ -19,7 +19,7 @@ from servers.fleet.interpreter import find_python
 from servers.fleet.ports import is_loopback
 from servers.fleet.restarts import Timing
 from servers.fleet.spec import FleetError, FleetSpec, Placement
-from servers.fleet.state import FleetState, Folder, Orders
+from servers.fleet.state import FleetState, Folder, StartOrders
 
 _POLL_S = 0.05
 _BEGIN_S = 30.0
@@ -49,7 +49,7 @@ def start(
     """
     _check(spec, placements)
     folder = Folder.of(spec.name)
-    orders = Orders(
+    orders = StartOrders(
         spec=replace(spec, python=find_python(spec.python)),
         placements=tuple(placements),
         run=secrets.token_hex(8),
@@ -182,7 +182,7 @@ def _check(spec: FleetSpec, placements: Sequence[Placement]) -> None:
 
 
 def _spawn(
-    folder: Folder, orders: Orders, lock: int, *, attached: bool
+    folder: Folder, orders: StartOrders, lock: int, *, attached: bool
 ) -> "subprocess.Popen[bytes]":
     folder.forget()
     # -P: a folder called "servers" where the user happens to stand is not this package.

@@ -37,7 +37,7 @@ _QUANTIZED_BYTES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class MemoryDemand:
     """What one replica takes of each of its ``tensor_parallel`` GPUs, in bytes.
 
     ``overhead`` is all that is neither weights nor KV cache. ``token`` is the KV cache of one
@@ -59,7 +59,9 @@ class Demand:
         return self.weights + self.overhead + self.least_tokens * self.token
 
 
-def demand(service: ServiceSpec, checkpoint: Checkpoint, tensor_parallel: int, gpu: GPU) -> Demand:
+def demand(
+    service: ServiceSpec, checkpoint: Checkpoint, tensor_parallel: int, gpu: GPU
+) -> MemoryDemand:
     """What a replica of ``service`` takes of each GPU when it is split over so many like ``gpu``.
 
     Weights are split evenly (what tensor parallelism copies, norms and the like, is nothing
@@ -81,7 +83,7 @@ def demand(service: ServiceSpec, checkpoint: Checkpoint, tensor_parallel: int, g
     cached = 1 if str(flags.get("kv-cache-dtype", "auto")).startswith("fp8") else value
     context = service.model.context
     least = max(context, min(_USEFUL_TOKENS, 4 * context)) + _BLOCK
-    return Demand(
+    return MemoryDemand(
         tensor_parallel=tensor_parallel,
         weights=math.ceil(_weights(flags, checkpoint) / tensor_parallel),
         overhead=CUDA_CONTEXT

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from servers.fleet.checkpoint import Checkpoint
 from servers.fleet.gpus import GPU
-from servers.fleet.memory import Demand, demand, splits
+from servers.fleet.memory import MemoryDemand, demand, splits
 from servers.fleet.spec import ServiceSpec
 
 USABLE = 0.95
@@ -22,7 +22,7 @@ class Seat:
     service: ServiceSpec
     replica: int
     gpus: tuple[GPU, ...]
-    demand: Demand
+    demand: MemoryDemand
 
 
 def usable(gpu: GPU) -> int:

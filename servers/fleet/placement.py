@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from servers.fleet.checkpoint import Checkpoint, read
 from servers.fleet.gpus import GPU
-from servers.fleet.memory import CUDA_CONTEXT, Demand, splits
+from servers.fleet.memory import CUDA_CONTEXT, MemoryDemand, splits
 from servers.fleet.packing import Seat, pack, usable
 from servers.fleet.refusal import refusal
 from servers.fleet.spec import FleetError, FleetSpec, Placement, ServiceSpec
@@ -18,7 +18,7 @@ where its cache was too small to keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PlacementPlan:
     """The replicas of a fleet in the order of its services; ``demands`` by service, none on a CPU.
 
     A service's demand is that on its first replica's GPUs: on GPUs of another kind the overhead
@@ -26,7 +26,7 @@ class Plan:
     """
 
     placements: tuple[Placement, ...]
-    demands: Mapping[str, Demand]
+    demands: Mapping[str, MemoryDemand]
 
     def tokens(self, placement: Placement) -> int:
         """Tokens that the replica's KV cache holds."""
@@ -37,7 +37,7 @@ class Plan:
         return self.tokens(placement) / self.demands[placement.service].context
 
 
-def place(spec: FleetSpec, gpus: Sequence[GPU]) -> Plan:
+def place(spec: FleetSpec, gpus: Sequence[GPU]) -> PlacementPlan:
     """Where the replicas of ``spec`` go on ``gpus``, or on the CPU where it may and there are none.
 
     Raises ``FleetError`` where a model's size is not known, or the fleet does not fit: then it
@@ -46,7 +46,7 @@ def place(spec: FleetSpec, gpus: Sequence[GPU]) -> Plan:
     if spec.device == "cpu" or (spec.device == "auto" and not gpus):
         replicas = [(one, index) for one in spec.services for index in range(one.replicas)]
         placements = [Placement(service=one.name, replica=index) for one, index in replicas]
-        return Plan(placements=tuple(placements), demands={})
+        return PlacementPlan(placements=tuple(placements), demands={})
     if not gpus:
         raise FleetError(
             f"fleet {spec.name} is for GPUs (`device: gpu`), and no NVIDIA driver shows one: take "
@@ -58,7 +58,7 @@ def place(spec: FleetSpec, gpus: Sequence[GPU]) -> Plan:
 
 def arrange(
     services: Sequence[ServiceSpec], checkpoints: Mapping[str, Checkpoint], gpus: Sequence[GPU]
-) -> Plan:
+) -> PlacementPlan:
     """``place`` with the models' sizes at hand. Raises ``FleetError`` where they do not fit."""
     for service in services:
         _check_degree(service, checkpoints[service.name], len(gpus))
@@ -71,7 +71,7 @@ def arrange(
         zip(seats, caches, strict=True),
         key=lambda one: (order[one[0].service.name], one[0].replica),
     )
-    return Plan(
+    return PlacementPlan(
         placements=tuple(_placement(seat, cache) for seat, cache in seated),
         demands={seat.service.name: seat.demand for seat, _ in reversed(seated)},
     )

@@ -19,7 +19,7 @@ from servers.fleet.state import Phase, ReplicaState
 
 
 @dataclass(slots=True, kw_only=True)
-class Replica:
+class ReplicaProcess:
     """``changed`` is called with every new state; ``run`` is that of the fleet."""
 
     state: ReplicaState

@@ -78,7 +78,7 @@ class FleetState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class StartOrders:
     """What a supervisor is to run; ``spec`` has no key here."""
 
     spec: FleetSpec
@@ -145,13 +145,13 @@ class Folder:
                     f"(orchard servers down {self.path.name}), or give this one another name"
                 ) from None
 
-    def write_orders(self, orders: Orders, key: str) -> None:
+    def write_orders(self, orders: StartOrders, key: str) -> None:
         self._write("fleet.json", _encode(replace(orders, spec=replace(orders.spec, api_key=None))))
         self._write("key", key.encode())
 
-    def read_orders(self) -> Orders:
+    def read_orders(self) -> StartOrders:
         """The orders with the key in their spec."""
-        orders = _decode((self.path / "fleet.json").read_bytes(), Orders)
+        orders = _decode((self.path / "fleet.json").read_bytes(), StartOrders)
         return replace(orders, spec=replace(orders.spec, api_key=self.read_key()))
 
     def read_key(self) -> str:

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from servers.fleet import health, leftovers, ports
 from servers.fleet.command import command, environment
-from servers.fleet.replica import Replica
+from servers.fleet.replica import ReplicaProcess
 from servers.fleet.spec import FleetError, Placement, ServiceSpec
-from servers.fleet.state import FleetState, Folder, Orders, ReplicaState
+from servers.fleet.state import FleetState, Folder, ReplicaState, StartOrders
 
 
 async def supervise(folder: Folder, *, attached: bool) -> str | None:
@@ -48,7 +48,7 @@ async def supervise(folder: Folder, *, attached: bool) -> str | None:
 class _Journal:
     """Writes the fleet's state as its replicas change."""
 
-    def __init__(self, folder: Folder, orders: Orders) -> None:
+    def __init__(self, folder: Folder, orders: StartOrders) -> None:
         started = leftovers.start_time(os.getpid())
         assert started is not None, "this process lives"
         self._folder = folder
@@ -70,7 +70,7 @@ class _Journal:
         self._folder.write_state(self._state)
 
 
-async def _run(folder: Folder, orders: Orders, journal: _Journal) -> None:
+async def _run(folder: Folder, orders: StartOrders, journal: _Journal) -> None:
     """Keep all replicas running until cancelled, or until one cannot start (``FleetError``)."""
     services = {service.name: service for service in orders.spec.services}
     async with AsyncExitStack() as stack:
@@ -83,7 +83,7 @@ async def _run(folder: Folder, orders: Orders, journal: _Journal) -> None:
             wanted = None if service.port is None else service.port + placement.replica
             port = stack.enter_context(ports.reserve(orders.spec.host, wanted))
             replicas.append(
-                Replica(
+                ReplicaProcess(
                     state=_first_state(folder, orders, service, placement, port),
                     command=command(orders.spec, service, placement, port=port),
                     environment=environment(orders.spec, service, placement),
@@ -103,7 +103,7 @@ async def _run(folder: Folder, orders: Orders, journal: _Journal) -> None:
 
 
 def _first_state(
-    folder: Folder, orders: Orders, service: ServiceSpec, placement: Placement, port: int
+    folder: Folder, orders: StartOrders, service: ServiceSpec, placement: Placement, port: int
 ) -> ReplicaState:
     return ReplicaState(
         service=service.name,

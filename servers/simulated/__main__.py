@@ -9,7 +9,7 @@ from pathlib import Path
 
 from servers.simulated.fleet import Fleet
 from servers.simulated.fleet_file import FleetFileError, load
-from servers.simulated.front import Front
+from servers.simulated.front import HttpFront
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ async def _serve(fleet: Fleet, arguments: argparse.Namespace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Front(fleet, host=arguments.host, port=arguments.port) as front:
+    async with HttpFront(fleet, host=arguments.host, port=arguments.port) as front:
         urls = {
             service.model: [front.urls[name] for name in fleet.names(service.model)]
             for service in fleet.services

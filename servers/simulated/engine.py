@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from servers.simulated.hardware import Speed
-from servers.simulated.prefix_cache import BLOCK, PrefixCache
+from servers.simulated.prefix_cache import BLOCK, BlockCache
 
 Leaves = Callable[[int], Sequence[int]]
 """From a sample's index to the keys of the blocks it adds to its prompt's."""
@@ -94,7 +94,7 @@ class Engine:
     def __init__(self, speed: Speed, *, whole_prompts: bool = False) -> None:
         self.speed = speed
         self.slowness = 1.0
-        self.cache = PrefixCache()
+        self.cache = BlockCache()
         self.counts = Counts()
         self._whole_prompts = whole_prompts
         self._reset()
@@ -166,7 +166,7 @@ class Engine:
         if self._reading is not None:
             alive.append(self._reading)
         self._reset()
-        self.cache = PrefixCache()
+        self.cache = BlockCache()
         for sequence in alive:
             if not sequence.job.done.done():
                 sequence.job.done.set_exception(ConnectionResetError("the replica died"))

@@ -18,7 +18,7 @@ import msgspec
 from servers.simulated import wire
 
 if TYPE_CHECKING:
-    from servers.simulated.replica import Replica
+    from servers.simulated.replica import SimulatedReplica
 
 
 class HalfClosed(ConnectionResetError):
@@ -127,7 +127,7 @@ def shortened(body: bytes) -> bytes:
 class FaultPlan:
     """``faults`` at work on the replicas of one fleet. ``met`` counts them by name."""
 
-    def __init__(self, faults: Faults, replicas: Mapping[str, "Replica"]) -> None:
+    def __init__(self, faults: Faults, replicas: Mapping[str, "SimulatedReplica"]) -> None:
         self.faults = faults
         self.met: Counter[str] = Counter()
         self._replicas = replicas

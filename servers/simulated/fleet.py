@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from servers.simulated import wire
 from servers.simulated.faults import FaultPlan, Faults, HalfClosed, Reply, shortened
-from servers.simulated.replica import Replica, Service
+from servers.simulated.replica import Service, SimulatedReplica
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Fleet:
     def __init__(self, services: Sequence[Service], faults: Faults | None = None) -> None:
         self.services = list(services)
         self.replicas = {
-            f"{service.model}-{number}": Replica(service, f"{service.model}-{number}")
+            f"{service.model}-{number}": SimulatedReplica(service, f"{service.model}-{number}")
             for service in services
             for number in range(service.replicas)
         }
@@ -74,7 +74,9 @@ class Fleet:
             self._count(server, path, body or b"", served.prompt_tokens, served.generated_tokens)
         return Reply(200, served.body)
 
-    def _count(self, server: Replica, path: str, body: bytes, read: int, generated: int) -> None:
+    def _count(
+        self, server: SimulatedReplica, path: str, body: bytes, read: int, generated: int
+    ) -> None:
         delivered = self.delivered
         delivered.requests += 1
         delivered.prompt_tokens += read

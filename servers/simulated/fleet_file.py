@@ -17,8 +17,8 @@ import yaml
 from servers.simulated.faults import Death, Faults, Storm
 from servers.simulated.fleet import Fleet
 from servers.simulated.hardware import DoesNotFit, Speed, replica_of
-from servers.simulated.replica import Role, Service
-from servers.simulated.solutions import Judge, Writer
+from servers.simulated.replica import Service, ServiceRole
+from servers.simulated.solutions import SimulatedJudge, Writer
 
 _IMPOSSIBLE = (ValueError, LookupError, AttributeError, OverflowError)
 """What PyYAML raises for a value that looks like one of its types and is none: 2026-13-45."""
@@ -29,7 +29,7 @@ class FleetFileError(Exception):
 
 
 class _Service(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    role: Role
+    role: ServiceRole
     fleet: str
     context: int = 16_384
     skill: float = 0.4
@@ -79,5 +79,5 @@ def _service(name: str, said: _Service) -> Service:
         replicas=replicas,
         context=said.context,
         writer=Writer(skill=said.skill, step_tokens=said.step_tokens),
-        judge=Judge(sharpness=said.sharpness),
+        judge=SimulatedJudge(sharpness=said.sharpness),
     )

@@ -11,7 +11,7 @@ from servers.simulated.fleet import Fleet
 _SHUTDOWN_S = 0.5
 
 
-class Front:
+class HttpFront:
     """Serves every replica of ``fleet`` at ``host``, from ``port`` on or at free ones for 0.
 
     An async context manager; ``urls`` are by replica, once it is entered.

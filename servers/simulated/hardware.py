@@ -25,7 +25,7 @@ GB = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GPU:
+class GPUSpeed:
     """``bandwidth`` and ``memory`` of the HBM in bytes/s and bytes, ``flops`` dense bf16 peak."""
 
     name: str
@@ -35,7 +35,7 @@ class GPU:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class ModelSize:
     """The shape of a dense transformer, held in 16 bits."""
 
     name: str
@@ -56,23 +56,23 @@ class Model:
 
 
 GPUS = {
-    "H100": GPU(name="H100", bandwidth=3.35e12, memory=80 * GB, flops=989e12),
-    "H200": GPU(name="H200", bandwidth=4.8e12, memory=141 * GB, flops=989e12),
+    "H100": GPUSpeed(name="H100", bandwidth=3.35e12, memory=80 * GB, flops=989e12),
+    "H200": GPUSpeed(name="H200", bandwidth=4.8e12, memory=141 * GB, flops=989e12),
 }
 
 MODELS = {
     model.name: model
     for model in (
-        Model(name="0.5B", parameters=0.494e9, layers=24, kv_heads=2, head_dim=64),
-        Model(name="1B", parameters=1.236e9, layers=16, kv_heads=8, head_dim=64),
-        Model(name="1.5B", parameters=1.544e9, layers=28, kv_heads=2, head_dim=128),
-        Model(name="3B", parameters=3.213e9, layers=28, kv_heads=8, head_dim=128),
-        Model(name="7B", parameters=7.616e9, layers=28, kv_heads=4, head_dim=128),
-        Model(name="8B", parameters=8.030e9, layers=32, kv_heads=8, head_dim=128),
-        Model(name="14B", parameters=14.77e9, layers=48, kv_heads=8, head_dim=128),
-        Model(name="32B", parameters=32.76e9, layers=64, kv_heads=8, head_dim=128),
-        Model(name="70B", parameters=70.55e9, layers=80, kv_heads=8, head_dim=128),
-        Model(name="72B", parameters=72.71e9, layers=80, kv_heads=8, head_dim=128),
+        ModelSize(name="0.5B", parameters=0.494e9, layers=24, kv_heads=2, head_dim=64),
+        ModelSize(name="1B", parameters=1.236e9, layers=16, kv_heads=8, head_dim=64),
+        ModelSize(name="1.5B", parameters=1.544e9, layers=28, kv_heads=2, head_dim=128),
+        ModelSize(name="3B", parameters=3.213e9, layers=28, kv_heads=8, head_dim=128),
+        ModelSize(name="7B", parameters=7.616e9, layers=28, kv_heads=4, head_dim=128),
+        ModelSize(name="8B", parameters=8.030e9, layers=32, kv_heads=8, head_dim=128),
+        ModelSize(name="14B", parameters=14.77e9, layers=48, kv_heads=8, head_dim=128),
+        ModelSize(name="32B", parameters=32.76e9, layers=64, kv_heads=8, head_dim=128),
+        ModelSize(name="70B", parameters=70.55e9, layers=80, kv_heads=8, head_dim=128),
+        ModelSize(name="72B", parameters=72.71e9, layers=80, kv_heads=8, head_dim=128),
     )
 }
 """Llama 3 and Qwen2.5 checkpoints, by the names people call their sizes."""
@@ -122,7 +122,7 @@ class Speed:
     max_batched_tokens: int = 8192
 
     @classmethod
-    def of(cls, model: Model, gpu: GPU, gpus: int = 1) -> "Speed":
+    def of(cls, model: ModelSize, gpu: GPUSpeed, gpus: int = 1) -> "Speed":
         """A replica of ``model`` over so many GPUs. Raises ``DoesNotFit``."""
         bandwidth = gpu.bandwidth * BANDWIDTH_SHARE * gpus
         exchanges = 2 * model.layers * ALL_REDUCE_S if gpus > 1 else 0.0
@@ -169,7 +169,7 @@ class Speed:
         return self.iteration(0, 0, self.max_batched_tokens) / self.max_batched_tokens
 
 
-def replica_of(text: str) -> tuple[int, GPU, int, Model]:
+def replica_of(text: str) -> tuple[int, GPUSpeed, int, ModelSize]:
     """Read ``8xH100:1B``, or ``2x4xH100:72B`` for replicas of four GPUs: replicas, GPU, GPUs of
     each, model. Raises ``ValueError`` with what is wrong."""
     match = re.fullmatch(r"(?:(\d+)x)?(?:(\d+)x)?([A-Za-z]\w*):([\w.]+)", text.strip())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 BLOCK = 16
 
 
-class PrefixCache:
+class BlockCache:
     """Blocks ``held`` by prompts being worked on, and ``idle`` ones that stay until room is short.
 
     ``queries`` and ``hits`` count prompt tokens, each request's prompt once.

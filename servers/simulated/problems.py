@@ -23,7 +23,7 @@ _QUESTION = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Sum:
     """``values`` holds the right value after each operation; the last is the answer.
 
     ``draw`` is a number that depends on the question alone.
@@ -42,7 +42,7 @@ class Problem:
         return str(self.values[-1])
 
 
-def generate(count: int, seed: int, depths: range = DEPTHS) -> Iterator[Problem]:
+def generate(count: int, seed: int, depths: range = DEPTHS) -> Iterator[Sum]:
     """``count`` distinct sums, the depths taking turns."""
     source, seen = random.Random(seed), set[str]()
     while len(seen) < count:
@@ -61,18 +61,18 @@ def generate(count: int, seed: int, depths: range = DEPTHS) -> Iterator[Problem]
 
 
 @lru_cache(maxsize=65_536)
-def parse(question: str) -> Problem:
+def parse(question: str) -> Sum:
     """The problem a question poses, whatever text it is."""
     draw = crc32(question.encode())
     match = _QUESTION.search(question)
     if match is None:
         source = random.Random(draw)
         depth = min(24, max(2, round(source.lognormvariate(2.0, 0.4))))
-        return Problem(question, tuple(source.randrange(MODULUS) for _ in range(depth)), draw)
+        return Sum(question, tuple(source.randrange(MODULUS) for _ in range(depth)), draw)
     value, values = int(match[1]), []
     for operation in match[2].split(", "):
         sign, operand = operation[0], int(operation[2:])
         value = value * operand if sign == "*" else value + operand * (1 if sign == "+" else -1)
         value %= MODULUS
         values.append(value)
-    return Problem(question, tuple(values), draw)
+    return Sum(question, tuple(values), draw)

@@ -12,12 +12,12 @@ from servers.simulated import wire
 from servers.simulated.engine import Engine, Prompt
 from servers.simulated.hardware import Speed
 from servers.simulated.prefix_cache import BLOCK, block_keys
-from servers.simulated.problems import Problem, parse
+from servers.simulated.problems import Sum, parse
 from servers.simulated.solutions import (
     SEPARATOR,
     TURN,
     WIDTH,
-    Judge,
+    SimulatedJudge,
     State,
     Writer,
     canonical,
@@ -32,7 +32,7 @@ from servers.simulated.solutions import (
 TAG = "<extra_0>"
 """Closes a step in what a PRM reads, as for Qwen2.5-Math-PRM."""
 
-Role = Literal["policy", "prm"]
+ServiceRole = Literal["policy", "prm"]
 
 _SPEAKERS = ("user", "assistant")
 _TURN_END = b"%d," % TURN
@@ -44,16 +44,16 @@ class Service:
     reads of a path only what it has not read before, which vLLM's ``/pooling`` cannot."""
 
     model: str
-    role: Role
+    role: ServiceRole
     speed: Speed
     replicas: int = 1
     context: int = 16_384
     writer: Writer = field(default_factory=Writer)
-    judge: Judge = field(default_factory=Judge)
+    judge: SimulatedJudge = field(default_factory=SimulatedJudge)
     reads_cache: bool = False
 
 
-class Sample(NamedTuple):
+class WrittenSample(NamedTuple):
     """``ids`` are its tokens, with a comma after each."""
 
     text: str
@@ -66,7 +66,7 @@ class Sample(NamedTuple):
         return len(self.ids) // WIDTH
 
 
-class Served(NamedTuple):
+class SimulatedAnswer(NamedTuple):
     """An answer's body, and the tokens it is made of: read (cached ones too) and generated."""
 
     body: bytes
@@ -74,7 +74,7 @@ class Served(NamedTuple):
     generated_tokens: int = 0
 
 
-class Replica:
+class SimulatedReplica:
     """Answers the requests of one server. ``random`` draws the samples that came without a seed."""
 
     def __init__(self, service: Service, name: str) -> None:
@@ -83,7 +83,7 @@ class Replica:
         self.engine = Engine(service.speed, whole_prompts=service.role == "prm")
         self.random = random.Random(name)
 
-    async def answer(self, method: str, path: str, body: bytes | None) -> Served:
+    async def answer(self, method: str, path: str, body: bytes | None) -> SimulatedAnswer:
         """Raises ``Refusal``, and ``ConnectionResetError`` where the replica dies meanwhile."""
         try:
             match method, path:
@@ -96,12 +96,12 @@ class Replica:
                 case "POST", "/tokenize":
                     return self._tokenize(wire.decode_tokenize(body or b""))
                 case "GET", "/v1/models":
-                    card = wire.ModelCard(self.service.model, self.service.context)
-                    return Served(wire.encode(wire.ModelList([card])))
+                    card = wire.ServedCard(self.service.model, self.service.context)
+                    return SimulatedAnswer(wire.encode(wire.ServedCards([card])))
                 case "GET", "/health":
-                    return Served(b"")
+                    return SimulatedAnswer(b"")
                 case "GET", "/metrics":
-                    return Served(self.metrics().encode())
+                    return SimulatedAnswer(self.metrics().encode())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise wire.Refusal(400, str(error)) from None
         raise wire.Refusal(404, "Not Found")
@@ -121,13 +121,13 @@ class Replica:
         }
         return "".join(f"vllm:{name}{label} {value:g}\n" for name, value in values.items())
 
-    def _check(self, model: str, role: Role) -> None:
+    def _check(self, model: str, role: ServiceRole) -> None:
         if model != self.service.model:
             raise wire.Refusal(404, f"The model `{model}` does not exist.")
         if role != self.service.role:
             raise wire.Refusal(404, f"The model `{model}` is served for another task.")
 
-    async def _completions(self, request: wire.CompletionRequest) -> Served:
+    async def _completions(self, request: wire.CompletionCall) -> SimulatedAnswer:
         self._check(request.model, "policy")
         raw = bytes(request.prompt).strip()
         if raw.startswith(b'"'):
@@ -141,23 +141,23 @@ class Replica:
         samples, prompt = await self._generate(request, ids)
         with_ids = request.return_token_ids
         choices = [
-            wire.Choice(
+            wire.WrittenChoice(
                 i, each.text, each.finish, each.stop, _array(each.ids) if with_ids else None
             )
             for i, each in enumerate(samples)
         ]
         generated = sum(sample.tokens for sample in samples)
         usage = wire.usage(prompt.tokens, generated, prompt.cached or 0)
-        body = wire.encode(wire.Completion(self.service.model, choices, usage))
-        return Served(body, prompt.tokens, generated)
+        body = wire.encode(wire.CompletionBody(self.service.model, choices, usage))
+        return SimulatedAnswer(body, prompt.tokens, generated)
 
-    async def _chat(self, request: wire.ChatRequest) -> Served:
+    async def _chat(self, request: wire.ChatCall) -> SimulatedAnswer:
         self._check(request.model, "policy")
         ids = _conversation_ids(request)
         samples, prompt = await self._generate(request, ids)
         with_ids = request.return_token_ids
         choices = [
-            wire.ChatChoice(
+            wire.WrittenChatChoice(
                 i, wire.AssistantMessage(each.text), each.finish, each.stop,
                 _array(each.ids) if with_ids else None,
             )
@@ -166,12 +166,12 @@ class Replica:
         generated = sum(sample.tokens for sample in samples)
         usage = wire.usage(prompt.tokens, generated, prompt.cached or 0)
         prompt_array = _array(ids) if with_ids else None
-        body = wire.encode(wire.Chat(self.service.model, choices, usage, prompt_array))
-        return Served(body, prompt.tokens, generated)
+        body = wire.encode(wire.ChatBody(self.service.model, choices, usage, prompt_array))
+        return SimulatedAnswer(body, prompt.tokens, generated)
 
     async def _generate(
-        self, request: wire.GenerateRequest, ids: bytes
-    ) -> tuple[list[Sample], Prompt]:
+        self, request: wire.GenerateCall, ids: bytes
+    ) -> tuple[list[WrittenSample], Prompt]:
         tokens = len(ids) // WIDTH
         room = self.service.context - tokens
         if room < 1:
@@ -195,7 +195,7 @@ class Replica:
         await self.engine.compute([prompt])
         return samples, prompt
 
-    def _write(self, request: wire.GenerateRequest, ids: bytes, most: int) -> list[Sample]:
+    def _write(self, request: wire.GenerateCall, ids: bytes, most: int) -> list[WrittenSample]:
         problem, state = read_prompt(ids)
         digest = int.from_bytes(blake2b(ids, digest_size=8).digest(), "big")
         greedy = request.temperature == 0
@@ -210,13 +210,13 @@ class Replica:
 
     def _sample(
         self,
-        problem: Problem,
+        problem: Sum,
         state: State,
         draw: int,
         stops: Sequence[str],
         keep: bool,
         most: int,
-    ) -> Sample:
+    ) -> WrittenSample:
         """One step where a blank line stops it, else all that remain; cut at ``most`` tokens."""
         by_step = SEPARATOR in stops
         texts, ids = [], []
@@ -238,13 +238,13 @@ class Replica:
             )
         met = [(at, stop) for stop in stops if (at := text.find(stop)) >= 0]
         if not met:
-            return Sample(text, all_ids, finish, None)
+            return WrittenSample(text, all_ids, finish, None)
         at, stop = min(met)
         if at + len(stop) < len(text):
             all_ids = all_ids[: WIDTH * (text.count(" ", 0, at) + 1)]
-        return Sample(text[: at + len(stop)] if keep else text[:at], all_ids, "stop", stop)
+        return WrittenSample(text[: at + len(stop)] if keep else text[:at], all_ids, "stop", stop)
 
-    async def _pooling(self, request: wire.PoolingRequest) -> Served:
+    async def _pooling(self, request: wire.PoolingCall) -> SimulatedAnswer:
         self._check(request.model, "prm")
         texts = [request.input] if isinstance(request.input, str) else request.input
         prompts = [self._to_read(text) for text in texts]
@@ -259,8 +259,8 @@ class Replica:
             items.append(wire.PoolingItem(index, self.service.judge.rows(problem, steps)))
         read = sum(prompt.tokens for prompt in prompts)
         usage = wire.usage(read, 0, sum(prompt.cached or 0 for prompt in prompts))
-        body = wire.encode(wire.Pooling(self.service.model, items, usage))
-        return Served(body, read)
+        body = wire.encode(wire.PoolingBody(self.service.model, items, usage))
+        return SimulatedAnswer(body, read)
 
     def _to_read(self, text: str) -> Prompt:
         if not self.service.reads_cache:
@@ -268,12 +268,12 @@ class Replica:
         ids = word_ids(text)
         return Prompt(max(1, len(ids) // WIDTH), (0,), block_keys(ids, WIDTH))
 
-    def _tokenize(self, request: wire.TokenizeRequest) -> Served:
+    def _tokenize(self, request: wire.TokenizeCall) -> SimulatedAnswer:
         ids = [int(number) for number in word_ids(request.prompt).split(b",") if number]
-        return Served(wire.encode(wire.Tokens(ids, len(ids), self.service.context)))
+        return SimulatedAnswer(wire.encode(wire.TokenizeBody(ids, len(ids), self.service.context)))
 
 
-def read_solution(text: str) -> tuple[Problem, list[str]]:
+def read_solution(text: str) -> tuple[Sum, list[str]]:
     """The problem and the steps of a text that a PRM reads, ChatML with a tag after each step."""
     _, _, asked = text.partition("<|im_start|>user\n")
     question, _, rest = asked.partition("<|im_end|>")
@@ -281,7 +281,7 @@ def read_solution(text: str) -> tuple[Problem, list[str]]:
     return parse(question), solution.split(TAG)[:-1]
 
 
-def _conversation_ids(request: wire.ChatRequest) -> bytes:
+def _conversation_ids(request: wire.ChatCall) -> bytes:
     """The prompt of a chat: the first question, then the turns after it, the last of them open
     where an answer is to be continued."""
     system = " ".join(each.text for each in request.messages if each.role not in _SPEAKERS)

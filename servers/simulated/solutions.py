@@ -19,7 +19,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 from zlib import crc32
 
-from servers.simulated.problems import MODULUS, Problem, parse
+from servers.simulated.problems import MODULUS, Sum, parse
 
 SEPARATOR = "\n\n"
 WIDTH = 6  # of an id with its comma
@@ -98,7 +98,7 @@ class Writer:
         return [max(_OVERHEAD + 1, round(math.exp(normal.inv_cdf((i + 0.5) / 1024))))
                 for i in range(1024)]  # fmt: skip
 
-    def chance(self, problem: Problem) -> float:
+    def chance(self, problem: Sum) -> float:
         """Of this problem's being solved by one sample."""
         known = self._chances.get(problem.question)
         if known is None:
@@ -110,7 +110,7 @@ class Writer:
             self._chances[problem.question] = known
         return known
 
-    def step(self, problem: Problem, state: State, draw: int) -> Piece:
+    def step(self, problem: Sum, state: State, draw: int) -> Piece:
         """The step after ``state``; ``draw`` is 64 random bits."""
         depth, number = problem.depth, state.number
         length = self._lengths[draw & 1023]
@@ -134,7 +134,7 @@ class Writer:
             is_last=False,
         )
 
-    def _value(self, problem: Problem, state: State, draw: int) -> int:
+    def _value(self, problem: Sum, state: State, draw: int) -> int:
         """The right value with the chance of one step, another otherwise; from a wrong value on
         everything stays wrong."""
         number = state.number
@@ -150,7 +150,7 @@ class Writer:
 
 
 @dataclass(frozen=True)
-class Judge:
+class SimulatedJudge:
     """A PRM's eye: scores of right and of wrong paths are normal in their log-odds, ``sharpness``
     standard deviations apart."""
 
@@ -171,7 +171,7 @@ class Judge:
 
         return table(-self.sharpness / 2), table(self.sharpness / 2)
 
-    def rows(self, problem: Problem, steps: Sequence[str]) -> list[tuple[float, float]]:
+    def rows(self, problem: Sum, steps: Sequence[str]) -> list[tuple[float, float]]:
         """For each step, P(wrong) and P(right) of the path so far, as this PRM sees it."""
         known, draw, rows = self._known, problem.draw, []
         for step in steps:
@@ -183,7 +183,7 @@ class Judge:
             rows.append(row)
         return rows
 
-    def _row(self, problem: Problem, step: str) -> tuple[float, float]:
+    def _row(self, problem: Sum, step: str) -> tuple[float, float]:
         state = read_step(step, State(problem.depth))
         right = state.number > 0 and state.value == problem.values[: state.number][-1]
         noise = mixed(problem.draw, crc32(step.encode())) & 1023
@@ -233,7 +233,7 @@ def canonical(ids: bytes) -> bytes:
 _QUESTION_SIGN, _ANSWER_SIGN = b"%d," % QUESTION, b"%d," % ANSWER
 
 
-def read_prompt(ids: bytes) -> tuple[Problem, State]:
+def read_prompt(ids: bytes) -> tuple[Sum, State]:
     """What a prompt of ``canonical`` ids asks, and how far its answer has come."""
     start, end = ids.find(_QUESTION_SIGN), ids.find(_ANSWER_SIGN)
     if start < 0 or end < start:
@@ -246,7 +246,7 @@ def read_prompt(ids: bytes) -> tuple[Problem, State]:
 
 
 @lru_cache(maxsize=65_536)
-def _question(ids: bytes) -> Problem:
+def _question(ids: bytes) -> Sum:
     numbers = [int(number) - 10000 for number in ids.split(b",") if number]
     text = bytes(byte for number in numbers for byte in divmod(number, 256) if byte < 256)
     return parse(text.decode(errors="replace").removesuffix(" "))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Refusal(Exception):
@@ -15,11 +15,11 @@ class Refusal(Exception):
         self.status = status
 
 
-class GenerateRequest(msgspec.Struct, kw_only=True):
+class GenerateCall(msgspec.Struct, kw_only=True):
     model: str = ""
-    n: Count | None = 1
-    max_tokens: Count | None = None
-    max_completion_tokens: Count | None = None
+    n: AtLeastOne | None = 1
+    max_tokens: AtLeastOne | None = None
+    max_completion_tokens: AtLeastOne | None = None
     temperature: float | None = 1.0
     seed: int | None = None
     stop: str | list[str] | None = None
@@ -28,18 +28,18 @@ class GenerateRequest(msgspec.Struct, kw_only=True):
     stream: bool | None = False
 
 
-class CompletionRequest(GenerateRequest, kw_only=True):
+class CompletionCall(GenerateCall, kw_only=True):
     """``prompt``: a text, token ids, or a list of either; read as it came."""
 
     prompt: msgspec.Raw
-    max_tokens: Count | None = 16
+    max_tokens: AtLeastOne | None = 16
 
 
 class Part(msgspec.Struct):
     text: str = ""
 
 
-class Message(msgspec.Struct):
+class ChatTurn(msgspec.Struct):
     role: str
     content: str | list[Part] | None = None
 
@@ -50,17 +50,17 @@ class Message(msgspec.Struct):
         return self.content or ""
 
 
-class ChatRequest(GenerateRequest, kw_only=True):
-    messages: list[Message]
+class ChatCall(GenerateCall, kw_only=True):
+    messages: list[ChatTurn]
     continue_final_message: bool = False
 
 
-class PoolingRequest(msgspec.Struct, kw_only=True):
+class PoolingCall(msgspec.Struct, kw_only=True):
     model: str = ""
     input: str | list[str]
 
 
-class TokenizeRequest(msgspec.Struct, kw_only=True):
+class TokenizeCall(msgspec.Struct, kw_only=True):
     prompt: str
 
 
@@ -68,14 +68,14 @@ class Details(msgspec.Struct):
     cached_tokens: int
 
 
-class Usage(msgspec.Struct):
+class TokenUsage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: Details
 
 
-class Choice(msgspec.Struct):
+class WrittenChoice(msgspec.Struct):
     index: int
     text: str
     finish_reason: str
@@ -89,7 +89,7 @@ class AssistantMessage(msgspec.Struct):
     role: str = "assistant"
 
 
-class ChatChoice(msgspec.Struct):
+class WrittenChatChoice(msgspec.Struct):
     index: int
     message: AssistantMessage
     finish_reason: str
@@ -98,19 +98,19 @@ class ChatChoice(msgspec.Struct):
     logprobs: None = None
 
 
-class Completion(msgspec.Struct):
+class CompletionBody(msgspec.Struct):
     model: str
-    choices: list[Choice]
-    usage: Usage
+    choices: list[WrittenChoice]
+    usage: TokenUsage
     id: str = "cmpl-simulated"
     object: str = "text_completion"
     created: int = 0
 
 
-class Chat(msgspec.Struct):
+class ChatBody(msgspec.Struct):
     model: str
-    choices: list[ChatChoice]
-    usage: Usage
+    choices: list[WrittenChatChoice]
+    usage: TokenUsage
     prompt_token_ids: msgspec.Raw | None = None
     id: str = "chatcmpl-simulated"
     object: str = "chat.completion"
@@ -123,16 +123,16 @@ class PoolingItem(msgspec.Struct):
     object: str = "pooling"
 
 
-class Pooling(msgspec.Struct):
+class PoolingBody(msgspec.Struct):
     model: str
     data: list[PoolingItem]
-    usage: Usage
+    usage: TokenUsage
     id: str = "pool-simulated"
     object: str = "list"
     created: int = 0
 
 
-class ModelCard(msgspec.Struct):
+class ServedCard(msgspec.Struct):
     id: str
     max_model_len: int
     object: str = "model"
@@ -140,8 +140,8 @@ class ModelCard(msgspec.Struct):
     owned_by: str = "simulated"
 
 
-class ModelList(msgspec.Struct):
-    data: list[ModelCard]
+class ServedCards(msgspec.Struct):
+    data: list[ServedCard]
     object: str = "list"
 
 
@@ -156,21 +156,21 @@ class ErrorBody(msgspec.Struct):
     error: ErrorDetail
 
 
-class Tokens(msgspec.Struct):
+class TokenizeBody(msgspec.Struct):
     tokens: list[int]
     count: int
     max_model_len: int
 
 
 encode = msgspec.json.Encoder().encode
-decode_completion = msgspec.json.Decoder(CompletionRequest).decode
-decode_chat = msgspec.json.Decoder(ChatRequest).decode
-decode_pooling = msgspec.json.Decoder(PoolingRequest).decode
-decode_tokenize = msgspec.json.Decoder(TokenizeRequest).decode
+decode_completion = msgspec.json.Decoder(CompletionCall).decode
+decode_chat = msgspec.json.Decoder(ChatCall).decode
+decode_pooling = msgspec.json.Decoder(PoolingCall).decode
+decode_tokenize = msgspec.json.Decoder(TokenizeCall).decode
 
 
-def usage(prompt: int, generated: int, cached: int) -> Usage:
-    return Usage(prompt, generated, prompt + generated, Details(cached))
+def usage(prompt: int, generated: int, cached: int) -> TokenUsage:
+    return TokenUsage(prompt, generated, prompt + generated, Details(cached))
 
 
 def error(status: int, message: str) -> bytes:

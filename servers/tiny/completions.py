@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from servers.tiny import wire
 from servers.tiny.errors import BadRequest
-from servers.tiny.jobs import Completion, Job, Progress, Sampling
+from servers.tiny.jobs import Completion, Job, Progress, SamplingParams
 from servers.tiny.prompts import chat_ids, check_length, prompts_of
 from servers.tiny.served import Served
 from servers.tiny.stopping import StopRule
-from servers.tiny.ticket import Ticket
+from servers.tiny.ticket import JobTicket
 
 _MOST_LOGPROBS = 20
 _MOST_LOGPROB_IDS = 128
@@ -81,7 +81,7 @@ def chat_job(request: wire.ChatRequest, served: Served, progress: Progress | Non
 
 
 def _job(
-    prompts: list[list[int]], sampling: Sampling, served: Served, progress: Progress | None
+    prompts: list[list[int]], sampling: SamplingParams, served: Served, progress: Progress | None
 ) -> Job:
     if served.generator is None:
         raise BadRequest(
@@ -90,12 +90,12 @@ def _job(
         )
     for ids in prompts:
         check_length(ids, served, output=sampling.max_tokens)
-    return Job(prompts, sampling, Ticket.open(), progress)
+    return Job(prompts, sampling, JobTicket.open(), progress)
 
 
 def _sampling(
-    request: wire.Sampled, served: Served, *, max_tokens: int, logprobs: int | None
-) -> Sampling:
+    request: wire.GenerateRequest, served: Served, *, max_tokens: int, logprobs: int | None
+) -> SamplingParams:
     n = 1 if request.n is None else request.n
     temperature = 1.0 if request.temperature is None else request.temperature
     top_p = 1.0 if request.top_p is None else request.top_p
@@ -132,7 +132,7 @@ def _sampling(
         tokens=request.stop_token_ids or [],
         included=request.include_stop_str_in_output,
     )
-    return Sampling(
+    return SamplingParams(
         n=n,
         temperature=temperature,
         top_p=top_p,

@@ -20,7 +20,7 @@ _PREFILL_TOKENS = 4096  # a batch of prompts, padding included
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _Batch:
     """Choices of one prompt that are admitted together."""
 
     job: Job
@@ -53,7 +53,7 @@ class Generator:
         self._stats = stats
         self._max_num_seqs = max_num_seqs
         self._inbox: deque[Job] = deque()
-        self._queue: deque[_Group] = deque()
+        self._queue: deque[_Batch] = deque()
         self._batch = Rows(runtime)
         self._rows: list[_Row] = []
         self._longest = 0  # tokens in the longest row of the store
@@ -94,10 +94,10 @@ class Generator:
             for prompt in range(len(job.prompts)):
                 for first in range(0, n, most):
                     choices = range(first, min(first + most, n))
-                    self._queue.append(_Group(job, prompt, choices))
+                    self._queue.append(_Batch(job, prompt, choices))
 
     def _admit(self) -> None:
-        groups: list[_Group] = []
+        groups: list[_Batch] = []
         room = self._max_num_seqs - len(self._rows)
         while self._queue and len(self._queue[0].choices) <= room:
             group = self._queue.popleft()
@@ -112,7 +112,7 @@ class Generator:
         for batch in plan(new, tokens=_PREFILL_TOKENS):
             self._prefill([groups[i] for i in batch])
 
-    def _prefill(self, groups: Sequence[_Group]) -> None:
+    def _prefill(self, groups: Sequence[_Batch]) -> None:
         """Compute prompts, give each choice a row, and sample its first token."""
         # Looked up again: the batch before this one may have evicted what was there.
         matches = [self._cache.match(group.ids) for group in groups]
@@ -149,7 +149,7 @@ class Generator:
             self._stats.first_token_time.observe(now - group.job.ticket.arrived)
         self._take(first, logits[torch.tensor([*range(len(groups)), *parents])])
 
-    def _enter(self, first: int, members: Sequence[tuple[_Group, int]]) -> None:
+    def _enter(self, first: int, members: Sequence[tuple[_Batch, int]]) -> None:
         """Set up the rows from ``first`` on for these choices."""
         rows, entered = self._batch, slice(first, self._batch.count)
         most = 1

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from servers.tiny.stopping import Ending, StopRule
-from servers.tiny.ticket import Ticket
+from servers.tiny.stopping import SampleEnd, StopRule
+from servers.tiny.ticket import JobTicket
 
-Progress: TypeAlias = Callable[[int, int, Ending | None], None]  # choice, its new token, its ending
+Progress: TypeAlias = Callable[[int, int, SampleEnd | None], None]
+"""Called with a choice, its new token and its ending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
+class SamplingParams:
     """How to continue a prompt.
 
     ``logprobs`` is how many alternatives to report, ``None`` for no log-probabilities at all;
@@ -42,7 +43,7 @@ class Completion:
 
     ids: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
-    ending: Ending | None = None
+    ending: SampleEnd | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +54,8 @@ class Job:
     """
 
     prompts: list[list[int]]
-    sampling: Sampling
-    ticket: Ticket[None]
+    sampling: SamplingParams
+    ticket: JobTicket[None]
     progress: Progress | None = None
     completions: list[Completion] = field(init=False)
     cached_tokens: int = 0

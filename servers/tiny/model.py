@@ -25,7 +25,7 @@ Architecture = Literal["LlamaForCausalLM", "Qwen2ForProcessRewardModel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class ModelShape:
     """The sizes of a model; ``heads`` of 64 dimensions each, whatever the hidden size."""
 
     vocabulary: int
@@ -68,7 +68,7 @@ class Shape:
         return config
 
     @classmethod
-    def from_hugging_face(cls, config: dict[str, Any]) -> "Shape":
+    def from_hugging_face(cls, config: dict[str, Any]) -> "ModelShape":
         return cls(
             vocabulary=config["vocab_size"],
             hidden=config["hidden_size"],
@@ -89,7 +89,7 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         width, bias = shape.heads * HEAD_DIM, shape.is_prm_head
         self.heads = shape.heads
@@ -114,7 +114,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.gate_proj = nn.Linear(shape.hidden, shape.intermediate, bias=False)
         self.up_proj = nn.Linear(shape.hidden, shape.intermediate, bias=False)
@@ -125,7 +125,7 @@ class MLP(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.self_attn = Attention(shape)
         self.mlp = MLP(shape)
@@ -138,7 +138,7 @@ class Layer(nn.Module):
 
 
 class Trunk(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
@@ -148,7 +148,7 @@ class Trunk(nn.Module):
 class Transformer(nn.Module):
     """The model itself. ``window`` > 0 limits attention to so many tokens back, in training."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.shape = shape
         self.window = 0
@@ -229,7 +229,7 @@ def load(folder: Path) -> Transformer:
 
     Raises ``FileNotFoundError`` where the folder lacks its config or weights.
     """
-    shape = Shape.from_hugging_face(json.loads((folder / "config.json").read_text()))
+    shape = ModelShape.from_hugging_face(json.loads((folder / "config.json").read_text()))
     model = Transformer(shape)
     weights = load_file(folder / "model.safetensors")
     model.load_state_dict({k: v.float() for k, v in weights.items()})

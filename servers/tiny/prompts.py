@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from servers.tiny.errors import BadRequest, too_long
 from servers.tiny.served import Served
-from servers.tiny.wire import Message, Prompt
+from servers.tiny.wire import Message, PromptInput
 
 
-def prompts_of(prompt: Prompt, served: Served) -> list[list[int]]:
+def prompts_of(prompt: PromptInput, served: Served) -> list[list[int]]:
     """Token ids of a prompt given as a text, as token ids, or as a list of either."""
     if isinstance(prompt, str):
         return [served.text.encode(prompt)]

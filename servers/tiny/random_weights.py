@@ -8,18 +8,24 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from servers.tiny.model import Shape, Transformer, save
+from servers.tiny.model import ModelShape, Transformer, save
 from servers.tiny.tokenizer import SHEPHERD_TAG, build
 
-Kind = Literal["policy", "qwen-prm", "shepherd-prm"]
+ModelKind = Literal["policy", "qwen-prm", "shepherd-prm"]
 
 
 def write_random_model(
-    folder: Path, kind: Kind, *, seed: int = 0, hidden: int = 64, layers: int = 2, heads: int = 2
+    folder: Path,
+    kind: ModelKind,
+    *,
+    seed: int = 0,
+    hidden: int = 64,
+    layers: int = 2,
+    heads: int = 2,
 ) -> Path:
     """Write a folder in the layout of ``kind``; the same weights for the same arguments."""
     tokenizer = _tokenizer()
-    shape = Shape(
+    shape = ModelShape(
         vocabulary=len(tokenizer),
         hidden=hidden,
         layers=layers,

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from servers.tiny.model import HEAD_DIM, NORM_EPS, ROPE_THETA, Shape
+from servers.tiny.model import HEAD_DIM, NORM_EPS, ROPE_THETA, ModelShape
 
 MIN_ROWS = 4
 KEY_STEP = 16
@@ -65,7 +65,7 @@ class Runtime:
         config = json.loads((folder / "config.json").read_text())
         stored = load_file(folder / "model.safetensors")
         weights = {name: tensor.float() for name, tensor in stored.items()}
-        self.shape = Shape.from_hugging_face(config)
+        self.shape = ModelShape.from_hugging_face(config)
         self.context: int = config["max_position_embeddings"]
         self.width = self.shape.heads * HEAD_DIM
         self.layers = [

@@ -9,7 +9,7 @@ from servers.tiny.errors import BadRequest
 from servers.tiny.prompts import chat_ids, check_length, prompts_of
 from servers.tiny.scoring import ScoreJob
 from servers.tiny.served import Served
-from servers.tiny.ticket import Ticket
+from servers.tiny.ticket import JobTicket
 
 
 def pooling_job(request: wire.PoolingRequest, served: Served) -> ScoreJob:
@@ -31,7 +31,7 @@ def pooling_job(request: wire.PoolingRequest, served: Served) -> ScoreJob:
         raise BadRequest("either input or messages must be given", param="input")
     for ids in inputs:
         check_length(ids, served, output=0)
-    return ScoreJob(inputs, Ticket.open())
+    return ScoreJob(inputs, JobTicket.open())
 
 
 def pooling_response(job: ScoreJob, served: Served) -> wire.PoolingResponse:
@@ -61,7 +61,7 @@ def scoring_job(request: wire.ScoringRequest, served: Served) -> ScoreJob:
         ids = _ids(item, served)
         inputs.append((ids + query if request.item_first else query + ids)[: served.context])
         check_length(inputs[-1], served, output=0)
-    return ScoreJob(inputs, Ticket.open(), tuple(request.label_token_ids))
+    return ScoreJob(inputs, JobTicket.open(), tuple(request.label_token_ids))
 
 
 def scoring_response(

@@ -13,7 +13,7 @@ from servers.tiny.batching import plan
 from servers.tiny.prefix_cache import BLOCK, Pair, PrefixCache
 from servers.tiny.runtime import MIN_ROWS, Runtime
 from servers.tiny.stats import Stats
-from servers.tiny.ticket import Ticket
+from servers.tiny.ticket import JobTicket
 
 _BATCH = 64  # sequences
 _PREFILL_TOKENS = 4096  # of one batch, padding included
@@ -37,7 +37,7 @@ class ScoreJob:
     """One request. ``labels`` asks for log-probabilities of these tokens after each sequence."""
 
     inputs: list[list[int]]
-    ticket: Ticket[None]
+    ticket: JobTicket[None]
     labels: tuple[int, ...] = ()
     steps: list[list[Pair]] = field(init=False)  # per input, the two probabilities at each tag
     label_logprobs: list[list[float]] = field(init=False)
@@ -60,7 +60,7 @@ class _Item:
         return self.job.inputs[self.index]
 
 
-class Scorer:
+class StepScorer:
     """Scores for one model. ``submit`` is for the event loop, the rest for its one thread."""
 
     def __init__(

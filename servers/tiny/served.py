@@ -8,7 +8,7 @@ from typing import Any
 from servers.tiny.generation import Generator
 from servers.tiny.prefix_cache import PrefixCache
 from servers.tiny.runtime import Runtime
-from servers.tiny.scoring import Scorer, StepTags
+from servers.tiny.scoring import StepScorer, StepTags
 from servers.tiny.stats import Stats
 from servers.tiny.text import Text
 from servers.tiny.worker import Lane
@@ -34,7 +34,7 @@ class Served:
     is_causal: bool
     scores_steps: bool
     generator: Generator | None
-    scorer: Scorer
+    scorer: StepScorer
     stats: Stats
 
     @property
@@ -58,7 +58,7 @@ class Served:
             return PrefixCache(runtime.shape.layers, 2 * runtime.width, cache_bytes)
 
         cache = new_cache()
-        scorer = Scorer(runtime, cache, stats, tags)
+        scorer = StepScorer(runtime, cache, stats, tags)
         generator = None
         if is_causal:
             # Step scores are kept with the blocks, so a block that lacks them must not be found.

@@ -10,7 +10,7 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SampleEnd:
     """How a completion ended, in vLLM's terms, and its text.
 
     ``stop_reason`` is the stop string or stop token that ended it, and ``None`` for the end of text
@@ -50,7 +50,7 @@ class StopRule:
         watched = end_of_text | frozenset(tokens) | completing
         return cls(text, end_of_text, tuple(strings), frozenset(tokens), included, watched)
 
-    def ending(self, ids: Sequence[int], *, full: bool) -> Ending | None:
+    def ending(self, ids: Sequence[int], *, full: bool) -> SampleEnd | None:
         """How a completion of these tokens ends, if it does; ``full`` means no room for another.
 
         A stop token's own text is dropped like a stop string, unless the request keeps it.
@@ -63,10 +63,10 @@ class StopRule:
         if found is not None:
             at, string = found
             end = at + len(string) if self.included else at
-            return Ending("stop", string, text[:end])
+            return SampleEnd("stop", string, text[:end])
         if stopped:
-            return Ending("stop", None if last in self.end_of_text else last, text)
-        return Ending("length", None, text) if full else None
+            return SampleEnd("stop", None if last in self.end_of_text else last, text)
+        return SampleEnd("length", None, text) if full else None
 
     def _first_stop(self, text: str) -> tuple[int, str] | None:
         """The stop string that ends first in the text, the longest of those."""

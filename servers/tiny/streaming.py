@@ -15,10 +15,10 @@ from servers.tiny.completions import chat_job, completion_job, usage_of
 from servers.tiny.errors import BadRequest
 from servers.tiny.jobs import Job, Progress
 from servers.tiny.served import Served
-from servers.tiny.stopping import Ending
+from servers.tiny.stopping import SampleEnd
 
 Submit: TypeAlias = Callable[[Job, Served], None]
-_Event: TypeAlias = tuple[int, int, Ending | None]
+_Event: TypeAlias = tuple[int, int, SampleEnd | None]
 
 _encoder = msgspec.json.Encoder()
 
@@ -32,7 +32,7 @@ class _Choice:
     ids: list[int] = field(default_factory=list)
     sent: int = 0
 
-    def add(self, token: int, ending: Ending | None) -> str:
+    def add(self, token: int, ending: SampleEnd | None) -> str:
         """The text to send after this token."""
         self.ids.append(token)
         if ending is not None:
@@ -54,7 +54,7 @@ async def stream_completion(
     submit(job, served)
     identity = f"cmpl-{secrets.token_hex(16)}", int(time.time()), served.name
 
-    def chunk(index: int, token: int, text: str, ending: Ending | None, first: bool) -> bytes:
+    def chunk(index: int, token: int, text: str, ending: SampleEnd | None, first: bool) -> bytes:
         choice = wire.CompletionChoice(
             index=index,
             text=text,
@@ -82,7 +82,7 @@ async def stream_chat(
     submit(job, served)
     identity = f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), served.name
 
-    def chunk(index: int, token: int, text: str, ending: Ending | None, first: bool) -> bytes:
+    def chunk(index: int, token: int, text: str, ending: SampleEnd | None, first: bool) -> bytes:
         choice = wire.ChatChunkChoice(
             index=index,
             delta=wire.ChatMessage("assistant" if first else None, text),
@@ -108,7 +108,7 @@ class _Events:
 
     @property
     def put(self) -> Progress:
-        def put(index: int, token: int, ending: Ending | None) -> None:
+        def put(index: int, token: int, ending: SampleEnd | None) -> None:
             self._loop.call_soon_threadsafe(self._queue.put_nowait, (index, token, ending))
 
         return put
@@ -134,11 +134,11 @@ class _Events:
 
 async def _send(
     http: web.Request,
-    request: wire.Sampled,
+    request: wire.GenerateRequest,
     served: Served,
     job: Job,
     events: _Events,
-    chunk: Callable[[int, int, str, Ending | None, bool], bytes],
+    chunk: Callable[[int, int, str, SampleEnd | None, bool], bytes],
     closing: Callable[[], bytes],
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})

@@ -14,7 +14,7 @@ class EngineDead(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Ticket(Generic[T]):
+class JobTicket(Generic[T]):
     """A request's place. Made on the event loop; resolved or failed on the compute thread."""
 
     loop: asyncio.AbstractEventLoop
@@ -23,7 +23,7 @@ class Ticket(Generic[T]):
     arrived: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def open(cls) -> "Ticket[T]":
+    def open(cls) -> "JobTicket[T]":
         loop = asyncio.get_running_loop()
         return cls(loop, loop.create_future())
 

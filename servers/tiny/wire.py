@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 # msgspec reads one kind of list per field: what the list holds is checked where it is used.
-Prompt = str | list[int | str | list[int]]
+PromptInput = str | list[int | str | list[int]]
 
 
 class TextPart(Struct):
@@ -23,7 +23,7 @@ class StreamOptions(Struct):
     include_usage: bool | None = None
 
 
-class Sampled(Struct, kw_only=True):
+class GenerateRequest(Struct, kw_only=True):
     """What both generating routes take."""
 
     model: str | None = None
@@ -41,8 +41,8 @@ class Sampled(Struct, kw_only=True):
     stream_options: StreamOptions | None = None
 
 
-class CompletionRequest(Sampled, kw_only=True):
-    prompt: Prompt | None = None
+class CompletionRequest(GenerateRequest, kw_only=True):
+    prompt: PromptInput | None = None
     logprobs: int | None = None
     logprob_token_ids: list[int] | None = None
     return_tokens_as_token_ids: bool | None = None
@@ -55,7 +55,7 @@ class ChatFormat(Struct, kw_only=True):
     continue_final_message: bool = False
 
 
-class ChatRequest(Sampled, kw_only=True):
+class ChatRequest(GenerateRequest, kw_only=True):
     messages: list[Message]
     add_generation_prompt: bool = True
     continue_final_message: bool = False
@@ -72,7 +72,7 @@ class TokenizeRequest(ChatFormat, kw_only=True):
 
 class PoolingRequest(ChatFormat, kw_only=True):
     model: str | None = None
-    input: Prompt | None = None
+    input: PromptInput | None = None
     # A pooling request continues nothing unless it says so: vLLM's default for this route.
     add_generation_prompt: bool = False
 

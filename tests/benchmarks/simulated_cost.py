@@ -32,9 +32,9 @@ from servers.simulated import clock, problems
 from servers.simulated.faults import Reply
 from servers.simulated.fleet import Fleet
 from servers.simulated.hardware import GPUS, MODELS, Speed
-from servers.simulated.replica import Role, Service
+from servers.simulated.replica import Service, ServiceRole
 
-NAMES: tuple[Role, Role] = ("policy", "prm")
+NAMES: tuple[ServiceRole, ServiceRole] = ("policy", "prm")
 
 
 class Stopwatch:

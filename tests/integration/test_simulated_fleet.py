@@ -26,7 +26,7 @@ from orchestrator.tasks.prompts import PROMPTS
 from servers.simulated import clock, problems
 from servers.simulated.faults import Faults
 from servers.simulated.fleet import Fleet
-from servers.simulated.front import Front
+from servers.simulated.front import HttpFront
 from servers.simulated.hardware import GPUS, MODELS, Speed
 from servers.simulated.replica import Service
 from servers.simulated.solutions import Writer
@@ -72,7 +72,7 @@ async def _in_process(faults: Faults | None = None) -> list[Tree]:
 
 @asynccontextmanager
 async def _served(fleet: Fleet) -> AsyncIterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    async with Front(fleet) as front:
+    async with HttpFront(fleet) as front:
         policies, prms = (
             tuple(front.urls[name] for name in fleet.names(model)) for model in ("policy", "prm")
         )

@@ -20,7 +20,7 @@ from orchestrator.storage.store import Store, read_records
 from orchestrator.tasks.math.task import MathTask
 from servers.simulated import problems as sums
 from servers.simulated.fleet import Fleet
-from servers.simulated.front import Front
+from servers.simulated.front import HttpFront
 from servers.simulated.hardware import GPUS, MODELS, Speed
 from servers.simulated.replica import Service
 from tests.integration.misbehaving import CHAT, COMPLETIONS, Server
@@ -109,7 +109,7 @@ async def test_a_simulated_policy_draws_a_solution_of_its_own_for_each_question(
     speed = Speed.of(MODELS["1B"], GPUS["H100"])
     fleet = Fleet([Service(model="policy", role="policy", speed=speed)])
     (posed,) = sums.generate(1, 11, range(4, 5))
-    async with Front(fleet) as front:
+    async with HttpFront(fleet) as front:
         for kind in (TokenPolicy, ChatPolicy):
             async with policy_at(*front.urls.values(), kind=kind) as policy:
                 start = problem(posed.question)

@@ -9,14 +9,14 @@ import torch
 from servers.tiny import tokenizer as tokens
 from servers.tiny.problems import TEST_DEPTHS, draw
 from servers.tiny.runtime import Runtime
-from servers.tiny.train.policies import Rung, train_policy
+from servers.tiny.train.policies import PolicySize, train_policy
 from servers.tiny.train.prms import Recipe, train_prm
 from servers.tiny.train.sampler import greedy_accuracy
 
 DEVELOPMENT_PROBLEMS = 810
 
 
-def build_policy(rung: Rung, models: Path, scratch: Path) -> None:
+def build_policy(rung: PolicySize, models: Path, scratch: Path) -> None:
     """Train a policy and add its greedy accuracy on development problems to what it reports."""
     torch.set_num_threads(1)
     tokenizer = tokens.build()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from servers.tiny.model import Shape, Transformer, load, save
+from servers.tiny.model import ModelShape, Transformer, load, save
 from servers.tiny.problems import LIMIT, MAX_DEPTH, OPERATORS, Operator, draw
 from servers.tiny.tokenizer import training_text
 from servers.tiny.train.facts import draw_facts
@@ -36,7 +36,7 @@ EMBEDDING_SCALE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
+class PolicySize:
     """One policy of the ladder."""
 
     name: str
@@ -44,8 +44,8 @@ class Rung:
     layers: int
     heads: int
 
-    def shape(self, vocabulary: int) -> Shape:
-        return Shape(
+    def shape(self, vocabulary: int) -> ModelShape:
+        return ModelShape(
             vocabulary=vocabulary,
             hidden=self.hidden,
             layers=self.layers,
@@ -65,9 +65,9 @@ class Rung:
 
 
 LADDER = (
-    Rung(name="policy-160k", hidden=64, layers=2, heads=2),
-    Rung(name="policy-430k", hidden=128, layers=2, heads=2),
-    Rung(name="policy-2m", hidden=256, layers=3, heads=4),
+    PolicySize(name="policy-160k", hidden=64, layers=2, heads=2),
+    PolicySize(name="policy-430k", hidden=128, layers=2, heads=2),
+    PolicySize(name="policy-2m", hidden=256, layers=3, heads=4),
 )
 
 
@@ -95,7 +95,7 @@ class Mastery:
 class PolicyTrainer:
     """Takes one rung through the groundwork and the exposure."""
 
-    def __init__(self, rung: Rung, tokenizer: Any) -> None:
+    def __init__(self, rung: PolicySize, tokenizer: Any) -> None:
         self.rung = rung
         self.vocabulary = Vocabulary(tokenizer)
         torch.manual_seed(SEED)
@@ -294,7 +294,7 @@ class PolicyTrainer:
         self.chains(3500)
 
 
-def train_policy(rung: Rung, tokenizer: Any, models: Path, scratch: Path) -> None:
+def train_policy(rung: PolicySize, tokenizer: Any, models: Path, scratch: Path) -> None:
     """Train one rung and write its folder; its groundwork is kept in ``scratch`` for a re-run."""
     base = scratch / f"{rung.name}-groundwork"
     if not (base / COST).exists():

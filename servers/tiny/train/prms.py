@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from servers.tiny.model import Shape, Transformer, load, save
+from servers.tiny.model import ModelShape, Transformer, load, save
 from servers.tiny.problems import MAX_DEPTH, OPERATORS
 from servers.tiny.runtime import Runtime
 from servers.tiny.tokenizer import END, QWEN_TAG, SHEPHERD_TAG, START, list_words
@@ -97,7 +97,7 @@ class PRMTrainer:
         """The policy's trunk with new layers on top, whose first effect is small."""
         old = trunk.shape
         qwen = self.recipe.layout == "qwen_math"
-        shape = Shape(
+        shape = ModelShape(
             vocabulary=old.vocabulary, hidden=old.hidden, heads=old.heads,
             layers=old.layers + self.recipe.extra_layers, intermediate=old.intermediate,
             architecture="Qwen2ForProcessRewardModel" if qwen else "LlamaForCausalLM",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from servers.fleet.checkpoint import Checkpoint
 from servers.fleet.gpus import GIB, GPU, parse
 from servers.fleet.packing import USABLE, pack
-from servers.fleet.placement import Plan, arrange, place
+from servers.fleet.placement import PlacementPlan, arrange, place
 from servers.fleet.spec import FleetError, FleetSpec, ModelSpec, ServiceSpec, Shape
 
 TABLE = yaml.safe_load((Path(__file__).parents[4] / "configs" / "models.yaml").read_text())
@@ -46,7 +46,7 @@ def service(name: str, **settings) -> ServiceSpec:
     return ServiceSpec(name=name, model=model, **settings)
 
 
-def planned(gpus: str | list[GPU], *services: str | ServiceSpec, device="auto") -> Plan:
+def planned(gpus: str | list[GPU], *services: str | ServiceSpec, device="auto") -> PlacementPlan:
     asked = tuple(service(one) if isinstance(one, str) else one for one in services)
     found = parse(gpus) if isinstance(gpus, str) else gpus
     return place(FleetSpec(name="f", services=asked, device=device), found)
@@ -59,7 +59,7 @@ def refused(gpus: str | list[GPU], *services: str | ServiceSpec) -> str:
     return str(error.value)
 
 
-def lies_on(plan: Plan) -> dict[tuple[str, int], tuple[int, ...]]:
+def lies_on(plan: PlacementPlan) -> dict[tuple[str, int], tuple[int, ...]]:
     return {(one.service, one.replica): one.gpus for one in plan.placements}
 
 

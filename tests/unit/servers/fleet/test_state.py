@@ -7,7 +7,7 @@ import pytest
 from servers.fleet.leftovers import start_time
 from servers.fleet.restarts import Timing
 from servers.fleet.spec import FleetError, FleetSpec, ModelSpec, Placement, ServiceSpec, Shape
-from servers.fleet.state import FleetState, Folder, Orders, ReplicaState
+from servers.fleet.state import FleetState, Folder, ReplicaState, StartOrders
 
 REPLICA = ReplicaState(
     service="policy", model="small", role="policy", index=0, url="http://127.0.0.1:1", port=1,
@@ -49,7 +49,7 @@ def test_orders_read_as_they_were_written_but_keep_the_key_apart(folder: Folder)
         name="mine", services=(ServiceSpec(name="p", model=model, port=8000),), api_key="hush",
         python=Path("/venv/bin/python"), environment={"A": "b"},
     )  # fmt: skip
-    orders = Orders(
+    orders = StartOrders(
         spec=spec, placements=(Placement(service="p", replica=0, gpus=(1,)),), run="r",
         timing=Timing(tries=9),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from servers.simulated import clock
 from servers.simulated.engine import Engine, Prompt
-from servers.simulated.hardware import GPU, GPUS, MODELS, Speed
+from servers.simulated.hardware import GPUS, MODELS, GPUSpeed, Speed
 
 CLAIMED = 1.5
 
@@ -15,7 +15,7 @@ CLAIMED = 1.5
 def test_one_request_is_as_fast_as_measured_on_an_a100() -> None:
     """75 tokens/s of Llama-3.1-8B in bf16, 1,024 tokens read and 128 written, vLLM 0.23
     (johnmusgrave.com/p/vllm-throughput-latency-sweep-on)."""
-    a100 = GPU(name="A100", bandwidth=1.555e12, memory=40e9, flops=312e12)
+    a100 = GPUSpeed(name="A100", bandwidth=1.555e12, memory=40e9, flops=312e12)
     speed = Speed.of(MODELS["8B"], a100)
     assert 75 / CLAIMED < 1 / speed.iteration(1, 1024 + 64) < 75 * CLAIMED
 

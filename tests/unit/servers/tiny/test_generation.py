@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from servers.tiny.generation import Generator
-from servers.tiny.jobs import Job, Sampling
+from servers.tiny.jobs import Job, SamplingParams
 from servers.tiny.prefix_cache import PrefixCache
 from servers.tiny.runtime import Runtime
 from servers.tiny.stats import Stats
 from servers.tiny.stopping import StopRule
 from servers.tiny.text import Text
-from servers.tiny.ticket import Ticket
+from servers.tiny.ticket import JobTicket
 
 
 class Bench:
@@ -25,7 +25,7 @@ class Bench:
         prefixes = PrefixCache(runtime.shape.layers, 2 * runtime.width, cache)
         self.generator = Generator(runtime, prefixes, self.stats, max_num_seqs=max_num_seqs)
 
-    def sampling(self, *, seed: int = 0, n: int = 1, max_tokens: int = 24) -> Sampling:
+    def sampling(self, *, seed: int = 0, n: int = 1, max_tokens: int = 24) -> SamplingParams:
         rule = StopRule.build(
             self.text,
             end_of_text=frozenset(self.text.encode("<|im_end|>")),
@@ -33,13 +33,13 @@ class Bench:
             tokens=(),
             included=False,
         )
-        return Sampling(
+        return SamplingParams(
             n=n, temperature=1.0, top_p=1.0, max_tokens=max_tokens, seed=seed, rule=rule
         )
 
-    def submit(self, sampling: Sampling, *prompts: str | list[int]) -> Job:
+    def submit(self, sampling: SamplingParams, *prompts: str | list[int]) -> Job:
         ids = [self.text.encode(p) if isinstance(p, str) else p for p in prompts]
-        job = Job(ids, sampling, Ticket.open())
+        job = Job(ids, sampling, JobTicket.open())
         self.generator.submit(job)
         return job
 

@@ -8,10 +8,10 @@ import torch
 from servers.tiny.model import load
 from servers.tiny.prefix_cache import PrefixCache
 from servers.tiny.runtime import Runtime
-from servers.tiny.scoring import ScoreJob, Scorer, StepTags
+from servers.tiny.scoring import ScoreJob, StepScorer, StepTags
 from servers.tiny.stats import Stats
 from servers.tiny.text import Text
-from servers.tiny.ticket import Ticket
+from servers.tiny.ticket import JobTicket
 
 STEPS = ["Step A + 76: 10 + 76 = 86", "Step B * 2: 86 * 2 = 172", "Step C - 7: 172 - 7 = 165"]
 
@@ -24,7 +24,7 @@ class Bench:
         ids = (self.text.only_id(labels[0]), self.text.only_id(labels[1])) if labels else None
         self.tag, self.tags = tag, StepTags(self.text.only_id(tag), ids)
         prefixes = PrefixCache(runtime.shape.layers, 2 * runtime.width, cache)
-        self.scorer = Scorer(runtime, prefixes, self.stats, self.tags)
+        self.scorer = StepScorer(runtime, prefixes, self.stats, self.tags)
         self.model = load(folder)
 
     def ids(self, *steps: str) -> list[int]:
@@ -42,7 +42,7 @@ class Bench:
 
     @torch.inference_mode()
     def score(self, *inputs: list[int], labels: tuple[int, ...] = ()) -> ScoreJob:
-        job = ScoreJob(list(inputs), Ticket.open(), labels)
+        job = ScoreJob(list(inputs), JobTicket.open(), labels)
         self.scorer.submit(job)
         while self.scorer.step():
             pass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from servers.tiny.ticket import EngineDead, Ticket
+from servers.tiny.ticket import EngineDead, JobTicket
 from servers.tiny.worker import Worker
 
 
@@ -10,7 +10,7 @@ class Failing:
     """A lane whose first piece of work breaks."""
 
     def __init__(self) -> None:
-        self.tickets: list[Ticket[None]] = []
+        self.tickets: list[JobTicket[None]] = []
 
     def step(self) -> bool:
         if self.tickets:
@@ -26,7 +26,7 @@ async def test_a_failure_answers_whoever_waits_and_whoever_comes_later() -> None
     lane = Failing()
     worker = Worker([lane], threads=1)
     worker.start()
-    waiting: Ticket[None] = Ticket.open()
+    waiting: JobTicket[None] = JobTicket.open()
     lane.tickets.append(waiting)
     worker.wake()
     with pytest.raises(EngineDead, match="out of numbers"):
