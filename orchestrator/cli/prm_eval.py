@@ -3,15 +3,15 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.console.exit_status import ExitStatus
+from orchestrator.cli.options import FiguresOption, JsonOption, SetOption
 from orchestrator.console.terminal import Terminal
-from orchestrator.errors import BudgetExhausted, RateLimited, RunError
 
-SUMMARY = "prm-eval.json"
+if TYPE_CHECKING:
+    from orchestrator.commands.prm_evaluation.evaluate import Wanted
 
 
 def prm_eval(
@@ -43,35 +43,21 @@ def prm_eval(
         float,
         typer.Option("--threshold", min=0, max=1, help="Steps scored below it count as wrong."),
     ] = 0.5,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Override a key of the config, e.g. trees=64. Repeatable.",
-        ),
-    ] = None,
+    overrides: SetOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The directory of results; scores in it are reused."),
     ] = None,
-    figures: Annotated[
-        bool,
-        typer.Option("--figures/--no-figures", help="Draw the figures (a few seconds)."),
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    figures: FiguresOption = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure PRMs on labelled solutions: first wrong steps, calibration, length bias.
 
     Scores stay in the directory of results and are not paid for again. The config's
     `budget` limits it like a run; with a larger one it continues.
     """
-    from orchestrator.commands.prm_evaluation.evaluate import Wanted, evaluate_prms, load_models
-    from orchestrator.report.data.prm_summary import prm_json
-    from orchestrator.report.figures.prm_figures import draw_prms
-    from orchestrator.report.tables.prm_table import prm_report
+    from orchestrator.commands.prm_evaluation.evaluate import Wanted
 
-    out = out or Path("runs") / f"prm-eval-{config.stem}"
     wanted = Wanted(
         data=tuple(data),
         prms=tuple(prm or ()),
@@ -79,33 +65,26 @@ def prm_eval(
         samples=samples,
         threshold=threshold,
     )
+    out = out or Path("runs") / f"prm-eval-{config.stem}"
+    _evaluate(config, overrides or [], wanted, out, figures, as_json)
+
+
+def _evaluate(
+    path: Path, overrides: list[str], wanted: "Wanted", out: Path, figures: bool, as_json: bool
+) -> None:
+    from orchestrator.commands.prm_evaluation.ending import SUMMARY, resumable, write_results
+    from orchestrator.commands.prm_evaluation.evaluate import evaluate_prms, load_models
+    from orchestrator.report.data.prm_summary import prm_json
+    from orchestrator.report.tables.prm_table import prm_report
+
     console = Terminal(stderr=as_json, soft_wrap=True)
-    command = shlex.join(["orchard", *sys.argv[1:]])
-    try:
-        summary = evaluate_prms(load_models(config, overrides or []), wanted, out, console)
-    except KeyboardInterrupt:
-        console.print(f"Stopped. Every score is kept; go on with:\n  {command}")
-        sys.exit(ExitStatus.STOPPED)
-    except BudgetExhausted as exhausted:
-        console.print(
-            f"Stopped early: {exhausted}. Every score is kept; with a larger one this goes on:\n"
-            f"  {command} --set budget.{exhausted.limit}=…"
-        )
-        sys.exit(ExitStatus.UNFINISHED)
-    except RateLimited as limited:
-        console.print(f"Stopped: {limited}. Every score is kept; go on then with:\n  {command}")
-        sys.exit(ExitStatus.UNFINISHED)
-    content = prm_json(summary)
-    try:
-        (out / SUMMARY).write_bytes(content)
-        drawn = draw_prms(summary, out / "figures") if figures else []
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror}; every score is kept") from error
+    with resumable(shlex.join(["orchard", *sys.argv[1:]]), console):
+        summary = evaluate_prms(load_models(path, overrides), wanted, out, console)
+    drawn = write_results(summary, out, figures=figures)
     if as_json:
-        Terminal().print_json_text(content.decode())
+        Terminal().print_json_text(prm_json(summary).decode())
     else:
         Terminal().print(prm_report(summary))
     console.print(f"Summary  {out / SUMMARY}")
     for figure in drawn:
-        if figure.suffix == ".png":
-            console.print(f"Figure   {figure}")
+        console.print(f"Figure   {figure}")

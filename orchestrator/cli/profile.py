@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli.options import JsonOption, SetOption
 from orchestrator.console.terminal import Terminal
 from orchestrator.errors import ConfigError
 
@@ -30,18 +31,11 @@ def profile(
             "from the best are dropped early.",
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Override a key of the config, e.g. task.problems=300. Repeatable.",
-        ),
-    ] = None,
+    overrides: SetOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the profiles go; default: RUN/profiles.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure which strategy is best by difficulty and budget, for `strategy: auto`.
 
