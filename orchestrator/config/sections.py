@@ -1,6 +1,5 @@
 """What every part of a config is made of: sections that refuse keys they do not know."""
 
-import difflib
 import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
@@ -17,12 +16,13 @@ from pydantic import (
 )
 
 from orchestrator.formats.class_names import is_class_name
+from orchestrator.formats.closest import closest
 
 
 def nearest(unknown: str, known: Sequence[str]) -> str:
     """``did you mean "x"?``, or all that is known where nothing is near."""
-    match = difflib.get_close_matches(unknown, known, n=1)
-    return f'did you mean "{match[0]}"?' if match else f"known: {', '.join(sorted(known))}"
+    match = closest(unknown, known)
+    return f'did you mean "{match}"?' if match else f"known: {', '.join(sorted(known))}"
 
 
 def one_of(kind: str, known: Collection[str], *, or_class: bool = False) -> BeforeValidator:

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
 from orchestrator.tasks import jsonl
-from orchestrator.tasks.records import Fields, nearest, problem, unique
+from orchestrator.tasks.records import Fields, problem, suggestion, unique
 
 _LOCAL = "`task: {path: problems.jsonl, question: problem, answer: answer}`"
 
@@ -85,7 +85,7 @@ def load(source: TaskSource, loaders: Mapping[str, Loader] | None = None) -> lis
         raise TaskError(f"a task is either a name or a path: `task: {{name: math500}}` or {_LOCAL}")
     if source.name not in loaders:
         raise TaskError(
-            f"no task is called {source.name!r}{nearest(source.name, loaders)}; the names are"
+            f"no task is called {source.name!r}{suggestion(source.name, loaders)}; the names are"
             f" {', '.join(sorted(loaders))}. A file of your own is `task: {{path: …}}`"
         )
     return loaders[source.name](source.limit)

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
-from orchestrator.tasks.records import Fields, nearest, problem, unique
+from orchestrator.tasks.records import Fields, problem, suggestion, unique
 
 
 def read(path: Path, fields: Fields, limit: int | None = None) -> list[Problem]:
@@ -67,6 +67,6 @@ def _bytes(path: Path) -> bytes:
 
 def _neighbour(path: Path) -> str:
     try:
-        return nearest(path.name, (each.name for each in path.parent.iterdir()))
+        return suggestion(path.name, (each.name for each in path.parent.iterdir()))
     except OSError:
         return f"; nor is there a folder {path.parent}"

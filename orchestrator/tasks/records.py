@@ -1,6 +1,5 @@
 """From one record of a data set, a JSON object or a row, to a problem."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +8,7 @@ from typing import Any
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import TaskError
+from orchestrator.formats.closest import closest
 from orchestrator.tasks.math.reading.boxes import reference
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -57,11 +57,10 @@ def unique(problems: list[Problem], where: str) -> list[Problem]:
     return problems
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)``, or nothing where no known name is near."""
-    names = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
-    return f" (did you mean {names[close[0]]!r}?)" if close else ""
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)``, or nothing where no known name is like it."""
+    close = closest(name, known, at_least=0.5)
+    return f" (did you mean {close!r}?)" if close else ""
 
 
 def _text(record: Mapping[str, Any], role: str, field: str, where: str) -> str:
@@ -75,7 +74,7 @@ def _value(record: Mapping[str, Any], role: str, field: str, where: str) -> str 
     if field not in record:
         there = ", ".join(map(str, record)) or "none"
         raise TaskError(
-            f"{where}: no field {field!r} for the {role}{nearest(field, record)};"
+            f"{where}: no field {field!r} for the {role}{suggestion(field, record)};"
             f" the fields there are: {there}. Name the right one with `{role}:`"
         )
     value = record[field]

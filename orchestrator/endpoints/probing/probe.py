@@ -5,7 +5,6 @@ most ignore in silence what they don't. So nothing is taken from a server's name
 ability is seen at work, in a dozen small requests.
 """
 
-import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from orchestrator.endpoints.probing.listening import hides_steps, tokens_to_answ
 from orchestrator.endpoints.probing.sampling import counts_samples, judged
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse, EndpointError, EndpointRefused, EndpointUnavailable
+from orchestrator.formats.closest import closest
 
 LOG = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ async def _card(transport: Transport, base: str) -> ModelCard | EndpointUnavaila
     model = transport.endpoint.model
     card = cards.get(model)
     if card is None:
-        near = difflib.get_close_matches(model, cards, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it serves: {', '.join(cards)}"
+        near = closest(model, cards)
+        hint = f"did you mean {near!r}?" if near else f"it serves: {', '.join(cards)}"
         raise EndpointRefused(f"{base} does not serve the model {model!r}; {hint}", url=base)
     return card
 
