@@ -9,9 +9,7 @@ from functools import partial
 from typing import Literal
 
 from orchestrator.core.task import Instruction
-
-Messages = list[dict[str, str]]
-"""A chat: ``[{"role": …, "content": …}, …]``."""
+from orchestrator.formats.chat import Messages
 
 _LLAMA3 = """Solve the following {subject}problem efficiently and clearly:
 

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
+from orchestrator.formats.chat import Messages
+
 if TYPE_CHECKING:
     Count = int
 else:
     Count = int | None
 """Of tokens, as servers send it: null is as good as left out, and 0 once it is read."""
-
-
-Messages = list[dict[str, str]]
-"""A conversation: ``[{"role": …, "content": …}, …]``."""
 
 
 class GenerateRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Sampling, never
 from orchestrator.endpoints.http.ends import AnyChoice, NoAnswer, Said, read_choice
-from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, Messages
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse
 from orchestrator.endpoints.policies.http_policy import CHAT, HttpPolicy
+from orchestrator.formats.chat import Messages
 
 _FIRST = """\
 Solve it step by step, one step a message. Write the first step now and nothing else: one \

@@ -32,7 +32,6 @@ from orchestrator.endpoints.http.wire import (
     ChatResponse,
     CompletionRequest,
     CompletionResponse,
-    Messages,
     SamplingFields,
     token_count,
     token_list,
@@ -48,6 +47,7 @@ from orchestrator.errors import (
     EndpointUnavailable,
     PromptRefused,
 )
+from orchestrator.formats.chat import Messages
 
 LOG = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.http.wire import (
     CompletionRequest,
     CompletionResponse,
-    Messages,
     TokenizeChatRequest,
     TokenizeRequest,
     TokenizeResponse,
@@ -21,6 +20,7 @@ from orchestrator.endpoints.http.wire import (
 from orchestrator.endpoints.policies.http_policy import COMPLETIONS, ChatPolicy
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse
+from orchestrator.formats.chat import Messages
 
 _BEFORE = "6"
 """A text that no tokenizer joins with the white space after it."""

@@ -7,10 +7,11 @@ from typing import ClassVar
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, derive_seed
 from orchestrator.endpoints.http.ends import NoAnswer, Said, no_answer, read_choice
-from orchestrator.endpoints.http.wire import ChatChoice, ChatRequest, ChatResponse, Messages
+from orchestrator.endpoints.http.wire import ChatChoice, ChatRequest, ChatResponse
 from orchestrator.endpoints.prm.base import HttpPRM, Reading, ScoringRoute
 from orchestrator.endpoints.transport.refusals import miscounted
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
+from orchestrator.formats.chat import Messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
-from orchestrator.endpoints.http.wire import Messages
 from orchestrator.endpoints.prm.base import Reading, ReadingOrError, apart
 from orchestrator.endpoints.prm.generative import GenerativePRM, Verifications
 from orchestrator.endpoints.prm.memory import Recent
+from orchestrator.formats.chat import Messages
 
 SYSTEM = (
     "You are a math teacher. Your task is to review and critique the paragraphs in solution step "

@@ -10,7 +10,6 @@ from orchestrator.endpoints.http.wire import (
     ChatResponse,
     CompletionRequest,
     CompletionResponse,
-    Messages,
 )
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import (
@@ -20,6 +19,7 @@ from orchestrator.errors import (
     EndpointUnavailable,
     PromptRefused,
 )
+from orchestrator.formats.chat import Messages
 
 COUNT: Messages = [
     {"role": "user", "content": "Write the numbers from 1 to 20, separated by spaces."}

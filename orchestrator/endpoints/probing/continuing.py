@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.endpoints.http.ends import contents
-from orchestrator.endpoints.http.wire import ChatResponse, Messages
+from orchestrator.endpoints.http.wire import ChatResponse
 from orchestrator.endpoints.policies.rendered import render, tokens_after_text
 from orchestrator.endpoints.probing.asking import (
     FEW_TOKENS,
@@ -19,6 +19,7 @@ from orchestrator.endpoints.probing.asking import (
 )
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import EndpointError, EndpointUnavailable
+from orchestrator.formats.chat import Messages
 
 Continuation = Literal["tokens", "rendered", "chat"]
 Certainty = Literal["yes", "perhaps", "no"]

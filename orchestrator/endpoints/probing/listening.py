@@ -1,10 +1,11 @@
 """Whether a model says anything, found out before a run pays for answers that are none."""
 
 from orchestrator.endpoints.http.ends import NoAnswer, Said, contents, read_choice
-from orchestrator.endpoints.http.wire import ChatChoice, ChatResponse, Messages
+from orchestrator.endpoints.http.wire import ChatChoice, ChatResponse
 from orchestrator.endpoints.probing.asking import FEW_TOKENS, chat
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import BadResponse, EndpointUnavailable
+from orchestrator.formats.chat import Messages
 
 SUM: Messages = [{"role": "user", "content": "What is 12 + 30? Answer with the number."}]
 THOUGHT_TOKENS = (2_048, 8_192)
