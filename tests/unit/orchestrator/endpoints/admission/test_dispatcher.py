@@ -438,3 +438,164 @@ async def test_what_is_to_be_tried_again_waits_too_where_nothing_else_does() -> 
     assert dispatcher.status().waits_for is None
     dispatcher.begun = 1
     assert "a rate limit (requests per day)" in (dispatcher.status().waits_for or "")
+
+
+def of_a(dispatcher: Dispatcher) -> Node:
+    """A node whose replica is the first."""
+    first, *_ = dispatcher.replicas
+    questions = (f"question {i}" for i in range(1_000))
+    return node(next(q for q in questions if dispatcher.replicas.choose(q, 0.0) is first))
+
+
+@in_virtual_time
+async def test_a_replica_is_idle_with_less_than_three_quarters_of_its_limit() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    asked = of_a(dispatcher)
+    first.limit.limit = 1.0
+    await dispatcher.admit(asked)
+    slots = [dispatcher.at(second) for _ in range(26)]
+    waiting = asyncio.create_task(dispatcher.admit(asked))
+    await asyncio.sleep(0)
+    dispatcher.release(slots.pop())
+    dispatcher.release(slots.pop())
+    await asyncio.sleep(0)
+    assert (second.in_flight, waiting.done()) == (24, False)
+    dispatcher.release(slots.pop())
+    assert (await waiting).replica is second
+
+
+@in_virtual_time
+async def test_a_slow_replica_takes_nothing_over() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    asked = of_a(dispatcher)
+    first.limit.limit = 1.0
+    slot = await dispatcher.admit(asked)
+    second.share = 0.5
+    other = dispatcher.at(second)
+    waiting = asyncio.create_task(dispatcher.admit(asked))
+    await asyncio.sleep(0)
+    dispatcher.release(other)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    dispatcher.release(slot)
+    assert (await waiting).replica is first
+
+
+@pytest.mark.parametrize(
+    ("status", "limited", "is_open"),
+    [(429, True, False), (503, True, True), (502, False, True), (500, False, True)],
+)
+def test_a_busy_replica_is_given_less_and_a_failing_one_left_alone(
+    status: int, limited: bool, is_open: bool
+) -> None:
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A])
+        (replica,) = dispatcher.replicas
+        error = EndpointUnavailable("no", url=A, answered=True, status=status)
+        for _ in range(16):
+            dispatcher.failed(Slot(replica, now()), error)
+        assert (replica.limit.limit < FIRST) is limited
+        assert (replica.breaker.state == "open") is is_open
+        assert replica.last_error is error
+
+    clock.run(go())
+
+
+@pytest.mark.parametrize(("timed_out", "limited"), [(True, True), (False, False)])
+def test_requests_that_time_out_are_too_many(timed_out: bool, limited: bool) -> None:
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A])
+        (replica,) = dispatcher.replicas
+        error = EndpointUnavailable("slow", url=A, timed_out=timed_out)
+        for _ in range(16):
+            dispatcher.failed(Slot(replica, now()), error)
+        assert (replica.limit.limit < FIRST) is limited
+
+    clock.run(go())
+
+
+@pytest.mark.parametrize(
+    ("status", "asks", "until"), [(503, 500.0, 120.0), (503, 60.0, 60.0), (429, 500.0, 500.0)]
+)
+def test_a_pause_that_is_no_rate_limit_is_as_long_as_is_waited_for(
+    status: int, asks: float, until: float
+) -> None:
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A], longest_pause=120.0)
+        (replica,) = dispatcher.replicas
+        error = EndpointUnavailable("no", url=A, answered=True, status=status, retry_after=asks)
+        dispatcher.failed(Slot(replica, now()), error)
+        assert (replica.paused_until, replica.paused_by) == (until, error)
+        shorter = EndpointUnavailable("no", url=A, answered=True, status=status, retry_after=5.0)
+        dispatcher.failed(Slot(replica, now()), shorter)
+        assert (replica.paused_until, replica.paused_by) == (until, error)
+
+    clock.run(go())
+
+
+@in_virtual_time
+async def test_a_doubtful_failure_is_counted_and_held_against_nobody_but_a_half_open_replica() -> (
+    None
+):
+    dispatcher = Dispatcher("m", [A])
+    (replica,) = dispatcher.replicas
+    doubtful = EndpointUnavailable("crash", url=A, answered=True, status=500, is_doubtful=True)
+    for _ in range(9):
+        dispatcher.failed(Slot(replica, now()), doubtful)
+    assert (replica.doubts, replica.breaker.state, replica.breaker.failures) == (9, "closed", 0)
+    await kill(dispatcher, replica)
+    dispatcher.on_health_check(replica, True)
+    assert replica.breaker.state == "half-open"
+    dispatcher.failed(Slot(replica, now()), doubtful)
+    assert (replica.doubts, replica.breaker.state) == (10, "open")
+
+
+@in_virtual_time
+async def test_its_status_counts_what_there_is() -> None:
+    dispatcher = Dispatcher("m", [A, B], cap=50)
+    first, second = dispatcher.replicas
+    status = dispatcher.status()
+    assert (status.replicas, status.up, status.slow, status.limit) == (2, 2, 0, 50)
+    assert (status.in_flight, status.waiting, status.retries, status.waits_for) == (0, 0, 0, None)
+    first.limit.limit, second.share = 5.5, 0.5
+    dispatcher.at(second)
+    status = dispatcher.status()
+    assert (status.in_flight, status.slow, status.limit) == (1, 1, 37)
+    await kill(dispatcher, first)
+    assert dispatcher.status().up == 1
+
+
+@in_virtual_time
+async def test_another_replica_that_takes_requests_is_known() -> None:
+    dispatcher = Dispatcher("m", [A, B])
+    first, second = dispatcher.replicas
+    assert dispatcher.takes_elsewhere(first)
+    second.paused_until = now() + 1.0
+    assert not dispatcher.takes_elsewhere(first)
+    assert dispatcher.takes_elsewhere(second)
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+def test_one_header_of_a_limit_is_limit_enough(kind: str) -> None:
+    async def go() -> bool:
+        dispatcher = Dispatcher("m", [A])
+        slot = await dispatcher.admit(None)
+        headers = {f"x-ratelimit-limit-{kind}": "9", f"x-ratelimit-remaining-{kind}": "1"}
+        dispatcher.observe_headers(headers, slot)
+        return dispatcher.rates.are_any
+
+    assert clock.run(go())
+
+
+@in_virtual_time
+async def test_what_was_answered_is_known_with_its_time() -> None:
+    dispatcher = Dispatcher("m", [A])
+    await asyncio.sleep(5.0)
+    slot = await dispatcher.admit(None)
+    await asyncio.sleep(2.0)
+    assert dispatcher.succeeded(slot, 4.0) == 2.0
+    assert (dispatcher.answered_at, slot.replica.pace) == (7.0, 0.5)
+    dispatcher.release(slot)
+    assert (dispatcher.in_flight, slot.replica.in_flight) == (0, 0)
