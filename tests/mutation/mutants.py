@@ -15,6 +15,7 @@ import re
 import resource
 import sys
 import tempfile
+from collections import Counter
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -27,22 +28,30 @@ from changes import Mutant, mutants
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "strategies", "runs", "storage", "endpoints")
 SECONDS = 12.0  # of tests for a mutant, the nearest and fastest first
+OPTIONS = ["-x", "-vv", "--durations=0", "-p", "no:cacheprovider", "--timeout=60"]
+
+
+def name_of(test: str) -> str:
+    """A test function, whatever its parameters: recording each of these would take minutes."""
+    return test.partition("[")[0]
 
 
 class Chosen:
-    """The plugin that runs ``tests`` only, in their order, and tells ``recorder`` which is next."""
+    """The plugin that runs ``tests`` only, in their order, or all, of which it notes the lines."""
 
     def __init__(self, tests: list[str], recorder: coverage.Coverage | None = None) -> None:
         self._order, self._recorder = {test: i for i, test in enumerate(tests)}, recorder
+        self._now = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._order:
-            items[:] = [each for each in items if each.nodeid in self._order]
-            items.sort(key=lambda each: self._order[each.nodeid])
+            items[:] = [each for each in items if name_of(each.nodeid) in self._order]
+            items.sort(key=lambda each: self._order[name_of(each.nodeid)])
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if self._recorder is not None:
-            self._recorder.switch_context(item.nodeid)
+        if self._recorder is not None and self._now != name_of(item.nodeid):
+            self._now = name_of(item.nodeid)
+            self._recorder.switch_context(self._now)
 
 
 def run(paths: list[str], plugin: Chosen, mutant: Mutant | None = None) -> tuple[int, str]:
@@ -53,23 +62,8 @@ def run(paths: list[str], plugin: Chosen, mutant: Mutant | None = None) -> tuple
             os.dup2(output.fileno(), 2)
             resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # loops that collect
             if mutant is not None:
-                compiled, target = SourceFileLoader.get_code, str(ROOT / mutant.path)
-
-                def get_code(self: SourceFileLoader, name: str) -> Any:
-                    if self.path != target:
-                        return compiled(self, name)
-                    with mutant.applied():
-                        return compile(ast.fix_missing_locations(mutant.tree), target, "exec")
-
-                SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
-            options = ["-x", "-vv", "--durations=0", "-p", "no:cacheprovider", "--timeout=60"]
-            recorder = plugin._recorder
-            if recorder is not None:
-                recorder.start()
-            code = pytest.main([*options, f"--rootdir={ROOT}", *paths], plugins=[plugin])
-            if recorder is not None:
-                recorder.stop()
-                recorder.save()
+                put_in_place(mutant)
+            code = pytest.main([*OPTIONS, f"--rootdir={ROOT}", *paths], plugins=[plugin])
             sys.stdout.flush()
             os._exit(code)
         status = os.waitpid(child, 0)[1]
@@ -77,58 +71,70 @@ def run(paths: list[str], plugin: Chosen, mutant: Mutant | None = None) -> tuple
         return status, output.read().decode(errors="replace")
 
 
+def put_in_place(mutant: Mutant) -> None:
+    compiled, target = SourceFileLoader.get_code, str(ROOT / mutant.path)
+
+    def get_code(self: SourceFileLoader, name: str) -> Any:
+        if self.path != target:
+            return compiled(self, name)
+        with mutant.applied():
+            return compile(ast.fix_missing_locations(mutant.tree), target, "exec")
+
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+
+
+class Recording(Chosen):
+    """Records from the start of the session to its end, in the process of the tests."""
+
+    def pytest_sessionstart(self) -> None:
+        assert self._recorder is not None
+        self._recorder.start()
+
+    def pytest_sessionfinish(self) -> None:
+        assert self._recorder is not None
+        self._recorder.stop()
+        self._recorder.save()
+
+
 class Tests:
-    """Which tests reach which line, and how long each takes, by one run with coverage."""
+    """Which tests reach which line, and how long each takes, by one run of all."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            recorder = coverage.Coverage(
-                f"{folder}/lines", source=[str(ROOT / "orchestrator")], config_file=False
-            )
+            source = [str(ROOT / "orchestrator")]
+            recorder = coverage.Coverage(f"{folder}/lines", source=source, config_file=False)
             paths = [str(ROOT / "tests/unit/orchestrator" / room) for room in ROOMS]
-            status, output = run(paths, Chosen([], recorder))
+            status, output = run(paths, Recording([], recorder))
             if status:
                 sys.exit(f"the tests fail without any mutant:\n{output[-3000:]}")
             data = coverage.CoverageData(f"{folder}/lines")
             data.read()
             self._reached = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
-        took = re.findall(r"^([\d.]+)s call +(.+?)\s*$", output, re.M)
-        self._seconds = {test: float(seconds) for seconds, test in took}
+        self._seconds = Counter[str]()
+        for seconds, test in re.findall(r"^([\d.]+)s call +(.+?)\s*$", output, re.M):
+            self._seconds[name_of(test)] += float(seconds)  # type: ignore[assignment]
 
     def reaching(self, mutant: Mutant) -> list[str]:
         """Those that run its lines; those of its module where these run at import alone."""
         reached = self._reached.get(str(ROOT / mutant.path), {})
         found = {test for line in mutant.lines for test in reached.get(line, []) if test}
         found = found or {test for tests in reached.values() for test in tests if test}
-        module = Path(mutant.path)
-
-        def nearest(test: str) -> tuple[bool, bool, float]:
-            return (
-                f"unit/{module.parent}/" not in test,
-                module.stem not in test.partition("::")[0],
-                self._seconds.get(test, 0.0),
-            )
-
-        total = 0.0
-        return [
-            each
-            for each in sorted(found, key=nearest)
-            if (total := total + self._seconds.get(each, 0.0)) < SECONDS
-        ]
+        folder, stem = Path(mutant.path).parent, Path(mutant.path).stem
+        near, seconds, total = f"unit/{folder}/", self._seconds, 0.0
+        order = sorted(found, key=lambda test: (near not in test, stem not in test, seconds[test]))
+        return [test for test in order if (total := total + seconds[test]) < SECONDS]
 
     def notice(self, mutant: Mutant) -> str | None:
         """The first test that fails, None where all pass; those of the nearest file run first."""
         tests = self.reaching(mutant)
-        nearest = tests[0].partition("::")[0] if tests else ""
-        for some in (
-            [test for test in tests if test.startswith(nearest)],
-            [test for test in tests if not test.startswith(nearest)],
-        ):
+        file = tests[0].partition("::")[0] if tests else ""
+        for is_near in (True, False):
+            some = [test for test in tests if test.startswith(file) is is_near]
             files = sorted({str(ROOT / test.partition("::")[0]) for test in some})
             status, output = run(files, Chosen(some), mutant) if some else (0, "")
-            failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
             if status:
-                return (failed or [f"exit status {status}"])[0]
+                failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
+                return failed[1] if failed else f"exit status {status}"
         return None
 
 

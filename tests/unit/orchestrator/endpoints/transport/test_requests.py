@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.admission.rate_limits import Estimate, RateLimits
+from orchestrator.endpoints.admission.rate_limits import RateLimits, TokenEstimate
 from orchestrator.endpoints.http.wire import (
     ChatRequest,
     ChatResponse,
@@ -51,7 +51,7 @@ def test_the_work_of_a_request_is_its_longest_sample_its_prompt_and_a_little(
 def test_what_it_may_take_is_told_from_its_size_and_learned_from_its_answer() -> None:
     rates, one = RateLimits(None, None), request(chat(n=2, max_tokens=50))
     size = len(one.body)
-    assert one.estimate(rates) == Estimate(
+    assert one.estimate(rates) == TokenEstimate(
         pytest.approx(0.3 * size + 100), 0.0, pytest.approx(0.3 * size + 100)
     )
     assert one.learn(rates, usage(prompt=30, written=20)) == 50
