@@ -22,9 +22,10 @@ from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
 from orchestrator.runs.search import Unscored
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.auto_cells import routed
+from orchestrator.wiring.connect import Connections
 from orchestrator.wiring.connect import connect as open_endpoints
-from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING, Connection
-from orchestrator.wiring.needs import Found, check_able
+from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING
+from orchestrator.wiring.needs import check_able
 from orchestrator.wiring.prices import prices
 from orchestrator.wiring.serving import Address
 
@@ -34,18 +35,22 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """Open models by name: see ``connect``. ``found`` says what their servers can do, ``config``
-    how a config would describe them, and ``task`` says what is asked and reads the answers."""
+    """Open models by name: see ``connect``. ``config`` is how a config would describe them, and
+    ``task`` says what is asked and reads the answers. ``numbers`` counts the questions."""
 
-    policies: Mapping[str, Policy]
-    prms: Mapping[str, PRM]
+    connections: Connections
     config: RunConfig
-    found: Found
     prices: Mapping[str, Price]
     task: Task
-    served: Mapping[str, Connection]
     numbers: Iterator[int] = field(default_factory=count)
-    """Counts the questions that are asked, in their order."""
+
+    @property
+    def policies(self) -> Mapping[str, Policy]:
+        return self.connections.policies
+
+    @property
+    def prms(self) -> Mapping[str, PRM]:
+        return self.connections.prms
 
     @asynccontextmanager
     async def asking(self, task: Task | None) -> AsyncIterator["Connected"]:
@@ -57,19 +62,11 @@ class Connected:
         async with opened(task) as entered:
             asked = {
                 name: each.policy_for(entered)
-                for name, each in self.served.items()
+                for name, each in self.connections.endpoints.items()
                 if each.policy is not None
             }
-            yield replace(self, task=entered, policies={**self.policies, **asked})
-
-    @property
-    def one_per_request(self) -> frozenset[str]:
-        """The policies whose servers give one sample a request."""
-        return frozenset(
-            name
-            for name, can in self.found.items()
-            if isinstance(can, PolicyAbilities) and not can.n
-        )
+            connections = replace(self.connections, policies={**self.policies, **asked})
+            yield replace(self, task=entered, connections=connections)
 
     def cell(
         self,
@@ -102,12 +99,13 @@ class Connected:
             strategy=strategy,
         )
         (cell,) = routed([cell], [question])
-        check_able([cell], self.config.policies, self.found)
+        check_able([cell], self.config.policies, self.connections.found)
         return cell
 
     def ports(self, cell: Cell, question: Problem) -> Models:
         """What one tree asks, wrapped as a run of it alone would wrap it."""
-        demand, run = Demand([cell], [question]), RunWide(one_per_request=self.one_per_request)
+        run = RunWide(one_per_request=self.connections.one_per_request)
+        demand = Demand([cell], [question])
         policy, prm = cell.policy.name, cell.prm.name if cell.prm else None
         return Models(
             stack(self.policies[policy], name=policy, demand=demand, run=run),
@@ -165,24 +163,26 @@ async def connect(
     }
     async with AsyncExitStack() as stack:
         task = await stack.enter_async_context(opened(task or MathTask()))
-        served_models = await stack.enter_async_context(
+        connections = await stack.enter_async_context(
             open_endpoints(described.policies, described.prms, task=task, addresses=addresses)
         )
         yield Connected(
-            policies={**own_policies, **served_models.policies},
-            prms={**own_prms, **served_models.prms},
+            connections=replace(
+                connections,
+                policies={**own_policies, **connections.policies},
+                prms={**own_prms, **connections.prms},
+                found={
+                    **connections.found,
+                    **dict.fromkeys(own_policies, PolicyAbilities(continuation="tokens")),
+                    **dict.fromkeys(own_prms, PRMAbilities()),
+                },
+            ),
             config=_described(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
                 described.prms | {name: _own_prm(port) for name, port in own_prms.items()},
             ),
-            found={
-                **served_models.found,
-                **dict.fromkeys(own_policies, PolicyAbilities(continuation="tokens")),
-                **dict.fromkeys(own_prms, PRMAbilities()),
-            },
             prices=prices(described),
             task=task,
-            served=served_models.endpoints,
         )
 
 

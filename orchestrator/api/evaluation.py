@@ -14,7 +14,7 @@ from orchestrator.api.connecting import Connected
 from orchestrator.commands.results import read_results
 from orchestrator.config.run import validate
 from orchestrator.config.sections import located
-from orchestrator.core.budget import UNLIMITED, Bill, Limits
+from orchestrator.core.budget import UNLIMITED, Limits
 from orchestrator.core.ports import Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
@@ -24,14 +24,14 @@ from orchestrator.errors import ConfigError, RunError
 from orchestrator.formats.class_names import class_name
 from orchestrator.formats.jsonlines import decoded
 from orchestrator.report.data.summary import to_json
-from orchestrator.runs.plan import Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.strategies.building import name_of, settings_of
 from orchestrator.tasks.kinds import DEFAULT, TASKS
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
-from orchestrator.wiring.needs import check_able, substitutes
+from orchestrator.wiring.needs import check_able
+from orchestrator.wiring.ports import ports as ports_of
 
 PROBLEMS = "problems.jsonl"
 """Where a run directory keeps the problems that it was given."""
@@ -83,7 +83,7 @@ async def evaluate(
             "problem_budget": dataclasses.asdict(limits),
         }
         experiment = Experiment.of(validate(values, "evaluate"))
-        check_able(experiment.cells, experiment.config.policies, models.found)
+        check_able(experiment.cells, experiment.config.policies, models.connections.found)
         claim(directory, experiment)
         for record in directory.finished(experiment.plan):
             yield record
@@ -98,10 +98,13 @@ async def _as_they_finish(
     """Run what remains; whoever takes no more records cancels it."""
     if not directory.journal.is_empty:
         directory.store.reopen_holes()
+    ports = ports_of(
+        experiment, models.connections, experiment.cells, models.task, paid=directory.paid
+    )
     finished: asyncio.Queue[Record | None] = asyncio.Queue()
     scheduler = Scheduler(
         experiment.plan,
-        _ports(models, experiment, directory.paid),
+        ports,
         directory.store,
         directory.journal,
         on_record=finished.put_nowait,
@@ -174,17 +177,3 @@ def _vote(vote: Vote) -> dict[str, Any]:
     if dataclasses.is_dataclass(vote) and not isinstance(vote, type):
         settings = dataclasses.asdict(vote)
     return {"vote": class_name(type(vote)), **settings}
-
-
-def _ports(models: Connected, experiment: Experiment, paid: float) -> Ports:
-    policies = experiment.config.policies
-    return Ports(
-        policies=dict(models.policies),
-        prms=dict(models.prms),
-        task=models.task,
-        one_per_request=models.one_per_request,
-        substitutes={
-            cell.id: substitutes(cell, policies, models.found) for cell in experiment.cells
-        },
-        bill=Bill(experiment.plan.limits.cost, paid),
-    )

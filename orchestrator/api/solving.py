@@ -93,7 +93,7 @@ async def solve(
             terms=Terms(
                 policy_price=cell.policy.price,
                 prm_price=cell.prm.price if cell.prm else None,
-                one_per_request=cell.policy.name in models.one_per_request,
+                one_per_request=cell.policy.name in models.connections.one_per_request,
             ),
             place=Place(
                 seed=seed,
