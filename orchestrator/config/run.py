@@ -32,7 +32,7 @@ from orchestrator.formats.yaml_files import Keys
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.runs.ports.branches import ON_FAILED_BRANCH
-from orchestrator.tasks.kinds import TASKS
+from orchestrator.tasks.kinds import TASKS, task
 
 HOW_AND_WHERE = (
     "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
@@ -75,6 +75,11 @@ class TaskConfig(Section):
                 f"unknown kind of task {kind!r}: {nearest(kind, list(TASKS))}; a class of your own "
                 "is written `module:Name`"
             )
+        if kind is not None:
+            try:
+                task(kind)
+            except ConfigError as error:
+                raise ConfigError(f"task.kind: {error}", ("task", "kind")) from error
         return kind
 
 

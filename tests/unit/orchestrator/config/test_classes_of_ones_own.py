@@ -85,6 +85,11 @@ def test_a_kind_of_task_that_there_is_not_is_refused_with_the_nearest() -> None:
         valid(task={"name": "chains", "kind": "maths"})
 
 
+def test_a_class_that_is_no_task_is_refused_with_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"task.kind: .*:Twice is no task: it has no `extract`"):
+        valid(task={"name": "chains", "kind": f"{HERE}:Twice"})
+
+
 def test_votes_are_taken_beside_the_usual_ones_and_belong_to_what_a_run_is_held_to() -> None:
     config = valid(votes=[f"{HERE}:Trusted", {"vote": f"{HERE}:Trusted", "least": 0.8}])
     for cell in config.all_cells:
