@@ -48,7 +48,9 @@ async def tiny_ports(
     ):
         yield (
             kind(to_policy, PROMPTS["tiny"].asking(MathTask.instruction), SEPARATOR),
-            family(transport=to_prm),
+            family(transport=to_prm, route="pooling")
+            if family is MathShepherdPRM
+            else family(transport=to_prm),
         )
 
 
