@@ -25,11 +25,10 @@ class BeamSearch(Stepwise):
 
     async def __call__(self, root: Node, models: Models) -> list[Node]:
         slots, answers = self.n // self.width, list[Node]()
-        beams, width, rules = [root], self.n, self.expansion
+        beams, width = [root], self.n
+        sampling, rules = self.sampling, self.expansion
         while beams:
-            grown = await fan_out(
-                expand(beam, width, models, self.sampling, rules) for beam in beams
-            )
+            grown = await fan_out(expand(beam, width, models, sampling, rules) for beam in beams)
             level = map(Family, beams, grown)
             ended, beams = select(level, slots - len(answers), self.reward, rules)
             answers += ended

@@ -75,6 +75,7 @@ class Ballots:
         self._values: dict[Vote, NDArray[np.float64]] = {}
         self._totals: dict[Vote, NDArray[np.float64]] = {}
         self._cast: dict[Vote, NDArray[np.bool_]] = {}
+        self._classes: dict[Vote, NDArray[np.int64]] = {}
 
     def totals(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
         """What each answer is given by the first ``lengths[k]`` samples, ``[w, k, c]``."""
@@ -115,7 +116,7 @@ class Ballots:
             return np.concatenate([samples, np.tile(others, (len(ways), 1))], axis=1)
 
         is_drawn = np.arange(self._order.shape[1]) < lengths[:, None]
-        mine, theirs = self._voters(vote, self._samples)[self._order], self._voters(vote, joined)
+        mine, theirs = self._mine(vote)[self._order], self._voters(vote, joined)
         classes = with_joined(np.where(is_drawn, mine, NONE), theirs)
         values = with_joined(self._valued(vote), joined.values(vote))
         may_answer = classes != NONE
@@ -131,6 +132,12 @@ class Ballots:
         is_right = with_joined(self._right, joined.right)[ways, best]
         found: NDArray[np.float64] = np.where(may_answer.any(axis=1), is_right, 0.0)
         return found
+
+    def _mine(self, vote: Vote) -> "NDArray[np.int64]":
+        """``_voters`` of the samples."""
+        if vote not in self._classes:
+            self._classes[vote] = self._voters(vote, self._samples)
+        return self._classes[vote]
 
     def _voters(self, vote: Vote, drawn: Drawn) -> "NDArray[np.int64]":
         """The class that each solution has a ballot for under ``vote``, NONE where it has none."""
@@ -157,7 +164,7 @@ class Ballots:
         import numpy as np
 
         if vote not in self._cast:
-            has_ballot = self._voters(vote, self._samples) != NONE
+            has_ballot = self._mine(vote) != NONE
             self._cast[vote] = np.logical_or.accumulate(has_ballot[self._order], axis=1)
         return self._cast[vote]
 
