@@ -28,7 +28,7 @@ from orchestrator.errors import (
     ServerError,
     TaskError,
 )
-from orchestrator.runs.search import SearchProgress
+from orchestrator.runs.search import Outcome, SearchProgress
 from orchestrator.strategies import DVTS, Auto, BeamSearch, BestOfN, CoT, MajorityVoting
 from orchestrator.tasks.math.task import MathTask
 
@@ -57,6 +57,7 @@ __all__ = [
     "Models",
     "Node",
     "OrchardError",
+    "Outcome",
     "Policy",
     "Price",
     "Problem",

@@ -1,5 +1,6 @@
 """Open models: what ``solve`` and ``evaluate`` are given."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,18 +17,21 @@ from orchestrator.core.task import Task, opened
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
 from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import ConfigError
-from orchestrator.runs.plan import Cell, NamedModel
+from orchestrator.runs.plan import Cell, NamedModel, Substitutes
 from orchestrator.runs.ports.sharing import Demand
 from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
 from orchestrator.runs.search import Unscored
+from orchestrator.strategies import CoT
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.connect import Connections
 from orchestrator.wiring.connect import connect as open_endpoints
 from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING
-from orchestrator.wiring.needs import check_able
-from orchestrator.wiring.prices import prices
+from orchestrator.wiring.needs import check_able, remarks, substitutes
+from orchestrator.wiring.prices import prices, unpriced
 from orchestrator.wiring.serving import Address
+
+LOG = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=ServedModel)
 P = TypeVar("P")
@@ -36,13 +40,15 @@ P = TypeVar("P")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     """Open models by name: see ``connect``. ``config`` is how a config would describe them, and
-    ``task`` says what is asked and reads the answers. ``numbers`` counts the questions."""
+    ``task`` says what is asked and reads the answers. ``numbers`` counts the questions, ``warned``
+    holds what was said of the models, which is said once."""
 
     connections: Connections
     config: RunConfig
     prices: Mapping[str, Price]
     task: Task
     numbers: Iterator[int] = field(default_factory=count)
+    warned: set[str] = field(default_factory=set)
 
     @property
     def policies(self) -> Mapping[str, Policy]:
@@ -85,12 +91,8 @@ class Connected:
         models = [
             NamedModel(name=name, price=self.prices.get(name)) for name in (policy, judge) if name
         ]
-        for model in models:
-            if limits.cost is not None and model.price is None:
-                raise ConfigError(
-                    f"a limit of the cost cannot be kept: {model.name} has no price; give it one: "
-                    "price=orchard.Price(input=…, output=…) (USD per million tokens)"
-                )
+        if limits.cost is not None:
+            self._check_priced(models)
         cell = Cell(
             task="question",
             policy=models[0],
@@ -99,8 +101,31 @@ class Connected:
             strategy=strategy,
         )
         (cell,) = routed([cell], [question])
-        check_able([cell], self.config.policies, self.connections.found)
+        self.check([cell])
         return cell
+
+    def _check_priced(self, models: Sequence[NamedModel]) -> None:
+        names = {model.name for model in models}
+        unknown = [name for name in unpriced(self.config, self.prices) if name in names]
+        if unknown or not any(model.price for model in models):
+            name = unknown[0] if unknown else models[0].name
+            raise ConfigError(
+                f"a limit of the cost cannot be kept: {name} has no price; give it one: "
+                "price=orchard.Price(input=…, output=…) (USD per million tokens)"
+            )
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Raises ``ConfigError`` where the models cannot do what ``cells`` need, and logs what is
+        to be known of them."""
+        check_able(cells, self.config.policies, self.connections.found)
+        for name in dict.fromkeys(cell.policy.name for cell in cells):
+            for remark in remarks(name, cells, self.connections.found):
+                if (line := f"{name}: {remark}") not in self.warned:
+                    self.warned.add(line)
+                    LOG.warning("%s", line)
+
+    def substitutes(self, cell: Cell) -> Substitutes:
+        return substitutes(cell, self.config.policies, self.connections.found)
 
     def ports(self, cell: Cell, question: Problem) -> Models:
         """What one tree asks, wrapped as a run of it alone would wrap it."""
@@ -164,8 +189,17 @@ async def connect(
     async with AsyncExitStack() as stack:
         task = await stack.enter_async_context(opened(task or MathTask()))
         connections = await stack.enter_async_context(
-            open_endpoints(described.policies, described.prms, task=task, addresses=addresses)
+            open_endpoints(
+                described.policies,
+                described.prms,
+                task=task,
+                addresses=addresses,
+                cells=[_usual(name) for name in policies],
+            )
         )
+        charged = prices(described)
+        for name in unpriced(described, charged):
+            LOG.warning("%s has no price: its cost counts as 0 (give it a `price`)", name)
         yield Connected(
             connections=replace(
                 connections,
@@ -181,7 +215,7 @@ async def connect(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
                 described.prms | {name: _own_prm(port) for name, port in own_prms.items()},
             ),
-            prices=prices(described),
+            prices=charged,
             task=task,
         )
 
@@ -195,6 +229,13 @@ def _own_prm(port: PRM) -> PRMConfig:
     """What a run directory says of a PRM that no server gives."""
     kind = type(port)
     return PRMConfig.model_validate({"family": f"{kind.__module__}:{kind.__qualname__}"})
+
+
+def _usual(policy: str) -> Cell:
+    """What is asked of a policy, as far as one can tell when it is connected: whole solutions."""
+    return Cell(
+        task="", policy=NamedModel(name=policy), prm=None, strategy_name="cot", strategy=CoT()
+    )
 
 
 def _several(given: P | Sequence[P]) -> list[P]:

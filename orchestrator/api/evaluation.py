@@ -30,7 +30,6 @@ from orchestrator.strategies.building import name_of, settings_of
 from orchestrator.tasks.kinds import DEFAULT, TASKS
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
-from orchestrator.wiring.needs import check_able
 from orchestrator.wiring.ports import ports as ports_of
 
 PROBLEMS = "problems.jsonl"
@@ -83,7 +82,7 @@ async def evaluate(
             "problem_budget": dataclasses.asdict(limits),
         }
         experiment = Experiment.of(validate(values, "evaluate"))
-        check_able(experiment.cells, experiment.config.policies, models.connections.found)
+        models.check(experiment.cells)
         claim(directory, experiment)
         for record in directory.finished(experiment.plan):
             yield record

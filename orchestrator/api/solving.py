@@ -1,7 +1,7 @@
 """One question, one tree, one answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.api.connecting import Connected
 from orchestrator.core.budget import UNLIMITED, Limits, Spend
@@ -13,6 +13,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.task import Task
 from orchestrator.core.voting import Vote, Weighted, elect
 from orchestrator.runs.answers import AnswerReader
+from orchestrator.runs.plan import Substitutes
 from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
 
@@ -40,7 +41,13 @@ class Answer:
     for a single sample. ``leaves`` are all solutions, in the order in which the search returns
     them. ``ran_out`` names the limit that ended the search early (``tokens``, ``seconds``,
     ``cost`` …, ``endpoint`` where that was lost), ``error`` says why it failed; what was found by
-    then has voted all the same. ``seconds`` is the search's own time.
+    then has voted all the same. ``spent`` has the ``cost`` of models that have a price. ``seconds``
+    is the search's own time.
+
+    ``emulated`` names what the servers lack and was done in its stead, ``refused`` the parameters
+    that were left out, as in a ``Record``; ``undecided`` counts pairs of answers that could not be
+    compared. ``outcome`` is all that is known of the search: how samples ended, branches that were
+    lost, other models that answered.
     """
 
     text: str | None
@@ -51,6 +58,10 @@ class Answer:
     seconds: float
     ran_out: str | None
     error: str | None
+    emulated: tuple[str, ...]
+    refused: tuple[str, ...]
+    undecided: int
+    outcome: Outcome = field(repr=False)
 
 
 async def solve(
@@ -105,10 +116,12 @@ async def solve(
         )
         decision = outcome.decision
         vote = vote or (decision.arm.vote if decision else Weighted("last"))
-        return await _answer(outcome, vote, answers)
+        return await _answer(outcome, vote, answers, models.substitutes(cell))
 
 
-async def _answer(outcome: Outcome, vote: Vote, answers: AnswerReader) -> Answer:
+async def _answer(
+    outcome: Outcome, vote: Vote, answers: AnswerReader, substitutes: Substitutes
+) -> Answer:
     read = await fan_out(_solution(leaf, answers) for leaf in outcome.leaves)
     electorate = await classes(answers.same, [leaf.answer for leaf in read])
     election = elect(vote, read, electorate)
@@ -122,6 +135,10 @@ async def _answer(outcome: Outcome, vote: Vote, answers: AnswerReader) -> Answer
         seconds=outcome.seconds,
         ran_out=outcome.ran_out,
         error=outcome.error,
+        emulated=substitutes.emulated,
+        refused=substitutes.refused,
+        undecided=len(answers.undecided | outcome.undecided),
+        outcome=outcome,
     )
 
 

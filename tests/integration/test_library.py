@@ -10,7 +10,7 @@ import pytest
 import orchestrator as orchard
 from orchestrator.core.task import Instruction, Task
 from tests.integration import standin_openai as openai
-from tests.integration.misbehaving import CHAT, COMPLETIONS, Server, hang, running, status
+from tests.integration.misbehaving import CHAT, COMPLETIONS, Server, changed, hang, running, status
 
 QUESTION = "What is 1 + 1?"
 SEARCH = orchard.BeamSearch(n=4, width=2, max_depth=4, max_tokens=24)
@@ -105,6 +105,31 @@ async def test_a_limit_of_money_ends_a_search_with_what_it_has(server: Server) -
         answer = await orchard.solve(QUESTION, models, strategy=SEARCH, limits=limits)
     assert answer.ran_out == "cost" and answer.leaves
     assert answer.spent.cost >= 0.05
+
+
+async def test_a_limit_of_money_is_kept_where_only_the_policy_has_a_price(server: Server) -> None:
+    priced = policy(server, price=orchard.Price(input=1000.0, output=1000.0))
+    async with orchard.connect(policy=priced, prm=prm(server)) as models:
+        limits = orchard.Limits(cost=0.02)
+        answer = await orchard.solve(QUESTION, models, strategy=SEARCH, limits=limits)
+    assert answer.ran_out == "cost"
+
+
+async def test_what_a_server_does_in_a_way_of_its_own_is_logged_once_and_said_in_the_answer(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    def copies(answer: Any) -> None:
+        first = answer["choices"][0]
+        answer["choices"] = [{**first, "index": i} for i in range(len(answer["choices"]))]
+        for choice in answer["choices"]:
+            choice["message"] = {"role": "assistant", "content": r"It is \boxed{1}."}
+
+    server.on(CHAT, changed(copies), forever=True)
+    async with orchard.connect(policy=policy(server)) as models:
+        for _ in range(2):
+            answer = await orchard.solve(QUESTION, models, strategy=orchard.MajorityVoting(n=4))
+    assert "samples" in answer.emulated
+    assert caplog.text.count("its samples are copies") == 1
 
 
 async def test_a_cancelled_call_ends_its_requests_at_the_server(server: Server) -> None:

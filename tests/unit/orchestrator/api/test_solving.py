@@ -192,3 +192,20 @@ async def test_auto_chooses_the_search_and_its_vote() -> None:
     answer = await solve(FakePolicy(), FakePRM(), strategy=orchard.Auto(fallback_n=8))
     assert len(answer.leaves) >= 4 and answer.value is not None
     assert (answer.ran_out, answer.error) == (None, None)
+
+
+async def test_pairs_of_answers_that_cannot_be_compared_are_counted() -> None:
+    class Unsure(orchard.MathTask):
+        async def same(self, problem: orchard.Problem, a: str, b: str) -> bool | None:
+            return True if a == b else None
+
+    answer = await solve(answering(5, 7, 7), strategy=orchard.MajorityVoting(n=3), task=Unsure())
+    assert (answer.value, answer.undecided) == ("7", 1)
+
+
+async def test_what_was_lost_and_how_samples_ended_is_in_the_outcome() -> None:
+    lost = orchard.EndpointUnavailable("nothing answers", url="http://policy", is_final=True)
+    cut = orchard.BeamSearch(n=4, width=2, max_depth=2, max_tokens=16)
+    answer = await solve(FakePolicy(failures={2: lost}), FakePRM(), strategy=cut)
+    assert answer.outcome.failed_branches == 1 and answer.outcome.failure == "nothing answers"
+    assert answer.value is not None
