@@ -27,7 +27,7 @@ from orchestrator.report.data.summary import to_json
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.strategies.building import name_of, settings_of
-from orchestrator.tasks.kinds import DEFAULT, TASKS
+from orchestrator.tasks.kinds import DEFAULT, TASKS, options_of
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
 from orchestrator.wiring.ports import ports as ports_of
@@ -150,12 +150,13 @@ def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:
 def _task(path: Path, problems: Sequence[Problem], task: Task) -> dict[str, Any]:
     """Problems and their task, as a config says it. Raises ``ConfigError``."""
     has_levels = all(problem.level is not None for problem in problems)
-    is_math = type(task) is TASKS[DEFAULT]
+    is_math, options = type(task) is TASKS[DEFAULT], options_of(task)
     return {
         "path": path,
         "id": "id",
         **({"level": "level"} if has_levels else {}),
         **({} if is_math else {"kind": class_name(type(task))}),
+        **({"options": options} if options else {}),
     }
 
 

@@ -32,7 +32,7 @@ from orchestrator.formats.yaml_files import Keys
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.runs.ports.branches import ON_FAILED_BRANCH
-from orchestrator.tasks.kinds import TASKS, task
+from orchestrator.tasks.kinds import DEFAULT, TASKS, made, task_class
 
 HOW_AND_WHERE = (
     "url", "api", "api_version", "api_key_env", "timeout", "concurrency", "price",
@@ -46,13 +46,14 @@ class TaskConfig(Section):
     """The problems: a task by ``name``, or a JSONL file by ``path`` with the fields it names.
 
     ``kind`` says what asks and grades them where that is not mathematics: the class of a task of
-    one's own, ``module:Name``.
-    ``skip`` leaves the first so many out: those a profile was measured on, for example.
+    one's own, ``module:Name``, with its ``options``. ``skip`` leaves the first so many out: those a
+    profile was measured on, for example.
     """
 
     name: str | None = None
     path: LocatedPath | None = None
     kind: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     question: str = "question"
     answer: str = "answer"
     id: str | None = None
@@ -75,12 +76,15 @@ class TaskConfig(Section):
                 f"unknown kind of task {kind!r}: {nearest(kind, list(TASKS))}; a class of your own "
                 "is written `module:Name`"
             )
-        if kind is not None:
-            try:
-                task(kind)
-            except ConfigError as error:
-                raise ConfigError(f"task.kind: {error}", ("task", "kind")) from error
         return kind
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        try:
+            made(task_class(self.kind or DEFAULT), self.options)
+        except ConfigError as error:
+            raise ConfigError(f"task.kind: {error}", ("task", "kind")) from error
+        return self
 
 
 class TinyServers(Section):
@@ -240,8 +244,9 @@ class RunConfig(Section):
         if not dumped["votes"]:
             dumped.pop("votes")
         dumped["task"].pop("problems")  # the first ones stay the same
-        if dumped["task"]["kind"] is None:
-            dumped["task"].pop("kind")
+        for key in ("kind", "options"):
+            if not dumped["task"][key]:
+                dumped["task"].pop(key)
         for endpoint in [*dumped["policies"].values(), *dumped["prms"].values()]:
             for key in HOW_AND_WHERE:
                 endpoint.pop(key, None)

@@ -9,7 +9,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.task import Grade, Task
 from orchestrator.errors import TaskError
 from orchestrator.tasks.datasets import NAMED, TaskSource, load
-from orchestrator.tasks.kinds import DEFAULT, task
+from orchestrator.tasks.kinds import DEFAULT, made, task_class
 from orchestrator.tasks.math.reading.boxes import reference
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.tasks.records import Fields
@@ -33,9 +33,8 @@ class ChainsTask(MathTask):
 
 def task_of(config: TaskConfig) -> Task:
     """What a run asks, and what grades it. Raises ``ConfigError``."""
-    if config.kind is None and config.name == CHAINS:
-        return ChainsTask()
-    return task(config.kind or DEFAULT)
+    is_chains = config.kind is None and config.name == CHAINS
+    return made(ChainsTask if is_chains else task_class(config.kind or DEFAULT), config.options)
 
 
 UNLESS_SAID = 100

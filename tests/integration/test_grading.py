@@ -306,6 +306,18 @@ async def test_a_grader_once_left_compares_no_more() -> None:
         await grader.same(PROBLEM, "x+1", "1+x")
 
 
+async def test_a_task_works_until_the_last_leaves_it_and_can_be_entered_again() -> None:
+    task = MathTask(workers=1)
+    async with task:
+        async with task:
+            pass
+        assert await task.same(PROBLEM, "x+1", "1+x")
+    assert processes() == set()
+    async with task:
+        assert await task.same(PROBLEM, "x+2", "2+x")
+    assert processes() == set()
+
+
 async def test_a_worker_that_cannot_work_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Self
 
 from orchestrator.core.problem import Problem
@@ -14,6 +15,7 @@ BOX = r"\boxed"
 """What states an answer for good."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MathTask(Task):
     """Problems whose answer is a number, a formula, a set, a word; stated in a box.
 
@@ -23,7 +25,7 @@ class MathTask(Task):
     changes no verdict. The last ``cache`` verdicts are kept, and a comparison under way is never
     started twice. ``percent`` also accepts numbers a factor of 100 apart.
 
-    Use it as an async context manager: leaving it ends its processes.
+    Use it as an async context manager: whoever leaves it last ends its processes.
     """
 
     instruction = Instruction(
@@ -35,21 +37,28 @@ class MathTask(Task):
         ),
     )
 
-    def __init__(
-        self, *, percent: bool = False, workers: int = 2, seconds: float = 3.0, cache: int = 16_384
-    ) -> None:
-        self._percent = percent
-        self._workers = Workers(count=workers, seconds=seconds)
-        self._capacity = cache
+    percent: bool = False
+    workers: int = 2
+    seconds: float = 3.0
+    cache: int = 16_384
+
+    def __post_init__(self) -> None:
+        self._workers = Workers(count=self.workers, seconds=self.seconds)
+        self._users = 0
         self._verdicts: OrderedDict[tuple[str, str], bool | None] = OrderedDict()
         self._under_way: dict[tuple[str, str], asyncio.Event] = {}
         self._endless: set[str] = set()
 
     async def __aenter__(self) -> Self:
+        if self._workers.is_closed:
+            self._workers = Workers(count=self.workers, seconds=self.seconds)
+        self._users += 1
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self._workers.close()
+        self._users -= 1
+        if not self._users:
+            await self._workers.close()
 
     async def extract(self, problem: Problem, text: str) -> str | None:
         """The answer a solution states, or None where it states none."""
@@ -70,7 +79,7 @@ class MathTask(Task):
         if key in self._verdicts:
             self._verdicts.move_to_end(key)
             return self._verdicts[key]
-        verdict = quick(*key, percent=self._percent)
+        verdict = quick(*key, percent=self.percent)
         if verdict is None:
             self._under_way[key] = asyncio.Event()
             try:
@@ -94,5 +103,5 @@ class MathTask(Task):
 
     def _remember(self, key: tuple[str, str], verdict: bool | None) -> None:
         self._verdicts[key] = verdict
-        while len(self._verdicts) > self._capacity:
+        while len(self._verdicts) > self.cache:
             self._verdicts.popitem(last=False)

@@ -26,7 +26,7 @@ class Workers:
         self._seconds = seconds
         self._slots = asyncio.Semaphore(count)
         self._idle: list[_Worker] = []
-        self._closed = False
+        self.is_closed = False
 
     async def same(self, answer: str, reference: str) -> bool | None:
         """Whether algebra finds them equal; None where it took too long or could not tell.
@@ -35,7 +35,7 @@ class Workers:
         ``TaskError`` where no worker can be started.
         """
         async with self._slots:
-            if self._closed:
+            if self.is_closed:
                 raise RuntimeError("the grader has been closed")
             for _ in range(2):
                 worker = self._idle.pop() if self._idle else await _Worker.start()
@@ -49,7 +49,7 @@ class Workers:
         except BaseException:  # cancelled, too: its verdict is still to come, so it cannot go on
             await worker.end()
             raise
-        if self._closed or worker.process.returncode is not None:
+        if self.is_closed or worker.process.returncode is not None:
             await worker.end()
         else:
             self._idle.append(worker)
@@ -57,7 +57,7 @@ class Workers:
 
     async def close(self) -> None:
         """End every worker. Comparisons under way finish and end theirs."""
-        self._closed = True
+        self.is_closed = True
         while self._idle:
             await self._idle.pop().end()
 

@@ -80,6 +80,16 @@ def test_a_task_is_its_class_and_reads_the_answer_field_as_it_is(tmp_path: Path)
     assert "kind" in config.identity()["task"] and "kind" not in valid().identity()["task"]
 
 
+def test_options_of_a_task_belong_to_what_a_run_is_held_to() -> None:
+    config = valid(task={"name": "chains", "options": {"percent": True}})
+    assert getattr(task_of(config.task), "percent") is True  # noqa: B009
+    assert config.identity()["task"]["options"] == {"percent": True}
+    assert validate(config.dumped(), "again").task == config.task
+    assert "options" not in valid().identity()["task"]
+    with pytest.raises(ConfigError, match="MathTask takes no option 'percents'"):
+        valid(task={"name": "chains", "options": {"percents": True}})
+
+
 def test_a_kind_of_task_that_there_is_not_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r'unknown kind of task .maths.: did you mean "math"'):
         valid(task={"name": "chains", "kind": "maths"})
