@@ -81,7 +81,7 @@ class Strategy(Protocol):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What it needs; a run refuses a config or a server that cannot give it."""
+        """What it needs of its models; checked before a run begins."""
         ...
 
     @property

@@ -21,6 +21,8 @@ def strategy_class(name: str) -> type[Strategy]:
     Raises ``ConfigError``.
     """
     if not is_class_name(name):
+        if name not in STRATEGIES:
+            raise ConfigError(f"no strategy is named {name!r}: known are {', '.join(STRATEGIES)}")
         return STRATEGIES[name]
     kind = load_class(name)
     if not hasattr(kind, "needs"):

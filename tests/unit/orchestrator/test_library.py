@@ -9,7 +9,7 @@ import pytest
 
 import orchestrator as orchard
 
-HEAVY = {"torch", "matplotlib", "openai", "sklearn", "transformers", "rich", "typer"}
+HEAVY = {"torch", "matplotlib", "openai", "scipy", "transformers", "rich", "typer"}
 """What nobody who only names Orchard's parts should wait for."""
 
 

@@ -118,6 +118,11 @@ def test_a_strategy_is_built_from_its_name_and_settings_and_says_them() -> None:
     assert settings_of(TwoGreedy(n=3)) == {"n": 3}
 
 
+def test_a_profile_of_a_strategy_that_is_not_here_says_so() -> None:
+    with pytest.raises(ConfigError, match="no strategy is named 'two_greedy': known are cot, maj"):
+        build("two_greedy", {"n": 2})
+
+
 def test_a_strategy_without_fields_cannot_name_its_results() -> None:
     with pytest.raises(ConfigError, match="NoDataclass is no dataclass"):
         settings_of(NoDataclass())
