@@ -21,6 +21,9 @@ def main(site: Path) -> None:
     public = {name: getattr(orchestrator, name) for name in orchestrator.__all__}
     if undocumented := [name for name, value in public.items() if not inspect.getdoc(value)]:
         raise SystemExit(f"public names without a docstring: {', '.join(undocumented)}")
+    for name, value in public.items():
+        if inspect.isclass(value):
+            value.__name__ = value.__qualname__ = name  # else pdoc takes an alias for a variable
     functions = [name for name, value in public.items() if inspect.isfunction(value)]
     others = [name for name in public if name not in functions]
     vars(orchestrator).update(public, __all__=[*functions, *others])

@@ -1,17 +1,18 @@
-"""Orchard grows orchards of LLM search trees over OpenAI-compatible endpoints.
+"""Grow LLM search trees over OpenAI-compatible endpoints.
 
-::
+```python
+import orchestrator as orchard
 
-    import orchestrator as orchard
+async def main():
+    async with orchard.connect(policy="http://gpu:8000/v1") as models:
+        strategy = orchard.MajorityVoting(n=16)
+        answer = await orchard.solve("What is 17·23?", models, strategy=strategy)
+        print(answer.value, answer.confidence)
 
-    async def main():
-        async with orchard.connect(policy="http://gpu:8000/v1") as models:
-            answer = await orchard.solve("What is 17·23?", models)
-            print(answer.value, answer.confidence)
+orchard.run(main())
+```
 
-    orchard.run(main())
-
-The public names are those of ``orchestrator.api``, which is imported when one is first used.
+The public names are those of ``orchestrator.api``, which loads when one of them is first used.
 """
 
 from importlib import import_module

@@ -26,13 +26,13 @@ from orchestrator.plain_text import plain
 
 
 class OrchardError(Exception):
-    """Base of all errors whose message is meant for a person to act on."""
+    """Base of all errors. The message says what is wrong and what to do about it."""
 
 
 class ConfigError(OrchardError):
     """A config, option or name that cannot be right.
 
-    ``keys`` lead to it from the outermost section in, as far as they are known.
+    ``keys`` lead to it from the outermost section inwards, as far as they are known.
     """
 
     def __init__(self, message: str, keys: tuple[str | int, ...] = ()) -> None:
@@ -41,7 +41,7 @@ class ConfigError(OrchardError):
 
 
 class TaskError(OrchardError):
-    """Problems that cannot be loaded or read."""
+    """Problems that cannot be loaded or parsed."""
 
 
 class ProfileError(OrchardError):
@@ -53,9 +53,9 @@ class RunError(OrchardError):
 
 
 class OtherConfig(RunError):
-    """A run directory holds results that this config would not give.
+    """A run directory holds results of another config.
 
-    ``changes`` are the keys that differ, a line each: ``seed: 0 → 4``.
+    ``changes`` lists the keys that differ, one per line: ``seed: 0 → 4``.
     """
 
     def __init__(self, message: str, changes: tuple[str, ...]) -> None:
@@ -74,7 +74,7 @@ class OutputError(OrchardError):
 class BudgetExhausted(OrchardError):
     """A limit of the budget was reached.
 
-    Attributes: ``limit`` names what ran out (``policy_tokens`` …), ``allowed`` how much there was.
+    ``limit`` names what ran out (``policy_tokens`` …), ``allowed`` says how much there was.
     """
 
     def __init__(self, limit: str, allowed: float, scope: str) -> None:
@@ -86,10 +86,10 @@ class BudgetExhausted(OrchardError):
 
 
 class EndpointError(OrchardError):
-    """Anything an endpoint did.
+    """An endpoint failed.
 
-    ``url`` is the endpoint's; ``endpoint`` its name in the config, once it is known, which then
-    leads the message. The tokens are those of answers that were billed and could not be used.
+    ``endpoint`` is its name in the config; once known, it leads the message. ``prompt_tokens``,
+    ``cached_tokens`` and ``written_tokens`` count answers that were billed but could not be used.
     """
 
     def __init__(self, message: str, *, url: str) -> None:
@@ -108,11 +108,11 @@ class EndpointError(OrchardError):
 class EndpointUnavailable(EndpointError):
     """No answer, or a 408, 429 or 5xx.
 
-    ``answered`` says that it was a status rather than silence, and ``status`` which; ``timed_out``
-    that it took too long. ``retry_after`` is the server's own wish, in seconds, where it stated
-    one; infinite for a ``limit`` (``requests per day``) that will not end soon and it does not say
-    when. ``is_doubtful``: the server is there, and it may be this request alone that it fails at.
-    ``is_final``: trying again would not help, it was done already.
+    - ``answered``: the server answered with an HTTP ``status``; ``timed_out``: it took too long.
+    - ``retry_after``: the seconds that the server asks to wait, if it says so; infinite for a
+      ``limit`` (``requests per day``) that will not end soon, at an unknown time.
+    - ``is_doubtful``: the server is up, and may fail at this request alone.
+    - ``is_final``: all retries are used up.
     """
 
     def __init__(
@@ -139,9 +139,9 @@ class EndpointUnavailable(EndpointError):
 
 
 class RateLimited(EndpointUnavailable):
-    """A rate limit that outlasts what the run waits for.
+    """A rate limit that outlasts the endpoint's patience.
 
-    The run stops, to be gone on with later, and none of its trees counts as finished for it.
+    The run stops and can be resumed later; trees under way do not count as finished.
     """
 
     def __init__(
@@ -159,15 +159,15 @@ class RateLimited(EndpointUnavailable):
 
 
 class TooManyOpenFiles(EndpointUnavailable):
-    """No connection, for want of a file of this process: nothing the endpoint did."""
+    """This process may open no more files, and so no connection."""
 
 
 class EndpointRefused(EndpointError):
-    """Wrong key, wrong model or malformed request: trying again cannot help.
+    """Wrong key, wrong model or malformed request: retrying cannot help.
 
-    ``says`` is the server's own reason where it may be the text of this request alone that it
-    means, which its answers to other requests tell. ``names_cause``: by its words it is something
-    else, as the key or a parameter.
+    ``says`` is the server's reason if it may concern the text of this request alone; its answers to
+    other requests tell. ``names_cause``: the reason names something else, such as the key or a
+    parameter.
     """
 
     def __init__(
@@ -179,10 +179,9 @@ class EndpointRefused(EndpointError):
 
 
 class BadResponse(EndpointError):
-    """An answer that is not what the API promises, or none at all: HTML, no choices, a score too
-    few, a text that was broken off.
+    """A response that breaks the API: HTML, no choices, a missing score, a truncated text.
 
-    ``is_doubtful`` and ``is_final`` are as of ``EndpointUnavailable``.
+    ``is_doubtful`` and ``is_final`` are as in ``EndpointUnavailable``.
     """
 
     def __init__(
@@ -194,7 +193,7 @@ class BadResponse(EndpointError):
 
     @property
     def is_alone(self) -> bool:
-        """Whether one request was answered so each time, while others like it are answered well."""
+        """Whether only this request is answered badly each time, while others like it are fine."""
         return self.is_final and self.is_doubtful
 
 
@@ -203,12 +202,12 @@ class ContextOverflow(EndpointError):
 
 
 class ContentFiltered(EndpointError):
-    """A prompt that the provider's content filter does not let through."""
+    """A prompt that the provider's content filter blocks."""
 
 
 class PromptRefused(EndpointError):
-    """A prompt that the server refuses for what it says, while it takes others."""
+    """A prompt that the server refuses for its text, while it takes others."""
 
 
 CONCERNS_THE_RUN = (EndpointRefused, RateLimited)
-"""What no other branch or tree would fare better with."""
+"""Errors that every other branch and tree would meet too."""

@@ -16,15 +16,17 @@ from orchestrator.errors import BudgetExhausted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model charges, in USD per million tokens. ``cached_input`` None is as ``input``."""
+    """What a model charges, in USD per million tokens.
+
+    Without ``cached_input``, cached tokens cost as much as others.
+    """
 
     input: float
     output: float
     cached_input: float | None = None
 
     def cost(self, *, prompt_tokens: int, cached_tokens: int, written_tokens: int) -> float:
-        """USD for so many tokens; ``cached_tokens`` are those of ``prompt_tokens`` that a prefix
-        cache held."""
+        """In USD; ``cached_tokens`` is the part of ``prompt_tokens`` that a prefix cache held."""
         cached = self.input if self.cached_input is None else self.cached_input
         return 1e-6 * (
             (prompt_tokens - cached_tokens) * self.input
@@ -35,10 +37,12 @@ class Price:
 
 @dataclass(slots=True, kw_only=True)
 class Spend:
-    """Amounts. ``policy_tokens`` are generated ones; prompts are counted once a request.
+    """What was spent.
 
-    ``cached_tokens`` of ``prompt_tokens``, and ``prm_cached_tokens`` of ``prm_tokens``, were in a
-    prefix cache: the rest was computed. ``cost`` is in USD, of models that have a price.
+    - ``policy_tokens`` were generated; ``prompt_tokens`` count once per request.
+    - ``cached_tokens`` of ``prompt_tokens``, and ``prm_cached_tokens`` of ``prm_tokens``, were in a
+      prefix cache; the rest was computed.
+    - ``cost`` is in USD, of models that have a price.
     """
 
     policy_tokens: int = 0
@@ -51,7 +55,7 @@ class Spend:
 
     @property
     def tokens(self) -> int:
-        """Of policy and PRM together."""
+        """Tokens of policy and PRM together."""
         return self.policy_tokens + self.prm_tokens
 
     def add(self, other: "Spend") -> None:
@@ -77,10 +81,10 @@ class Spend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most a scope may spend of each kind; None is no limit. ``tokens`` are those of policy and
-    PRM together, ``cost`` is in USD.
+    """The most that a search, or a run, may spend; None is no limit.
 
-    ``seconds`` are kept by whoever runs the scope: a ledger has no clock.
+    ``tokens`` are those of policy and PRM together, ``cost`` is in USD. ``seconds`` are enforced by
+    whoever runs the search: a ledger has no clock.
     """
 
     tokens: int | None = None
@@ -91,7 +95,7 @@ class Limits:
     seconds: float | None = None
 
     def first_exceeded(self, *totals: Spend) -> tuple[str, float] | None:
-        """The name and size of a limit that ``totals`` pass between them, if any."""
+        """The name and value of a limit that ``totals`` exceed together, if any."""
         for name in ("tokens", "policy_tokens", "prm_tokens", "requests", "cost"):
             allowed = getattr(self, name)
             if allowed is not None and sum(getattr(total, name) for total in totals) > allowed:

@@ -66,35 +66,32 @@ class StatedAnswer:
 class Node:
     """One state of a conversation that solves a problem, a sequence of ``turns``.
 
-    The first turn is the user's ``question``, the last one is the assistant's solution under way:
-    ``steps`` and ``text`` are its own. Where a search asks again (``ask``), ``earlier`` holds the
-    turns between: each solution that was asked about, and what was asked about it.
-    ``path`` is the node's key within its tree: what was done at every level to reach it. A number
-    below ``FORKS`` is the index of a child, from there on the number of a fork, and from
-    ``QUESTIONS`` on a question, by its text. No two nodes that live share it, and paths sort as
-    samples are drawn: the children of a node first, then its forks by number.
-    ``seed`` follows from the path and the root's seed, so that a node's randomness never depends on
-    when it was reached; only ``redrawn`` changes it alone.
-    ``token_ids`` is the prompt and the text so far as the policy's own tokens, where known, in one
-    part a sample: the policy then continues from them and never tokenises a text twice. Parts are
-    the policy's to read, and siblings share those of their parent.
-    ``scores`` holds one PRM score a step, in 0..1.
-    ``tokens`` counts what was generated along the path, earlier turns included, ``step_tokens``
-    what this node's own sample took, ``prompt_tokens`` and ``cached_tokens`` the prompt of its
-    request. Siblings of one ``request``, numbered among those of their parent, share that prompt,
-    which counts once.
-    ``lost_tokens`` is a node's part of what was generated beside it: samples that were no answers.
-    ``prm_tokens`` counts what scoring it took: the prompts its PRM was sent and what it wrote, of
-    which ``prm_cached_tokens`` were in its server's prefix cache and cost no computing, and
-    ``prm_written_tokens`` were written.
-    ``unscored`` says that its PRM could not score it: the scores that were missing are 0.0.
-    ``logprob`` is the mean log-probability of the tokens of this node's own sample, where it was
-    asked for and is known.
-    ``model`` is the one that answered, where that is another than the one asked for, and
-    ``prm_model`` the one that scored it.
-    ``answer`` is the answer of a finished path, for strategies that ask (``runs.answers``); None
-    where there is none.
-    ``tree`` says whose node it is, and is no part of the state.
+    - The first turn is the user's ``question``, the last one the assistant's solution so far:
+      ``steps`` and ``text`` are its own. If a search asks again (``ask``), ``earlier`` holds the
+      turns between: each earlier solution, and what was asked about it.
+    - ``path`` is the node's key within its tree: what was done at every level to reach it. Numbers
+      below ``FORKS`` are indices of children, from there on numbers of forks, and from
+      ``QUESTIONS`` on questions, by their text. No two live nodes share a path, and paths sort in
+      the order of drawing: the children of a node first, then its forks by number.
+    - ``seed`` follows from the path and the root's seed, so a node's randomness never depends on
+      when it was reached. Only ``redrawn`` changes the seed without the path.
+    - ``token_ids`` is the prompt and the text so far in the policy's own tokens, if known, with one
+      part per sample. The policy continues from them and never tokenises a text twice. Siblings
+      share the parts of their parent.
+    - ``scores`` holds one PRM score per step, in 0..1. ``unscored`` means that the PRM could not
+      score the node; missing scores are 0.0.
+    - ``tokens`` counts what was generated along the path, earlier turns included, ``step_tokens``
+      this node's own sample, ``prompt_tokens`` and ``cached_tokens`` the prompt of its request.
+      Siblings of one ``request`` (numbered among those of their parent) share that prompt, which
+      counts once. ``lost_tokens`` is the node's part of sibling samples that were no answers.
+    - ``prm_tokens`` counts what scoring took: the prompts of the PRM and what it wrote
+      (``prm_written_tokens``). ``prm_cached_tokens`` of them were in its prefix cache.
+    - ``logprob`` is the mean log-probability of the tokens of this node's sample, if asked for and
+      known.
+    - ``model`` and ``prm_model`` name the models that answered and scored, if they are not the ones
+      asked for.
+    - ``answer`` is the answer of a finished path, for strategies that need answers.
+    - ``tree`` identifies the tree, and is no part of the state.
     """
 
     question: str

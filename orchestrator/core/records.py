@@ -93,30 +93,29 @@ class Route:
 class Record:
     """One problem in one cell.
 
-    ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
-    ``core.voting``). ``settings`` are the strategy value's fields. Tokens and requests are this
-    problem's own; ``policy_tokens`` are generated ones. ``ran_out`` names the limit that ended the
-    tree early (``tokens``, ``seconds`` …, ``POOL``), ``error`` what made it fail;
-    ``failed_branches`` were lost, ``failure`` says why the last was, and the search went on
-    without. ``undecided`` counts the pairs of answers that the task could not compare in time.
-    ``cached_tokens`` of ``prompt_tokens`` and ``prm_cached_tokens`` of ``prm_tokens`` were in a
-    prefix cache. ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of
-    ``prm_tokens``, were paid for nodes that lie on no returned leaf's path: pruned beams,
-    duplicates, branches that failed later, pilots that had no vote; or for answers of no use.
-    None in records from before they were counted. ``cost`` is in USD, of models that have a price
-    and as if the problem's cell had run alone. ``seconds`` is the problem's own time, ``ended`` the
-    moment of its end (Unix time; 0 where it was not kept).
-
-    ``samples`` counts what the policy was asked for, and ``ends`` those that did not end as they
-    should, by ``ENDS``, whether or not they came to be leaves; ``other_models`` those that another
-    model answered than the one asked for, by its name, ``other_prm_models`` those that another than
-    the PRM scored. In records from before they were counted
-    ``samples`` is 0.
-
-    ``emulated`` names what the endpoints lack and was done in its stead ("n" by separate requests,
-    "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters that
-    the policy's does not take and was asked without. ``route`` is what ``auto`` decided, whose
-    verdict is under that name. ``format`` is that of the record itself.
+    - ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
+      ``core.voting``). ``settings`` are the fields of the strategy.
+    - ``ran_out`` names the limit that ended the tree early (``tokens``, ``seconds`` …, ``POOL``),
+      ``error`` the reason of a failed tree. ``failed_branches`` were lost, the last one for
+      ``failure``; the search continued without them. ``undecided`` counts the pairs of answers that
+      the task could not compare in time.
+    - Tokens and requests are this problem's own; ``policy_tokens`` were generated.
+      ``cached_tokens`` of ``prompt_tokens``, and ``prm_cached_tokens`` of ``prm_tokens``, were in
+      a prefix cache.
+    - ``wasted_tokens`` of ``policy_tokens``, and ``prm_wasted_tokens`` of ``prm_tokens``, were paid
+      for nodes on no returned leaf's path (pruned beams, duplicates, branches that failed later,
+      pilots without a vote) or for unusable answers. None in records of older versions.
+    - ``cost`` is in USD, of models with a price, as if the problem's cell had run alone.
+      ``seconds`` is the problem's own time, ``ended`` its end (Unix time; 0 if not kept).
+    - ``samples`` counts what the policy was asked for (0 in records of older versions), ``ends``
+      the unusual ends of these by ``ENDS``, whether or not they became leaves. ``other_models``
+      counts samples answered by another model than the one asked for, by its name;
+      ``other_prm_models`` those scored by another.
+    - ``emulated`` names what the endpoints lack and was emulated ("n" by separate requests,
+      "continuation" by an instruction, "model" by a simulated fleet), ``refused`` the parameters
+      that the policy's endpoint does not take.
+    - ``route`` is the decision of ``auto``, whose verdict is under that name. ``format`` is the
+      version of the record's format.
     """
 
     format: int = RECORD_FORMAT

@@ -16,14 +16,15 @@ from orchestrator.strategies.traits import Traits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auto:
-    """A problem uses ``budget`` of ``unit`` on average, or at most where ``spread`` is ``each``;
-    ``tokens`` are those of policy and PRM, pilots included.
+    """Choose the strategy for each problem by a measured profile (paper, §3.2).
 
-    With ``pool`` it is one ``budget`` for all of the cell's problems together, and the next batch
-    goes to where it helps most; in seconds it is their wall-clock. ``profile`` is the file, and
-    once it is read its digest, which names the cell. Without one the rule of the paper's authors
-    holds, at ``fallback_n`` and with four ``pilots`` unless it says
-    otherwise.
+    - A problem uses ``budget`` of ``unit`` on average, or at most with ``spread="each"``. Tokens
+      are those of policy and PRM, pilots included.
+    - With ``pool`` the ``budget`` is one for all problems of the cell, and the next batch goes to
+      the problem it helps most. In seconds it is wall-clock time.
+    - ``profile`` is the file of the profile; once read, its digest. Without one, ``auto`` follows
+      the rule that the paper's authors published, at ``fallback_n``, with four ``pilots`` by
+      default.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"prm", "answers"})
