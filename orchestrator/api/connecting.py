@@ -201,16 +201,7 @@ async def connect(
         for name in unpriced(described, charged):
             LOG.warning("%s has no price: its cost counts as 0 (give it a `price`)", name)
         yield Connected(
-            connections=replace(
-                connections,
-                policies={**own_policies, **connections.policies},
-                prms={**own_prms, **connections.prms},
-                found={
-                    **connections.found,
-                    **dict.fromkeys(own_policies, PolicyAbilities(continuation="tokens")),
-                    **dict.fromkeys(own_prms, PRMAbilities()),
-                },
-            ),
+            connections=_with_own(connections, own_policies, own_prms),
             config=_described(
                 described.policies | dict.fromkeys(own_policies, PolicyConfig.model_validate({})),
                 described.prms | {name: _own_prm(port) for name, port in own_prms.items()},
@@ -218,6 +209,22 @@ async def connect(
             prices=charged,
             task=task,
         )
+
+
+def _with_own(
+    connections: Connections, policies: Mapping[str, Policy], prms: Mapping[str, PRM]
+) -> Connections:
+    """``connections`` with the ports of the caller, which can do all that a search may want."""
+    return replace(
+        connections,
+        policies={**policies, **connections.policies},
+        prms={**prms, **connections.prms},
+        found={
+            **connections.found,
+            **dict.fromkeys(policies, PolicyAbilities(continuation="tokens")),
+            **dict.fromkeys(prms, PRMAbilities()),
+        },
+    )
 
 
 def _described(policies: Mapping[str, PolicyConfig], prms: Mapping[str, PRMConfig]) -> RunConfig:
