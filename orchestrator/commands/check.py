@@ -1,4 +1,4 @@
-"""``orchard check``: ask every endpoint of a config for a little, before anything is spent."""
+"""``orchard check``: probe every endpoint of a config, before anything is spent."""
 
 import asyncio
 import tempfile
@@ -19,7 +19,7 @@ from orchestrator.wiring.serving import Addresses, started_servers
 
 
 def check_endpoints(experiment: Experiment, console: Terminal) -> list[dict[str, Any]]:
-    """What each endpoint can do, or its ``error``; servers of the run come up on the way.
+    """What each endpoint can do, or its ``error``. Starts the servers of the run to find out.
 
     An entry has ``name``, ``role``, ``urls``, ``model``, ``hosted`` (the API of its cloud), its
     ``price`` where known, what is ``emulated`` for its cells, the endpoint's abilities, and

@@ -1,4 +1,4 @@
-"""One run from its config to a finished directory: servers, probes, progress, a clean stop."""
+"""One run, from its experiment to a finished directory: servers, probes, progress, clean stop."""
 
 import asyncio
 import gc
@@ -39,7 +39,7 @@ NextPlan = Callable[[Task], Awaitable[Plan | None]]
 """What to run once a plan is done; None where that was the last."""
 
 Farewell = Callable[[], str]
-"""What is said when a run is stopped: see ``farewell``."""
+"""Makes the text for a person who stops the run: see ``farewell``."""
 
 
 class Stopped(Exception):
@@ -48,8 +48,8 @@ class Stopped(Exception):
 
 @contextmanager
 def stoppable(farewell: Farewell) -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise ``Stopped`` from the block, once it has cleaned up; a second one
-    meanwhile ends the process at once, with ``farewell``."""
+    """Ctrl-C and SIGTERM raise ``Stopped`` from the block once it has cleaned up. A second one
+    ends the process at once and prints ``farewell``."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         _end_at_once(farewell)
@@ -67,10 +67,10 @@ def stoppable(farewell: Farewell) -> Iterator[None]:
 
 @contextmanager
 def resumable(directory: RunDirectory, console: Terminal, goes_on: str) -> Iterator[None]:
-    """What ends a run before its time is told with ``goes_on``, the command that goes on with it.
+    """Say how to continue a run that ends early: with ``goes_on``, the command to type.
 
-    Raises ``RunError`` where an endpoint failed; ends the process where a person or a provider's
-    rate limit stopped it.
+    Raises ``RunError`` where an endpoint failed. Exits the process where a person or a provider's
+    rate limit stopped the run.
     """
     try:
         yield
@@ -89,7 +89,8 @@ def resumable(directory: RunDirectory, console: Terminal, goes_on: str) -> Itera
 
 
 def until_later(limited: RateLimited, goes_on: str, left: str = "") -> str:
-    """What a person reads whose run a provider's limit has stopped; ``left`` is what is to do."""
+    """The text for a person whose run a provider's rate limit stopped; ``left`` is the remaining
+    work."""
     rest = f"{left}, and all" if left else "All"
     return (
         f"Stopped: {str(limited).rstrip('.')}. {rest} that is paid for is kept; go on then with:\n"
@@ -98,14 +99,14 @@ def until_later(limited: RateLimited, goes_on: str, left: str = "") -> str:
 
 
 def farewell(folder: Path, goes_on: str) -> str:
-    """What a person reads who stopped the run in ``folder``."""
+    """The text for a person who stopped the run in ``folder``."""
     if not (folder / JOURNAL).exists():
         return f"Stopped. {was_deleted(folder)}"
     return f"Stopped. All that is paid for is kept; go on with:\n  {goes_on}"
 
 
 def _end_at_once(farewell: Farewell) -> None:
-    """From now on Ctrl-C and SIGTERM end the process, whatever it is doing."""
+    """Make the next Ctrl-C or SIGTERM end the process, whatever it is doing."""
 
     def end(number: int, frame: FrameType | None) -> None:
         os.write(sys.stderr.fileno(), f"\n{farewell()}\n".encode())
@@ -123,11 +124,10 @@ def carry_out(
     farewell: Farewell,
     then: NextPlan | None = None,
 ) -> None:
-    """Run what is unfinished of a plan, and of those that ``then`` says, in a block that is
-    ``stoppable``; what is paid for stays paid for. They are plans of the ``experiment``, or parts
-    of its own.
+    """Run what remains of a plan, then of each plan that ``then`` returns. Nothing that is paid for
+    is paid for again. Plans are parts of the ``experiment``; call it in a ``stoppable`` block.
 
-    Raises ``Stopped`` and ``OrchardError``, ``BudgetExhausted`` before anything is asked where no
+    Raises ``Stopped`` and ``OrchardError``: ``BudgetExhausted`` before the first request where no
     money is left.
     """
     config = experiment.config
@@ -197,7 +197,7 @@ async def _schedule(scheduler: Scheduler, console: Terminal) -> None:
 
 
 def _until_stopped(work: Coroutine[Any, Any, None], farewell: Farewell) -> None:
-    """Run ``work`` to its end; Ctrl-C and SIGTERM cancel it and let it clean up, once."""
+    """Run ``work`` to its end. Ctrl-C or SIGTERM cancels it, once, and lets it clean up."""
 
     async def main() -> None:
         task = asyncio.ensure_future(work)

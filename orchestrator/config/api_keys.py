@@ -1,4 +1,4 @@
-"""API keys: configs name the environment variables that hold them, and nothing writes them down."""
+"""API keys: configs name the environment variables that hold them; nothing writes them down."""
 
 import os
 import re
@@ -22,7 +22,7 @@ KeyVariable = Annotated[str, AfterValidator(_is_name)]
 
 
 def key_in(variable: str, whose: str) -> str:
-    """The key that ``variable`` holds. Raises ``ConfigError`` where that can be none."""
+    """The key in ``variable``. Raises ``ConfigError`` where it is unset or cannot be a key."""
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ConfigError(f"{whose} needs its API key: set ${variable}")

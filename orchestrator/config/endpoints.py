@@ -29,21 +29,21 @@ from orchestrator.errors import ConfigError
 from orchestrator.tasks.prompts import PROMPTS
 
 INSTRUCTED = "instructed"
-"""The continuation that is emulated."""
+"""The ``continuation`` that is emulated rather than asked of the server."""
 
 
 class EndpointConfig(Section):
     """Where a model is served. ``url`` may list replicas; ``urls_from`` is a YAML file that lists
-    them, and may change while they are in use.
+    them and may change during a run.
 
-    ``patience`` is for how many seconds a run waits for it while it is down or its rate limit is
-    met, 120 unless given; where a rate limit ends later, the run stops and can be gone on with.
-    How many requests are in flight is found out; ``concurrency`` caps it. ``hedge`` sends a request
-    that takes longer than that percentile of the others a second time; true stands for 95.
-    ``api`` "auto" tells hosted APIs by their URL; Azure's classic one needs its ``api_version``.
-    ``omit`` names parameters that its requests leave out; what a server refuses is left out anyway.
-    ``price`` is that of the model, or the name under which the table of prices has it;
-    ``training_tokens`` are those it was pre-trained on, for comparisons of all the computing.
+    ``patience`` is how many seconds a run waits while it is down or rate-limited, 120 by default;
+    where a rate limit lasts longer, the run stops and can be resumed. The number of requests in
+    flight adapts to the server; ``concurrency`` caps it. ``hedge`` sends a request again once it
+    takes longer than that percentile of the others; true means 95. ``api`` "auto" recognises hosted
+    APIs by their URL; Azure's classic API needs its ``api_version``. ``omit`` names parameters to
+    leave out of requests; parameters the server refuses are left out anyway. ``price`` is a price,
+    or the model's name in the table of prices. ``training_tokens`` is how many tokens the model was
+    pre-trained on, for comparisons of total compute.
     """
 
     url: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
@@ -80,12 +80,12 @@ class EndpointConfig(Section):
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it is served where the config says, and no server of this run serves it."""
+        """Whether the config says where it is served, so that this run starts no server for it."""
         return bool(self.url) or self.urls_from is not None
 
     @property
     def hosted(self) -> HostedAPI | None:
-        """The API of the cloud that serves it, None for a server of one's own."""
+        """The API of the cloud that serves it; None for a self-hosted server."""
         if self.api == "auto":
             return hosted_api(self.url[0]) if self.url else None
         return None if self.api == "self-hosted" else self.api

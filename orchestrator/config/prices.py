@@ -1,4 +1,4 @@
-"""The table of prices: what models charge, by name, in a file the user can edit."""
+"""The table of prices, by model, in a file that users can edit."""
 
 import datetime
 import re
@@ -19,7 +19,7 @@ _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 class PriceConfig(Section):
-    """USD per million tokens; ``cached_input`` left out is as ``input``."""
+    """USD per million tokens. ``cached_input`` defaults to ``input``."""
 
     input: Dollars
     cached_input: Dollars | None = None
@@ -30,14 +30,14 @@ class PriceConfig(Section):
 
 
 class Prices(Section):
-    """``models`` by name or pattern, as they were on the day ``as_of``."""
+    """Prices of ``models``, by name or pattern, on the day ``as_of``."""
 
     as_of: datetime.date
     models: dict[str, PriceConfig]
 
     def of(self, model: str) -> Price | None:
-        """A model's price: under its very name, under that without its date, or under the first
-        pattern that fits either."""
+        """A model's price: under its name, under its name without the date, or under the first
+        pattern that matches either."""
         name = model.rpartition("/")[2]
         for wanted in (model, name, _DATE.sub("", name)):
             if (found := self.models.get(wanted)) is not None:

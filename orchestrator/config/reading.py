@@ -1,6 +1,6 @@
-"""Config files: YAML read, composed and overridden; ``config`` validates what comes of it.
+"""Config files: read as YAML, composed and overridden; validation comes after.
 
-A file may ``include`` others; what it says itself wins, and ``--set key=value`` wins over both.
+A file may ``include`` others. Its own keys win over theirs, and ``--set key=value`` wins over both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from orchestrator.formats.yaml_files import Keys, line_of, parse_yaml, read_yaml
 
 
 def as_list(value: Any) -> Any:
-    """One value or several, as several."""
+    """A single value as a list of one."""
     return value if isinstance(value, list | tuple) else [value]
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """A config's values, all its files together. Raises ``ConfigError``."""
+    """The values of a config and the files it includes. Raises ``ConfigError``."""
     values = _read(path, ())
     for override in overrides:
         _override(values, override)
@@ -43,9 +43,9 @@ def _read(path: Path, including: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def place_of(path: Path, keys: Keys, overrides: Sequence[str] = ()) -> str:
-    """Where a config says what lies at ``keys``: ``run.yaml, line 12``, or the file it includes.
+    """Where a config sets ``keys``: ``run.yaml, line 12``, or the file it includes.
 
-    No line where an override says it, or nothing does.
+    Names the override instead, where one sets them, and the file alone where nothing does.
     """
     wanted = [str(key) for key in keys]
     for override in overrides:
@@ -59,7 +59,7 @@ def place_of(path: Path, keys: Keys, overrides: Sequence[str] = ()) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """A config and all that it includes, those first whose values win."""
+    """A config and the files it includes, in order of precedence."""
     yield path
     for included in reversed(as_list(read_yaml(path).get("include", []))):
         yield from _files(path.parent / str(included))
@@ -90,7 +90,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _index(place: Any, text: str, key: str) -> str | int:
-    """``text`` as a key of a section, or as the number of a list's item."""
+    """``text`` as a key of a section, or as the index of a list."""
     if isinstance(place, dict):
         return text
     if not isinstance(place, list):
@@ -101,7 +101,7 @@ def _index(place: Any, text: str, key: str) -> str | int:
 
 
 def shipped_config(name: str) -> Path:
-    """A config that comes with Orchard, from a checkout or an installed package."""
+    """A config that ships with Orchard, in a checkout or an installed package."""
     package = Path(__file__).parents[1]
     for folder in (package / "configs", package.parent / "configs"):
         if (folder / name).exists():

@@ -39,7 +39,7 @@ HOW_AND_WHERE = (
     "urls_from", "requests_per_minute", "tokens_per_minute", "hedge",
     "patience", "training_tokens",
 )  # fmt: skip
-"""Keys of an endpoint that no result depends on."""
+"""Keys of an endpoint that cannot change a result."""
 
 
 class TaskConfig(Section):
@@ -88,13 +88,13 @@ class TaskConfig(Section):
 
 
 class TinyServers(Section):
-    """How many processes serve the embedded models; each serves them all."""
+    """How many processes serve the embedded models; each serves all of them."""
 
     replicas: int = Field(2, ge=1, le=16)
 
 
 class ServersConfig(Section):
-    """Servers started for this run and ended with it, unless they are up already."""
+    """Servers that start and stop with this run, unless they are up already."""
 
     tiny: TinyServers | None = None
     fleet: FleetConfig | None = None
@@ -129,11 +129,11 @@ class RunConfig(Section):
     A policy or PRM whose ``model``, or name, is in the table ``models`` takes from there what it
     does not say itself. ``votes`` of one's own are taken beside those that every run takes.
 
-    ``on_failed_branch`` is for a request that failed for good, after every retry. ``drop``: its
-    branch is missing, and the search goes on with the others. ``refill``: another stands in, which
-    is the best sibling passed over, by the strategy's ``reward``, for a path that cannot be grown,
-    and a draw from another seed for a sample that was a request of its own; what has no stand-in is
-    dropped. ``fail``: the tree ends, and answers from what it has.
+    ``on_failed_branch`` says what happens when a request fails for good, after every retry.
+    ``drop``: the search continues without its branch. ``refill``: another branch takes its place:
+    for a path that cannot grow, the best sibling that was not selected, by the strategy's
+    ``reward``; for a sample that was a request of its own, a draw with another seed; where there is
+    neither, the branch is dropped. ``fail``: the tree ends, and answers from the leaves it has.
     """
 
     models: dict[str, ModelConfig] = Field(default_factory=dict)
@@ -198,7 +198,7 @@ class RunConfig(Section):
 
     @property
     def trained_on(self) -> dict[str, float]:
-        """The tokens that policies were pre-trained on, by name, where they are known."""
+        """Tokens each policy was pre-trained on, by name, where known."""
         known = {name: policy.training_tokens for name, policy in self.policies.items()}
         return {name: tokens for name, tokens in known.items() if tokens is not None}
 
@@ -228,7 +228,7 @@ class RunConfig(Section):
         return self._cells
 
     def dumped(self) -> dict[str, Any]:
-        """What says the same again, without the models that no fleet of this run serves."""
+        """The config as it can be read again, without models that no fleet of this run serves."""
         fleet = self.servers.fleet
         served = {fleet.model_of(service) for service in fleet.services} if fleet else set()
         dumped = self.model_dump(mode="json", exclude_defaults=True)
@@ -236,7 +236,7 @@ class RunConfig(Section):
         return dumped | ({"models": models} if models else {})
 
     def identity(self) -> dict[str, Any]:
-        """What the results depend on: all but where and how fast it runs."""
+        """What the results depend on: everything but where and how fast the run goes."""
         dumped = self.model_dump(
             mode="json",
             exclude={"models", "servers", "trees", "cells", "headline", "budget", "prices"},
@@ -258,7 +258,7 @@ class RunConfig(Section):
 
 
 def _completed(name: str, entry: Any, models: dict[str, Any], role: str) -> Any:
-    """An endpoint with what the table knows of its model."""
+    """An endpoint, completed with what the table says of its model."""
     known = entry.get("model") or name if isinstance(entry, dict) else None
     if not isinstance(known, str) or known not in models:
         return entry

@@ -41,7 +41,7 @@ def one_of(kind: str, known: Collection[str], *, or_class: bool = False) -> Befo
 
 
 def located(path: Path) -> Path:
-    """Where a path leads from here: a run goes on from other working directories too.
+    """``path`` made absolute, since a run may be resumed from another working directory.
 
     Raises ``ValueError`` for the ~ of somebody unknown.
     """
@@ -56,8 +56,8 @@ _MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 
 
 def quantity(value: Any) -> Any:
-    """``1e6``, ``2k`` and ``1.5M`` as the numbers they stand for, which YAML takes for text; all
-    else as it is."""
+    """``1e6``, ``2k`` and ``1.5M``, which YAML reads as text, as numbers; anything else as it
+    is."""
     found = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         return value
@@ -97,7 +97,8 @@ _SAID_PLACE = re.compile(r"(?:unknown key '([^']+)'|([\w-]+(?:\.[\w-]+)*): )")
 
 
 def keys_to(error: ValidationError) -> tuple[str | int, ...]:
-    """The way to the first mistake, a part of which a validator may tell in its message."""
+    """The keys that lead to the first mistake; a validator may name the last ones in its
+    message."""
     first = error.errors()[0]
     said = _SAID_PLACE.match(str(first["msg"]).removeprefix("Value error, "))
     if said is None:
@@ -107,7 +108,7 @@ def keys_to(error: ValidationError) -> tuple[str | int, ...]:
 
 
 def one_line(error: ValidationError) -> str:
-    """The first mistake, led by its place, and how many more there are."""
+    """The first mistake with its place, and how many more there are."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     said = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")

@@ -1,4 +1,4 @@
-"""From a fleet's config to what ``servers.fleet`` plans, starts and stops."""
+"""From a fleet's config to the ``FleetSpec`` that ``servers.fleet`` plans, starts and stops."""
 
 import os
 from collections.abc import Sequence

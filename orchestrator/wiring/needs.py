@@ -1,4 +1,4 @@
-"""What the cells of a run ask of their endpoints, against what the endpoints can do."""
+"""Checks what the cells of a run need against what their endpoints can do."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,17 +15,17 @@ Found = Mapping[str, PolicyAbilities | PRMAbilities]
 
 
 _QUESTION_TOKENS = 512
-"""What a question takes of the context, roughly."""
+"""Tokens that a question takes of the context, roughly."""
 
 _SOLUTION_TOKENS = 8_192
 """What a solution takes of the context where its strategy sets no bound."""
 
 ENOUGH_TOKENS = 2_048
-"""What a model that thinks needs at least for problems that are no sums."""
+"""Tokens that a reasoning model needs, at least, for problems harder than a sum."""
 
 
 def context_needed(policy: str, cells: Sequence[Cell]) -> int:
-    """How many tokens the context of a policy must hold for the longest solutions of ``cells``."""
+    """Tokens of context that the longest solutions of ``cells`` need."""
     searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
     return max((_QUESTION_TOKENS + _longest(each) for each in searches), default=0)
 
@@ -43,7 +43,7 @@ def _longest(search: Strategy) -> int:
 
 
 def check_able(cells: Sequence[Cell], policies: Mapping[str, PolicyConfig], found: Found) -> None:
-    """Raises ``ConfigError`` where a cell asks of its policy what its server cannot do."""
+    """Raises ``ConfigError`` where a cell needs something that its policy's server cannot do."""
     for cell in cells:
         can, settings = found[cell.policy.name], policies[cell.policy.name]
         assert isinstance(can, PolicyAbilities)
@@ -78,7 +78,7 @@ def check_able(cells: Sequence[Cell], policies: Mapping[str, PolicyConfig], foun
 
 
 def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
-    """Raises ``ConfigError`` where a cell's samples would end within a thought."""
+    """Raises ``ConfigError`` where a cell's ``max_tokens`` would cut samples mid-thought."""
     took = can.tokens_to_answer
     if took is None:
         return
@@ -93,12 +93,12 @@ def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
 
 
 def enough_tokens(took: int) -> int:
-    """A ``max_tokens`` for a model that ``took`` so many tokens for a sum: a power of two."""
+    """A ``max_tokens`` for a model that ``took`` so many tokens for a sum, as a power of two."""
     return max(ENOUGH_TOKENS, 1 << (4 * took - 1).bit_length())
 
 
 def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
-    """What a person should know of a policy before its cells begin, though nothing forbids them."""
+    """Warnings about a policy: nothing that stops its cells, but worth knowing beforehand."""
     can, mine = found[name], [cell for cell in cells if cell.policy.name == name]
     if not isinstance(can, PolicyAbilities):
         return []
@@ -135,7 +135,8 @@ def _continues(search: Strategy) -> bool:
 
 
 def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
-    """What a search by steps needs and an endpoint lacks, as the rest of a sentence."""
+    """What stepwise search needs and the endpoint lacks, to complete a sentence; None if
+    nothing."""
     if can.continuation is None and settings.continuation == "auto":
         return "cannot go on with a solution (neither by token ids nor by an open chat message)"
     if "stop" in can.refused:
@@ -151,11 +152,11 @@ def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
 
 
 IN_VAIN = ("temperature", "top_p", "seed", "stop")
-"""Parameters without which an answer is not the one that was asked for."""
+"""Parameters that change what is sampled: without them the answer is to another question."""
 
 
 def substitutes(cell: Cell, policies: Mapping[str, PolicyConfig], found: Found) -> Substitutes:
-    """What stands in for what the endpoint of a cell's policy cannot do, as far as it needs it."""
+    """What the endpoint of a cell's policy cannot do and the cell needs, and what replaces it."""
     can, settings = found[cell.policy.name], policies[cell.policy.name]
     assert isinstance(can, PolicyAbilities)
     stepwise = any(map(_continues, cell.searches))

@@ -38,7 +38,7 @@ def task_of(config: TaskConfig) -> Task:
 
 
 UNLESS_SAID = 100
-"""How many problems are generated where a config names no number."""
+"""How many problems to generate by default."""
 
 
 def problems(config: TaskConfig) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The servers a run needs: found where they are up, started and ended with the run where not."""
+"""The servers of a run: used where they are up already, else started and stopped with it."""
 
 import asyncio
 import importlib.util
@@ -26,8 +26,7 @@ _LOOK_EVERY_S = 1.0
 class Address:
     """Where one endpoint of a run is served, replicas in order.
 
-    ``restarts`` says that a replica which dies comes back on the same URL, so that it is worth
-    waiting for.
+    ``restarts``: a replica that dies comes back on the same URL, so it is worth waiting for.
     """
 
     urls: tuple[str, ...]
@@ -38,7 +37,7 @@ class Address:
 NOWHERE = Address(urls=())
 
 Addresses = Mapping[str, Address]
-"""By the endpoint's name in the config."""
+"""Addresses by the endpoint's name in the config."""
 
 OnChange = Callable[["FleetState"], None]
 
@@ -47,9 +46,9 @@ OnChange = Callable[["FleetState"], None]
 def started_servers(
     config: RunConfig, logs: Path, on_change: OnChange | None = None
 ) -> Iterator[Addresses]:
-    """Where the endpoints without a ``url`` are served, for as long as the block lasts.
+    """Serve the endpoints that have no ``url``, for as long as the block lasts.
 
-    ``on_change`` hears of a fleet that is coming up. Raises ``ConfigError`` and ``ServerError``.
+    ``on_change`` is called as a fleet comes up. Raises ``ConfigError`` and ``ServerError``.
     """
     endpoints: dict[str, EndpointConfig] = {**config.policies, **config.prms}
     wanted = {name: each.model or name for name, each in endpoints.items() if not each.is_elsewhere}
