@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.endpoints.hosted.clouds import hosted_api, usual_key
-from orchestrator.endpoints.hosted.dialect import Dialect
+from orchestrator.endpoints.hosted.clouds import hosted_api, own_defaults, usual_key
+from orchestrator.endpoints.hosted.dialect import Dialect, most_tokens
 from orchestrator.endpoints.http.wire import encode
 
 ASKED = {
@@ -135,3 +135,39 @@ def test_the_longest_answer_an_api_gives_is_learned_from_its_own_words(
     for body in ({"error": {"message": message}}, {"detail": message}, {"message": message}):
         learned = Dialect().learned({"max_tokens": 99_999}, encode(body))
         assert learned.most_tokens == most
+
+
+@pytest.mark.parametrize("url", ["https://api.together.xyz/v1", "https://api.perplexity.ai"])
+def test_a_cloud_that_samples_with_a_top_p_of_its_own_is_sent_one(url: str) -> None:
+    assert own_defaults(url) == {}
+    assert own_defaults("https://api.openai.com/v1") == {"top_p": 1.0}
+
+
+def test_where_no_url_is_given_no_key_is_usual() -> None:
+    assert usual_key(()) is None
+
+
+def test_a_dialect_changes_nothing_only_for_a_server_of_ones_own_that_refused_nothing() -> None:
+    assert Dialect(extended=True).changes_nothing
+    for dialect in (
+        Dialect(), Dialect(extended=True, refused=("n",)), Dialect(extended=True, omitted=("n",)),
+        Dialect(extended=True, defaults={"n": 1}), Dialect(extended=True, most_tokens=9),
+    ):  # fmt: skip
+        assert not dialect.changes_nothing
+    assert Dialect(refused=("seed", "n"), omitted=("n", "stop")).lacks == ("n", "seed", "stop")
+
+
+def test_what_is_the_apis_own_default_is_left_out_and_a_bound_never_sent_where_omitted() -> None:
+    dialect = Dialect(defaults={"top_p": 1.0, "n": 1})
+    adapted = dialect.adapted({"top_p": 1.0, "n": 2, "max_tokens": 0})
+    assert adapted == {"n": 2, "max_tokens": 0}
+    assert Dialect(omitted=("max_tokens",)).adapted({"max_tokens": 9}) == {}
+    both = Dialect(refused=("max_tokens", "max_completion_tokens"))
+    assert both.adapted({"max_tokens": 9}) == {}
+
+
+@pytest.mark.parametrize("param", ["max_tokens", "body.max_completion_tokens", "temperature"])
+def test_only_what_is_said_of_the_bound_is_a_bound(param: str) -> None:
+    said = refusal("This model supports at most 400 completion tokens", "invalid_value", param)
+    assert most_tokens(said) == (None if param == "temperature" else 400)
+    assert most_tokens(refusal("at most 0 completion tokens")) is None

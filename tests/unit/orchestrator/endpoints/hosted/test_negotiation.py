@@ -89,3 +89,29 @@ async def test_servers_of_ones_own_are_not_asked_for_ever_either() -> None:
         with pytest.raises(BadResponse, match="another way each time"):
             await sender.send("POST", CHAT, json.dumps(ASKED).encode())
     assert server.asked <= 10
+
+
+async def test_three_maxima_of_one_request_are_followed_and_no_fourth() -> None:
+    api = API(iter([4_000, 3_000, 2_000, 1_000]), takes=lambda most: most == 2_000)
+    assert (await negotiate(api, ASKED, api.send, CHAT)).status == 200
+    assert api.asked == [8_000, 4_000, 3_000, 2_000]
+    api = API(iter([4_000, 3_000, 2_000, 1_000]), takes=lambda most: most == 1_000)
+    with pytest.raises(BadResponse):
+        await negotiate(api, ASKED, api.send, CHAT)
+    assert api.asked == [8_000, 4_000, 3_000, 2_000]
+
+
+async def test_every_parameter_may_be_refused_one_after_the_other() -> None:
+    names = ["n", "temperature", "top_p", "seed", "stop", "logprobs", "max_tokens"]
+    asked: dict[str, Any] = dict.fromkeys(names, 2) | {"model": "m"}
+    learning = API(repeat(0))
+
+    async def send(sent: dict[str, Any]) -> HttpResponse:
+        left = [name for name in names if name in sent]
+        if not left:
+            return HttpResponse(status=200, content=b"{}")
+        error = {"message": f"Unsupported parameter: '{left[0]}'", "param": left[0]}
+        return HttpResponse(status=400, content=json.dumps({"error": error}).encode())
+
+    assert (await negotiate(learning, asked, send, CHAT)).status == 200
+    assert set(names) <= set(learning.dialect.refused)
