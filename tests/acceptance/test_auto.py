@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from orchestrator.optimal.profile import Model, Profile, dumped
+from orchestrator.optimal.profile import Profile, ProfiledModel, dumped
 from orchestrator.optimal.routing.published import LABEL
 from tests.acceptance.conftest import Person
 from tests.acceptance.test_resume import timeless
@@ -22,10 +22,12 @@ PROBLEMS = 40
 def profile(person: Person) -> Path:
     """Of the person's own policy, PRM and task."""
     person.problems(PROBLEMS)
-    return person.write("profile.yaml", dumped(theirs(Model("policy", 1000), Model("prm", 2000))))
+    return person.write(
+        "profile.yaml", dumped(theirs(ProfiledModel("policy", 1000), ProfiledModel("prm", 2000)))
+    )
 
 
-def theirs(policy: Model, prm: Model) -> Profile:
+def theirs(policy: ProfiledModel, prm: ProfiledModel) -> Profile:
     return msgspec.structs.replace(small_profile(), task="problems", policy=policy, prm=prm)
 
 
@@ -123,7 +125,7 @@ def test_a_mistake_is_one_line(person: Person, settings: dict[str, Any], said: s
 
 
 def test_a_budget_of_flops_needs_to_know_the_models_sizes(person: Person) -> None:
-    person.write("sizeless.yaml", dumped(theirs(Model("policy"), Model("prm"))))
+    person.write("sizeless.yaml", dumped(theirs(ProfiledModel("policy"), ProfiledModel("prm"))))
     for more in ({}, {"pool": True}):
         auto = config(person, profile="sizeless.yaml", budget=1e12, unit="flops", **more)
         assert "`parameters` of the policy and the PRM" in person.orchard("run", auto).complaint
