@@ -1,4 +1,4 @@
-"""Which arm each difficulty bin gets under one budget. Pure functions."""
+"""Allocation: which arm each difficulty bin gets under one budget. Pure functions."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Allocation(NamedTuple):
-    """One arm a bin, by its index, and what is expected of them over all problems."""
+    """One arm a bin, by index, with the expected accuracy (``right``) and use over all problems."""
 
     arms: tuple[int, ...]
     right: float
@@ -14,8 +14,8 @@ class Allocation(NamedTuple):
 
 
 class ParetoFront(NamedTuple):
-    """The arms worth choosing among in one bin, from the cheapest on: those that are ``sure``ly
-    better than every cheaper one, and those that are ``likely`` so, the sure ones among them."""
+    """The arms worth choosing among in one bin, cheapest first: those ``sure`` to be better than
+    every cheaper one, and those ``likely`` to be, which include the sure ones."""
 
     sure: tuple[int, ...]
     likely: tuple[int, ...]
@@ -31,9 +31,9 @@ def best_on_average(
     """The arms of the highest accuracy whose use is ``budget`` at most, on average over problems.
 
     ``shares[b]`` is the share of problems in bin ``b``, ``right[b][a]`` an arm's accuracy there and
-    ``used[b][a]`` what it uses. What one bin leaves goes to where it helps. A budget goes to arms
-    that are sure first; where all of them fit, to likely ones. Where not even the cheapest fit, it
-    is those.
+    ``used[b][a]`` what it uses. What one bin saves another may spend. Likely arms are considered
+    only where all the sure ones fit the budget. If not even the cheapest arms fit, they are
+    returned.
     """
     dearest = _expected(shares, right, used, tuple(front.sure[-1] for front in fronts))
     among = [front.likely if dearest.used <= budget else front.sure for front in fronts]

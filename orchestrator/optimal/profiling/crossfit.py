@@ -1,8 +1,8 @@
-"""Routing judged on problems it was not fitted to: predictor and table on all folds but one, the
-outcome on that one, in turn.
+"""Cross-fitting: routing judged on problems it was not fitted to. Predictor and table are fitted to
+all folds but one, and the outcome is read off that one, in turn.
 
-The paper chooses and evaluates on the same problems with the true difficulty in hand; that is here
-too, and called the oracle.
+The paper chooses and evaluates on the same problems, with their true difficulty known: that is
+``oracle``.
 """
 
 import random
@@ -49,14 +49,14 @@ class RoutedResult:
 
 
 def folds(problems: int, seed: int = 0, count: int = FOLDS) -> list[list[int]]:
-    """The positions of all problems in ``count`` parts of equal size."""
+    """The positions of all problems, in ``count`` parts of equal size."""
     order = list(range(problems))
     random.Random(seed).shuffle(order)
     return [sorted(order[part::count]) for part in range(count)]
 
 
 def without(trials: Trials, held_out: Sequence[int]) -> Trials:
-    """All but some problems, by their positions."""
+    """The trials of all problems but those at the positions ``held_out``."""
     out = set(held_out)
     return trials.of([i for i in range(len(trials.problems)) if i not in out])
 
@@ -86,8 +86,8 @@ def cross_fitted(
     knowing: bool = False,
     seed: int = 0,
 ) -> list[RoutedResult]:
-    """Label-free routing at each budget (tokens a problem), every problem off its fold; ``knowing``
-    the true difficulty instead, what that is worth."""
+    """Label-free routing at each budget (tokens a problem), each problem judged off its fold. With
+    ``knowing`` the true difficulty is used instead of the predicted one."""
     parts = []
     for held_out in folds(len(trials.problems), seed):
         rest, test = without(trials, held_out), trials.of(held_out)
@@ -104,8 +104,8 @@ def cross_fitted(
 def oracle(
     trials: Trials, budgets: Sequence[float], *, quantiles: bool = False
 ) -> list[RoutedResult]:
-    """Routing by the true difficulty, chosen and evaluated on the same problems as the paper does;
-    with ``quantiles`` by thirds of the problems instead of its absolute bins."""
+    """Routing by the true difficulty, chosen and evaluated on the same problems, as in the paper.
+    With ``quantiles`` the bins are thirds of the problems, not absolute."""
     bins = true_bins(trials, quantiles=quantiles)
     return [_outcome(trials, bins, each) for each in _choices(trials, bins, budgets, "average")]
 

@@ -11,9 +11,9 @@ def shortfalls(
     errors: Sequence[Sequence[float]],
     used: Sequence[Sequence[float]],
 ) -> list[float]:
-    """How far each arm is below the accuracy/token front of the bin where it is nearest to it, in
-    its standard errors; 0 on a front. All are ``[b][a]``, an error is NaN where a bin tells nothing
-    of an arm."""
+    """How many standard errors each arm is below the accuracy/token front, in the bin where it is
+    nearest; 0 on a front. All are ``[b][a]``; an error is NaN where a bin says nothing of an
+    arm."""
     found = []
     for arm in range(len(right[0])):
         gaps = [
@@ -26,20 +26,21 @@ def shortfalls(
 
 
 def _reached(right: Sequence[float], used: Sequence[float], tokens: float) -> float:
-    """What the best arm comes to that uses so many ``tokens`` at most."""
+    """The accuracy of the best arm that uses at most ``tokens``."""
     return max(each for each, cost in zip(right, used, strict=True) if cost <= tokens)
 
 
 def survivors(shortfall: Mapping[str, float]) -> list[str]:
-    """The nearer half of the cells, and whatever else is on a front of some bin."""
+    """The half of the cells nearest to a front, and any other that is on one."""
     nearest = sorted(shortfall, key=lambda cell: shortfall[cell])
     half = math.ceil(len(nearest) / 2)
     return nearest[:half] + [cell for cell in nearest[half:] if not shortfall[cell]]
 
 
 def reach(reached: int, problems: int, tokens: float, per_problem: float, rounds: int) -> int:
-    """How many problems the cells of the next round are run on, that come to ``reached`` so far and
-    together take so many tokens ``per_problem``; it may use its share of the ``tokens`` left to
-    this and the other of the last ``rounds``."""
+    """How many problems the next round runs its cells on; ``reached`` were run so far.
+
+    Together the cells take ``per_problem`` tokens. The round may use its share of the ``tokens``
+    left for the last ``rounds``, this one among them."""
     more = max(0, int(tokens / rounds / max(1.0, per_problem)))
     return min(problems, reached + more)

@@ -7,12 +7,12 @@ USED = (
     "policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens", "cost",
     "seconds",
 )  # fmt: skip
-"""What the use of an arm is counted in, as records have it."""
+"""The fields of a record that count what an arm uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One solution, as far as votes and predictors go by it."""
+    """One solution: what votes and predictors read of it."""
 
     answer: int | None
     right: bool

@@ -20,8 +20,8 @@ TREE_VOTES: tuple[Vote, ...] = (Weighted("last"), Max("last"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """What the cells of one policy and PRM are measurements of: by the cell's name, the greedy
-    solution, the independent ones, and the tree searches, each with one of its records."""
+    """What the cells of one policy and PRM measure: the names of those of the ``greedy`` solution
+    and of the independent ``samples``, and the ``trees``, each with one of its records."""
 
     greedy: str
     samples: str
@@ -31,7 +31,7 @@ class Cells:
     is_scored: bool
 
     def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
-        """Every arm they tell of, with the cell of the tree search that one comes to or may."""
+        """Every arm they measure, with the cell of the tree search that it is or falls back to."""
         votes = SCORED_VOTES if self.is_scored else (Majority(),)
         samples = sampling_arms(self.settings, pilots, votes=votes)
         found: list[tuple[Arm, str | None]] = [(arm, None) for arm in samples]
@@ -46,7 +46,7 @@ class Cells:
 
 
 def sort_out(records: Iterable[Record]) -> Cells:
-    """What the cells of one policy and PRM are.
+    """Sort the cells of one policy and PRM by what they measure.
 
     Raises ``ProfileError`` where the greedy or the independent solutions are missing.
     """

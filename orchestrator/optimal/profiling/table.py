@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """For bins ``b`` and arms ``a``: ``shares[b]`` of the problems are in a bin; there an arm was
-    ``measured[b, a]`` right with a standard error of ``errors[b, a]``, both NaN where it was tried
-    on none of them, is expected to be ``right[b, a]``, and used ``used[b, a]`` on average, in the
-    order of ``measured.USED``; ``problems[b]`` have trials in the bin. ``fronts[b]`` are the arms
-    worth choosing among there: each is expected to be better than the one before by more than
-    ``LIKELY``, and the sure ones by more than ``SURE``, standard errors of the difference;
-    ``rungs[b]`` are the same among those that no tree search follows, which a pool takes one after
-    the other."""
+    """Bins ``b`` and arms ``a``.
+
+    ``shares[b]`` is the share of problems in a bin, ``problems[b]`` the number with trials there.
+    ``measured[b, a]`` is an arm's accuracy and ``errors[b, a]`` its standard error, both NaN where
+    the arm was tried on no problem of the bin; ``right[b, a]`` is its expected accuracy, and
+    ``used[b, a]`` its mean use, in the order of ``measured.USED``.
+
+    ``fronts[b]`` are the arms worth choosing among: each is expected to beat the one before by more
+    than ``LIKELY`` standard errors of the difference, the sure ones by more than ``SURE``.
+    ``rungs[b]`` are the same among arms without a fallback search: a pool goes through them in
+    order.
+    """
 
     shares: "NDArray[np.float64]"
     measured: "NDArray[np.float64]"
@@ -44,7 +48,7 @@ class Table:
 
 
 def predicted_bins(trials: Trials, predictor: Predictor) -> "NDArray[np.int64]":
-    """Each trial's bin by what its pilots showed, as an index of ``BINS``: ``[p, t]``."""
+    """Each trial's bin, predicted from its pilots, as an index into ``BINS``: ``[p, t]``."""
     import numpy as np
 
     return np.array(
@@ -53,8 +57,8 @@ def predicted_bins(trials: Trials, predictor: Predictor) -> "NDArray[np.int64]":
 
 
 def true_bins(trials: Trials, *, quantiles: bool = False) -> "NDArray[np.int64]":
-    """Each problem's bin by the share of all its labelled samples that are right: an oracle's. With
-    ``quantiles`` the bins are thirds of these problems."""
+    """Each problem's bin by the accuracy of all its labelled samples, as only an oracle knows it.
+    With ``quantiles`` the bins are thirds of these problems."""
     import numpy as np
 
     rates = [
@@ -67,7 +71,7 @@ def true_bins(trials: Trials, *, quantiles: bool = False) -> "NDArray[np.int64]"
 
 
 RARE = 1e-6
-"""The share of a bin that no trial was in: what it gets may cost anything and weighs nothing."""
+"""The share given to a bin without trials: small enough that its arm weighs nothing."""
 
 
 SURE, LIKELY = 0.5, 0.1
@@ -77,8 +81,8 @@ do about as well). Smaller gains are not worth any tokens."""
 
 
 def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
-    """The table of these trials, ``bins[p, t]`` being each one's. A bin without any is as the next
-    one that has some. Every arm has to have been tried on some problem."""
+    """Tabulate trials whose bins are ``bins[p, t]``. A bin without trials copies the nearest one
+    that has some. Every arm must have been tried on some problem."""
     import numpy as np
 
     overall, usual = np.nanmean(trials.right, axis=(0, 1)), np.nanmean(trials.used, axis=(0, 1))

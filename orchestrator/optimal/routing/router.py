@@ -19,8 +19,8 @@ from orchestrator.optimal.routing.published import LABEL, published_rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The arm for one problem, and why: its predicted pass@1, the bin of that, and by which
-    ``rule``; ``cut`` while a pool might let it go on."""
+    """The arm for one problem, and why: its ``predicted`` pass@1, the ``bin`` of that, and the
+    ``rule`` that decided. ``cut``: a larger pool would have let it go on."""
 
     arm: Arm
     predicted: float
@@ -30,22 +30,22 @@ class Decision:
 
 
 class Router(Protocol):
-    """Decides for one problem after the other."""
+    """Decides which arm a problem gets."""
 
     pilots: int
 
     @property
     def arms(self) -> Sequence[Arm]:
-        """What it may decide for."""
+        """The arms it may decide on."""
         ...
 
     def decide(self, pilots: Sequence[Node]) -> Decision:
-        """By a problem's scored pilots, the greedy one first."""
+        """Decide from a problem's scored pilots, the greedy one first."""
         ...
 
 
 def evidence(pilots: Sequence[Node]) -> dict[str, float]:
-    """What pilots show, as a predictor reads it."""
+    """The features of pilots that a predictor reads."""
     return features(
         [
             Pilot(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
@@ -55,7 +55,7 @@ def evidence(pilots: Sequence[Node]) -> dict[str, float]:
 
 
 def read_pilots(predictor: Predictor, pilots: Sequence[Node]) -> tuple[float, Bin]:
-    """The pass@1 that pilots let expect, and its bin; by what is there where some were lost."""
+    """The pass@1 predicted from pilots, and its bin. Lost pilots are left out."""
     predicted = predictor(evidence(pilots))
     return predicted, difficulty(predicted)
 
@@ -85,7 +85,7 @@ class ProfileRouter:
         self.choice = self.choose(budget)
 
     def choose(self, budget: float) -> Allocation:
-        """The arms of all bins under a budget, and what is expected of them."""
+        """Allocate arms to all bins under a budget."""
         return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
 
     @property
@@ -99,7 +99,7 @@ class ProfileRouter:
 
 
 class PublishedRouter:
-    """Routes by the authors' rule. The bin comes of the pilots' agreement alone, which is no
+    """Routes by the authors' rule. The bin comes from the pilots' agreement alone, which is not a
     measured pass@1."""
 
     def __init__(self, task: str, policy_parameters: int | None, n: int, pilots: int) -> None:
