@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree, root
-from orchestrator.endpoints.http.wire import PoolingItem, PoolingResponse, Usage
+from orchestrator.endpoints.http.wire import PoolingItem, PoolingResponse, TokenDetails, Usage
 from orchestrator.endpoints.prm import coalescing
-from orchestrator.endpoints.prm.coalescing import BUSY, INPUTS, Coalescer, Pooled, shares
+from orchestrator.endpoints.prm.coalescing import BUSY, INPUTS, WINDOW, Coalescer, Pooled, shares
 from orchestrator.errors import (
     BadResponse,
     ContextOverflow,
@@ -290,3 +290,23 @@ def test_tokens_are_shared_out_by_length_and_none_is_lost() -> None:
     usage = Usage(prompt_tokens=100)
     assert shares(usage, [1, 1, 2]) == [(25, 0), (25, 0), (50, 0)]
     assert sum(tokens for tokens, _ in shares(Usage(prompt_tokens=7), [3, 3, 3])) == 7
+
+
+@pytest.mark.parametrize(
+    ("lengths", "tokens", "cached"),
+    [
+        ([1, 1, 2], [2, 3, 5], [1, 1, 3]),
+        ([4], [10], [5]),
+        ([3, 7], [3, 7], [1, 4]),
+    ],
+)
+def test_a_requests_tokens_are_shared_out_by_length_to_the_last(
+    lengths: list[int], tokens: list[int], cached: list[int]
+) -> None:
+    usage = Usage(prompt_tokens=10, prompt_tokens_details=TokenDetails(cached_tokens=5))
+    assert shares(usage, lengths) == list(zip(tokens, cached, strict=True))
+    assert shares(Usage(), lengths) == [(0, 0)] * len(lengths)
+
+
+def test_calls_wait_for_one_another_from_eight_requests_a_replica_on_64_inputs_or_10_ms() -> None:
+    assert (BUSY, INPUTS, WINDOW) == (8, 64, 0.01)

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.node import root
 from orchestrator.endpoints.prm import MathShepherdPRM
+from orchestrator.endpoints.prm.base import Reading
+from orchestrator.endpoints.prm.prefix import PrefixRoute
 from orchestrator.errors import BadResponse, ConfigError, ContextOverflow
 
 PLUS, MINUS = 648, 387
@@ -157,3 +160,38 @@ async def test_a_label_that_is_several_tokens_is_a_bad_response(
 def test_a_route_that_does_not_exist_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"route must be pooling or prefix, .* not 'both'"):
         MathShepherdPRM(transport=None, route="both")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "score"),
+    [
+        (-1.0, -1.0, 0.5),
+        (math.log(0.9), math.log(0.1), 0.9),
+        (math.log(0.1), math.log(0.9), 0.1),
+        (-0.5, -9999.0, 1.0),
+        (-9999.0, -0.5, 0.0),
+        (-9998.0, -9999.0, math.e / (1 + math.e)),
+    ],
+)
+async def test_the_chance_of_the_better_label_is_a_softmax_however_far_apart_they_are(
+    scripted: Any, answers: Any, right: float, wrong: float, score: float
+) -> None:
+    found = {"token_id:1": right, "token_id:2": wrong}
+    route = PrefixRoute(
+        transport=scripted(answers.next_token(found)), labels=(1, 2), add_special_tokens=False
+    )
+    (reading,) = await route.read([root("q", seed=1, problem_id="p")], [["text"]])
+    assert isinstance(reading, Reading)
+    assert list(reading.scores) == [pytest.approx(score)]
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(-9999.0, -9999.0), (None, -1.0), (-1.0, None)])
+async def test_two_labels_that_are_both_impossible_have_no_chance(
+    scripted_once: Any, answers: Any, right: float | None, wrong: float | None
+) -> None:
+    found = {"token_id:1": right, "token_id:2": wrong}
+    route = PrefixRoute(
+        transport=scripted_once(answers.next_token(found)), labels=(1, 2), add_special_tokens=False
+    )
+    (reading,) = await route.read([root("q", seed=1, problem_id="p")], [["text"]])
+    assert isinstance(reading, BadResponse) and "NaN" in str(reading)
