@@ -240,3 +240,50 @@ def test_a_server_that_told_its_load_once_is_asked_again_whatever_stands_in_fron
     page = HttpResponse(status=404, content=b"<html>")
     asked, _ = asked_for_load([HttpResponse(status=200, content=LOAD), page, NOTHING, page], 30.0)
     assert len(asked) >= 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_back"),
+    [
+        (HttpResponse(status=200, content=b""), True),
+        (HttpResponse(status=404, content=b""), True),  # not every server has this route
+        (HttpResponse(status=499, content=b""), True),
+        (HttpResponse(status=500, content=b""), False),
+        (HttpResponse(status=503, content=b""), False),
+        (EndpointUnavailable("nothing answers", url=A), False),
+    ],
+)
+def test_a_replica_is_back_once_it_answers_with_anything_but_trouble(
+    answer: Said, is_back: bool
+) -> None:
+    async def go() -> str:
+        dispatcher = Dispatcher("m", [A, B])
+        first, _ = dispatcher.replicas
+        dispatcher.hold_against(first, EndpointUnavailable("no", url=A), is_certain=True)
+        await keeping(dispatcher, Server(health=[answer]), asyncio.sleep(0.9))
+        return first.breaker.state
+
+    assert clock.run(go()) == ("half-open" if is_back else "open")
+
+
+def test_a_replica_that_is_down_is_asked_when_it_is_time_and_others_not() -> None:
+    server = Server(health=[HttpResponse(status=503, content=b"")])
+
+    async def go() -> None:
+        dispatcher = Dispatcher("m", [A, B])
+        first, _ = dispatcher.replicas
+        dispatcher.hold_against(first, EndpointUnavailable("no", url=A), is_certain=True)
+        await keeping(dispatcher, server, asyncio.sleep(4.0))
+
+    clock.run(go())
+    assert server.times("health") == pytest.approx([0.5, 1.5, 3.5])
+
+
+def test_an_idle_replica_is_not_asked_for_its_load() -> None:
+    server = Server(metrics=[HttpResponse(status=200, content=LOAD)])
+
+    async def go() -> None:
+        await keeping(Dispatcher("m", [A]), server, asyncio.sleep(10.0))
+
+    clock.run(go())
+    assert server.asked == []

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.endpoints.hosted.clouds import hosted_api, own_defaults, usual_key
 from orchestrator.endpoints.hosted.dialect import Dialect, most_tokens
+from orchestrator.endpoints.hosted.sender import HostedSender
 from orchestrator.endpoints.http.wire import encode
 
 ASKED = {
@@ -171,3 +172,12 @@ def test_only_what_is_said_of_the_bound_is_a_bound(param: str) -> None:
     said = refusal("This model supports at most 400 completion tokens", "invalid_value", param)
     assert most_tokens(said) == (None if param == "temperature" else 400)
     assert most_tokens(refusal("at most 0 completion tokens")) is None
+
+
+async def test_what_a_hosted_api_does_not_do_is_refused_without_asking_it() -> None:
+    async with HostedSender(["https://host/v1"]) as sender:
+        body = encode({"continue_final_message": True})
+        answer = await sender.send("POST", "https://host/v1/chat/completions", body)
+        assert answer.status == 400 and b"does not go on with an open" in answer.content
+        answer = await sender.send("POST", "https://host/tokenize", b"{}")
+        assert answer.status == 404 and b"no such route" in answer.content
