@@ -10,11 +10,11 @@ from orchestrator.api.running import run
 from orchestrator.api.solving import Answer, Solution, solve
 from orchestrator.core.budget import Limits, Price, Spend
 from orchestrator.core.node import Node
-from orchestrator.core.ports import Models, Sampling
+from orchestrator.core.ports import Models, Sampling, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.core.task import Grade, Instruction, Task
-from orchestrator.core.voting import Majority, Max, Vote, Weighted
+from orchestrator.core.voting import Majority, Max, Vote, Voter, Weighted
 from orchestrator.errors import (
     BadResponse,
     BudgetExhausted,
@@ -69,9 +69,11 @@ __all__ = [
     "ServerError",
     "Solution",
     "Spend",
+    "Strategy",
     "Task",
     "TaskError",
     "Vote",
+    "Voter",
     "Weighted",
     "connect",
     "evaluate",

@@ -116,7 +116,7 @@ async def _as_they_finish(
         await running
     finally:
         running.cancel()
-        await asyncio.wait([running])
+        await asyncio.gather(running, return_exceptions=True)  # what failed is raised above
         if not directory.store.is_empty:
             directory.write(SUMMARY, to_json(read_results(directory, None)[1]))
 

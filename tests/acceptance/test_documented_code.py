@@ -49,6 +49,26 @@ async def test_the_tutorial_runs_as_it_is_written_each_class_in_under_30_lines()
     await documented.run("tutorial.md", {})
 
 
+def test_the_tutorial_and_what_takes_its_classes_agree_about_types(tmp_path: Path) -> None:
+    classes = [code for code in documented.blocks("tutorial.md") if "\nclass " in code]
+    use = """
+async def main() -> None:
+    async with orchard.connect("http://gpu:8000/v1", orchard.PRM("", family=PlainTags)) as models:
+        found = await orchard.solve("", models, strategy=UntilTwoAgree(), vote=Trusted(0.2))
+        assert found.value, found.leaves[0].answer
+        orchard.evaluate([], models, [UntilTwoAgree()], votes=[Trusted()], task=Capitals())
+"""
+    (tmp_path / "own.py").write_text("\n".join([*classes, use]))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(tmp_path / "own.py")],
+        cwd=documented.DOCS.parent,  # where its cache is
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_classes_of_the_tutorial_are_named_in_a_config(person: Person) -> None:
     classes = [code for code in documented.blocks("tutorial.md") if "\nclass " in code]
     person.write("own.py", "\n".join(classes))
