@@ -36,7 +36,8 @@ def imported(folder: Path) -> dict[str, Path]:
                 names = [node.module]
             else:
                 continue
-            found |= {name.partition(".")[0]: path for name in names}
+            tops = {name.partition(".")[0] for name in names}
+            found |= {top: path for top in tops if not path.with_name(f"{top}.py").exists()}
     return {
         name: path
         for name, path in found.items()

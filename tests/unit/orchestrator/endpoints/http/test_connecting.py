@@ -5,7 +5,6 @@ import ssl
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
-from yarl import URL as Url
 
 from orchestrator.endpoints.http.connecting import censored, failure, wants_credentials
 from orchestrator.errors import EndpointError, EndpointRefused, EndpointUnavailable
@@ -50,7 +49,7 @@ def test_where_nothing_listens_nobody_is_there() -> None:
 
 def test_a_proxy_that_refuses_or_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy:3128")
-    request = aiohttp.RequestInfo(Url(URL), "GET", None, Url(URL))  # type: ignore[arg-type]
+    request = aiohttp.RequestInfo(URL, "GET", None, URL)  # type: ignore[arg-type]
     refused = of(aiohttp.ClientHttpProxyError(request, (), status=403, message="secret"))
     assert flags(refused) == (False, False, False)
     assert "the proxy proxy:3128 of $HTTP_PROXY does not let requests through" in str(refused)
