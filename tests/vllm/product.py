@@ -6,7 +6,8 @@ from typing import Any
 
 from orchestrator.core.node import Node, root
 from orchestrator.endpoints.http.sender import AiohttpSender, HttpResponse
-from orchestrator.endpoints.prm import prms_by_route
+from orchestrator.endpoints.prm import HttpPRM, prms_by_route
+from orchestrator.endpoints.probing.probe import probe_prm
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from tests.vllm.services import API_KEY
 from tests.vllm.solutions import Solution
@@ -57,11 +58,19 @@ def whole(solution: Solution, index: int = 0) -> Node:
     return start.child(index, solution.steps, finish="stop")
 
 
+async def prm_at(transport: Transport, family: str, **options: Any) -> HttpPRM:
+    """The PRM by the route that its server has, where the options leave more than one open."""
+    prms = prms_by_route(family, transport, **options)
+    if len(prms) == 1:
+        return next(iter(prms.values()))
+    return prms[(await probe_prm(transport, prms)).scored_by]
+
+
 async def score_whole(
     transport: Transport, family: str, solutions: Sequence[Solution], **options: Any
 ) -> list[Node]:
     """All steps of all solutions, in one call."""
-    prm = next(iter(prms_by_route(family, transport, **options).values()))
+    prm = await prm_at(transport, family, **options)
     return await prm.score([whole(solution, i) for i, solution in enumerate(solutions)])
 
 
@@ -69,7 +78,7 @@ async def score_stepwise(
     transport: Transport, family: str, solution: Solution, **options: Any
 ) -> list[Node]:
     """As a search does it: every step when it is taken, after those before it were scored."""
-    prm = next(iter(prms_by_route(family, transport, **options).values()))
+    prm = await prm_at(transport, family, **options)
     node = root(solution.question, seed=1, problem_id=solution.name)
     path = []
     for step in solution.steps:

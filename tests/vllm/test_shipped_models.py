@@ -14,8 +14,6 @@ from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Models
 from orchestrator.core.records import Record
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
-from orchestrator.endpoints.prm import prms_by_route
-from orchestrator.endpoints.probing.probe import probe_prm
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.statistics import wilson
 from orchestrator.storage.store import RECORDS, read_records
@@ -27,7 +25,7 @@ from servers.tiny.launch import Spec, serve
 from servers.tiny.problems import Chain, held_out
 from servers.tiny.shipped import MODELS
 from tests.vllm import shipped
-from tests.vllm.product import Recorded
+from tests.vllm.product import Recorded, prm_at
 from tests.vllm.starting import Start, bring_up, replicas
 
 PROBLEMS = 40
@@ -106,7 +104,7 @@ async def test_a_search_by_token_ids_sends_no_text_twice(start: Start) -> None:
         Transport(endpoint("prm-shepherd")) as to_prm,
     ):
         policy = TokenPolicy(to_policy, tiny.asking(MathTask.instruction), tiny.separator)
-        prm = prms_by_route("math_shepherd", to_prm)["prefix"]
+        prm = await prm_at(to_prm, "math_shepherd")
         search = BeamSearch(n=4, width=2, max_tokens=64)
         await search(root(question, seed=1, problem_id="p"), Models(policy, prm))
     first, *others = to_policy.exchanges
@@ -126,8 +124,7 @@ async def test_prms_give_the_scores_of_the_embedded_server(name: str, start: Sta
 
     async def scores(served: Endpoint) -> list[tuple[float, ...]]:
         async with Transport(served) as transport:
-            prms = prms_by_route(entry["family"], transport, **entry.get("options", {}))
-            prm = prms[(await probe_prm(transport, prms)).scored_by]
+            prm = await prm_at(transport, entry["family"], **entry.get("options", {}))
             groups = [paths[i : i + 8] for i in range(0, PATHS, 8)]
             return [node.scores for group in groups for node in await prm.score(group)]
 
