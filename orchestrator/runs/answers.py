@@ -1,6 +1,7 @@
 """The answers of one tree: which its paths state, which of them are equal, and which are right."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from orchestrator.core.equivalence import Answers
@@ -9,13 +10,15 @@ from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.stated import stating
 from orchestrator.core.task import Grade, Task
+from orchestrator.errors import OrchardError, TaskError
 
 
 class AnswerReader:
     """A task as one tree asks it, about one problem.
 
     Keeps each pair of answers that stays ``undecided`` once, however often the tree asks about it,
-    beside those that were undecided before.
+    beside those that were undecided before. What a task raises that is no ``OrchardError`` comes as
+    ``TaskError``, with its name and what it was asked.
     """
 
     def __init__(
@@ -32,11 +35,15 @@ class AnswerReader:
     async def answer(self, leaf: Node) -> str | None:
         """The answer that a path states, or None where it states none."""
         text = self._stating(leaf)
-        return _stated(await self._task.extract(self._problem, text)) if text else None
+        if not text:
+            return None
+        with self._asking("extract"):
+            return _stated(await self._task.extract(self._problem, text))
 
     async def same(self, a: str, b: str) -> bool | None:
         """Whether two answers mean the same; None: not decided."""
-        verdict = await self._task.same(self._problem, a, b)
+        with self._asking("same"):
+            verdict = await self._task.same(self._problem, a, b)
         if verdict is None:
             self.undecided.add(frozenset((a, b)))
         return verdict
@@ -44,20 +51,38 @@ class AnswerReader:
     async def grade(self, leaf: Node) -> Grade:
         """What a path is worth: without an answer never right, whatever the task makes of it."""
         text = self._stating(leaf)
-        grade = await self._task.grade(self._problem, text or "")
-        answer = _stated(grade.answer) if text else None
+        with self._asking("grade"):
+            grade = await self._task.grade(self._problem, text or "")
+            answer = _stated(grade.answer) if text else None
         if answer is None:
             return replace(grade, answer=None, correct=False)
         if grade.correct is None and self._problem.answer is not None:
             self.undecided.add(frozenset((answer, self._problem.answer)))
         return grade
 
+    @contextmanager
+    def _asking(self, method: str) -> Iterator[None]:
+        try:
+            yield
+        except OrchardError:
+            raise
+        except Exception as error:
+            raise TaskError(
+                f"{type(self._task).__name__}.{method} failed on problem {self._problem.id!r}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
     def _stating(self, leaf: Node) -> str | None:
         return stating(leaf.text, leaf.finish, self._task.is_complete)
 
 
 def _stated(answer: str | None) -> str | None:
-    """An answer that says something: blank ones would all be equal, and elected."""
+    """An answer that says something: blank ones would all be equal, and elected.
+
+    Raises ``TypeError`` for one that is no text.
+    """
+    if not isinstance(answer, str | None):
+        raise TypeError(f"an answer is text or None, not {answer!r:.40}")
     return answer if answer and not answer.isspace() else None
 
 

@@ -7,6 +7,7 @@ import pytest
 from orchestrator.core.node import Finish, Node
 from orchestrator.core.problem import Problem
 from orchestrator.core.task import Grade, Task
+from orchestrator.errors import TaskError
 from orchestrator.runs.answers import AnswerReader
 
 PROBLEM = Problem(id="p", question="What is 3 + 4?", answer="7")
@@ -70,3 +71,31 @@ async def test_without_a_reference_there_is_no_pair_to_decide() -> None:
     reader = AnswerReader(Any(), Problem(id="q", question="?"))
     assert await reader.grade(leaf("8")) == Grade(answer="8", correct=None)
     assert reader.undecided == set()
+
+
+class Broken(LastWord):
+    async def same(self, problem: Problem, a: str, b: str) -> bool | None:
+        return float(a) == float(b)
+
+
+class Numbers(LastWord):
+    async def extract(self, problem: Problem, text: str) -> str | None:
+        return 7  # type: ignore[return-value]
+
+
+async def test_a_task_that_fails_is_named_with_the_problem_and_the_reason() -> None:
+    reader = AnswerReader(Broken(), PROBLEM)
+    with pytest.raises(
+        TaskError, match=r"Broken.same failed on problem 'p': ValueError: could not"
+    ):
+        await reader.same("seven", "7")
+    with pytest.raises(TaskError, match=r"Broken.grade failed on problem 'p': ValueError"):
+        await reader.grade(leaf("so seven"))
+
+
+async def test_an_answer_that_is_no_text_is_refused() -> None:
+    reader = AnswerReader(Numbers(), PROBLEM)
+    with pytest.raises(
+        TaskError, match=r"Numbers.extract failed .* an answer is text or None, not 7"
+    ):
+        await reader.answer(leaf("so 7"))
