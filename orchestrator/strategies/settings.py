@@ -1,4 +1,4 @@
-"""What the strategies share: how they sample (paper, appendix; `paper.md`'s table of samplings)."""
+"""What the strategies share: how they sample (paper, appendix)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
