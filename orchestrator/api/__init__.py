@@ -1,7 +1,8 @@
 """The library: every public name of ``import orchestrator as orchard``."""
 
 from orchestrator import testing
-from orchestrator.api.connecting import Connected, connect
+from orchestrator.api.connected import Connected
+from orchestrator.api.connecting import connect
 from orchestrator.api.endpoints import PolicyEndpoint as Policy
 from orchestrator.api.endpoints import PRMEndpoint as PRM
 from orchestrator.api.evaluation import evaluate

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.api.connecting import Connected
+from orchestrator.api.connected import Connected
 from orchestrator.commands.results import read_results
 from orchestrator.config.run import validate
 from orchestrator.config.sections import located

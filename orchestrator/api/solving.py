@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.api.connecting import Connected
+from orchestrator.api.connected import Connected
 from orchestrator.core.budget import UNLIMITED, Limits, Spend
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out

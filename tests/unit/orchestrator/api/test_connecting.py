@@ -25,6 +25,13 @@ async def test_two_models_of_one_name_are_refused() -> None:
         await connected(twice)
 
 
+async def test_what_is_no_model_is_refused_with_what_to_give() -> None:
+    with pytest.raises(orchard.ConfigError, match=r"give orchard\.PRM\(url, family=…\)"):
+        await connected(FakePolicy(), "http://gpu:8001/v1")
+    with pytest.raises(orchard.ConfigError, match="42 is no policy: give a URL"):
+        await connected(42)
+
+
 async def test_a_hosted_model_is_named() -> None:
     with pytest.raises(orchard.ConfigError, match="serves many models: name one"):
         await connected("https://api.openai.com/v1")
