@@ -18,6 +18,7 @@ from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.ports.journal_format import (
     packed_samples,
     packed_scores,
+    part_key,
     policy_key,
     prm_key,
     unpacked_samples,
@@ -128,6 +129,12 @@ def test_the_keys_of_one_turn_are_those_of_every_journal_before() -> None:
     node = start.child(2, ("a\n\n",)).fork(1).child(0, ("2",), finish="stop")
     assert policy_key("m", node, 4, STEP).hex() == "df3bb0ab006491a5f7e406f4174ffebc"
     assert prm_key("m", node).hex() == "1a1f6ec497ba519a2e786c0bb69ca13c"
+    whole = Sampling(temperature=0.7, top_p=0.9, max_tokens=64, until="end", logprobs=True)
+    start = root("What is 1 + 1?", seed=1, problem_id="p").child(2, ("One.\n\n",))
+    assert policy_key("m", start, 4, whole).hex() == "d41103d0b4379fffdebd4ee0a4dcb977"
+    assert part_key(bytes.fromhex("91375398b379a4c6dfa67916ead4a1e3"), 3).hex() == (
+        "5bc66162953e7b53fd867c317d325b90"
+    )
 
 
 def test_where_a_step_ends_is_part_of_the_key() -> None:
