@@ -4,6 +4,7 @@ booleans flipped."""
 import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,18 @@ class Mutant(NamedTuple):
         setattr(self.node, self.field, self.value)
         yield
         setattr(self.node, self.field, before)
+
+    def put_in_place(self, root: Path) -> None:
+        """From now on this process imports the module with the change."""
+        compiled, target = SourceFileLoader.get_code, str(root / self.path)
+
+        def get_code(loader: SourceFileLoader, name: str) -> Any:
+            if loader.path != target:
+                return compiled(loader, name)
+            with self.applied():
+                return compile(ast.fix_missing_locations(self.tree), target, "exec")
+
+        SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
 
 
 def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,6 @@ that nobody could notice, with the reason. Exits 1 if less than 85 % of the othe
 """
 
 import argparse
-import ast
 import gc
 import hashlib
 import os
@@ -18,9 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
 
 import coverage
 import pytest
@@ -30,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "strategies", "runs", "storage", "endpoints")
 SECONDS = 12.0  # of tests for a mutant, the nearest and fastest first
 LIBRARIES = ("aiohttp", "anyio", "httpx", "hypothesis", "msgspec", "numpy", "openai", "pydantic")
-OPTIONS = ["-x", "-vv", "--durations=0", "-p", "no:cacheprovider", "--timeout=20"]
+OPTIONS = ["-x", "-vv", "--durations=0", "-p", "no:cacheprovider", "--timeout=60"]
 
 
 def name_of(test: str) -> str:
@@ -50,6 +47,15 @@ class Chosen:
             items[:] = [each for each in items if name_of(each.nodeid) in self._order]
             items.sort(key=lambda each: self._order[name_of(each.nodeid)])
 
+    def pytest_sessionstart(self) -> None:
+        if self._recorder is not None:
+            self._recorder.start()
+
+    def pytest_sessionfinish(self) -> None:
+        if self._recorder is not None:
+            self._recorder.stop()
+            self._recorder.save()
+
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if self._recorder is not None and self._now != name_of(item.nodeid):
             self._now = name_of(item.nodeid)
@@ -64,38 +70,13 @@ def run(paths: list[str], plugin: Chosen, mutant: Mutant | None = None) -> tuple
             os.dup2(output.fileno(), 2)
             resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # loops that collect
             if mutant is not None:
-                put_in_place(mutant)
+                mutant.put_in_place(ROOT)
             code = pytest.main([*OPTIONS, f"--rootdir={ROOT}", *paths], plugins=[plugin])
             sys.stdout.flush()
             os._exit(code)
         status = os.waitpid(child, 0)[1]
         output.seek(0)
         return status, output.read().decode(errors="replace")
-
-
-def put_in_place(mutant: Mutant) -> None:
-    compiled, target = SourceFileLoader.get_code, str(ROOT / mutant.path)
-
-    def get_code(self: SourceFileLoader, name: str) -> Any:
-        if self.path != target:
-            return compiled(self, name)
-        with mutant.applied():
-            return compile(ast.fix_missing_locations(mutant.tree), target, "exec")
-
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
-
-
-class Recording(Chosen):
-    """Records from the start of the session to its end, in the process of the tests."""
-
-    def pytest_sessionstart(self) -> None:
-        assert self._recorder is not None
-        self._recorder.start()
-
-    def pytest_sessionfinish(self) -> None:
-        assert self._recorder is not None
-        self._recorder.stop()
-        self._recorder.save()
 
 
 class Tests:
@@ -106,7 +87,7 @@ class Tests:
             source = [str(ROOT / "orchestrator")]
             recorder = coverage.Coverage(f"{folder}/lines", source=source, config_file=False)
             paths = [str(ROOT / "tests/unit/orchestrator" / room) for room in ROOMS]
-            status, output = run(paths, Recording([], recorder))
+            status, output = run(paths, Chosen([], recorder))
             if status:
                 sys.exit(f"the tests fail without any mutant:\n{output[-3000:]}")
             data = coverage.CoverageData(f"{folder}/lines")
