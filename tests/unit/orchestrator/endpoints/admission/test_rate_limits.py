@@ -486,3 +486,15 @@ def test_an_answer_that_does_not_tell_is_taken_for_its_like() -> None:
 def test_what_is_longer_than_30_years_is_a_time_since_1970(text: str, left: float | None) -> None:
     found = until(text, 1_790_000_000.0)
     assert found == (None if left is None else pytest.approx(left))
+
+
+def test_a_request_counts_as_one_in_its_limit() -> None:
+    rates = RateLimits(3, None)
+    for sent in range(3):
+        assert rates._wait(NOTHING, 60.0 * sent) == 0.0
+        rates.passed(NOTHING, 60.0 * sent)
+    window = RateLimits(2, None)
+    window.passed(NOTHING, 0.0)
+    assert window._wait(NOTHING, 30.0) == 0.0
+    window.passed(NOTHING, 30.0)
+    assert window._wait(NOTHING, 59.9) > 0.0
