@@ -34,6 +34,13 @@ def test_naming_every_part_of_the_library_loads_nothing_heavy() -> None:
     assert not {name.partition(".")[0] for name in loaded} & HEAVY
 
 
+def test_a_part_loads_when_it_is_used_and_no_other_part_with_it() -> None:
+    loaded = loaded_by("import orchestrator as o; o.DVTS, o.Weighted, o.Limits, o.Problem")
+    assert "orchestrator.strategies.dvts" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & {"aiohttp", "pydantic", "numpy"}
+    assert not {"orchestrator.wiring", "orchestrator.endpoints", "orchestrator.config"} & loaded
+
+
 @pytest.mark.parametrize("name", dir(orchard))
 def test_each_public_name_is_there_and_says_what_it_is(name: str) -> None:
     assert getattr(orchard, name).__doc__
