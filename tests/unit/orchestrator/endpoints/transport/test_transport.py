@@ -392,3 +392,25 @@ async def test_in_a_hurry_an_answer_is_waited_for_no_longer_than_that(scripted: 
     ):
         await transport.models("http://host")
     assert caught.value.timed_out
+
+
+@pytest.mark.parametrize("hosts", [("http://a", "http://b"), ("http://a",)])
+async def test_what_one_replica_would_do_again_another_is_asked_for(
+    scripted: Any, hosts: tuple[str, ...]
+) -> None:
+    asked = []
+
+    def read(answer: ChatResponse, url: str) -> str:
+        asked.append(url)
+        if len(asked) < 2:
+            raise BadResponse("it calls a tool", url=url, is_final=True)
+        return "fine"
+
+    transport = scripted(GOOD, GOOD, urls=hosts)
+    request = transport.post("/v1/chat/completions", ASK, ChatResponse, read)
+    if len(hosts) > 1:
+        assert await request == "fine"
+    else:
+        with pytest.raises(BadResponse, match="it calls a tool"):
+            await request
+    assert len(set(asked)) == len(asked) == len(hosts)
