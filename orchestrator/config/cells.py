@@ -47,7 +47,7 @@ class CellsConfig(Section):
         BeforeValidator(as_list),
     ]
     n: Annotated[tuple[Annotated[int, IsNumber, Field(ge=1)], ...], BeforeValidator(as_list)] = ()
-    problems: Annotated[int, IsNumber, Field(ge=1)] | None = None
+    problems: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -71,7 +73,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-IsQuantity = BeforeValidator(lambda value: quantity(_number(value)))
+IsQuantity = BeforeValidator(quantity)
 IsNumber = BeforeValidator(_number)
 
 LocatedPath = Annotated[Path, AfterValidator(located)]
@@ -91,6 +93,18 @@ class Section(BaseModel):
                 if key not in known:
                     raise ValueError(f"unknown key {key!r}: {nearest(str(key), known)}")
         return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        return _number(value) if kinds & {int, float} and bool not in kinds else value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that a field's annotation is made of: those of ``int | None``, for example."""
+    inner = [kind for each in get_args(annotation) for kind in _kinds(each)]
+    return {annotation, *inner}
 
 
 _SAID_PLACE = re.compile(r"(?:unknown key '([^']+)'|([\w-]+(?:\.[\w-]+)*): )")

@@ -108,6 +108,9 @@ def test_set_reaches_below_a_section_left_empty(write: Write) -> None:
         ("task.name.more.still=4", "nothing lies below 'math500'"),
         ("taks.name=x", "unknown key 'taks': did you mean \"task\""),
         ("trees=many", "trees: "),
+        ("trees=yes", "trees: Input should be a number, not true"),
+        ("seed=no", "seed: Input should be a number, not false"),
+        ("task.problems=yes", "task.problems: Input should be a number, not true"),
     ],
 )
 def test_a_set_that_cannot_be_is_answered_with_why(write: Write, override: str, said: str) -> None:

@@ -136,7 +136,7 @@ def test_budgets_are_read_as_a_person_writes_numbers(tmp_path: Path) -> None:
     [
         ("n: 16", "n: []", "cells.1: n: the list is empty, so no cell is run"),
         ("strategy: cot", "strategy: []", "cells.0: strategy: the list is empty"),
-        ("n: 16", "n: yes", "cells.1.n.0: Input should be a number, not true"),
+        ("n: 16", "n: yes", "cells.1.n: Input should be a number, not true"),
         ("n: 16", "problems: on", "cells.1.problems: Input should be a number, not true"),
         ("task:", "budget: {tokens: yes}\ntask:", "budget.tokens: Input should be a number, not"),
     ],
