@@ -180,7 +180,7 @@ def test_a_stopped_evaluation_prints_the_command_that_finishes_it(
     person: Person, number: signal.Signals
 ) -> None:
     person.server.delay = 0.1
-    person.write("data.jsonl", samples(200))
+    person.write("data.jsonl", samples(600))
     only_models(person)
     arguments = ("prms.yaml", "--data", "data.jsonl", "--set", "trees=4")
     with person.start("prm-eval", *arguments) as process:
@@ -193,16 +193,16 @@ def test_a_stopped_evaluation_prints_the_command_that_finishes_it(
     assert "Every score is kept" in out
     assert person.server.most_in_flight <= 4
     before = scored(person)
-    assert 80 <= before < 200
-    assert re.search(r"^\d+/200 solutions scored  \d+/s  \d+ s left$", out, re.MULTILINE), out
+    assert 80 <= before < 600
+    assert re.search(r"^\d+/600 solutions scored  \d+/s  \d+ s left$", out, re.MULTILINE), out
 
     program, *again = shlex.split(out.splitlines()[-1])
     assert program == "orchard"
     person.server.delay = 0
     person.server.calls.clear()
     assert person.orchard(*again).code == 0
-    assert scored(person) == 200
-    assert len(person.server.seen(POOLING)) == 200 - before + 1
+    assert scored(person) == 600
+    assert len(person.server.seen(POOLING)) == 600 - before + 1
 
 
 # A budget
