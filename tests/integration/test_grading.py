@@ -230,7 +230,7 @@ async def test_a_comparison_that_hangs_is_killed_undecided_and_grading_goes_on()
         while not processes().isdisjoint(hung):
             await asyncio.sleep(0.05)
             ticks += 1
-        assert ticks > 20  # the event loop went on meanwhile
+        assert ticks > 3  # the event loop went on meanwhile
         assert await verdict is None
         assert await grader.same(PROBLEM, ENDLESS, "x+9") is None
         assert await grader.same(PROBLEM, ENDLESS, ENDLESS) is True
@@ -331,6 +331,7 @@ async def test_a_worker_that_cannot_work_says_what_to_install(
 
 HOST = """
 import asyncio
+import signal
 from orchestrator.core.problem import Problem
 from orchestrator.tasks.math.task import MathTask
 
@@ -342,6 +343,7 @@ async def main():
         print("warm", flush=True)
         await WAIT
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 asyncio.run(main())
 """
 HANGING = 'grader.same(PROBLEM, "(10^{9})!", "x+8")'
