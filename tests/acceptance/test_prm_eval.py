@@ -175,6 +175,15 @@ def test_one_prm_and_the_first_samples_can_be_asked_for(person: Person) -> None:
 # A stop
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "script"])
+def sigint(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How a shell starts a command: in the background of a script it has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_evaluation_prints_the_command_that_finishes_it(
     person: Person, number: signal.Signals
