@@ -1,6 +1,5 @@
 """Fleets of vLLM servers: started, kept up, looked at and ended."""
 
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.commands.fleet_metrics import read_metrics
+from orchestrator.commands.signals import sigterm_as_ctrl_c
 from orchestrator.config.fleets import load_fleet
 from orchestrator.console.fleet_view import LiveFleet, addresses, changes
 from orchestrator.console.terminal import Terminal
@@ -45,9 +45,8 @@ def bring_up(spec: FleetSpec, console: Terminal, *, detach: bool) -> None:
         console.print(warning, style="yellow")
     placements = planned(spec).placements
     spec = ready_to_load(spec)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with ExitStack() as stack:
+        with sigterm_as_ctrl_c(), ExitStack() as stack:
             with LiveFleet(console) as live:
                 if detach:
                     state = _started(spec, placements, live.show)
@@ -63,8 +62,6 @@ def bring_up(spec: FleetSpec, console: Terminal, *, detach: bool) -> None:
         console.print(f"Fleet {spec.name} is down.")
     except FleetError as error:
         raise ServerError(f"fleet {spec.name}: {error}") from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _started(

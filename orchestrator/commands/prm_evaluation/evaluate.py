@@ -11,9 +11,8 @@
 
 import asyncio
 import json
-import signal
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -23,6 +22,7 @@ import msgspec
 import uvloop
 
 from orchestrator.commands.prm_evaluation.labelled_chains import ChainSet
+from orchestrator.commands.signals import sigterm_as_ctrl_c
 from orchestrator.config.reading import place_of
 from orchestrator.config.reading import read as read_config
 from orchestrator.config.run import RunConfig, validate
@@ -208,7 +208,7 @@ class _Work:
         if config.servers.tiny is not None:
             console.print("Starting the embedded models …")
         with ExitStack() as stack:
-            stack.enter_context(_sigterm_as_ctrl_c())
+            stack.enter_context(sigterm_as_ctrl_c())
             with LiveFleet(console) as live:
                 addresses = stack.enter_context(started_servers(config, logs, live.show))
             work = self._until_spent(config, addresses, console, ledger, bill)
@@ -297,16 +297,3 @@ class _Work:
             await self.scorer.run(
                 unscored, prms, in_flight=config.trees, ledger=ledger, tick=count.tick
             )
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end things as cleanly as the keyboard does, also in the background of a script,
-    where a shell has SIGINT ignored."""
-    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
-    terminated = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, terminated)
-        signal.signal(signal.SIGINT, interrupted)
