@@ -7,6 +7,7 @@ broke off. So only known ends are ends; all else is no answer, whatever text cam
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from orchestrator.core.stated import after_thought
@@ -55,8 +56,11 @@ def end_of(reason: object) -> End | None:
 
 
 def _name(reason: object) -> str:
-    if not isinstance(reason, str):
-        return ""
+    return _spelled(reason) if isinstance(reason, str) else ""
+
+
+@lru_cache(maxsize=64)  # every sample has one of a few
+def _spelled(reason: str) -> str:
     what = reason.partition(":")[0]  # Gemini appends its own word: "content_filter: OTHER"
     return _PREFIX.sub("", re.sub(r"[\W_]+", "_", what.strip().lower()))
 

@@ -80,16 +80,20 @@ async def test_what_cannot_pass_is_raised_at_once(
     assert attempt.count == len(before) + 1
 
 
-async def test_it_waits_as_its_policy_says_for_each_failure(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    waited: list[float] = []
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of each wait, which takes none and is as long as it may be."""
+    found: list[float] = []
 
     async def note(seconds: float) -> None:
-        waited.append(seconds)
+        found.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", note)
     monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+    return found
+
+
+async def test_it_waits_as_its_policy_says_for_each_failure(waited: list[float]) -> None:
     wishes = [EndpointUnavailable("busy", url="", retry_after=wish) for wish in (None, 7.0, None)]
     assert await with_retries(Attempt(*wishes), RetryPolicy(first_wait=1.0)) == "done"
     assert waited == [1.0, 9.0, 4.0]
@@ -285,15 +289,8 @@ async def test_one_attempt_is_one_unless_there_is_patience() -> None:
 
 
 async def test_what_is_doubtful_is_tried_soon_and_takes_nothing_from_the_budget(
-    monkeypatch: pytest.MonkeyPatch,
+    waited: list[float],
 ) -> None:
-    waited: list[float] = []
-
-    async def note(seconds: float) -> None:
-        waited.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", note)
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
     doubtful = EndpointUnavailable("500", url="", answered=True, status=500, is_doubtful=True)
     budget = RetryBudget()
     policy = RetryPolicy(first_wait=1.0)
