@@ -38,11 +38,12 @@ class Answer:
     both are None where no solution states one. ``confidence`` is that answer's share of the vote's
     weight, from 0 to 1: of equal votes the part that agree, of weighted ones the part of the
     scores. It is no probability of being right, and 1 wherever one leaf decides: under ``Max``, and
-    for a single sample. ``leaves`` are all solutions, in the order in which the search returns
-    them. ``ran_out`` names the limit that ended the search early (``tokens``, ``seconds``,
-    ``cost`` …, ``endpoint`` where that was lost), ``error`` says why it failed; what was found by
-    then has voted all the same. ``spent`` has the ``cost`` of models that have a price. ``seconds``
-    is the search's own time.
+    for a single sample. ``decided_by`` is the vote that elected: the majority in the place of one
+    that goes by scores, where nothing was scored. ``leaves`` are all solutions, in the order in
+    which the search returns them. ``ran_out`` names the limit that ended the search early
+    (``tokens``, ``seconds``, ``cost`` …, ``endpoint`` where that was lost), ``error`` says why it
+    failed; what was found by then has voted all the same. ``spent`` has the ``cost`` of models that
+    have a price. ``seconds`` is the search's own time.
 
     ``emulated`` names what the servers lack and was done in its stead, ``refused`` the parameters
     that were left out, as in a ``Record``; ``undecided`` counts pairs of answers that could not be
@@ -53,6 +54,7 @@ class Answer:
     text: str | None
     value: str | None
     confidence: float
+    decided_by: Vote
     leaves: tuple[Solution, ...]
     spent: Spend
     seconds: float
@@ -130,6 +132,7 @@ async def _answer(
         text=None if elected is None else read[elected].text,
         value=None if elected is None else read[elected].answer,
         confidence=0.0 if elected is None else _share(weights, electorate[elected]),
+        decided_by=election.by,
         leaves=tuple(read),
         spent=outcome.spent,
         seconds=outcome.seconds,

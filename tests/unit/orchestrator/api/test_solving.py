@@ -47,6 +47,14 @@ async def test_confidence_is_the_winners_share_of_the_votes_weight() -> None:
         assert (answer.value, answer.confidence) == ("7", pytest.approx(share))
 
 
+async def test_an_answer_says_which_vote_decided_it() -> None:
+    asked: dict[str, Any] = {"strategy": orchard.MajorityVoting(n=3), "vote": orchard.Max("last")}
+    unscored = await solve(answering(7, 7, 5), **asked)
+    assert (unscored.value, unscored.decided_by) == ("7", orchard.Majority())
+    scored = await solve(answering(5, 7), FakePRM(judge=judge), strategy=orchard.BestOfN(n=2))
+    assert scored.decided_by == orchard.Weighted("last")
+
+
 async def test_where_no_solution_states_an_answer_there_is_none_and_no_confidence() -> None:
     silent = FakePolicy(script=lambda node, index: "I give up.")
     answer = await solve(silent, strategy=orchard.MajorityVoting(n=4))
