@@ -112,7 +112,7 @@ class HttpPRM(ABC):
         return node if at is None else replace(node, steps=node.steps[:at], scores=node.scores[:at])
 
     @abstractmethod
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         """Read the solutions of ``nodes``, all of which have steps. Raises ``EndpointError`` where
         nothing can be read of any of them."""
 
@@ -133,7 +133,7 @@ class HttpPRM(ABC):
     async def _outcomes(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         """What comes of each of ``nodes``, asked alone where a request for all is refused."""
         try:
-            return await self._read(nodes)
+            return await self.read(nodes)
         except tuple(_ENDS) as error:
             if len(nodes) == 1:
                 return [error]

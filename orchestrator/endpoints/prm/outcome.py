@@ -38,7 +38,7 @@ class OutcomePRM(HttpPRM):
         if missing:
             raise ConfigError(f"template must hold {missing[0]}")
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         if self.template is None:
             return await fan_out(apart(self._read_chat(node)) for node in nodes)
         texts = [_filled(self.template, node.question, node.text) for node in nodes]

@@ -31,7 +31,7 @@ class QwenMathPRM(HttpPRM):
         """The first step that spells the tag: nobody writes that but to be scored by it."""
         return next((i for i, step in enumerate(steps) if TAG in step), None)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         return await read_tags(self.pooling, nodes, self.render, column=1, family="qwen_math")
 
 

@@ -28,7 +28,7 @@ class SkyworkPRM(HttpPRM):
     def __post_init__(self) -> None:
         self._tokenizer = Tokenizer(self.transport)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         pieces = await fan_out(self._pieces(node) for node in nodes)
         return await read_tokens(self.pooling, nodes, pieces, column=0, columns=1)
 

@@ -41,7 +41,7 @@ class ThinkPRM(GenerativePRM):
 
     warmth: ClassVar[float] = 0.4
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         return await fan_out(apart(self._read_one(node)) for node in nodes)
 
     async def _read_one(self, node: Node) -> Reading:

@@ -33,7 +33,7 @@ class TRLPRM(HttpPRM):
             )
         self._tokenizer = Tokenizer(self.transport)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         pieces = await fan_out(self._pieces(node) for node in nodes)
         return await read_tokens(self.pooling, nodes, pieces, column=1, columns=2)
 

@@ -73,7 +73,7 @@ class VerdictPRM(HttpPRM):
         ]
         return await route.read(nodes, prefixes)
 
-    async def _read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
+    async def read(self, nodes: Sequence[Node]) -> Sequence[ReadingOrError]:
         if self.route == "pooling":
             return await self._pooled(nodes)
         return await self._prefixed(nodes)

@@ -32,7 +32,7 @@ class Twice:
 class Plain(HttpPRM):
     opening: str = ""
 
-    async def _read(self, nodes: Any) -> Any:
+    async def read(self, nodes: Any) -> Any:
         return []
 
 
