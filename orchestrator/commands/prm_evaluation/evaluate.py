@@ -40,7 +40,7 @@ from orchestrator.evaluation.samples import DataSet, LabelledSolution
 from orchestrator.evaluation.scoring import EvaluatedPRM, Scorer, StoredScores
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.report.data.prm_summary import PRMSummary, summarise_prms
-from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
+from orchestrator.runs.ports.stack import RunWide, sent, sent_prm
 from orchestrator.storage.journal import PROBES
 from orchestrator.wiring.connect import Connections, connect
 from orchestrator.wiring.prices import prices
@@ -273,26 +273,23 @@ class _Work:
         ledger: Ledger,
         bill: Bill,
     ) -> None:
+        run = RunWide(prices=self.charged, bill=bill)
         if self.chains is not None and (undrawn := self.undrawn):
-            (policy,) = connected.policies.values()
-            price = self.charged.get(self.chains.policy)
+            ((name, policy),) = connected.policies.items()
             with Counting("solutions drawn", len(undrawn), console) as count:
                 await draw(
                     undrawn,
-                    policy if price is None else BilledPolicy(policy, price, bill),
+                    sent(policy, name=name, run=run),
                     self.chains.label,
                     self.drawn,
                     seed=config.seed,
                     in_flight=config.trees,
                     ledger=ledger,
-                    price=price,
+                    price=self.charged.get(name),
                     tick=count.tick,
                 )
         unscored = self.unscored
-        prms = {
-            name: BilledPRM(prm, self.charged[name], bill) if name in self.charged else prm
-            for name, prm in connected.prms.items()
-        }
+        prms = {name: sent_prm(prm, name=name, run=run) for name, prm in connected.prms.items()}
         with Counting("solutions scored", len(unscored), console) as count:
             await self.scorer.run(
                 unscored, prms, in_flight=config.trees, ledger=ledger, tick=count.tick

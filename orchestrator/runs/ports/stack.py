@@ -14,6 +14,8 @@ Outermost first, from what a strategy calls to the endpoint:
                       Counted…          counts what is really sent
                       Billed…           keeps the run's limit on money
 
+An evaluation of PRMs has the last two, and charges each solution by one that meters.
+
 So a tree is charged for what it uses, shared or replayed, and the bill holds what is really paid.
 """
 
@@ -64,9 +66,7 @@ def stack(policy: Policy, *, name: str, demand: Demand, run: RunWide) -> SharedP
         _within(
             partial(SeparateSamples, on_failure=run.on_failed_branch) if separate else None,
             partial(JournaledPolicy, model=name, memory=memory, price=price) if memory else None,
-            partial(CountedPolicy, spent=run.sent),
-            partial(BilledPolicy, price=price, bill=run.bill) if price else None,
-            port=policy,
+            port=sent(policy, name=name, run=run),
         ),
         demand,
         name,
@@ -82,11 +82,29 @@ def stack_prm(
     return SharedPRM(
         _within(
             partial(JournaledPRM, model=name, memory=memory, price=price) if memory else None,
-            partial(CountedPRM, spent=run.sent),
-            partial(BilledPRM, price=price, bill=run.bill) if price else None,
-            port=prm,
+            port=sent_prm(prm, name=name, run=run),
         ),
         draws,
+    )
+
+
+def sent(policy: Policy, *, name: str, run: RunWide) -> Policy:
+    """Wrap the policy ``name`` where what is asked of it is really sent."""
+    price = run.prices.get(name)
+    return _within(
+        partial(CountedPolicy, spent=run.sent),
+        partial(BilledPolicy, price=price, bill=run.bill) if price else None,
+        port=policy,
+    )
+
+
+def sent_prm(prm: PRM, *, name: str, run: RunWide) -> PRM:
+    """Wrap the PRM ``name`` where what is asked of it is really sent."""
+    price = run.prices.get(name)
+    return _within(
+        partial(CountedPRM, spent=run.sent),
+        partial(BilledPRM, price=price, bill=run.bill) if price else None,
+        port=prm,
     )
 
 
