@@ -8,7 +8,7 @@ class ExitStatus(IntEnum):
 
     REFUSED: the command could not do what it was asked for, and says why in one line. USAGE: an
     option or argument it does not have. UNFINISHED: a budget or an endpoint ended the run before
-    all problems were through; it prints the command that goes on. STOPPED: by Ctrl-C or SIGTERM.
+    all problems were done; it prints the command that continues. STOPPED: by Ctrl-C or SIGTERM.
     """
 
     FINISHED = 0

@@ -1,4 +1,4 @@
-"""What a person sees of a fleet: how it comes up, and how it does."""
+"""A fleet on the terminal: while it starts, and its state later."""
 
 import time
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _PHASES = {
 
 
 class LiveFleet:
-    """Shows a fleet while it comes up; lines for a file or pipe. A context manager."""
+    """Shows a fleet while it starts, live or as lines in a file or pipe. A context manager."""
 
     def __init__(self, console: Terminal) -> None:
         self.console = console
@@ -42,7 +42,7 @@ class LiveFleet:
             self._live.stop()
 
     def show(self, state: "FleetState") -> None:
-        """Takes note of a change."""
+        """Show a change."""
         before, self._state = self._state, state
         if self.console.is_terminal:
             if self._live is None:
@@ -69,7 +69,7 @@ class LiveFleet:
 
 
 def changes(before: "FleetState | None", now: "FleetState") -> list[str]:
-    """A line for each replica that is not as it was."""
+    """One line for each replica that changed."""
     known = {_name(replica): _said(replica) for replica in before.replicas} if before else {}
     return [
         f"{_name(replica)}  {_said(replica)}"
@@ -91,7 +91,7 @@ def _said(replica: "ReplicaState") -> str:
 
 
 def status_table(state: "FleetState", metrics: Mapping[str, "Metrics | None"]) -> Table:
-    """A row a replica; ``metrics`` by URL, None where the replica does not answer."""
+    """One row per replica; ``metrics`` by URL, None where the replica does not answer."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     for column in ("replica", "state", "for", "on"):
         table.add_column(column, no_wrap=True)
@@ -116,7 +116,7 @@ def status_table(state: "FleetState", metrics: Mapping[str, "Metrics | None"]) -
 
 
 def addresses(state: "FleetState") -> Text:
-    """A line a replica that can be copied at any width of the terminal."""
+    """One line per replica, which can be copied at any terminal width."""
     width = max(len(replica.model) for replica in state.replicas)
     lines = [f"{r.role:<6}  {r.model:<{width}}  {r.url}/v1" for r in state.replicas]
     return Text("\n".join(lines))

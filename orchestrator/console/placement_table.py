@@ -23,7 +23,7 @@ _WIDEST = 100
 
 
 def placement_table(plan: PlacementPlan, gpus: Sequence[GPU]) -> RenderableType:
-    """What lies where on ``gpus``, and what each replica gets; fits 80 columns."""
+    """What each GPU holds and what each replica gets, within 80 columns."""
     services = list(dict.fromkeys(placement.service for placement in plan.placements))
     styles = {name: _STYLES[at % len(_STYLES)] for at, name in enumerate(services)}
     table = _table(plan, styles)
@@ -58,9 +58,9 @@ class _Bar:
 
 
 def cells(sizes: Sequence[int], width: int) -> list[int]:
-    """``width`` cells shared out in proportion, at least one to whatever is there at all.
+    """Split ``width`` cells in proportion to ``sizes``, with at least one for each that is not 0.
 
-    The cells add up to ``width`` where it has room for that.
+    They add up to ``width`` where that leaves room.
     """
     total = sum(sizes)
     shares = [max(1, size * width // total) if size else 0 for size in sizes]
@@ -129,7 +129,7 @@ def _figures(plan: PlacementPlan, placement: Placement) -> Iterator[str]:
 
 
 def _ranges(indices: Sequence[int]) -> str:
-    """Rising indices with runs drawn together: 0–3, 6."""
+    """Ascending indices with consecutive ones merged: 0–3, 6."""
     runs: list[list[int]] = []
     for index in indices:
         if runs and index == runs[-1][-1] + 1:

@@ -14,7 +14,7 @@ from orchestrator.report.data.wording import amount, counted, dollars, model_nam
 
 
 def profile_report(profile: Profile, path: Path) -> RenderableType:
-    """All that a person reads of a profile that lies at ``path``."""
+    """Everything ``orchard show`` prints about the profile at ``path``."""
     return Group(
         routing_table(profile),
         _titled("Independent samples by their number, resampled, % right", samples(profile)),
@@ -54,13 +54,13 @@ def _by_budget(profile: Profile) -> Table:
 
 
 def _unlike_the_last(words: Sequence[str]) -> Iterator[str]:
-    """Each bin's strategy, ``the same`` where it is that of the bin before."""
+    """Each bin's strategy, or ``the same`` where the bin before has it too."""
     for i, word in enumerate(words):
         yield "the same" if i and word == words[i - 1] else word
 
 
 def samples(profile: Profile) -> Table:
-    """What each vote, and pass@n, come to by number of samples."""
+    """Accuracy of each vote, and pass@n, by number of samples."""
     votes = list(dict.fromkeys(each.vote for each in profile.samples))
     table = _table("n", *("pass@n" if vote == PASS else vote for vote in votes))
     found = {(each.vote, each.n): each for each in profile.samples}

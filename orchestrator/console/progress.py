@@ -25,10 +25,10 @@ _LONG_WAIT_S = 60.0
 
 
 class LiveLine(ABC):
-    """A line that renews itself, or one now and then when the output is a file or pipe.
+    """A live line on a terminal, and an occasional line in a file or pipe.
 
-    What ``text`` needs has to be there before this is constructed, which renders once. A context
-    manager; ``tick`` is called after everything that changes it.
+    Set what ``text`` needs before constructing this, which renders once. A context manager; call
+    ``tick`` after every change.
     """
 
     def __init__(self, console: Terminal) -> None:
@@ -55,7 +55,7 @@ class LiveLine(ABC):
 
     @property
     def elapsed(self) -> float:
-        """Seconds, never 0."""
+        """Seconds since it started, never 0."""
         return max(1e-3, time.monotonic() - self.started)
 
     @property
@@ -70,7 +70,7 @@ class LiveLine(ABC):
     def text(self) -> str: ...
 
     def below(self) -> str:
-        """What stands under the line on a terminal."""
+        """The text below the line on a terminal."""
         return ""
 
     def _render(self) -> Table:
@@ -84,9 +84,9 @@ class LiveLine(ABC):
 
 @dataclass(slots=True)
 class Pace:
-    """How long the rest of the work takes, by the share of it that is done.
+    """Estimates the time left from the share of the work that is done.
 
-    It takes no longer while something is waited for, and a long wait was no work.
+    Waiting for something is not counted as work, and leaves the estimate as it is.
     """
 
     left: float | None = None
@@ -155,20 +155,20 @@ class LiveProgress(LiveLine):
         return "  ".join([*endpoints, self.progress.cell])
 
     def _observe(self) -> str:
-        """What the run waits for, which its pace takes note of."""
+        """What the run waits for; updates the pace as well."""
         waits = self._waits()
         self._pace.observe(self.progress.share, self.elapsed, is_waiting=bool(waits))
         return waits
 
     def _waits(self) -> str:
-        """What the run waits for, if for anything but its own work."""
+        """What the run waits for other than its own work, or nothing."""
         waits = [(name, status.waits_for) for name, status in self.statuses().items()]
         return "; ".join(f"{name}: {why}" for name, why in waits if why is not None)
 
 
 @asynccontextmanager
 async def ticking(line: LiveProgress) -> AsyncIterator[None]:
-    """Let a line renew itself also while nothing changes it."""
+    """Refresh a line also while nothing changes."""
 
     async def tick() -> None:
         while True:
@@ -210,18 +210,18 @@ class Counting(LiveLine):
 
 
 def _replayed(progress: RunProgress) -> str:
-    """How much a resumed run had from its journal, once anything."""
+    """How many requests a resumed run replayed from its journal, if any."""
     return f"{progress.replayed.requests:,} replayed  " if progress.replayed.requests else ""
 
 
 def _pools(progress: RunProgress) -> str:
-    """How much is used of the caps that problems share."""
+    """How much of the shared budgets is used."""
     shares = ", ".join(f"{100 * pool.used:.0f} %" for pool in progress.pools)
     return f"{shares} of the pool{'s' if len(progress.pools) > 1 else ''} used  " if shares else ""
 
 
 def _paid(bill: Bill) -> str:
-    """What is paid so far, once anything is; runs on models of one's own cost no money."""
+    """What was paid so far, if anything: self-hosted models cost nothing."""
     if not bill.paid:
         return ""
     return f"{dollars(bill.paid)}{'' if bill.limit is None else f' of ${bill.limit:g}'}  "

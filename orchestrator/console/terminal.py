@@ -1,4 +1,4 @@
-"""The one way to a person's terminal, on which the text of others is text and nothing else."""
+"""The only way to write to a terminal: text from models and servers is printed as plain text."""
 
 import codecs
 import errno
@@ -19,7 +19,7 @@ from orchestrator.plain_text import plain
 
 
 class Terminal(Console):
-    """A console that spells control characters out and reads no markup, whatever it is given."""
+    """A console that escapes control characters and never interprets markup."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Terminal(Console):
         )
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Raises ``OutputError`` where stdout takes no more, on a full disk for example."""
+        """Raises ``OutputError`` where stdout cannot be written, on a full disk for example."""
         try:
             super().print(*objects, **options)
         except OSError as error:

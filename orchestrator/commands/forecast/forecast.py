@@ -1,4 +1,4 @@
-"""What a run would take on a fleet one does not have: hours, tokens, money, and what holds it up.
+"""Estimate a run on a fleet that need not exist: hours, tokens, money and the bottleneck.
 
 The run's own strategies, scheduler and dispatcher run in virtual time against a model of the GPUs
 (``servers.simulated``) on stand-in problems; what more problems would take is added in proportion.

@@ -1,4 +1,4 @@
-"""The machines that a run is planned for: what serves each of its endpoints."""
+"""The machines of a planned run: what serves each endpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from orchestrator.strategies.traits import traits
 from servers.simulated.hardware import DoesNotFit, Speed, replica_of
 
 POOLED = ("outcome", "qwen_math", "skywork", "trl")
-"""PRM families that read a whole path anew for every score."""
+"""PRM families that read the whole path for every score."""
 
 BY_PREFIX = ("math_shepherd", "rlhflow")
 """PRM families whose servers keep a path in their prefix cache and read its new step alone."""
@@ -76,7 +76,7 @@ def _used(cells: Sequence[Cell]) -> list[str]:
 
 
 def _hosted(config: RunConfig, cells: Sequence[Cell]) -> dict[str, Machines]:
-    """The policies that a run asks of a cloud."""
+    """The policies that a cloud serves."""
     return {
         name: Machines(endpoint=name, description=HOSTED, replicas=1, gpus=0, speed=_HOSTED_SPEED)
         for name in _used(cells)

@@ -1,4 +1,4 @@
-"""What a person reads of a plan."""
+"""A forecast on the terminal."""
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -8,7 +8,7 @@ from orchestrator.commands.forecast.machines import HOSTED
 
 
 def show(found: Forecast, step_tokens: float, console: Console) -> None:
-    """The table, what it comes to, and what it rests on."""
+    """The table, the totals, and the assumptions."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("endpoint", "fleet", "busy", "read", "cached", "generated"):
         table.add_column(title, justify="left" if title in ("endpoint", "fleet") else "right")

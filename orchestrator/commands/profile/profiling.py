@@ -38,7 +38,7 @@ _LONGEST_NAME = 200
 
 
 def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> None:
-    """Run what the profiles of a config take, in the directory ``out``, within its budget of
+    """Run what the profiles of a config need, in the directory ``out``, within its budget of
     tokens; ``goes_on`` is the command that goes on where it was stopped.
 
     Raises ``ProfileError`` where problems or cap are too few, and ``OrchardError``.
@@ -121,12 +121,12 @@ async def _comparing(configs: Sequence[RunConfig], stack: AsyncExitStack) -> Sam
 
 
 def profiles_in(run: Path) -> list[Profile]:
-    """Those a run directory holds. Raises ``ProfileError``."""
+    """The profiles in a run directory. Raises ``ProfileError``."""
     return [read(path) for path in sorted((run / PROFILES).glob("*.yaml"))]
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make sure that profiles can be written there, before anything is paid for.
+    """Check that profiles can be written there before anything is paid for.
 
     Raises ``RunError``.
     """

@@ -1,4 +1,4 @@
-"""What to measure next for some profiles: everything, or what a cap of tokens allows.
+"""What to measure next for profiles: everything, or what a token cap allows.
 
 Within a cap it is the samples, then successive halving over the tree searches: each round runs
 those still in it on a larger part of the problems, and drops what is far from every bin's
@@ -59,7 +59,7 @@ class Rounds:
     sweeps: Sequence[Sweep]
     cap: int | None = None
     alive: list[str] = field(default_factory=list)
-    """The searches still in it, by their cells."""
+    """The searches that are still measured, by cell."""
     _reached: dict[str, int] = field(default_factory=dict)
     _round: int = 0
 
@@ -155,7 +155,7 @@ class Rounds:
         }
 
     def _tokens_a_problem(self, known: Done) -> float:
-        """Of all searches still in it."""
+        """Of all searches that are still measured."""
         found = 0.0
         for sweep in self.sweeps:
             greedy = fmean(

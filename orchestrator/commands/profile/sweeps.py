@@ -1,4 +1,4 @@
-"""What a config's profiles are measured by: cells for each policy and PRM."""
+"""The cells that measure a config's profiles, for each policy and PRM."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from orchestrator.strategies.building import build
 from orchestrator.strategies.traits import traits
 
 SAMPLES = 64
-"""Samples of a problem where the config names no number."""
+"""Samples per problem unless the config says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Sweep:
 
     @property
     def paths(self) -> int:
-        """Solutions a problem, at most."""
+        """The most solutions per problem."""
         return sum(cell.strategy.n for cell in self.cells)
 
 
