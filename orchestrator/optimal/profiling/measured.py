@@ -25,11 +25,11 @@ class Leaf:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
     """What came of one strategy on one problem; ``used`` is in the order of ``USED``. With
-    ``one_a_request`` each sample paid for a prompt of its own."""
+    ``one_per_request`` each sample paid for a prompt of its own."""
 
     leaves: tuple[Leaf, ...]
     used: tuple[float, ...]
-    one_a_request: bool = False
+    one_per_request: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,5 +127,5 @@ def _searched(record: Record, numbers: Iterator[int | None]) -> Searched:
             for leaf in record.leaves
         ),
         used=tuple(float(getattr(record, each)) for each in USED),
-        one_a_request="n" in record.emulated,
+        one_per_request="n" in record.emulated,
     )

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 
 class Permutations:
-    """``order[w]`` numbers ``samples``, of which the first ``pilots`` come before anything is
-    decided; ``used`` is what all but the greedy one took together, in the order of ``USED``, and
-    ``one_a_request`` whether that was a prompt for each of them. ``trees`` came of the searches on
-    the same problem."""
+    """``order[w]`` is a permutation of ``samples``; the first ``pilots`` of each are the pilots.
+
+    ``used`` is the total use of all samples but the greedy one, in the order of ``USED``. With
+    ``one_per_request`` it includes a prompt for each sample. ``trees`` are the results of the tree
+    searches on the same problem.
+    """
 
     def __init__(
         self,
@@ -32,7 +34,7 @@ class Permutations:
         used: Sequence[float],
         trees: Iterable[Searched] = (),
         *,
-        one_a_request: bool = False,
+        one_per_request: bool = False,
     ) -> None:
         import numpy as np
 
@@ -40,7 +42,7 @@ class Permutations:
         self._order = order
         self._pilots = pilots
         self._used = used
-        self._one_a_request = one_a_request
+        self._one_per_request = one_per_request
         self._ballots = Ballots(Drawn.of(samples), order, [Drawn.of(tree.leaves) for tree in trees])
         self._leads: dict[tuple[Vote, int], tuple[NDArray[np.float64], ...]] = {}
 
@@ -140,7 +142,7 @@ class Permutations:
         _, prompt, cached, prm, prm_cached, cost, seconds = self._used
         sampled = max(1, len(self._samples) - 1)  # all but the greedy one, which takes as much
         share, requests = lengths / sampled, 1.0 + (lengths > self._pilots)
-        prompts = share if self._one_a_request else requests
+        prompts = share if self._one_per_request else requests
         scored = lengths if is_scored else np.full(len(lengths), self._pilots)
         texts = self._new_texts[everyone, scored - 1] / max(
             1, len({each.text for each in self._samples[1:]})

@@ -130,7 +130,7 @@ def _problem(
         pilots,
         measured.samples.used,
         measured.trees.values(),
-        one_a_request=measured.samples.one_a_request,
+        one_per_request=measured.samples.one_per_request,
     )
     right, used = (
         np.full((draws, len(arms)), np.nan),

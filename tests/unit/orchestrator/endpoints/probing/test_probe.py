@@ -257,8 +257,8 @@ async def test_copies_of_one_sample_are_told_from_samples_that_are_all_the_same(
     calls = iter(range(99))
     by_chance = await probe_policy(Server(lambda a: samples(*2 * [f"!!!! {next(calls)}"]), without))
     assert (by_chance.n, by_chance.samples_differ) == (False, True)
-    one_a_request = await probe_policy(Server(lambda a: samples("!!!!"), without))
-    assert (one_a_request.n, one_a_request.samples_differ) == (False, False)
+    one_per_request = await probe_policy(Server(lambda a: samples("!!!!"), without))
+    assert (one_per_request.n, one_per_request.samples_differ) == (False, False)
 
 
 async def test_two_samples_that_agree_by_chance_are_no_copies() -> None:

@@ -139,7 +139,7 @@ def solutions(count: int) -> list[Leaf]:
 @pytest.mark.parametrize("n", [2, 4, 8])
 def test_samples_of_a_request_each_take_a_prompt_each(n: int) -> None:
     used = (160.0, 16 * 11.0, 16 * 5.0, 320.0, 0.0, 0.32, 2.0)
-    orders = Permutations(solutions(17), np.arange(17)[None, :], PILOTS, used, one_a_request=True)
+    orders = Permutations(solutions(17), np.arange(17)[None, :], PILOTS, used, one_per_request=True)
     arm = Arm(strategy="best_of_n", settings={"n": n}, vote=Max("last"))
     _, took = orders.outcome(arm)
     policy_tokens, prompt, cached, prm, _, cost, _ = took[0]
