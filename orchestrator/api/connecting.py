@@ -8,19 +8,17 @@ from typing import TypeVar
 
 from orchestrator.api.connected import Connected
 from orchestrator.api.endpoints import PolicyEndpoint, PRMEndpoint, ServedModel
-from orchestrator.config.endpoints import PolicyConfig, PRMConfig
+from orchestrator.config.endpoints import EndpointConfig, PolicyConfig, PRMConfig
 from orchestrator.config.run import RunConfig
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.task import Task, opened
 from orchestrator.endpoints.probing.probe import PolicyAbilities, PRMAbilities
-from orchestrator.endpoints.transport.transport import Transport
 from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import CoT
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.connect import Connections
 from orchestrator.wiring.connect import connect as open_endpoints
-from orchestrator.wiring.endpoint import PROBE_TIMEOUT_S, PROBING
 from orchestrator.wiring.prices import prices, unpriced
 from orchestrator.wiring.serving import Address
 
@@ -50,8 +48,8 @@ async def connect(
     given: list[str | PolicyEndpoint | Policy] = _several(policy)
     served = [PolicyEndpoint(each) if isinstance(each, str) else each for each in given]
     judges: list[PRMEndpoint | PRM] = _several(prm)
-    policies = _by_name([await _served(e) for e in served if isinstance(e, PolicyEndpoint)])
-    prms = _by_name([await _served(e) for e in judges if isinstance(e, PRMEndpoint)])
+    policies = _by_name([each for each in served if isinstance(each, PolicyEndpoint)])
+    prms = _by_name([each for each in judges if isinstance(each, PRMEndpoint)])
     own_policies: dict[str, Policy] = _numbered(
         "policy", [e for e in served if not isinstance(e, PolicyEndpoint)]
     )
@@ -64,6 +62,11 @@ async def connect(
         {name: each.config() for name, each in policies.items()},
         {name: each.config() for name, each in prms.items()},
     )
+    unnamed = [name for name, each in (policies | prms).items() if each.model is None]
+    settings: dict[str, EndpointConfig] = {**described.policies, **described.prms}
+    for name in unnamed:
+        if settings[name].hosted is not None:
+            raise ConfigError(f"{name} serves many models: name one with `model=`")
     addresses = {
         name: Address(urls=tuple(each.urls), api_key=each.api_key)
         for name, each in (policies | prms).items()
@@ -77,8 +80,16 @@ async def connect(
                 task=task,
                 addresses=addresses,
                 cells=[_usual(name) for name in policies],
+                unnamed=unnamed,
             )
         )
+        names = {
+            name: each.name or str(connections.endpoints[name].settings.model)
+            for name, each in (policies | prms).items()
+        }
+        _check_apart([*names.values(), *own_policies, *own_prms])
+        connections = connections.renamed(names)
+        described = _settings(connections)
         charged = prices(described)
         for name in unpriced(described, charged):
             LOG.warning("%s has no price: its cost counts as 0 (give it a `price`)", name)
@@ -91,6 +102,15 @@ async def connect(
             prices=charged,
             task=task,
         )
+
+
+def _settings(connections: Connections) -> RunConfig:
+    """The endpoints as a config would say them, by the names they have now."""
+    settings = {name: each.settings for name, each in connections.endpoints.items()}
+    return _described(
+        {name: each for name, each in settings.items() if isinstance(each, PolicyConfig)},
+        {name: each for name, each in settings.items() if isinstance(each, PRMConfig)},
+    )
 
 
 def _with_own(
@@ -132,8 +152,8 @@ def _several(given: P | Sequence[P]) -> list[P]:
 
 
 def _by_name(models: Iterable[E]) -> dict[str, E]:
-    """Raises ``ConfigError`` where two have one name."""
-    named = [(model.name or str(model.model), model) for model in models]
+    """What has no name yet goes by its URL. Raises ``ConfigError`` where two have one name."""
+    named = [(model.name or model.model or model.urls[0], model) for model in models]
     _check_apart([name for name, _ in named])
     return dict(named)
 
@@ -161,25 +181,3 @@ def _check_ports(policies: Mapping[str, Policy], prms: Mapping[str, PRM]) -> Non
 def _numbered(kind: str, ports: Iterable[P]) -> dict[str, P]:
     """``policy``, ``policy-2`` …"""
     return {kind if i == 1 else f"{kind}-{i}": port for i, port in enumerate(ports, start=1)}
-
-
-async def _served(model: E) -> E:
-    """``model`` with its served name: that of the one model which its server lists.
-
-    Raises ``ConfigError`` where it lists several, and ``EndpointError``.
-    """
-    if model.model is not None:
-        return model
-    config = model.config()
-    if config.hosted is not None:
-        raise ConfigError(f"{model.urls[0]} serves many models: name one with `model=`")
-    endpoint = replace(
-        config.endpoint("", (), model.api_key), retry=PROBING, timeout=PROBE_TIMEOUT_S
-    )
-    async with Transport(endpoint) as transport:
-        listed = [card.id for card in (await transport.models(endpoint.bases[0])).data]
-    if len(listed) != 1:
-        raise ConfigError(
-            f"{model.urls[0]} serves {', '.join(listed) or 'no model'}: name one with `model=`"
-        )
-    return replace(model, model=listed[0])

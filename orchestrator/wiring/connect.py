@@ -1,6 +1,6 @@
 """The models of a run, connected: every endpoint is opened once and probed once."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -43,6 +43,16 @@ class Connections:
             if isinstance(can, PolicyAbilities) and not can.n
         )
 
+    def renamed(self, names: Mapping[str, str]) -> "Connections":
+        """The same models, each called ``names[name]``."""
+        return Connections(
+            endpoints={names[name]: each for name, each in self.endpoints.items()},
+            policies={names[name]: each for name, each in self.policies.items()},
+            prms={names[name]: each for name, each in self.prms.items()},
+            found={names[name]: each for name, each in self.found.items()},
+            failures={names[name]: each for name, each in self.failures.items()},
+        )
+
     def statuses(self) -> dict[str, Status]:
         """What each endpoint is doing; may be called from any thread."""
         return {name: each.transport.status() for name, each in self.endpoints.items()}
@@ -60,6 +70,7 @@ async def connect(
     pay: Callable[[float], None] | None = None,
     tolerant: bool = False,
     direct: Direct = over_sockets,
+    unnamed: Collection[str] = (),
 ) -> AsyncIterator[Connections]:
     """Open each model and ask it for a little, so that ``cells`` that cannot run end before they
     begin. What the probe found stays with the connection: how solutions are continued, a PRM's
@@ -69,7 +80,8 @@ async def connect(
     ``addresses`` are those of servers of this run. ``pay`` is told what the probes cost at
     ``prices`` (USD), whether or not they came to an end. Where it is ``tolerant``, an endpoint that
     cannot be used is among the ``failures``. ``direct`` carries requests to servers that are no
-    cloud's. Raises ``ConfigError`` and, unless ``tolerant``, ``EndpointError``.
+    cloud's. The models of ``unnamed`` are those that their servers list alone. Raises
+    ``ConfigError`` and, unless ``tolerant``, ``EndpointError``.
     """
     settings: dict[str, EndpointConfig] = {**policies, **prms}
     failures: dict[str, EndpointError] = {}
@@ -85,10 +97,11 @@ async def connect(
     async with AsyncExitStack() as stack:
         endpoints = {
             name: await Connection.open(
-                name, each, addresses.get(name, NOWHERE), cells, task or MathTask(), direct, stack
+                name, each, addresses.get(name, NOWHERE), cells, task or MathTask(), direct, stack,
+                is_unnamed=name in unnamed,
             )
             for name, each in settings.items()
-        }
+        }  # fmt: skip
         try:
             await fan_out(probe(each) for each in endpoints.values())
         finally:

@@ -77,8 +77,12 @@ class Connection:
         task: Task,
         direct: Direct,
         stack: AsyncExitStack,
+        *,
+        is_unnamed: bool = False,
     ) -> Self:
-        """Open an endpoint for ``cells``, until ``stack`` is closed. Raises ``ConfigError``."""
+        """Open an endpoint for ``cells``, until ``stack`` is closed. A model that ``is_unnamed`` is
+        the one that its server lists. Raises ``ConfigError`` and, for those, ``EndpointError``.
+        """
         endpoint = replace(
             settings.endpoint(name, address.urls, address.api_key),
             retry=_retry(settings, address),
@@ -87,6 +91,10 @@ class Connection:
         )
         sender = _sender(name, settings, endpoint, direct)
         transport = await stack.enter_async_context(Transport(endpoint, sender))
+        if is_unnamed:
+            with transport.in_a_hurry(PROBING, PROBE_TIMEOUT_S):
+                model = await transport.serve_only_model()
+            settings = settings.model_copy(update={"model": model})
         is_prm = isinstance(settings, PRMConfig)
         return cls(
             name=name,

@@ -2,13 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import orchestrator as orchard
 from orchestrator.core.task import Instruction, Task
+from orchestrator.endpoints.transport.transport import Transport
 from tests.integration import standin_openai as openai
 from tests.integration.misbehaving import CHAT, COMPLETIONS, Server, changed, hang, running, status
 
@@ -22,6 +26,20 @@ def policy(server: Server, **more: Any) -> orchard.Policy:
 
 def prm(server: Server, **more: Any) -> orchard.PRM:
     return orchard.PRM(server.url, model="prm", family="qwen_math", **more)
+
+
+@contextmanager
+def counted_openings() -> Iterator[list[str]]:
+    """The names of the endpoints that were opened meanwhile."""
+    opened: list[str] = []
+    enter = Transport.__aenter__
+
+    async def entered(transport: Transport) -> Transport:
+        opened.append(transport.endpoint.name)
+        return await enter(transport)
+
+    with mock.patch.object(Transport, "__aenter__", entered):
+        yield opened
 
 
 async def solve(server: Server, **settings: Any) -> orchard.Answer:
@@ -39,10 +57,22 @@ async def test_a_question_is_answered(server: Server) -> None:
 
 async def test_a_url_is_enough_where_a_server_serves_one_model() -> None:
     async with running(Server(models=("only",))) as server:
-        async with orchard.connect(policy=f"{server.url}/v1") as models:
-            assert list(models.policies) == ["only"]
+        with counted_openings() as opened:
+            async with orchard.connect(policy=f"{server.url}/v1") as models:
+                assert list(models.policies) == ["only"]
+                assert opened == [f"{server.url}/v1"]
+                answer = await orchard.solve(QUESTION, models, strategy=orchard.MajorityVoting(n=4))
+        assert answer.value is not None
+
+
+async def test_a_model_that_only_its_server_names_is_called_as_one_says() -> None:
+    async with running(Server(models=("only",))) as server:
+        unnamed = orchard.Policy(server.url, name="mine")
+        async with orchard.connect(policy=unnamed) as models:
+            assert list(models.policies) == ["mine"]
             answer = await orchard.solve(QUESTION, models, strategy=orchard.MajorityVoting(n=4))
         assert answer.value is not None
+        assert {call.body["model"] for call in server.generated()} == {"only"}
 
 
 async def test_where_it_serves_several_they_are_named(server: Server) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -31,6 +31,7 @@ from orchestrator.endpoints.transport.requests import R, Read, Request, T
 from orchestrator.endpoints.transport.tries import Tries
 from orchestrator.errors import (
     BadResponse,
+    ConfigError,
     ContentFiltered,
     EndpointError,
     EndpointUnavailable,
@@ -271,6 +272,21 @@ class Transport:
     async def models(self, base: str) -> ModelList:
         """What one replica says it serves."""
         return await self.get(base, "/v1/models", ModelList)
+
+    async def serve_only_model(self) -> str:
+        """Ask for the one model that the server lists, from now on, and return its name.
+
+        Raises ``ConfigError`` where it lists none or several, and ``EndpointError``.
+        """
+        base = self.endpoint.bases[0]
+        listed = [card.id for card in (await self.models(base)).data]
+        if len(listed) != 1:
+            raise ConfigError(
+                f"{base} serves {', '.join(listed) or 'no model'}: name one with `model=`"
+            )
+        self.endpoint = replace(self.endpoint, model=listed[0])
+        self.dispatcher.model = listed[0]
+        return listed[0]
 
     def _decode(self, said: HttpResponse, answer: type[T], url: str) -> T:
         model = self.endpoint.model
