@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from orchestrator.report.data.wording import EMULATED
-from orchestrator.wiring.needs import IN_VAIN
+from orchestrator.wiring.needs import SAMPLING_PARAMETERS
 
 _ABILITIES = {
     "continuation": "continuation",
@@ -65,7 +65,7 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
     lines |= {"cannot": ", ".join(cannot)} if cannot else {}
     if emulated := [EMULATED[each] for each in found["emulated"]]:
         lines["emulated"] = "; ".join(emulated)
-    if refused := [each for each in found["refused"] if each in IN_VAIN]:
+    if refused := [each for each in found["refused"] if each in SAMPLING_PARAMETERS]:
         lines["refuses"] = f"{', '.join(refused)}: it is asked without"
     if found["remarks"]:
         lines["beware"] = "; ".join(found["remarks"])

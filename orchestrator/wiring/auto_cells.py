@@ -25,10 +25,10 @@ from orchestrator.strategies.traits import traits
 
 
 def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
-    """The same cells, those of ``auto`` with their routing.
+    """Return ``cells`` with the routing of each ``auto`` cell set.
 
-    Raises ``ProfileError`` where a profile cannot be read, is of something else or was measured on
-    the problems it is to be judged on, and ``ConfigError`` where its budget cannot be kept.
+    Raises ``ProfileError`` if a profile cannot be read, is of another task or model, or was
+    measured on some of ``problems``; ``ConfigError`` if its budget cannot be kept.
     """
     return [
         _routed(cell, auto, problems) if (auto := traits(cell.strategy).auto) else cell
@@ -76,7 +76,7 @@ def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
 
 
 def _where(source: str) -> Path:
-    """A profile's file: where the config says, or among those that come with Orchard, by name."""
+    """The file of a profile: a path, or the name of a profile that ships with Orchard."""
     try:
         return Path(source) if Path(source).exists() else shipped_config(f"profiles/{source}.yaml")
     except ConfigError:
@@ -111,6 +111,6 @@ def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routin
 
 
 def _rounded_up(amount: float) -> float:
-    """To two digits, so that what is proposed is enough, as it is written in any unit."""
+    """Round up to two digits, so that the proposed budget is enough however it is formatted."""
     digit = 10.0 ** (math.floor(math.log10(amount)) - 1)
     return math.ceil(amount / digit) * digit

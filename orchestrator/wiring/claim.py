@@ -1,4 +1,4 @@
-"""Which experiment a run directory belongs to."""
+"""Claim a run directory for an experiment."""
 
 from orchestrator.storage.manifest import Kind, Manifest
 from orchestrator.storage.run_directory import RunDirectory
@@ -7,8 +7,10 @@ from orchestrator.wiring.versions import versions
 
 
 def claim(directory: RunDirectory, experiment: Experiment, kind: Kind = "run") -> None:
-    """Make an open run directory this experiment's. Raises ``OtherConfig`` or ``RunError`` where it
-    holds the results of another."""
+    """Record in an open run directory that it belongs to ``experiment``.
+
+    Raises ``OtherConfig`` or ``RunError`` if it belongs to another one.
+    """
     directory.claim(
         Manifest(kind=kind, identity=experiment.identity),
         config=experiment.config.dumped(),

@@ -1,4 +1,4 @@
-"""An experiment: all that a config says, resolved before anything is asked of an endpoint."""
+"""An experiment: a config resolved to problems, cells and prices, before the first request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from orchestrator.wiring.problem_sets import problems
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A config with its problems loaded, its cells built and routed and its prices looked up. No IO
-    comes after it: whoever needs one of these takes it from here.
+    """A config with its problems loaded, its cells built and routed, and its prices looked up.
+    All of it happens once, in ``of``; nothing is read from files afterwards.
 
-    ``plan`` is the part that a scheduler is given: problems, cells, seed, limits and trees in
-    flight. ``prices`` are those of the policies and PRMs that have one, by name.
+    ``plan`` is the scheduler's part: problems, cells, seed, limits and trees in flight. ``prices``
+    holds the price of each policy and PRM that has one, by name.
     """
 
     config: RunConfig
@@ -29,7 +29,7 @@ class Experiment:
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """Raises ``ConfigError``, ``TaskError`` or ``ProfileError``."""
+        """Resolve ``config``. Raises ``ConfigError``, ``TaskError`` or ``ProfileError``."""
         found, charged = problems(config.task), prices(config)
         plan = Plan(
             problems=found,
@@ -56,10 +56,10 @@ class Experiment:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What its results depend on: a run directory holds results of one identity alone."""
+        """Everything the results depend on: a run directory holds results of one identity."""
         return self.config.identity()
 
     @property
     def unpriced(self) -> list[str]:
-        """The hosted models whose cost counts as 0, since their price is not known."""
+        """The hosted models without a known price; their cost counts as 0."""
         return unpriced(self.config, self.prices)

@@ -15,7 +15,7 @@ from servers.fleet.spec import FleetError, FleetSpec, ModelSpec, ServiceSpec, Sh
 
 
 def fleet_spec(fleet: FleetConfig, models: dict[str, ModelConfig]) -> FleetSpec:
-    """A validated fleet. Raises ``ConfigError`` where the key's variable is not set."""
+    """The spec of a validated fleet. Raises ``ConfigError`` if its API key is not set."""
     variable = fleet.api_key_env
     key = None if variable is None else key_in(variable, f"fleet {fleet.name}")
     services = []
@@ -56,7 +56,7 @@ def fleet_spec(fleet: FleetConfig, models: dict[str, ModelConfig]) -> FleetSpec:
 def gpus_of(spec: FleetSpec, described: str | None = None) -> list[GPU]:
     """The GPUs ``described``, for instance as "8xH200", or those of this machine.
 
-    Raises ``ServerError`` for a card nobody knows.
+    Raises ``ServerError`` for an unknown GPU.
     """
     try:
         if described is not None:
@@ -67,7 +67,7 @@ def gpus_of(spec: FleetSpec, described: str | None = None) -> list[GPU]:
 
 
 def planned(spec: FleetSpec, gpus: Sequence[GPU] | None = None) -> PlacementPlan:
-    """Where each replica lies, on ``gpus`` or those of this machine. Raises ``ServerError``."""
+    """Place each replica on ``gpus``, by default those of this machine. Raises ``ServerError``."""
     try:
         return place(spec, gpus_of(spec) if gpus is None else gpus)
     except FleetError as error:
@@ -75,7 +75,7 @@ def planned(spec: FleetSpec, gpus: Sequence[GPU] | None = None) -> PlacementPlan
 
 
 def ready_to_load(spec: FleetSpec) -> FleetSpec:
-    """The fleet with every checkpoint in a form vLLM loads. Raises ``ServerError``."""
+    """Convert checkpoints that vLLM cannot load as they are. Raises ``ServerError``."""
     try:
         services = tuple(
             replace(
@@ -92,6 +92,6 @@ def ready_to_load(spec: FleetSpec) -> FleetSpec:
 
 
 def models_cache() -> Path:
-    """Where converted checkpoints are kept."""
+    """The folder of converted checkpoints."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "orchard" / "models"

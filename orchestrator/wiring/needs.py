@@ -1,4 +1,4 @@
-"""Checks what the cells of a run need against what their endpoints can do."""
+"""Check the needs of a run's cells against the abilities of their endpoints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,17 +11,17 @@ from orchestrator.strategies.building import name_of
 from orchestrator.strategies.traits import traits
 
 Found = Mapping[str, PolicyAbilities | PRMAbilities]
-"""What each endpoint can do, by its name in the config."""
+"""The abilities of each endpoint, by its name in the config."""
 
 
 _QUESTION_TOKENS = 512
-"""Tokens that a question takes of the context, roughly."""
+"""Tokens of context for the question: a rough bound."""
 
 _SOLUTION_TOKENS = 8_192
-"""What a solution takes of the context where its strategy sets no bound."""
+"""Tokens of context for a solution whose strategy sets no bound."""
 
 ENOUGH_TOKENS = 2_048
-"""Tokens that a reasoning model needs, at least, for problems harder than a sum."""
+"""The least ``max_tokens`` to suggest for a reasoning model."""
 
 
 def context_needed(policy: str, cells: Sequence[Cell]) -> int:
@@ -37,13 +37,13 @@ def tokens_allowed(policy: str, cells: Sequence[Cell]) -> int:
 
 
 def _longest(search: Strategy) -> int:
-    """Tokens of the longest solution that a search may come to."""
+    """The most tokens that a solution of this search can have."""
     bounds = traits(search)
     return (bounds.max_tokens or _SOLUTION_TOKENS) * bounds.max_depth
 
 
 def check_able(cells: Sequence[Cell], policies: Mapping[str, PolicyConfig], found: Found) -> None:
-    """Raises ``ConfigError`` where a cell needs something that its policy's server cannot do."""
+    """Raises ``ConfigError`` if a cell needs something that its policy's server cannot do."""
     for cell in cells:
         can, settings = found[cell.policy.name], policies[cell.policy.name]
         assert isinstance(can, PolicyAbilities)
@@ -78,56 +78,56 @@ def check_able(cells: Sequence[Cell], policies: Mapping[str, PolicyConfig], foun
 
 
 def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
-    """Raises ``ConfigError`` where a cell's ``max_tokens`` would cut samples mid-thought."""
-    took = can.tokens_to_answer
-    if took is None:
+    """Raises ``ConfigError`` if a cell's ``max_tokens`` would cut samples mid-thought."""
+    used = can.tokens_to_answer
+    if used is None:
         return
     for each in cell.searches:
         bound = traits(each).max_tokens
-        if bound is not None and bound <= took:
+        if bound is not None and bound <= used:
             raise ConfigError(
-                f"{cell.policy.name} is a reasoning model: it took {took:,} tokens for a sum, "
+                f"{cell.policy.name} is a reasoning model: it took {used:,} tokens for a sum, "
                 f"and {cell.strategy_name} gives it {bound:,}: set `max_tokens` to at "
-                f"least {enough_tokens(took):,}"
+                f"least {enough_tokens(used):,}"
             )
 
 
-def enough_tokens(took: int) -> int:
-    """A ``max_tokens`` for a model that ``took`` so many tokens for a sum, as a power of two."""
-    return max(ENOUGH_TOKENS, 1 << (4 * took - 1).bit_length())
+def enough_tokens(used: int) -> int:
+    """Suggest a ``max_tokens``, a power of two, for a model that ``used`` so many for a sum."""
+    return max(ENOUGH_TOKENS, 1 << (4 * used - 1).bit_length())
 
 
 def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
-    """Warnings about a policy: nothing that stops its cells, but worth knowing beforehand."""
+    """Warnings about a policy. They stop no cell, but are worth knowing before the run."""
     can, mine = found[name], [cell for cell in cells if cell.policy.name == name]
     if not isinstance(can, PolicyAbilities):
         return []
-    told = []
+    notes = []
     if can.tokens_to_answer is not None:
         enough = enough_tokens(can.tokens_to_answer)
         bounds = [traits(each).max_tokens for cell in mine for each in cell.searches]
         if any(bound is not None and bound < enough for bound in bounds):
-            told.append(
+            notes.append(
                 f"a reasoning model, which took {can.tokens_to_answer:,} tokens for a sum: "
                 f"set `max_tokens` to at least {enough:,}"
             )
     stepwise = any(_continues(each) for cell in mine for each in cell.searches)
     if can.trims and can.continuation == "chat" and stepwise:
-        told.append(
+        notes.append(
             "loses the blank line at the end of an open message (its chat template trims it), so "
             "that each step takes two requests: a template that keeps it saves one (vLLM: "
             "--chat-template)"
         )
     if can.cuts_at is not None:
-        told.append(
+        notes.append(
             f"cuts prompts at {can.cuts_at:,} tokens and does not say so: raise the context of its "
             "server (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH), or solutions end there"
         )
     if not can.samples_differ and any(cell.weight > 1 for cell in mine):
-        told.append(
+        notes.append(
             "answers each request alike, whatever its seed and temperature: its samples are copies"
         )
-    return told
+    return notes
 
 
 def _continues(search: Strategy) -> bool:
@@ -135,7 +135,7 @@ def _continues(search: Strategy) -> bool:
 
 
 def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
-    """What stepwise search needs and the endpoint lacks, to complete a sentence; None if
+    """What the endpoint lacks for stepwise search, as the predicate of a sentence; None if
     nothing."""
     if can.continuation is None and settings.continuation == "auto":
         return "cannot go on with a solution (neither by token ids nor by an open chat message)"
@@ -151,12 +151,12 @@ def _lacks(can: PolicyAbilities, settings: PolicyConfig) -> str | None:
     return None
 
 
-IN_VAIN = ("temperature", "top_p", "seed", "stop")
-"""Parameters that change what is sampled: without them the answer is to another question."""
+SAMPLING_PARAMETERS = ("temperature", "top_p", "seed", "stop")
+"""Parameters that change what is sampled; a server that ignores one samples something else."""
 
 
 def substitutes(cell: Cell, policies: Mapping[str, PolicyConfig], found: Found) -> Substitutes:
-    """What the endpoint of a cell's policy cannot do and the cell needs, and what replaces it."""
+    """What a cell needs that its endpoints lack: what is emulated, and what is left out."""
     can, settings = found[cell.policy.name], policies[cell.policy.name]
     assert isinstance(can, PolicyAbilities)
     stepwise = any(map(_continues, cell.searches))
@@ -167,7 +167,7 @@ def substitutes(cell: Cell, policies: Mapping[str, PolicyConfig], found: Found) 
         "samples": not can.samples_differ and cell.weight > 1,
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }
-    needed = [each for each in IN_VAIN if stepwise or each != "stop"]
+    needed = [each for each in SAMPLING_PARAMETERS if stepwise or each != "stop"]
     if any("logprobs" in each.needs for each in cell.searches):
         needed.append("logprobs")
     return Substitutes(

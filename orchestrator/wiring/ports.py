@@ -1,4 +1,4 @@
-"""The ports of a run: connected models, the task they are asked and the bill they charge."""
+"""The ports of a run: its connected models, its task and its bill."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def ports(
     *,
     paid: float = 0.0,
 ) -> Ports:
-    """The ports of ``cells``, for a run that has ``paid`` so much (USD) before."""
+    """The ports of ``cells``. ``paid`` is what earlier sessions of the run spent, in USD."""
     config = experiment.config
     return Ports(
         policies=dict(connected.policies),

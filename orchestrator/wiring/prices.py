@@ -1,4 +1,4 @@
-"""What the models of a config charge."""
+"""The prices of a config's models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ from orchestrator.runs.plan import Cell, NamedModel
 def prices(config: RunConfig) -> dict[str, Price]:
     """The price of each policy and PRM that has one, by its name.
 
-    Raises ``ConfigError`` where a price is not in the table, or a limit of the cost could not be
-    kept because what a hosted model charges is unknown.
+    Raises ``ConfigError`` if a price is not in the table, or if there is a limit on the cost and a
+    hosted model has no known price.
     """
     table = read_prices(config.prices or shipped_config("prices.yaml"))
     found = {}
@@ -46,13 +46,13 @@ def prices(config: RunConfig) -> dict[str, Price]:
 
 
 def unpriced(config: RunConfig, found: Mapping[str, Price]) -> list[str]:
-    """The hosted policies and PRMs whose price is not known."""
+    """The hosted policies and PRMs without a known price."""
     named = (config.policies | config.prms).items()
     return [name for name, endpoint in named if endpoint.hosted and name not in found]
 
 
 def priced(cells: Sequence[Cell], found: Mapping[str, Price]) -> list[Cell]:
-    """The same cells, with the prices of their models."""
+    """Return ``cells`` with the prices of their models set."""
 
     def at(model: NamedModel) -> NamedModel:
         return replace(model, price=found.get(model.name))

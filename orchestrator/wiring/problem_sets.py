@@ -1,5 +1,5 @@
-"""The task of a run and its problems: a named data set, a file, or one that small models are made
-for."""
+"""The task of a run and its problems: a named data set, a file, or generated problems for small
+models."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,14 +17,14 @@ from servers.simulated import problems as sums
 from servers.tiny import problems as chains
 
 CHAINS = "chains"
-"""The generated task the embedded models are made for."""
+"""The generated task of the embedded models."""
 
 SUMS = "sums"
-"""The generated task the simulated models are made for."""
+"""The generated task of the simulated models."""
 
 
 class ChainsTask(MathTask):
-    """Chains of calculations, whose every step is known: a right answer may come of a wrong way."""
+    """Chains of calculations. Steps are graded too: a right answer may follow a wrong step."""
 
     async def grade(self, problem: Problem, text: str) -> Grade:
         sound = chains.whole_chain_right(chains.parse(problem.question), text)
@@ -32,12 +32,12 @@ class ChainsTask(MathTask):
 
 
 def task_of(config: TaskConfig) -> Task:
-    """What a run asks, and what grades it. Raises ``ConfigError``."""
+    """The task of a run: its prompts and its grading. Raises ``ConfigError``."""
     is_chains = config.kind is None and config.name == CHAINS
     return made(ChainsTask if is_chains else task_class(config.kind or DEFAULT), config.options)
 
 
-UNLESS_SAID = 100
+DEFAULT_PROBLEMS = 100
 """How many problems to generate by default."""
 
 
@@ -78,7 +78,7 @@ def _generated(
                 answer=each.answer,
                 level=f"depth {each.depth}",
             )
-            for i, each in enumerate(generate(limit or UNLESS_SAID, seed))
+            for i, each in enumerate(generate(limit or DEFAULT_PROBLEMS, seed))
         ]
 
     return generated

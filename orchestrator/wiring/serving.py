@@ -1,4 +1,4 @@
-"""The servers of a run: used where they are up already, else started and stopped with it."""
+"""The servers of a run: reuse those that are up, start the others and stop them after it."""
 
 import asyncio
 import importlib.util
@@ -24,9 +24,9 @@ _LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where one endpoint of a run is served, replicas in order.
+    """The URLs of one endpoint's replicas, in order.
 
-    ``restarts``: a replica that dies comes back on the same URL, so it is worth waiting for.
+    ``restarts``: a replica that dies comes back on the same URL, so requests wait for it.
     """
 
     urls: tuple[str, ...]
@@ -46,9 +46,9 @@ OnChange = Callable[["FleetState"], None]
 def started_servers(
     config: RunConfig, logs: Path, on_change: OnChange | None = None
 ) -> Iterator[Addresses]:
-    """Serve the endpoints that have no ``url``, for as long as the block lasts.
+    """Serve the endpoints that have no ``url`` while the block runs.
 
-    ``on_change`` is called as a fleet comes up. Raises ``ConfigError`` and ``ServerError``.
+    ``on_change`` is called while a fleet starts. Raises ``ConfigError`` and ``ServerError``.
     """
     endpoints: dict[str, EndpointConfig] = {**config.policies, **config.prms}
     wanted = {name: each.model or name for name, each in endpoints.items() if not each.is_elsewhere}
@@ -135,9 +135,9 @@ def _fleet(
 async def while_served(
     work: Coroutine[Any, Any, None], config: RunConfig, addresses: Addresses
 ) -> None:
-    """Do ``work``, whose requests wait for a replica that restarts, as long as there is a fleet.
+    """Run ``work``, and cancel it if the fleet that serves it stops.
 
-    Raises ``ServerError`` with the reason where the whole fleet goes.
+    Raises ``ServerError`` with the reason if the whole fleet stops.
     """
     fleet = config.servers.fleet
     if fleet is None or not any(address.restarts for address in addresses.values()):

@@ -1,4 +1,4 @@
-"""The versions that a run is made with."""
+"""The versions of the software that a run uses."""
 
 import importlib.metadata
 import os
@@ -12,7 +12,7 @@ _PACKAGES = ("aiohttp", "openai", "msgspec", "sympy", "torch", "transformers", "
 
 
 def versions() -> dict[str, object]:
-    """Orchard, Python, the machine and the packages that results may depend on."""
+    """Orchard, Python, the machine, and the packages that can affect results."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Profiles, from a config or from records: the run that measures them, and the fit."""
+"""Measure profiles for a config, and fit them to records."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.commands.profile.rounds import Rounds, finished, tokens
-from orchestrator.commands.profile.sweeps import Sweep, sweeps, swept
+from orchestrator.commands.profile.sweeps import Sweep, sweep_config, sweeps
 from orchestrator.commands.session import carry_out, farewell, resumable, stoppable
 from orchestrator.config.run import RunConfig, load
 from orchestrator.console.terminal import Terminal
@@ -38,45 +38,45 @@ _LONGEST_NAME = 200
 
 
 def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> None:
-    """Run what the profiles of a config need, in the directory ``out``, within its budget of
-    tokens; ``goes_on`` is the command that goes on where it was stopped.
+    """Run the cells that the profiles of a config need, in the directory ``out`` and within the
+    config's budget of tokens. ``goes_on`` is the command that resumes the run.
 
-    Raises ``ProfileError`` where problems or cap are too few, and ``OrchardError``.
+    Raises ``ProfileError`` if there are too few problems or tokens, and ``OrchardError``.
     """
-    experiment = Experiment.of(swept(config, sweeps(config, config.all_cells)))
+    experiment = Experiment.of(sweep_config(config, sweeps(config, config.all_cells)))
     config = experiment.config
     found = sweeps(config, experiment.cells)
     rounds = Rounds(experiment.plan, found, config.budget.tokens)
-    console.print(_beforehand(rounds, found))
-    said = partial(farewell, out, goes_on)
+    console.print(_announcement(rounds, found))
+    on_stop = partial(farewell, out, goes_on)
 
-    async def following(task: Task) -> Plan | None:
+    async def next_plan(task: Task) -> Plan | None:
         return await rounds.next(finished(directory.records()), task)
 
-    async def beginning() -> Plan | None:
+    async def first_plan() -> Plan | None:
         async with opened(task_of(config.task)) as task:
-            return await following(task)
+            return await next_plan(task)
 
     with (
         RunDirectory(out) as directory,
         resumable(directory, console, goes_on),
-        stoppable(said),
+        stoppable(on_stop),
         directory.journaled(),
     ):
         claim(directory, experiment, "profile")
-        planned = asyncio.run(beginning())
+        planned = asyncio.run(first_plan())
         try:
             if planned is not None:
-                carry_out(experiment, planned, directory, console, said, following)
+                carry_out(experiment, planned, directory, console, on_stop, next_plan)
         except BudgetExhausted as exhausted:
             console.print(f"Stopped early: {exhausted}; the profile is of what is there")
-    console.print(_afterwards(rounds, found, directory.records()))
+    console.print(_result(rounds, found, directory.records()))
 
 
 def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
-    """A profile of each task, policy and PRM that the records of these runs hold enough of.
+    """A profile for each task, policy and PRM with enough records in ``runs``.
 
-    Raises ``ProfileError`` where that is none.
+    Raises ``ProfileError`` if there is none.
     """
     records = [record for run in runs for record in read_records(run)]
     configs = [load(run / CONFIG) for run in runs]
@@ -109,11 +109,11 @@ def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
 
 
 async def _comparing(configs: Sequence[RunConfig], stack: AsyncExitStack) -> SameByProblem:
-    """How the task of these runs compares answers, to the problems that can still be loaded."""
+    """How the task of these runs compares answers, on the problems that can still be loaded."""
     task = await stack.enter_async_context(opened(task_of(configs[0].task)))
     found: list[Problem] = []
     for config in configs:
-        # those of the hub are mathematics, whose answers need no problem: the network is spared
+        # Data sets on the hub are maths, whose answers compare without the problem: no download.
         if config.task.name not in NAMED:
             with suppress(TaskError):
                 found += problems(config.task)
@@ -126,7 +126,7 @@ def profiles_in(run: Path) -> list[Profile]:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Check that profiles can be written there before anything is paid for.
+    """Check that profiles can be written to ``folder``, before anything is paid for.
 
     Raises ``RunError``.
     """
@@ -143,7 +143,7 @@ def _unwritable(folder: Path, error: OSError) -> RunError:
 
 
 def written(profiles: Sequence[Profile], folder: Path) -> list[Path]:
-    """The profiles as files of a folder. Raises ``RunError``."""
+    """Write each profile to a file in ``folder``; return the files. Raises ``RunError``."""
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,10 +157,10 @@ def written(profiles: Sequence[Profile], folder: Path) -> list[Path]:
 
 
 def _file_names(profiles: Sequence[Profile]) -> list[str]:
-    """A file name for each: task, policy and PRM, as far as a file can be named by them.
+    """A file name for each profile, from its task, policy and PRM.
 
-    Models are often called like ``Qwen/Qwen2.5-1.5B``. Two whose names differ only in what no
-    file can hold are told apart by the profiles' digests.
+    Characters that file names cannot have, as in ``Qwen/Qwen2.5-1.5B``, are replaced. Where two
+    names become the same, the profiles' digests are added.
     """
     names = []
     for profile in profiles:
@@ -173,7 +173,7 @@ def _file_names(profiles: Sequence[Profile]) -> list[str]:
     ]
 
 
-def _beforehand(rounds: Rounds, found: Sequence[Sweep]) -> str:
+def _announcement(rounds: Rounds, found: Sequence[Sweep]) -> str:
     problems = len(rounds.whole.problems)
     trees = sum(len(each.trees) for each in found)
     paths = problems * sum(cell.strategy.n for each in found for cell in each.cells)
@@ -187,13 +187,13 @@ def _beforehand(rounds: Rounds, found: Sequence[Sweep]) -> str:
     return f"{size}; {paths:,} paths, without a cap: --tokens sets one"
 
 
-def _afterwards(rounds: Rounds, found: Sequence[Sweep], records: Iterable[Record]) -> str:
+def _result(rounds: Rounds, found: Sequence[Sweep], records: Iterable[Record]) -> str:
     done = finished(records)
     cost = sum(record.cost for record in done.values())
-    took = f"It took {sum(map(tokens, done.values())):,} tokens of policies and PRMs"
-    took += f" and ${cost:,.2f}" if cost else ""
+    used = f"It took {sum(map(tokens, done.values())):,} tokens of policies and PRMs"
+    used += f" and ${cost:,.2f}" if cost else ""
     if rounds.cap is None:
-        return took
+        return used
     tried = [
         f"{tree.strategy_name} {tree.strategy.n} of {sweep.samples.policy.name} under "
         f"{sweep.samples.prm and sweep.samples.prm.name}: "
@@ -201,4 +201,4 @@ def _afterwards(rounds: Rounds, found: Sequence[Sweep], records: Iterable[Record
         for sweep in found
         for tree in sweep.trees
     ]
-    return "\n".join([f"{took}; tree searches were tried on:", *(f"  {each}" for each in tried)])
+    return "\n".join([f"{used}; tree searches were tried on:", *(f"  {each}" for each in tried)])

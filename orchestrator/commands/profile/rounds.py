@@ -1,8 +1,7 @@
 """What to measure next for profiles: everything, or what a token cap allows.
 
-Within a cap it is the samples, then successive halving over the tree searches: each round runs
-those still in it on a larger part of the problems, and drops what is far from every bin's
-accuracy/token front.
+Within a cap, first the samples, then successive halving over the tree searches: each round drops
+the searches far below every bin's accuracy/token front and runs the others on more problems.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,17 +21,17 @@ from orchestrator.optimal.profiling.trials import trials
 from orchestrator.runs.plan import Cell, Plan
 
 ROUNDS = 3
-"""Of halving, after the searches' first problems have told what they take."""
+"""Rounds of halving after the first, which measures what each search uses."""
 
 FIRST = 16
-"""Problems whose samples tell what all of them would take."""
+"""Problems whose samples give an estimate of what all samples will use."""
 
 GUESS = 1.5
-"""What a tree search takes, as a multiple of as many scored solutions: until it is measured."""
+"""Assumed use of a search that is not measured yet, as a multiple of ``n`` greedy solutions."""
 
 MARGIN = 0.9
-"""The part of what is left that is planned for: problems differ in what they take, and trees in
-flight set aside more than they take in the end."""
+"""The part of the remaining tokens to plan for. The rest is slack: problems differ in what they
+use, and trees in flight reserve more than they use in the end."""
 
 Done = dict[tuple[str, str], Record]
 """Finished problems, by cell and problem."""
@@ -43,46 +42,46 @@ def finished(records: Iterable[Record]) -> Done:
 
 
 def tokens(record: Record) -> int:
-    """Of policy and PRM, as if its cell had run alone."""
+    """Tokens of policy and PRM; samples that the cell shares with others count in full."""
     return record.policy_tokens + record.prm_tokens
 
 
 @dataclass(slots=True)
 class Rounds:
-    """The parts of the ``whole`` plan, one after the other. What is decided follows from the
-    records alone: a profile that was stopped goes on as it would have.
+    """Splits the ``whole`` plan into rounds. Every decision depends on the records alone, so a
+    resumed profile measures the same as one that was never stopped.
 
-    Raises ``ProfileError`` where the problems or the cap are too few to begin with.
+    Raises ``ProfileError`` if there are too few problems or the cap is too small to begin.
     """
 
     whole: Plan
     sweeps: Sequence[Sweep]
     cap: int | None = None
-    alive: list[str] = field(default_factory=list)
-    """The searches that are still measured, by cell."""
+    candidates: list[str] = field(default_factory=list)
+    """Cells of the tree searches that no round has dropped."""
     _reached: dict[str, int] = field(default_factory=dict)
     _round: int = 0
 
     def __post_init__(self) -> None:
-        few = len(self.whole.problems)
-        if few < FEWEST:
+        count = len(self.whole.problems)
+        if count < FEWEST:
             raise ProfileError(
-                f"{few} problems are too few for a profile that holds for others: {FEWEST} are the "
-                "least, some hundreds are better (task.problems)"
+                f"{count} problems are too few for a profile that holds for others: {FEWEST} are "
+                "the least, some hundreds are better (task.problems)"
             )
-        least = few * sum(each.samples.strategy.n + 1 for each in self.sweeps)
+        least = count * sum(each.samples.strategy.n + 1 for each in self.sweeps)
         if self.cap is not None and self.cap < least:
             raise ProfileError(
                 f"a cap of {self.cap:,} tokens is less than the samples alone take, which are "
                 f"{least:,} of at least one: raise it, or lower task.problems or n"
             )
-        self.alive = [cell.id for each in self.sweeps for cell in each.trees]
-        self._reached = dict.fromkeys(self.alive, 0)
+        self.candidates = [cell.id for each in self.sweeps for cell in each.trees]
+        self._reached = dict.fromkeys(self.candidates, 0)
 
     async def next(self, done: Done, task: Task) -> Plan | None:
-        """What to run now, of which some is not ``done``; None where everything is.
+        """The next plan to run, with at least one tree that is not ``done``; None if all are.
 
-        Raises ``ProfileError`` where the first samples show that all would pass the cap.
+        Raises ``ProfileError`` if the first samples predict that all of them exceed the cap.
         """
         drawn = [cell for each in self.sweeps for cell in (each.greedy, each.samples)]
         trees = [cell for each in self.sweeps for cell in each.trees]
@@ -94,16 +93,16 @@ class Rounds:
         self._check_samples(drawn, done)
         if rest := self._open(drawn, everyone, done):
             return rest
-        while self.alive:
-            alive = [cell for cell in trees if cell.id in self.alive]
-            if unfinished := self._open(alive, self._reached[self.alive[0]], done):
+        while self.candidates:
+            candidates = [cell for cell in trees if cell.id in self.candidates]
+            if unfinished := self._open(candidates, self._reached[self.candidates[0]], done):
                 return unfinished
             if self._round > ROUNDS or not await self._begin_round(done, task):
                 return None
         return None
 
     def _open(self, cells: Sequence[Cell], problems: int, done: Done) -> Plan | None:
-        """These cells on the first problems; None where they have finished them."""
+        """A plan of ``cells`` on the first ``problems``; None if all of these are done."""
         first = self.whole.problems[:problems]
         if all((cell.id, problem.id) in done for cell in cells for problem in first):
             return None
@@ -123,30 +122,32 @@ class Rounds:
             )
 
     async def _begin_round(self, done: Done, task: Task) -> bool:
-        """Decide which searches go on, and on how many problems; False where on none more."""
+        """Choose the searches of the next round and its number of problems; False if there is no
+        further problem to run."""
         known = self._known(done)
         if self._round > 1:
             same = comparing(task, self.whole.problems)
-            left = [await self._survivors(each, known, same) for each in self.sweeps]
-            self.alive = [cell for cells in left for cell in cells]
-        reached, everyone = self._reached[self.alive[0]], len(self.whole.problems)
+            best = [await self._survivors(each, known, same) for each in self.sweeps]
+            self.candidates = [cell for cells in best for cell in cells]
+        reached, everyone = self._reached[self.candidates[0]], len(self.whole.problems)
         assert self.cap is not None
         affordable = MARGIN * (self.cap - sum(map(tokens, known.values())))
-        each_problem = self._tokens_a_problem(known)
+        per_problem = self._tokens_per_problem(known)
         if not self._round:
-            goes_to = FEWEST_TRIED
-            if goes_to * each_problem > affordable:
-                self.alive = []
+            target = FEWEST_TRIED
+            if target * per_problem > affordable:
+                self.candidates = []
                 return False
         else:
             rounds = ROUNDS + 1 - self._round
-            goes_to = reach(reached, everyone, affordable, each_problem, rounds)
+            target = reach(reached, everyone, affordable, per_problem, rounds)
         self._round += 1
-        self._reached |= dict.fromkeys(self.alive, goes_to)
-        return goes_to > reached
+        self._reached |= dict.fromkeys(self.candidates, target)
+        return target > reached
 
     def _known(self, done: Done) -> Done:
-        """What was done before this round: another start may have come further."""
+        """The records of the rounds so far. ``done`` may hold more, of a session that was stopped
+        in a later round."""
         number = {problem.id: i for i, problem in enumerate(self.whole.problems)}
         return {
             (cell, problem): record
@@ -154,33 +155,33 @@ class Rounds:
             if number.get(problem, len(number)) < self._reached.get(cell, len(number))
         }
 
-    def _tokens_a_problem(self, known: Done) -> float:
-        """Of all searches that are still measured."""
+    def _tokens_per_problem(self, known: Done) -> float:
+        """Tokens that all remaining searches together use per problem."""
         found = 0.0
         for sweep in self.sweeps:
             greedy = fmean(
                 tokens(known[sweep.greedy.id, problem.id]) for problem in self.whole.problems
             )
             for tree in sweep.trees:
-                if tree.id in self.alive:
+                if tree.id in self.candidates:
                     own = [tokens(each) for (cell, _), each in known.items() if cell == tree.id]
                     found += fmean(own) if own else GUESS * tree.strategy.n * greedy
         return found
 
     async def _survivors(self, sweep: Sweep, known: Done, same: SameByProblem) -> list[str]:
-        alive = [cell.id for cell in sweep.trees if cell.id in self.alive]
-        if len(alive) < 2:
-            return alive
+        candidates = [cell.id for cell in sweep.trees if cell.id in self.candidates]
+        if len(candidates) < 2:
+            return candidates
         own = {cell.id for cell in sweep.cells}
         records = [record for (cell, _), record in known.items() if cell in own]
         cells = sort_out(records)
-        # by itself: after samples that are nearly sure any search would seem near to the front
+        # Judged alone: as a fallback, after samples that are nearly sure, any search looks good.
         arms = [(arm, cell) for arm, cell in cells.arms(PILOTS) if not arm.is_followed]
         found = trials(await measure(records, cells, same), arms, PILOTS)
         table = tabulate(found, true_bins(found))
         short = shortfalls(table.right.tolist(), table.errors.tolist(), table.tokens.tolist())
         nearest = {
             name: min(each for (_, cell), each in zip(arms, short, strict=True) if cell == name)
-            for name in alive
+            for name in candidates
         }
         return survivors(nearest)

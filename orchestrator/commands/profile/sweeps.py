@@ -14,7 +14,7 @@ from orchestrator.strategies.building import build
 from orchestrator.strategies.traits import traits
 
 SAMPLES = 64
-"""Samples per problem unless the config says otherwise."""
+"""Default number of samples per problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +37,11 @@ class Sweep:
 
 
 def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
-    """One for each policy and PRM of the config's ``cells``, with what a profile needs beside them.
-    Small numbers of samples, and votes without the PRM, are told by the largest one.
+    """A sweep for each policy and PRM of ``cells``, with the greedy and sample cells that a profile
+    needs. Only the largest number of samples is run: smaller ones, and votes without the PRM, are
+    read off it.
 
-    Raises ``ProfileError`` where no cell has a PRM.
+    Raises ``ProfileError`` if no cell has a PRM.
     """
     by_pair: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -69,7 +70,7 @@ def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
             "for example"
         )
     greedy = {**settings, "n": 1, "temperature": 0.0}
-    if asks_logprobs:  # how likely the greedy solution, the first pilot, was says something
+    if asks_logprobs:  # of the greedy solution, the first pilot: the predictor reads them
         greedy.setdefault("logprobs", True)
     samples = replace(
         cells[0],
@@ -86,8 +87,8 @@ def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
     )
 
 
-def swept(config: RunConfig, found: Iterable[Sweep]) -> RunConfig:
-    """The config whose cells are those of the sweeps, which are the sweeps of that one too."""
+def sweep_config(config: RunConfig, found: Iterable[Sweep]) -> RunConfig:
+    """``config`` with the cells of its sweeps instead of its own. Its sweeps are the same."""
     cells = tuple(_as_config(cell) for each in found for cell in each.cells)
     return RunConfig.model_validate(dict(config) | {"cells": cells, "headline": None})
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.commands.profile.rounds import FIRST, Done, Rounds, tokens
-from orchestrator.commands.profile.sweeps import Sweep, swept
+from orchestrator.commands.profile.sweeps import Sweep, sweep_config
 from orchestrator.commands.profile.sweeps import sweeps as sweeps_of
 from orchestrator.config.run import RunConfig, validate
 from orchestrator.core.budget import Price
@@ -91,7 +91,7 @@ def test_the_config_of_a_profile_has_the_cells_of_its_sweeps_and_the_same_sweeps
     cells: Any,
 ) -> None:
     found = sweeps(config(cells=cells))
-    again = swept(config(cells=cells), found)
+    again = sweep_config(config(cells=cells), found)
     assert [cell.id for cell in again.all_cells] == [
         cell.id for each in found for cell in each.cells
     ]
@@ -177,7 +177,7 @@ class SameText(Task):
 async def measured(world: World, cap: int | None, stop_after: int = 99, samples: int = 8) -> Rounds:
     cells = [*CONFIG["cells"][:2], CONFIG["cells"][2] | {"n": samples}, CONFIG["cells"][3]]
     found = sweeps(config(cells=cells))
-    rounds = Rounds(Experiment.of(swept(config(), found)).plan, found, cap)
+    rounds = Rounds(Experiment.of(sweep_config(config(), found)).plan, found, cap)
     while len(world.plans) < stop_after:
         plan = await rounds.next(world.done, SameText())
         if plan is None:
@@ -205,25 +205,25 @@ async def test_the_samples_come_first_and_the_searches_on_ever_more_problems() -
     searched = [reached or 0 for _, reached in parts[2:]]
     assert searched == sorted(set(searched)) and len(searched) > 1
     assert 0.7 * 30_000 < world.spent - SAMPLES <= 30_000
-    assert 0 < len(rounds.alive) <= 4
+    assert 0 < len(rounds.candidates) <= 4
 
 
 async def test_searches_far_from_every_front_are_dropped_and_the_best_stays() -> None:
     world = World(ten_a_path, lambda cell: {16: 0.99, 32: 0.05}.get(cell.strategy.n, 0.3))
     rounds = await measured(world, SAMPLES + 30_000)
-    left = [name.split("-n")[1].split("-")[0] for name in rounds.alive]
-    assert "16" in left and "32" not in left
+    names = [name.split("-n")[1].split("-")[0] for name in rounds.candidates]
+    assert "16" in names and "32" not in names
 
 
 async def test_no_search_is_kept_for_the_samples_that_it_may_follow() -> None:
     world = World(ten_a_path, lambda cell: {8: 0.99, 64: 0.45}.get(cell.strategy.n, 0.05))
     rounds = await measured(world, 100 * 650 + 30_000, samples=64)
-    left = [name.split("-n")[1].split("-")[0] for name in rounds.alive]
-    assert "8" in left and "32" not in left
-    assert len(left) <= 2
+    names = [name.split("-n")[1].split("-")[0] for name in rounds.candidates]
+    assert "8" in names and "32" not in names
+    assert len(names) <= 2
 
 
-async def test_a_profile_that_was_stopped_goes_on_as_it_would_have() -> None:
+async def test_a_resumed_profile_measures_the_same_as_one_never_stopped() -> None:
     whole, stopped = World(ten_a_path, even), World(ten_a_path, even)
     await measured(whole, SAMPLES + 30_000)
     await measured(stopped, SAMPLES + 30_000, stop_after=3)
@@ -235,7 +235,7 @@ async def test_a_cap_for_the_samples_alone_leaves_the_searches_out() -> None:
     world = World(ten_a_path, even)
     rounds = await measured(world, SAMPLES + 100)
     assert world.spent == SAMPLES
-    assert rounds.alive == []
+    assert rounds.candidates == []
 
 
 async def test_a_cap_below_the_samples_is_refused_before_most_is_paid() -> None:
