@@ -1,4 +1,4 @@
-"""Allocation: which arm each difficulty bin gets under one budget. Pure functions."""
+"""Allocation of arms to difficulty bins under one budget. Pure functions."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Allocation(NamedTuple):
-    """One arm a bin, by index, with the expected accuracy (``right``) and use over all problems."""
+    """One arm per bin, by index, with expected accuracy (``right``) and use over all problems."""
 
     arms: tuple[int, ...]
     right: float
@@ -14,8 +14,8 @@ class Allocation(NamedTuple):
 
 
 class ParetoFront(NamedTuple):
-    """The arms worth choosing among in one bin, cheapest first: those ``sure`` to be better than
-    every cheaper one, and those ``likely`` to be, which include the sure ones."""
+    """The arms of one bin to choose from, cheapest first: those ``sure`` to beat every cheaper one,
+    and those ``likely`` to, which include the sure ones."""
 
     sure: tuple[int, ...]
     likely: tuple[int, ...]
@@ -28,12 +28,12 @@ def best_on_average(
     used: Sequence[Sequence[float]],
     budget: float,
 ) -> Allocation:
-    """The arms of the highest accuracy whose use is ``budget`` at most, on average over problems.
+    """The most accurate arms whose use is at most ``budget``, on average over problems.
 
     ``shares[b]`` is the share of problems in bin ``b``, ``right[b][a]`` an arm's accuracy there and
     ``used[b][a]`` what it uses. What one bin saves another may spend. Likely arms are considered
-    only where all the sure ones fit the budget. If not even the cheapest arms fit, they are
-    returned.
+    only if the most expensive sure ones fit the budget. If even the cheapest arms exceed it, those
+    are returned.
     """
     dearest = _expected(shares, right, used, tuple(front.sure[-1] for front in fronts))
     among = [front.likely if dearest.used <= budget else front.sure for front in fronts]
@@ -51,7 +51,7 @@ def best_for_each(
     used: Sequence[Sequence[float]],
     budget: float,
 ) -> Allocation:
-    """The same where no problem may be expected to use more than ``budget``."""
+    """The same, with an expected use of at most ``budget`` in every bin."""
 
     def best(b: int) -> int:
         sure, likely = fronts[b]

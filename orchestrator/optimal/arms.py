@@ -1,4 +1,4 @@
-"""Arms, which a router chooses among: a strategy with its settings, and the vote that elects."""
+"""Arms, the choices of a router: a strategy with its settings, and the vote over its leaves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +10,16 @@ from orchestrator.core.voting import Majority, Max, Vote, Weighted
 SCORED_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
 
 CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
-"""Confidences at which a vote may stop: from hardly decided to nearly certain. The low ones pay off
-under a good PRM, whose scores say much before answers agree."""
+"""Confidences at which a vote may stop, from hardly decided to nearly certain. The low ones pay off
+under a good PRM, whose scores tell more than the agreement of few answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A way to go on from the pilots, which are part of what votes in the end.
+    """A way to continue from the pilots, which vote in the end too.
 
-    ``settings`` are the strategy's, ``n`` among them; pilots count towards the ``n`` of whole
-    solutions, and come on top of a tree search's. Under ``cot`` the greedy pilot answers alone.
+    ``settings`` are the strategy's, including ``n``. Pilots count towards the ``n`` of sampling
+    strategies; for tree searches they come on top. Under ``cot`` the greedy pilot is the answer.
     """
 
     strategy: str
@@ -35,21 +35,21 @@ class Arm:
         return self.strategy in SAMPLING
 
     @property
-    def is_followed(self) -> bool:
-        """Whether it falls back to a tree search where samples leave the vote undecided."""
+    def has_fallback(self) -> bool:
+        """Whether it falls back to a tree search if the vote over its samples stays undecided."""
         return self.is_sampling and "then" in self.settings
 
     @property
     def stop(self) -> Mapping[str, Any] | None:
-        """When sampling stops before ``n``; None where it never does."""
+        """The rule that stops sampling before ``n``; None if there is none."""
         return self.settings.get("stop") if self.is_sampling else None
 
 
-def followed_arms(
+def fallback_arms(
     arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: Vote
 ) -> list[Arm]:
-    """Those of ``arms`` that stop by ``vote``, at every other confidence, each falling back to a
-    tree search where its samples leave the vote undecided."""
+    """The ``arms`` that stop by ``vote``, at every other confidence, each with a fallback to a tree
+    search if the vote over its samples stays undecided."""
     then = {"strategy": strategy, **settings}
     return [
         replace(arm, settings={**arm.settings, "then": then})
@@ -61,8 +61,8 @@ def followed_arms(
 def sampling_arms(
     settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
 ) -> list[Arm]:
-    """Every arm that a run of ``settings["n"]`` whole solutions can measure: the greedy one, and
-    each doubling of the pilots, in full or until the vote is settled."""
+    """Every arm that a run of ``settings["n"]`` samples can measure: the greedy answer, and for n =
+    ``pilots``, twice that, and so on: all samples, or as many as it takes to settle the vote."""
     cot = {key: each for key, each in settings.items() if key not in ("n", "stop")}
     most, sizes = int(settings["n"]), [pilots]
     while sizes[-1] * 2 <= most:

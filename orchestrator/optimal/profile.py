@@ -1,8 +1,8 @@
-"""A profile: what was measured of one policy and PRM on one task, in a file one can read.
+"""A profile: the measurements of one policy and PRM on one task, as a readable file.
 
-It holds the difficulty predictor and, for each bin, what every arm worth considering is expected to
-come to and to use. From it a router picks arms for any budget; ``budgets`` shows some, each with
-the accuracy that routing under it reached on problems it was not fitted to.
+It holds the difficulty predictor and, for each bin, the expected accuracy and use of every arm
+worth considering. From these a router picks arms for any budget. ``budgets`` lists some, each with
+the accuracy of routing under it on held-out problems.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from orchestrator.optimal.difficulty.predictor import Predictor
 VERSION = 1
 
 Unit = Literal["tokens", "flops", "cost", "seconds"]
-"""What a budget is in: tokens of policy and PRM, FLOPs, USD, or seconds of one problem."""
+"""The unit of a budget: tokens of policy and PRM, FLOPs, USD, or seconds of one problem."""
 
 
 class ProfiledModel(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class ProfiledModel(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one problem uses on average, pilots included, as records have it."""
+    """Mean use per problem, pilots included, with the fields of ``Record``."""
 
     policy_tokens: float
     prompt_tokens: float
@@ -50,7 +50,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return self.policy_tokens + self.prm_tokens
 
     def flops(self, policy: ProfiledModel, prm: ProfiledModel | None) -> float:
-        """Of policy and PRM. Raises ``ProfileError`` where their parameters are not known."""
+        """FLOPs of policy and PRM. Raises ``ProfileError`` if their parameters are unknown."""
         if policy.parameters is None or (prm is not None and prm.parameters is None):
             raise ProfileError("a budget in FLOPs needs the `parameters` of the policy and the PRM")
         return search_flops(
@@ -65,16 +65,15 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 Worth = Literal["sure", "likely"]
-"""Whether an arm is better than every cheaper one by half a standard error of the difference, or is
-only likely to be better."""
+"""``sure``: better than every cheaper arm by at least half a standard error of the difference.
+``likely``: better, by less than that."""
 
 
 class InBin(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """An arm in one bin: whether it is worth choosing there (``route``), and worth a pool's while
-    (``rung``); the accuracy it is ``expected`` to have, the one ``measured`` with its standard
-    ``error``, and what it uses."""
+    """An arm in one bin: its worth for routing (``route``) and for a pool (``rung``), its
+    ``expected`` accuracy, the ``measured`` one with its standard ``error``, and its use."""
 
     route: Worth | None = None
     rung: Worth | None = None
@@ -85,7 +84,7 @@ class InBin(
 
 
 class ProfiledArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An arm, in the bins where it is worth choosing."""
+    """An arm, with the bins where it is worth choosing."""
 
     strategy: str
     vote: str
@@ -102,15 +101,15 @@ class ProfiledArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of all problems, by what their pilots show."""
+    """A predicted bin's share of all problems, and its number of problems."""
 
     share: float
     problems: int
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ``strategy`` of one bin under a budget, in words, and what it is expected to come to and
-    to use a problem; ``low`` and ``high`` are within 1.96 standard errors."""
+    """The ``strategy`` of one bin under a budget, in words, with its expected accuracy (``low`` and
+    ``high`` are 1.96 standard errors away) and its use per problem."""
 
     strategy: str
     accuracy: float
@@ -123,7 +122,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class AtBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Routing under a budget of so many tokens a problem, off the folds it was fitted to."""
+    """Routing under a budget in tokens per problem, measured on held-out folds."""
 
     budget: float
     accuracy: float
@@ -137,9 +136,12 @@ class AtBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How good the predicted pass@1 is, off the folds it was fitted to: the mean squared error, the
-    mean measured rate for tenths of the predictions, and how often the ``predicted`` bin was each
-    true one."""
+    """How good the predicted pass@1 is on held-out folds.
+
+    ``brier`` is the mean squared error. ``curve`` has a point for each tenth of the predictions:
+    mean prediction, mean measured rate, count. ``confusion[predicted][true]`` is the share of the
+    true bins among the problems of each predicted one.
+    """
 
     brier: float
     curve: list[tuple[float, float, int]]
@@ -147,11 +149,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 PASS = "pass"
-"""What one of n samples being right goes by, among the votes."""
+"""The name of pass@n among the votes."""
 
 
 class Resampled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a ``vote`` over ``n`` independent samples comes to, from a run of more of them."""
+    """The accuracy of a ``vote`` over ``n`` independent samples, resampled from a larger run."""
 
     vote: str
     n: int
@@ -161,8 +163,8 @@ class Resampled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a profile was measured on: the run's ``results`` by a digest, and its ``problems``, a
-    digest each, so that no one is judged on those."""
+    """What a profile was measured on: a digest of the run's ``results``, and one of each of its
+    ``problems``, so that a run can reject these."""
 
     orchard: str
     results: str
@@ -176,7 +178,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     prm: ProfiledModel | None
     pilots: int
     sampling: dict[str, Any]
-    """How whole solutions are drawn, the pilots among them."""
+    """The sampling settings of whole solutions, including pilots."""
     predictor: Predictor
     calibration: Calibration
     shares: dict[Bin, Share]
@@ -188,19 +190,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def digest(self) -> str:
-        """Names the profile by all that routing goes by."""
+        """Identifies the profile by all of its contents."""
         return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
 
     def used(self, unit: Unit) -> list[list[float]]:
-        """What each arm uses in each bin, ``[b][a]``, in a budget's unit; infinite where it is not
-        worth choosing."""
+        """The use of each arm in each bin, ``[b][a]``, in a budget's unit; infinite if it is not
+        worth choosing there."""
         return [
             [self.amount(arm.bins[b].use, unit) if b in arm.bins else inf for arm in self.arms]
             for b in BINS
         ]
 
     def fronts(self) -> list[ParetoFront]:
-        """The arms worth choosing among in each bin."""
+        """The arms to choose from in each bin."""
         return [self._front(bin) for bin in BINS]
 
     def _front(self, bin: Bin) -> ParetoFront:
@@ -213,13 +215,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
     def amount(self, use: Use, unit: Unit) -> float:
-        """A use in a budget's unit."""
+        """A use, converted to a budget's unit."""
         if unit == "flops":
             return use.flops(self.policy, self.prm)
         return float(getattr(use, unit))
 
     def overlap(self, task: str, problems: Sequence[str]) -> int:
-        """How many of a task's problems it was measured on."""
+        """How many of these problems of a task the profile was measured on."""
         return len(set(self.origin.problems) & {problem_digest(task, each) for each in problems})
 
 
@@ -228,7 +230,7 @@ def problem_digest(task: str, problem: str) -> str:
 
 
 def dumped(profile: Profile) -> str:
-    """The profile as YAML, numbers to six digits."""
+    """The profile as YAML, with six significant digits."""
     values = _rounded(msgspec.to_builtins(profile))
     text: str = yaml.safe_dump(values, sort_keys=False, width=100, default_flow_style=None)
     return text
@@ -243,7 +245,7 @@ def _rounded(value: Any) -> Any:
 
 
 def read(path: Path) -> Profile:
-    """Raises ``ProfileError`` where the file is none, or another version's."""
+    """Read a profile. Raises ``ProfileError`` if it is not one, or of another version."""
     try:
         values = read_yaml(path)
     except OSError as error:
@@ -264,7 +266,7 @@ def read(path: Path) -> Profile:
 
 
 def check_fits(profile: Profile, *, source: str, task: str, policy: str, prm: str | None) -> None:
-    """Raises ``ProfileError`` where a profile was measured for something else."""
+    """Raises ``ProfileError`` if a profile was measured on another task, policy or PRM."""
     for what, theirs, ours in (
         ("task", profile.task, task),
         ("policy", profile.policy.name, policy),

@@ -1,4 +1,4 @@
-"""Arms as people read them."""
+"""Arms in words."""
 
 from collections.abc import Mapping
 
@@ -39,7 +39,7 @@ def _until(arm: Arm) -> str:
 
 
 def _else(arm: Arm) -> str:
-    if not arm.is_followed:
+    if not arm.has_fallback:
         return ""
     then = arm.settings["then"]
     return f", else {label_of(then['strategy'])} {then['n']}"

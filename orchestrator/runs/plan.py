@@ -10,7 +10,7 @@ from orchestrator.core.ports import PRM, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.task import Task
 from orchestrator.core.voting import VOTES, Majority, Vote
-from orchestrator.optimal.routing.routed import Routing, built
+from orchestrator.optimal.routing.routed import Routing, strategy_of
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.strategies.building import settings_of
 from orchestrator.strategies.traits import traits
@@ -50,9 +50,9 @@ class Cell:
 
     @property
     def searches(self) -> list[Strategy]:
-        """What its problems may come to: its strategy, or those that its routing chooses among; and
-        the searches that may follow one of them."""
-        arms = None if self.routing is None else [built(arm) for arm in self.routing.arms]
+        """Every search that its problems may run: its strategy, or those that its routing chooses
+        from, and their fallbacks."""
+        arms = None if self.routing is None else [strategy_of(arm) for arm in self.routing.arms]
         found = [self.strategy] if arms is None else arms
         return [*found, *(fallback for each in found for fallback in traits(each).fallbacks)]
 

@@ -104,7 +104,7 @@ class Scheduler:
             if self._course.end is not None:
                 for cell in self.plan.cells:
                     if cell.routing is not None:
-                        cell.routing.none_to_come()
+                        cell.routing.all_started()
                 return
             yield item
 

@@ -176,7 +176,7 @@ class Rounds:
         records = [record for (cell, _), record in known.items() if cell in own]
         cells = sort_out(records)
         # Judged alone: as a fallback, after samples that are nearly sure, any search looks good.
-        arms = [(arm, cell) for arm, cell in cells.arms(PILOTS) if not arm.is_followed]
+        arms = [(arm, cell) for arm, cell in cells.arms(PILOTS) if not arm.has_fallback]
         found = trials(await measure(records, cells, same), arms, PILOTS)
         table = tabulate(found, true_bins(found))
         short = shortfalls(table.right.tolist(), table.errors.tolist(), table.tokens.tolist())

@@ -1,1 +1,1 @@
-"""How hard a problem is, told from a few samples without its answer."""
+"""Predict how hard a problem is, from a few samples and without its reference answer."""

@@ -1,4 +1,4 @@
-"""What a few pilot samples show of a problem, without its answer being known."""
+"""Features of a problem's pilots, which need no reference answer."""
 
 import math
 from collections.abc import Sequence
@@ -8,14 +8,13 @@ from statistics import fmean, pstdev
 from orchestrator.core.voting import Majority, Weighted, elect
 
 CONFIDENCE = "confidence"
-"""The feature that takes log-probabilities: servers need not tell them."""
+"""The feature that needs log-probabilities, which some servers do not return."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pilot:
-    """One whole solution: the class of its answer (None where it states none), its PRM scores, one
-    a step and none without a PRM, the tokens it took and their mean log-probability, where that is
-    known."""
+    """One sampled solution: the class of its answer (None if it states none), its PRM scores (one
+    per step, empty without a PRM), its tokens and their mean log-probability, if known."""
 
     answer: int | None
     scores: tuple[float, ...]
@@ -24,14 +23,21 @@ class Pilot:
 
 
 def features(samples: Sequence[Pilot]) -> dict[str, float]:
-    """What describes a problem to a predictor, by name; the first sample is the greedy one.
+    """The features of a problem, by name. The first sample is the greedy one.
 
-    ``agreement`` is the share of samples with the commonest answer, ``backing`` that of the others
-    which answer as the first, ``entropy`` that of the answers in 0..1, ``answered`` the share that
-    state one, ``length`` the logarithm of their tokens; ``confidence`` the first one's mean
-    log-probability a token, where it is known. With scores: the ``first`` one's PRM-Last;
-    the mean, highest and spread of it over the samples; the ``weight`` in 0..1 of the answer that
-    PRM-Vote would elect; and ``doubt``, the mean over the samples of their lowest step's logit.
+    - ``agreement``: the share of samples with the most common answer.
+    - ``backing``: the share of the other samples that agree with the first.
+    - ``entropy``: of the distribution of answers, in 0..1.
+    - ``answered``: the share of samples that state an answer.
+    - ``length``: the logarithm of the mean number of tokens.
+    - ``confidence``: the mean log-probability per token of the first, if known.
+
+    With scores also:
+
+    - ``first``: PRM-Last of the first sample.
+    - ``score``, ``best``, ``spread``: mean, maximum and deviation of PRM-Last over the samples.
+    - ``weight``: the share of the answer that PRM-Vote elects, in 0..1.
+    - ``doubt``: the mean over samples of the logit of their lowest step.
     """
     classes = [sample.answer for sample in samples]
     given = elect(Majority(), samples, classes).totals
@@ -65,6 +71,6 @@ def features(samples: Sequence[Pilot]) -> dict[str, float]:
 
 
 def logit(probability: float) -> float:
-    """Log-odds, within those of 0.001 and 0.999."""
+    """Log-odds of a probability clipped to 0.001..0.999."""
     within = min(0.999, max(0.001, probability))
     return math.log(within / (1 - within))

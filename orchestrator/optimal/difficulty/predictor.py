@@ -1,4 +1,4 @@
-"""From what pilots show to pass@1: a logistic regression, small enough to read in a profile."""
+"""Predicts pass@1 from pilots: a logistic regression small enough to read in a profile."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST_PROBLEMS = 20
-"""With fewer problems nothing can be fitted that would hold for others."""
+"""Fewer problems are too few to generalise from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
-    """One feature's part: ``weight`` times how many standard deviations it is off its ``mean``."""
+    """One feature: its coefficient ``weight``, after scaling by its ``mean`` and ``deviation``."""
 
     mean: float
     deviation: float
@@ -26,15 +26,15 @@ class Weight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictor:
-    """Pass@1 of a problem from ``pilots`` samples' features (``evidence.features``)."""
+    """Predicts a problem's pass@1 from the features of its ``pilots`` (``evidence.features``)."""
 
     pilots: int
     intercept: float
     weights: Mapping[str, Weight]
 
     def __call__(self, shown: Mapping[str, float]) -> float:
-        """The predicted pass@1, in 0..1. What is not shown, such as scores that a PRM failed to
-        give, counts as it is on average."""
+        """The predicted pass@1, in 0..1. Missing features, such as scores that a PRM failed to
+        give, count as average."""
         odds = self.intercept + sum(
             each.weight * (shown[name] - each.mean) / each.deviation
             for name, each in self.weights.items()
@@ -45,7 +45,7 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """What pilots of a problem showed, and how many of ``samples`` others were ``right``."""
+    """A problem's pilots as features (``shown``), and how many of ``samples`` others are right."""
 
     problem: str
     shown: Mapping[str, float]
@@ -58,10 +58,10 @@ class Labelled:
 
 
 def fit(labelled: Sequence[Labelled], pilots: int) -> Predictor:
-    """Fit to labelled problems, each counted once however often its pilots were drawn. It goes by
-    what the pilots of all of them show.
+    """Fit to labelled problems, with equal weight for each however often its pilots were drawn.
+    Only features that all of them have are used.
 
-    Raises ``ProfileError`` where there are too few problems, or nothing to tell apart.
+    Raises ``ProfileError`` if there are too few problems, or all samples are right, or all wrong.
     """
     import numpy as np
 

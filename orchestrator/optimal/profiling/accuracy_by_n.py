@@ -1,4 +1,4 @@
-"""What every smaller number of samples comes to, from one run of many of each problem."""
+"""Accuracy as a function of n, from one run of many samples per problem."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from orchestrator.statistics import mean_interval
 
 
 def doublings(most: int) -> list[int]:
-    """1, 2, 4 … up to ``most``, which is there in any case."""
+    """1, 2, 4 … below ``most``, and ``most`` itself."""
     return [*(2**k for k in range(most.bit_length()) if 2**k < most), most]
 
 
 def resampled(samples: Sequence[Sequence[Leaf]], votes: Sequence[Vote]) -> list[Resampled]:
-    """The accuracy of each vote and pass@n at every doubling of n, over all problems with their
-    95 % intervals; ``samples`` are each problem's, independent of each other."""
+    """The accuracy of each vote, and pass@n, at every doubling of n, with 95 % intervals.
+    ``samples`` holds the independent samples of each problem."""
     drawn = [Drawn.of(leaves) for leaves in samples]
     ns = doublings(min(len(each) for each in drawn))
     by_vote = [

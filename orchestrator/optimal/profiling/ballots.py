@@ -1,6 +1,6 @@
 """The election of ``core.voting`` over a problem's samples in many random orders at once.
 
-Arrays are ``[w, i]``: the sample that comes as number ``i`` in way ``w``; ``c`` counts the answers.
+In arrays ``[w, i]``, entry ``i`` is the ``i``-th sample of order ``w``; ``c`` numbers the answers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 NONE = -1
-"""The class of a solution that has no ballot."""
+"""The class of a solution that abstains."""
 
 MAJORITY = Majority()
 
@@ -29,8 +29,8 @@ class Alone(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """Some of a problem's solutions: the class of each one's answer (None: none), whether it is
-    right, and its PRM scores, one a step, none where it was not scored."""
+    """Some of a problem's solutions: the class of each one's answer (None without an answer),
+    whether it is right, and its PRM scores, one per step (empty if it was not scored)."""
 
     answers: tuple[int | None, ...]
     right: tuple[bool, ...]
@@ -49,11 +49,11 @@ class Drawn:
         return len(self.answers)
 
     def weights(self, vote: Vote) -> list[float | None]:
-        """What each one's ballot weighs by itself; None where it abstains."""
+        """The weight of each solution's ballot; None if it abstains."""
         return [weight for scores in self.scores for weight in vote.weights([Alone(scores)])]
 
     def values(self, vote: Vote) -> list[float]:
-        """The same, 0 where it abstains."""
+        """The same, with 0 for those that abstain."""
         return [weight or 0.0 for weight in self.weights(vote)]
 
 
@@ -61,7 +61,8 @@ NOBODY = Drawn(answers=(), right=(), scores=())
 
 
 class Ballots:
-    """``order[w]`` numbers the ``samples``; those ``joining`` may vote with them, after them."""
+    """Votes over ``samples``, each ``order[w]`` a permutation of them. Solutions in ``joining`` can
+    be added after them."""
 
     def __init__(
         self, samples: Drawn, order: "NDArray[np.int64]", joining: Sequence[Drawn] = ()
@@ -78,7 +79,7 @@ class Ballots:
         self._classes: dict[Vote, NDArray[np.int64]] = {}
 
     def totals(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """What each answer is given by the first ``lengths[k]`` samples, ``[w, k, c]``."""
+        """The total of each answer over the first ``lengths[k]`` samples, ``[w, k, c]``."""
         import numpy as np
 
         found = self._cumulated(MAJORITY)[:, lengths - 1]
@@ -90,8 +91,8 @@ class Ballots:
     def elects_right(
         self, vote: Vote, lengths: "NDArray[np.int64]", joined: Drawn = NOBODY
     ) -> "NDArray[np.float64]":
-        """Whether the first ``lengths[w]`` samples and those who ``joined`` them elect a right
-        answer: 1 or 0 for each way."""
+        """Whether the first ``lengths[w]`` samples, with the ``joined`` ones after them, elect a
+        right answer: 1 or 0 for each order."""
         import numpy as np
 
         found = self._elects_right(vote, lengths, joined)
@@ -105,7 +106,7 @@ class Ballots:
     def _elects_right(
         self, vote: Vote, lengths: "NDArray[np.int64]", joined: Drawn
     ) -> "NDArray[np.float64]":
-        """The same by those alone who have a ballot under ``vote``; 0 where nobody has."""
+        """The same, over those that do not abstain under ``vote``; 0 if all abstain."""
         import numpy as np
 
         if not self._known:
@@ -140,7 +141,7 @@ class Ballots:
         return self._classes[vote]
 
     def _voters(self, vote: Vote, drawn: Drawn) -> "NDArray[np.int64]":
-        """The class that each solution has a ballot for under ``vote``, NONE where it has none."""
+        """The class that each solution votes for under ``vote``, NONE if it abstains."""
         import numpy as np
 
         return np.array(
@@ -152,7 +153,7 @@ class Ballots:
         )
 
     def _given(self, vote: Vote, drawn: Drawn) -> "NDArray[np.float64]":
-        """What each solution gives each class, ``[i, c]``."""
+        """The weight that each solution gives each class, ``[i, c]``."""
         import numpy as np
 
         cast = self._voters(vote, drawn)[:, None] == np.arange(len(self._known))
@@ -160,7 +161,7 @@ class Ballots:
         return found
 
     def _cast_so_far(self, vote: Vote) -> "NDArray[np.bool_]":
-        """Whether somebody has a ballot under ``vote`` among the first, ``[w, i]``."""
+        """Whether any of the samples up to ``i`` votes under ``vote``, ``[w, i]``."""
         import numpy as np
 
         if vote not in self._cast:
@@ -176,7 +177,7 @@ class Ballots:
         return self._values[vote]
 
     def _cumulated(self, vote: Vote) -> "NDArray[np.float64]":
-        """What each answer is given by the first samples, ``[w, i, c]``."""
+        """The total of each answer over the samples up to ``i``, ``[w, i, c]``."""
         import numpy as np
 
         if vote not in self._totals:

@@ -1,8 +1,8 @@
-"""Cross-fitting: routing judged on problems it was not fitted to. Predictor and table are fitted to
-all folds but one, and the outcome is read off that one, in turn.
+"""Cross-fitting: evaluate routing on problems it was not fitted to. For each fold, predictor and
+table are fitted to the others, and routing is evaluated on the fold itself.
 
-The paper chooses and evaluates on the same problems, with their true difficulty known: that is
-``oracle``.
+The paper chooses and evaluates on the same problems, with their true difficulty known; ``oracle``
+does that.
 """
 
 import random
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FOLDS = 5
 
 Spread = Literal["average", "each"]
-"""Whether a budget holds on average over problems, or for each of them."""
+"""Whether a budget holds on average over problems or for each of them."""
 
 SPREADS: dict[Spread, Callable[..., Allocation]] = {
     "average": best_on_average,
@@ -33,10 +33,10 @@ SPREADS: dict[Spread, Callable[..., Allocation]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutedResult:
-    """The result of routing by problem: how often ``right``, in 0..1, and what was ``used``.
+    """The result of routing, per problem: how often it is ``right``, in 0..1, and what it ``used``,
+    in the order of ``measured.USED``.
 
-    ``used`` is in the order of ``measured.USED``. Both are NaN for problems on which some arm that
-    routing could choose was not tried.
+    Both are NaN for problems on which any arm that routing can choose was not tried.
     """
 
     right: "NDArray[np.float64]"
@@ -49,14 +49,14 @@ class RoutedResult:
 
 
 def folds(problems: int, seed: int = 0, count: int = FOLDS) -> list[list[int]]:
-    """The positions of all problems, in ``count`` parts of equal size."""
+    """Split the indices of ``problems`` into ``count`` random parts of equal size."""
     order = list(range(problems))
     random.Random(seed).shuffle(order)
     return [sorted(order[part::count]) for part in range(count)]
 
 
 def without(trials: Trials, held_out: Sequence[int]) -> Trials:
-    """The trials of all problems but those at the positions ``held_out``."""
+    """The trials of all problems except those at the indices ``held_out``."""
     out = set(held_out)
     return trials.of([i for i in range(len(trials.problems)) if i not in out])
 
@@ -66,7 +66,7 @@ def fit_predictor(trials: Trials, pilots: int) -> Predictor:
 
 
 def off_fold_predictions(trials: Trials, pilots: int, seed: int = 0) -> "NDArray[np.float64]":
-    """The predicted pass@1 of each trial, ``[p, t]``."""
+    """The pass@1 of each trial, ``[p, t]``, predicted without its fold."""
     import numpy as np
 
     found = np.empty((len(trials.problems), len(trials.labelled[0])))
@@ -86,8 +86,8 @@ def cross_fitted(
     knowing: bool = False,
     seed: int = 0,
 ) -> list[RoutedResult]:
-    """Label-free routing at each budget (tokens a problem), each problem judged off its fold. With
-    ``knowing`` the true difficulty is used instead of the predicted one."""
+    """Evaluate label-free routing at each budget (tokens per problem), cross-fitted. With
+    ``knowing`` the true difficulty replaces the predicted one."""
     parts = []
     for held_out in folds(len(trials.problems), seed):
         rest, test = without(trials, held_out), trials.of(held_out)
@@ -104,8 +104,8 @@ def cross_fitted(
 def oracle(
     trials: Trials, budgets: Sequence[float], *, quantiles: bool = False
 ) -> list[RoutedResult]:
-    """Routing by the true difficulty, chosen and evaluated on the same problems, as in the paper.
-    With ``quantiles`` the bins are thirds of the problems, not absolute."""
+    """Evaluate routing by the true difficulty, on the problems it was chosen on, as in the paper.
+    With ``quantiles`` the bins are thirds of the problems instead of fixed intervals."""
     bins = true_bins(trials, quantiles=quantiles)
     return [_outcome(trials, bins, each) for each in _choices(trials, bins, budgets, "average")]
 
@@ -122,8 +122,8 @@ def _outcome(trials: Trials, bins: "NDArray[np.int64]", choice: Allocation) -> R
     import numpy as np
 
     arms = np.array(choice.arms)[bins][:, :, None]
-    # where an arm is for the hard ones and was tried on few problems, the others of these few
-    # count: all hard ones have a fair share of them
+    # A problem counts only if all of the chosen arms were tried on it, whichever its own bin gets:
+    # otherwise the bin of an arm that was tried on few problems would be underrepresented.
     missing = np.isnan(trials.right[:, :, list(choice.arms)]).any(axis=(1, 2))
     right = np.take_along_axis(trials.right, arms, 2)[:, :, 0].mean(axis=1)
     used = np.take_along_axis(trials.used, arms[..., None], 2)[:, :, 0].mean(axis=1)

@@ -1,4 +1,4 @@
-"""From the records of a run to the profile of each policy and PRM in it."""
+"""Fit a profile to the records of one policy and PRM."""
 
 import math
 from collections import Counter
@@ -53,25 +53,25 @@ if TYPE_CHECKING:
 PILOTS = 4
 
 FEWEST = math.ceil(FEWEST_PROBLEMS * FOLDS / (FOLDS - 1))
-"""Problems of which each fold leaves enough to fit a predictor to."""
+"""The fewest problems that leave enough to fit a predictor to when one fold is held out."""
 
 FEWEST_TRIED = 8
-"""What a search did on fewer problems tells nothing of it."""
+"""Tree searches that were tried on fewer problems are left out."""
 
 GREEDY = 0
-"""The arm that is tried on every problem: the greedy answer, the first of ``sampling_arms``."""
+"""The index of the greedy answer, the first of ``sampling_arms``; it is tried on every problem."""
 
 STEPS = 12
-"""Budgets shown, from that of the pilots alone to that of the best arms."""
+"""Number of budgets shown, from the pilots alone to the best arms."""
 
 
 async def fit_profile(
     records: Sequence[Record], same: SameByProblem, *, pilots: int = PILOTS, seed: int = 0
 ) -> Profile:
-    """The profile of one policy and PRM, from their records on one task. A search that was tried on
-    fewer than ``FEWEST_TRIED`` problems is left out. ``same`` compares the answers to each problem.
+    """The profile of one policy and PRM, from their records on one task. ``same`` compares the
+    answers to each problem.
 
-    Raises ``ProfileError`` where these do not hold what a profile takes.
+    Raises ``ProfileError`` if the records are not enough for a profile.
     """
     cells = sort_out(records)
     measured = await measure(records, cells, same)
@@ -101,15 +101,14 @@ def profile_of(
     seed: int = 0,
     samples: Sequence[Resampled] = (),
 ) -> Profile:
-    """The profile that these trials come to; ``sample`` is any record of the independent samples,
-    ``samples`` what fewer of them come to."""
+    """Fit a profile to trials. ``sample`` is any record of the samples, ``results`` the digest of
+    all records, and ``samples`` the accuracy of smaller n."""
     predictor = fit_predictor(found, pilots)
     bins = predicted_bins(found, predictor)
     table = tabulate(found, bins)
     policy = ProfiledModel(sample.policy, sample.policy_params)
     prm = ProfiledModel(sample.prm, sample.prm_params) if sample.prm else None
-    kept = _worth_keeping(table)
-    arms = [_arm(found, table, i) for i in kept]
+    arms = [_arm(found, table, i) for i in _worth_choosing(table)]
     return Profile(
         task=sample.task,
         policy=policy,
@@ -133,15 +132,15 @@ def profile_of(
 
 
 def digest(records: Sequence[Record]) -> str:
-    """Names a run's results, in whatever order they came."""
+    """Identifies a run's results, independent of the order of records."""
     lines = sorted(blake2b(msgspec.json.encode(each)).digest() for each in records)
     return blake2b(b"".join(lines), digest_size=8).hexdigest()
 
 
-def _worth_keeping(table: Table) -> list[int]:
-    """Arms worth choosing in some bin, or a pool's while, from the cheapest on."""
-    kept = {arm for front in (*table.fronts, *table.rungs) for arm in front.likely}
-    return sorted(kept, key=lambda arm: float(table.tokens[:, arm].mean()))
+def _worth_choosing(table: Table) -> list[int]:
+    """The arms that are likely to be worth choosing in any bin, cheapest first."""
+    arms = {arm for front in (*table.fronts, *table.rungs) for arm in front.likely}
+    return sorted(arms, key=lambda arm: float(table.tokens[:, arm].mean()))
 
 
 def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
@@ -216,10 +215,12 @@ def _at_budgets(
 def _for_all(
     outcomes: "NDArray[np.float64]", greedy: "NDArray[np.float64]"
 ) -> "NDArray[np.float64]":
-    """Values by problem with the mean and the noise that ``outcomes``, NaN where one was not tried,
-    would have on all of them: what is gained over the greedy answer is estimated on those that were
-    tried, and the greedy answer is known of all (the difference estimator; Särndal et al. 1992,
-    §6.3)."""
+    """Extend ``outcomes``, which are NaN where an arm was not tried, to all problems: the result
+    has the mean and the noise that outcomes of all of them would have.
+
+    The gain over the greedy answer is estimated on the problems tried; the greedy answer is known
+    for all (the difference estimator; Särndal et al. 1992, §6.3).
+    """
     import numpy as np
 
     tried = ~np.isnan(outcomes)

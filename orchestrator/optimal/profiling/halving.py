@@ -1,5 +1,5 @@
-"""Which tree searches are worth measuring on more problems: successive halving over cells
-(Karnin et al. 2013), so that a profile costs what it may cost. Pure functions.
+"""Successive halving over tree searches (Karnin et al. 2013): which of them to measure on more
+problems, within a cap on tokens. Pure functions.
 """
 
 import math
@@ -12,8 +12,8 @@ def shortfalls(
     used: Sequence[Sequence[float]],
 ) -> list[float]:
     """How many standard errors each arm is below the accuracy/token front, in the bin where it is
-    nearest; 0 on a front. All are ``[b][a]``; an error is NaN where a bin says nothing of an
-    arm."""
+    closest; 0 on a front. All arguments are ``[b][a]``; an error is NaN where an arm was not tried
+    in a bin."""
     found = []
     for arm in range(len(right[0])):
         gaps = [
@@ -31,16 +31,18 @@ def _reached(right: Sequence[float], used: Sequence[float], tokens: float) -> fl
 
 
 def survivors(shortfall: Mapping[str, float]) -> list[str]:
-    """The half of the cells nearest to a front, and any other that is on one."""
+    """The half of the cells closest to a front, and any others on a front."""
     nearest = sorted(shortfall, key=lambda cell: shortfall[cell])
     half = math.ceil(len(nearest) / 2)
     return nearest[:half] + [cell for cell in nearest[half:] if not shortfall[cell]]
 
 
 def reach(reached: int, problems: int, tokens: float, per_problem: float, rounds: int) -> int:
-    """How many problems the next round runs its cells on; ``reached`` were run so far.
+    """The number of problems that the next round runs its cells on; the last one ``reached``
+    so many.
 
-    Together the cells take ``per_problem`` tokens. The round may use its share of the ``tokens``
-    left for the last ``rounds``, this one among them."""
+    All cells together use ``per_problem`` tokens. ``tokens`` remain, to be shared equally by the
+    remaining ``rounds``, including this one.
+    """
     more = max(0, int(tokens / rounds / max(1.0, per_problem)))
     return min(problems, reached + more)

@@ -1,4 +1,4 @@
-"""What was measured of one problem: the solutions it was given, and what they used."""
+"""The measurements of one problem: its solutions, and what they used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ USED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One solution: what votes and predictors read of it."""
+    """One solution, as votes and predictors see it."""
 
     answer: int | None
     right: bool
@@ -24,8 +24,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """What came of one strategy on one problem; ``used`` is in the order of ``USED``. With
-    ``one_per_request`` each sample paid for a prompt of its own."""
+    """The result of one strategy on one problem. ``used`` is in the order of ``USED``; with
+    ``one_per_request`` it includes a prompt for each sample."""
 
     leaves: tuple[Leaf, ...]
     used: tuple[float, ...]
@@ -34,8 +34,8 @@ class Searched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One problem: its greedy solution, its independent samples, and what came of the tree searches
-    it went through, by their cells."""
+    """One problem: its greedy solution, its independent samples, and the results of the tree
+    searches that ran on it, by cell."""
 
     problem: str
     greedy: Searched

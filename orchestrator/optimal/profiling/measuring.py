@@ -1,4 +1,4 @@
-"""From the records of a run to what profiles are fitted to."""
+"""Extract the measurements that profiles are fitted to from the records of a run."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.records import AUTO, Record
 from orchestrator.core.voting import Majority, Max, Vote, Weighted
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.arms import SCORED_VOTES, Arm, followed_arms, sampling_arms
+from orchestrator.optimal.arms import SCORED_VOTES, Arm, fallback_arms, sampling_arms
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, Searched
 from orchestrator.strategies.fallback import FALLBACKS
 
@@ -20,18 +20,18 @@ TREE_VOTES: tuple[Vote, ...] = (Weighted("last"), Max("last"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """What the cells of one policy and PRM measure: the names of those of the ``greedy`` solution
-    and of the independent ``samples``, and the ``trees``, each with one of its records."""
+    """The cells of one policy and PRM by what they measure: the ids of the ``greedy`` and the
+    ``samples`` cell, and the tree searches, each with one of its records."""
 
     greedy: str
     samples: str
     trees: Mapping[str, Record]
     settings: Mapping[str, Any]
-    """The samples'."""
+    """The settings of the samples."""
     is_scored: bool
 
     def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
-        """Every arm they measure, with the cell of the tree search that it is or falls back to."""
+        """Every arm that these cells measure, with the cell of its tree search, if it has one."""
         votes = SCORED_VOTES if self.is_scored else (Majority(),)
         samples = sampling_arms(self.settings, pilots, votes=votes)
         found: list[tuple[Arm, str | None]] = [(arm, None) for arm in samples]
@@ -40,18 +40,18 @@ class Cells:
                 alone = Arm(strategy=tree.strategy, settings=tree.settings, vote=vote)
                 found.append((alone, cell))
                 if tree.strategy in FALLBACKS:
-                    followed = followed_arms(samples, tree.strategy, tree.settings, vote)
-                    found += [(arm, cell) for arm in followed]
+                    falling_back = fallback_arms(samples, tree.strategy, tree.settings, vote)
+                    found += [(arm, cell) for arm in falling_back]
         return found
 
 
 def sort_out(records: Iterable[Record]) -> Cells:
     """Sort the cells of one policy and PRM by what they measure.
 
-    Raises ``ProfileError`` where the greedy or the independent solutions are missing.
+    Raises ``ProfileError`` if the greedy or the sample cell is missing.
     """
     found = {record.cell: record for record in records}
-    cells = {cell: found[cell] for cell in sorted(found)}  # in whatever order they were measured
+    cells = {cell: found[cell] for cell in sorted(found)}  # the same for any order of records
     whole = [record for record in cells.values() if record.strategy in SAMPLING]
     greedy = next((each for each in whole if _is_greedy(each)), None)
     drawn = [each for each in whole if independent_draws(each) and not each.settings.get("stop")]
@@ -72,7 +72,7 @@ def sort_out(records: Iterable[Record]) -> Cells:
 
 
 def is_tree_search(record: Record) -> bool:
-    """Whether its strategy adds a search of its own to the pilots, whatever it is."""
+    """Whether its strategy runs a search of its own, on top of the pilots."""
     return record.strategy not in (*SAMPLING, AUTO)
 
 
@@ -81,8 +81,7 @@ def _is_greedy(record: Record) -> bool:
 
 
 async def measure(records: Iterable[Record], cells: Cells, same: SameByProblem) -> list[Measured]:
-    """Every problem with a greedy solution and samples, and what came of the trees it was tried
-    in."""
+    """Every problem with a greedy solution and samples, and the results of its tree searches."""
     needed = {cells.greedy, cells.samples}
     wanted = needed | cells.trees.keys()
     found: dict[str, dict[str, Record]] = defaultdict(dict)
@@ -100,10 +99,10 @@ async def _measured(
     problem: str, records: Mapping[str, Record], cells: Cells, same: SameByProblem
 ) -> Measured:
     tried = [cell for cell in cells.trees if cell in records]
-    kept = [records[cell] for cell in (cells.greedy, cells.samples, *tried)]
-    answers = [leaf.answer for each in kept for leaf in each.leaves]
+    wanted = [records[cell] for cell in (cells.greedy, cells.samples, *tried)]
+    answers = [leaf.answer for each in wanted for leaf in each.leaves]
     numbers = iter(await classes(same(problem), answers))
-    greedy, samples, *trees = [_searched(record, numbers) for record in kept]
+    greedy, samples, *trees = [_result(record, numbers) for record in wanted]
     return Measured(
         problem=problem,
         greedy=greedy,
@@ -112,8 +111,8 @@ async def _measured(
     )
 
 
-def _searched(record: Record, numbers: Iterator[int | None]) -> Searched:
-    """``numbers`` are the classes of its leaves' answers, and of those of records after it."""
+def _result(record: Record, numbers: Iterator[int | None]) -> Searched:
+    """Takes the class of each leaf's answer from ``numbers``."""
     return Searched(
         leaves=tuple(
             Leaf(

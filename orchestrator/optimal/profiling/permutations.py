@@ -1,7 +1,7 @@
-"""A problem's samples in random orders: what a vote elects after so many of them, and its use.
+"""Sampling arms replayed on a problem's samples in many random orders: outcome and use.
 
-As ``core.voting`` and ``core.stopping`` would have it one order after the other, for all orders at
-once. Arrays are ``[w, i]``: the sample that comes as number ``i`` in way ``w``.
+Same results as ``core.voting`` and ``core.stopping`` on one order after the other, but vectorised.
+In arrays ``[w, i]``, entry ``i`` is the ``i``-th sample of order ``w``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,18 +49,18 @@ class Permutations:
     def outcome(
         self, arm: Arm, tree: Searched | None = None
     ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-        """Whether an arm is right, ``[w]``, and what it uses, ``[w, USED]``; of one that may search
-        a tree, by what came of the ``tree`` on this problem."""
+        """Whether an arm is right, ``[w]``, and what it uses, ``[w, USED]``. An arm with a tree
+        search takes its result from ``tree``, that search on this problem."""
         import numpy as np
 
-        if arm.strategy == "cot":  # the greedy one, which comes first
+        if arm.strategy == "cot":  # the greedy answer, first in every order
             right = np.array([float(each.right) for each in self._samples])[self._order[:, 0]]
             return right, self._use(self._at_pilots, True)
         if arm.is_sampling:
             lengths, is_unsure = self._drawn(arm)
         else:
             lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
-        # the pilots are scored whatever follows: they show how hard the problem is
+        # Pilots are always scored, since difficulty is predicted from their scores.
         used = self._use(lengths, arm.vote != Majority())
         right = self._ballots.elects_right(arm.vote, lengths)
         if tree is None or not is_unsure.any():
@@ -75,8 +75,8 @@ class Permutations:
         return np.full(len(self._order), self._pilots)
 
     def _drawn(self, arm: Arm) -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
-        """How many samples the arm draws in each order, where it may stop by ``beta``; and whether
-        all of them leave it unsure."""
+        """How many samples the arm draws in each order until it stops, and whether the vote is
+        still undecided after all ``n``."""
         import numpy as np
 
         if arm.stop is None:
@@ -91,14 +91,14 @@ class Permutations:
         return lengths, ~is_sure[np.arange(len(last)), last] & (lengths == arm.n)
 
     def _checks(self, batch: int) -> "NDArray[np.int64]":
-        """After how many samples a vote is looked at."""
+        """The numbers of samples after which a vote is checked."""
         import numpy as np
 
         return np.arange(self._pilots, self._order.shape[1], batch)
 
     def _lead(self, vote: Vote, batch: int) -> "tuple[NDArray[np.float64], ...]":
-        """At each check ``[w, k]``: the totals of the two leading answers, and how likely the first
-        is the commoner (``core.stopping.lead``)."""
+        """At each check, ``[w, k]``: the totals of the two leading answers, and the confidence that
+        the first is the more common one (``core.stopping.lead``)."""
         import numpy as np
         from scipy.special import betainc
 
@@ -111,8 +111,8 @@ class Permutations:
 
     @cached_property
     def _new_texts(self) -> "NDArray[np.int64]":
-        """How many different texts there are among the first samples, those of the pilots apart
-        from the others': equal ones of a request are scored once."""
+        """The number of distinct texts among the samples up to ``i``, counted separately for pilots
+        and later samples: equal texts in one request are scored once."""
         import numpy as np
 
         _, texts = np.unique([each.text for each in self._samples], return_inverse=True)
@@ -134,13 +134,13 @@ class Permutations:
         return np.array([float(each.tokens) for each in self._samples])[self._order].cumsum(axis=1)
 
     def _use(self, lengths: "NDArray[np.int64]", is_scored: bool) -> "NDArray[np.float64]":
-        """What the first samples take, from what all of them took together; ``is_scored``: those
-        that follow the pilots too."""
+        """Estimate the use of the first ``lengths[w]`` samples from the total use of all.
+        ``is_scored``: the PRM scores the samples after the pilots too."""
         import numpy as np
 
         everyone = np.arange(len(lengths))
         _, prompt, cached, prm, prm_cached, cost, seconds = self._used
-        sampled = max(1, len(self._samples) - 1)  # all but the greedy one, which takes as much
+        sampled = max(1, len(self._samples) - 1)  # without the greedy one, which costs as much
         share, requests = lengths / sampled, 1.0 + (lengths > self._pilots)
         prompts = share if self._one_per_request else requests
         scored = lengths if is_scored else np.full(len(lengths), self._pilots)

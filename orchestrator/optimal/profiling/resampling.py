@@ -1,8 +1,8 @@
-"""One run of many samples tells the accuracy of every smaller number of them.
+"""Estimate the accuracy of n samples from a run of N > n of them.
 
-A run drew N independent solutions of a problem; n of these, drawn without replacement, are as good
-as n drawn afresh. So the chance that a vote over n is right is a mean over subsets: exactly known
-for n = 1, n = N and PRM-Max, and by many random subsets for the votes.
+The N samples of a problem are independent, so n of them, drawn without replacement, are as good as
+n new ones. The chance that a vote over n is right is therefore a mean over subsets: exact for
+n = 1, n = N and PRM-Max, and estimated from random subsets for other votes.
 """
 
 from itertools import groupby
@@ -12,11 +12,11 @@ from orchestrator.core.voting import Max, Vote
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 
 SUBSETS = 128
-"""Random subsets of a problem's samples: their noise is far below that between problems."""
+"""Random subsets per problem: enough that their noise is far below that between problems."""
 
 
 def pass_at_k(right: int, samples: int, k: int) -> float:
-    """The chance that one of ``k`` is right, unbiased (Chen et al. 2021)."""
+    """Unbiased estimate of pass@k, the chance that any of ``k`` is right (Chen et al. 2021)."""
     return 1.0 - comb(samples - right, k) / comb(samples, k)
 
 
@@ -35,10 +35,10 @@ def chance(drawn: Drawn, vote: Vote, n: int, *, seed: int = 0, subsets: int = SU
 
 
 def _highest(drawn: Drawn, vote: Vote, n: int) -> float:
-    """Exactly: one of some samples of equal value is the best of a subset that holds any of them
-    and nothing above, and each of them is as likely as another to come first.
+    """The exact chance. Samples of equal value win a subset that contains any of them and none of a
+    higher value; each of them is equally likely to come first.
 
-    Samples without an answer never count, so a subset may consist of them alone.
+    Samples without an answer never win, and a subset of only those elects nothing.
     """
     voters = [
         (value, right)

@@ -1,8 +1,8 @@
-"""How far an arm's accuracy in a bin is to be believed: partial pooling over the arms.
+"""Shrinkage of an arm's measured accuracy in a bin (partial pooling over the arms).
 
 The best of many arms, each measured on few problems, is partly the luckiest. So each accuracy is
-drawn towards what the arm's accuracy over all bins lets expect, as far as noise alone would explain
-that they differ (empirical Bayes; Efron & Morris 1975).
+shrunk towards the value predicted from the arm's accuracy over all bins, more so where noise can
+explain the difference (empirical Bayes; Efron & Morris 1975).
 """
 
 from typing import TYPE_CHECKING
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def pooled(
+def shrunk(
     right: "NDArray[np.float64]", errors: "NDArray[np.float64]", overall: "NDArray[np.float64]"
 ) -> "NDArray[np.float64]":
-    """The accuracies to go by, as ``right[b, a]``, each with its standard error in ``errors``;
-    ``overall[a]`` is the arm's over all problems. An arm of which a bin knows nothing, NaN, has
-    there what is to be expected."""
+    """Shrink the accuracies ``right[b, a]`` with standard ``errors[b, a]``.
+
+    ``overall[a]`` is an arm's accuracy over all problems. Where ``right`` is NaN, since the arm was
+    not tried in the bin, the result is the predicted value.
+    """
     import numpy as np
 
     found = right.copy()

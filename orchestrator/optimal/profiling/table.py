@@ -1,4 +1,4 @@
-"""What each arm is worth in each difficulty bin: the numbers a profile holds."""
+"""The accuracy and use of each arm in each difficulty bin: the numbers of a profile."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.difficulty import BINS, by_quantiles, difficulty
 from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.difficulty.predictor import Predictor
-from orchestrator.optimal.profiling.shrinkage import pooled
+from orchestrator.optimal.profiling.shrinkage import shrunk
 from orchestrator.optimal.profiling.trials import Trials, tokens
 
 if TYPE_CHECKING:
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 class Table:
     """Bins ``b`` and arms ``a``.
 
-    ``shares[b]`` is the share of problems in a bin, ``problems[b]`` the number with trials there.
-    ``measured[b, a]`` is an arm's accuracy and ``errors[b, a]`` its standard error, both NaN where
-    the arm was tried on no problem of the bin; ``right[b, a]`` is its expected accuracy, and
+    ``shares[b]`` is the share of trials in a bin, ``problems[b]`` the number of problems with any.
+    ``measured[b, a]`` is an arm's accuracy and ``errors[b, a]`` its standard error, both NaN if the
+    arm was not tried on any problem of the bin. ``right[b, a]`` is its expected accuracy and
     ``used[b, a]`` its mean use, in the order of ``measured.USED``.
 
-    ``fronts[b]`` are the arms worth choosing among: each is expected to beat the one before by more
-    than ``LIKELY`` standard errors of the difference, the sure ones by more than ``SURE``.
-    ``rungs[b]`` are the same among arms without a fallback search: a pool goes through them in
-    order.
+    ``fronts[b]`` are the arms to choose from: each is expected to beat the one before by more than
+    ``LIKELY`` standard errors of the difference, the sure ones by more than ``SURE``. ``rungs[b]``
+    are the same among arms without a fallback, for pools.
     """
 
     shares: "NDArray[np.float64]"
@@ -57,8 +56,8 @@ def predicted_bins(trials: Trials, predictor: Predictor) -> "NDArray[np.int64]":
 
 
 def true_bins(trials: Trials, *, quantiles: bool = False) -> "NDArray[np.int64]":
-    """Each problem's bin by the accuracy of all its labelled samples, as only an oracle knows it.
-    With ``quantiles`` the bins are thirds of these problems."""
+    """Each problem's bin by the accuracy of its labelled samples, which only an oracle knows. With
+    ``quantiles`` the bins are thirds of these problems."""
     import numpy as np
 
     rates = [
@@ -71,18 +70,18 @@ def true_bins(trials: Trials, *, quantiles: bool = False) -> "NDArray[np.int64]"
 
 
 RARE = 1e-6
-"""The share given to a bin without trials: small enough that its arm weighs nothing."""
+"""The share given to a bin without trials: too small to affect an allocation."""
 
 
 SURE, LIKELY = 0.5, 0.1
-"""By how many standard errors an arm is better than a cheaper one to be called so (after the
-one-standard-error rule; Breiman et al. 1984, §3.4.3; a half because an arm has many neighbours that
-do about as well). Smaller gains are not worth any tokens."""
+"""By how many standard errors of the difference an arm must beat a cheaper one to be called sure or
+likely to be better. Smaller gains are not worth any tokens. (After the one-standard-error rule,
+Breiman et al. 1984, §3.4.3; half of one, because an arm has many neighbours about as good.)"""
 
 
 def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
-    """Tabulate trials whose bins are ``bins[p, t]``. A bin without trials copies the nearest one
-    that has some. Every arm must have been tried on some problem."""
+    """Tabulate trials by their ``bins[p, t]``. A bin without trials copies the nearest one with
+    trials. Every arm must have been tried on at least one problem."""
     import numpy as np
 
     overall, usual = np.nanmean(trials.right, axis=(0, 1)), np.nanmean(trials.used, axis=(0, 1))
@@ -100,9 +99,9 @@ def tabulate(trials: Trials, bins: "NDArray[np.int64]") -> Table:
         problems.append(int(inside.any(axis=1).sum()) if like == b else 0)
         insides.append(inside)
     by_bin, spread = np.array(measured), np.array(errors)
-    believed = pooled(by_bin, spread, overall)
+    believed = shrunk(by_bin, spread, overall)
     costs = tokens(np.array(used))
-    alone = [a for a, arm in enumerate(trials.arms) if not arm.is_followed]
+    alone = [a for a, arm in enumerate(trials.arms) if not arm.has_fallback]
 
     def fronts(among: Sequence[int]) -> tuple[ParetoFront, ...]:
         return tuple(
@@ -132,8 +131,8 @@ def _front(
     costs: "NDArray[np.float64]",
     among: Sequence[int],
 ) -> ParetoFront:
-    """Of the arms ``among`` all; ``right[p, t, a]`` in the trials ``inside[p, t]`` of a bin, and
-    ``believed[a]`` to be right there at ``costs[a]``."""
+    """The front of the arms ``among`` in a bin, from its trials: ``right[p, t, a]`` where
+    ``inside[p, t]``. There arms are ``believed[a]`` to be right, at ``costs[a]`` tokens."""
     import numpy as np
 
     def gain(less: int, more: int) -> float:
@@ -144,7 +143,7 @@ def _front(
         if not likely or gain(likely[-1], arm) > LIKELY:
             likely.append(arm)
     sure = list(likely)
-    while len(sure) > 1:  # without the least sure step, until all of them are
+    while len(sure) > 1:  # drop the least sure step until all are sure
         gains = list(itertools.starmap(gain, pairwise(sure)))
         weakest = int(np.argmin(gains))
         if gains[weakest] > SURE:
@@ -154,8 +153,8 @@ def _front(
 
 
 def _gain(gains: "NDArray[np.float64]", inside: "NDArray[np.bool_]", believed: float) -> float:
-    """What one arm is expected to gain over another, in standard errors of that, by the trials
-    ``[p, t]`` inside a bin; nothing where no problem there was tried with both."""
+    """The expected gain of one arm over another, in standard errors, from the trials ``[p, t]``
+    inside a bin; 0 if no problem there was tried with both."""
     import numpy as np
 
     both = inside & ~np.isnan(gains)
@@ -165,15 +164,15 @@ def _gain(gains: "NDArray[np.float64]", inside: "NDArray[np.bool_]", believed: f
     gained = np.where(both, gains, 0.0).sum(axis=1)
     mean = gained.sum() / trials.sum()
     error = np.sqrt(((gained - trials * mean) ** 2).sum()) / trials.sum()
-    # no smaller than half a problem's worth: of few, none may have told them apart
+    # At least half a problem's worth: on few problems the arms may never have differed by chance.
     least = 0.5 / ((trials > 0).sum() + 2)
-    # one may have been tried on the easier problems
+    # If not all trials had both arms, one of them may have seen the easier problems.
     expected = min(believed, mean) if trials.sum() < inside.sum() else believed
     return float(expected / max(error, least))
 
 
 def _mean(values: "NDArray[np.float64]", tried: "NDArray[np.bool_]") -> "NDArray[np.float64]":
-    """Over the trials that count, NaN where there are none."""
+    """The mean over the trials ``tried``; NaN if there are none."""
     import numpy as np
 
     counted = np.where(tried, values, 0.0).sum(axis=(0, 1))
@@ -184,8 +183,8 @@ def _mean(values: "NDArray[np.float64]", tried: "NDArray[np.bool_]") -> "NDArray
 def _errors(
     right: "NDArray[np.float64]", tried: "NDArray[np.bool_]", mean: "NDArray[np.float64]"
 ) -> "NDArray[np.float64]":
-    """Of a mean over the trials that count, which come in problems; no smaller than a problem right
-    or wrong more would make it, and NaN where there are none."""
+    """Standard errors of ``mean`` over the trials ``tried``, clustered by problem; NaN if there are
+    none. At least the binomial error with one more problem right and one more wrong."""
     import numpy as np
 
     off = np.where(tried, right - mean, 0.0).sum(axis=1)

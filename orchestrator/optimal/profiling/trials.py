@@ -1,9 +1,9 @@
-"""What would have come of every arm on every problem: the measurements a profile is fitted to.
+"""Trials: the outcome of every arm on every problem, which a profile is fitted to.
 
-One run of many samples and of the tree searches holds them all. A trial takes the greedy solution
-and some of a problem's samples as its pilots; the arms that sample go on with others of them, in
-several random ways, and tree searches are joined by what was drawn before. So a problem gives
-several trials, which differ in what its pilots showed.
+All of them are computed from one run of many samples and of the tree searches. A trial takes the
+greedy solution and some of a problem's samples as pilots. Sampling arms continue with the other
+samples, in several random orders; tree searches add their leaves to what was drawn before. So each
+problem gives several trials with different pilots.
 """
 
 import random
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 8
-"""Trials a problem gives, at most: disjoint pilots."""
+"""The most trials per problem; their pilots are disjoint but for the greedy solution."""
 
 WAYS = 4
-"""Random ways in which a trial's samples go on."""
+"""Random orders of the other samples per trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
     """``right[p, t, a]`` is how often ``arms[a]`` was right in trial ``t`` of ``problems[p]``, in
-    0..1; ``used[p, t, a]`` what it used, pilots included, in the order of ``USED``; both are NaN
-    where an arm was not tried on a problem. ``labelled[p][t]`` is what the pilots showed."""
+    0..1, and ``used[p, t, a]`` what it used, pilots included, in the order of ``USED``. Both are
+    NaN if an arm was not tried on a problem. ``labelled[p][t]`` holds the pilots' features."""
 
     problems: tuple[str, ...]
     arms: tuple[Arm, ...]
@@ -47,7 +47,7 @@ class Trials:
         return tokens(self.used)
 
     def of(self, chosen: Sequence[int]) -> "Trials":
-        """Those of some problems, by their positions."""
+        """The trials of some problems, by index."""
         picked = list(chosen)
         return Trials(
             problems=tuple(self.problems[i] for i in picked),
@@ -59,7 +59,7 @@ class Trials:
 
 
 def tokens(used: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """Of policy and PRM together: what budgets are compared at. The last axis is ``USED``."""
+    """Tokens of policy and PRM together. The last axis of ``used`` is ``USED``."""
     found: NDArray[np.float64] = (
         used[..., USED.index("policy_tokens")] + used[..., USED.index("prm_tokens")]
     )
@@ -74,9 +74,9 @@ def trials(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Trials:
-    """The trials of all problems; an arm that may search a tree comes with the cell it ran in.
+    """The trials of all problems. An arm with a tree search comes with the cell of that search.
 
-    Raises ``ProfileError`` where there are none, or too few samples of one.
+    Raises ``ProfileError`` if there are no problems, or too few samples of one.
     """
     import numpy as np
 
@@ -105,10 +105,10 @@ TrialRow = tuple[tuple[Labelled, ...], "NDArray[np.float64]", "NDArray[np.float6
 def _problem(
     measured: Measured, arms: Sequence[tuple[Arm, str | None]], pilots: int, draws: int, seed: int
 ) -> TrialRow:
-    """What the pilots show in each trial, and of all arms ``right[t, a]`` and ``used[t, a]``."""
+    """The labelled pilots of each trial, ``right[t, a]`` and ``used[t, a]``."""
     import numpy as np
 
-    samples = [*measured.greedy.leaves, *measured.samples.leaves]  # the greedy one is number 0
+    samples = [*measured.greedy.leaves, *measured.samples.leaves]  # the greedy one has index 0
     shuffled = random.Random(f"{seed}/{measured.problem}")
     orders, labelled = [], []
     for draw in range(draws):
@@ -138,9 +138,9 @@ def _problem(
     )
     for a, (arm, cell) in enumerate(arms):
         if cell is None or cell in measured.trees:
-            came, took = drawn.outcome(arm, None if cell is None else measured.trees[cell])
-            right[:, a] = came.reshape(draws, WAYS).mean(axis=1)
-            used[:, a] = took.reshape(draws, WAYS, len(USED)).mean(axis=1)
+            is_right, use = drawn.outcome(arm, None if cell is None else measured.trees[cell])
+            right[:, a] = is_right.reshape(draws, WAYS).mean(axis=1)
+            used[:, a] = use.reshape(draws, WAYS, len(USED)).mean(axis=1)
     return tuple(labelled), right, used
 
 

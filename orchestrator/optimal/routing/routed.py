@@ -1,4 +1,4 @@
-"""One problem under ``strategy: auto``: pilots, a decision, and the strategy it came to."""
+"""One problem under ``strategy: auto``: draw pilots, choose an arm, run its strategy."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ from orchestrator.strategies.traits import traits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What a routed search knows of the tree it grows: what it ``used`` so far, and how many leaves
-    earlier attempts ``reached``. In ``aside`` it waits for its turn: its clock stands still, and
-    another tree takes its place."""
+    """One attempt at a problem: what it ``used`` so far, and how many leaves earlier attempts
+    ``reached``. While the search waits inside ``aside()``, its clock is stopped and another tree
+    may take its slot."""
 
     used: Callable[[], Use]
     aside: Callable[[], AbstractAsyncContextManager[None]]
@@ -28,7 +28,7 @@ class Attempt:
 
 
 class Search(Protocol):
-    """One problem's search; ``decision`` is None until its pilots are there."""
+    """One problem's search; ``decision`` is None until its pilots are drawn."""
 
     decision: Decision | None
 
@@ -36,7 +36,7 @@ class Search(Protocol):
 
 
 class Routing(Protocol):
-    """How the problems of a cell are routed; ``deadline`` is by the event loop's clock."""
+    """Routes the problems of a cell; ``deadline`` is by the event loop's clock."""
 
     @property
     def deadline(self) -> float: ...
@@ -48,15 +48,16 @@ class Routing(Protocol):
 
     @property
     def share(self) -> float | None:
-        """How much of a shared cap is used, from 0 to 1; None where there is no shared cap."""
+        """The used part of a shared cap, from 0 to 1; None without a shared cap."""
         ...
 
     def open(self, problems: int, width: int, used: Use) -> None:
-        """Called before ``problems`` are run, ``width`` at a time; earlier ones ``used`` that."""
+        """Called before ``problems`` are run, ``width`` at a time. ``used`` is the total use of
+        earlier ones."""
         ...
 
-    def none_to_come(self) -> None:
-        """Called when no more of them begin."""
+    def all_started(self) -> None:
+        """Called when no further problem will start."""
         ...
 
     def begin(self, attempt: Attempt) -> Search: ...
@@ -64,7 +65,7 @@ class Routing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparateRouting:
-    """Route each problem by itself; ``sampling`` is how whole solutions are drawn."""
+    """Routes each problem by itself; ``sampling`` is used for pilots."""
 
     router: Router
     sampling: Sampling
@@ -76,9 +77,9 @@ class SeparateRouting:
         return self.router.arms
 
     def open(self, problems: int, width: int, used: Use) -> None:
-        """Nothing to prepare: problems share no cap."""
+        """Nothing to do: problems share no cap."""
 
-    def none_to_come(self) -> None:
+    def all_started(self) -> None:
         """Nothing to do: no problem waits for another."""
 
     def begin(self, attempt: Attempt) -> "RoutedSearch":
@@ -87,30 +88,31 @@ class SeparateRouting:
 
 @dataclass(slots=True, kw_only=True)
 class RoutedSearch:
-    """Draw pilots, decide by what they show, and run the strategy decided on."""
+    """Draw pilots, choose an arm by them, and run its strategy."""
 
     router: Router
     sampling: Sampling
     decision: Decision | None = None
 
     async def __call__(self, root: Node, models: Models) -> list[Node]:
-        """The leaves that vote: the pilots and what the decided strategy adds."""
+        """The leaves that vote: the pilots, and those of the chosen strategy."""
         drawn = await pilots(root, models, self.router.pilots, self.sampling)
         if not drawn:
             return []
         self.decision = self.router.decide(drawn)
         if self.decision.arm.strategy == "cot":
             return drawn[:1]
-        strategy = built(self.decision.arm)
+        strategy = strategy_of(self.decision.arm)
         if incremental := traits(strategy).incremental:
             return await incremental.go_on(root, models, drawn)
         return [*drawn, *await strategy(root.next_fork(drawn), models)]
 
 
 async def pilots(root: Node, models: Models, count: int, sampling: Sampling) -> list[Node]:
-    """Draw and score the greedy solution and ``count - 1`` others; those that failed are missing.
+    """Draw and score the greedy solution and ``count - 1`` samples. Failed ones are missing.
 
-    Log-probabilities are asked for of the greedy one alone."""
+    Log-probabilities are requested for the greedy one only.
+    """
     greedy = replace(sampling, temperature=0.0, top_p=1.0)
     first, others = await fan_out(
         [
@@ -122,6 +124,6 @@ async def pilots(root: Node, models: Models, count: int, sampling: Sampling) -> 
     return await models.prm.score(drawn) or drawn
 
 
-def built(arm: Arm) -> Strategy:
+def strategy_of(arm: Arm) -> Strategy:
     """The strategy of an arm. Raises ``pydantic.ValidationError`` for settings it does not take."""
     return build(arm.strategy, arm.settings)

@@ -1,4 +1,4 @@
-"""Which arm a problem gets: from what its pilots show, by a profile and a budget."""
+"""Routers decide which arm a problem gets, from its pilots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from orchestrator.optimal.routing.published import LABEL, published_rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The arm for one problem, and why: its ``predicted`` pass@1, the ``bin`` of that, and the
-    ``rule`` that decided. ``cut``: a larger pool would have let it go on."""
+    """The arm for one problem, and why: its ``predicted`` pass@1, the bin of that, and the ``rule``
+    that decided. ``cut``: with a larger pool the problem would have continued."""
 
     arm: Arm
     predicted: float
@@ -36,16 +36,16 @@ class Router(Protocol):
 
     @property
     def arms(self) -> Sequence[Arm]:
-        """The arms it may decide on."""
+        """The arms that a problem may get."""
         ...
 
     def decide(self, pilots: Sequence[Node]) -> Decision:
-        """Decide from a problem's scored pilots, the greedy one first."""
+        """Choose an arm from a problem's scored pilots, the greedy one first."""
         ...
 
 
 def evidence(pilots: Sequence[Node]) -> dict[str, float]:
-    """The features of pilots that a predictor reads."""
+    """The features of pilots that a predictor uses."""
     return features(
         [
             Pilot(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
@@ -55,13 +55,14 @@ def evidence(pilots: Sequence[Node]) -> dict[str, float]:
 
 
 def read_pilots(predictor: Predictor, pilots: Sequence[Node]) -> tuple[float, Bin]:
-    """The pass@1 predicted from pilots, and its bin. Lost pilots are left out."""
+    """The pass@1 predicted from pilots, and its bin."""
     predicted = predictor(evidence(pilots))
     return predicted, difficulty(predicted)
 
 
 class ProfileRouter:
-    """Routes by a profile, each problem within ``budget`` of ``unit`` as ``spread`` says."""
+    """Routes by a profile within a ``budget`` in ``unit`` per problem: on average over problems, or
+    for each of them, as ``spread`` says."""
 
     def __init__(
         self, profile: Profile, budget: float, *, unit: Unit = "tokens", spread: Spread = "average"
@@ -85,7 +86,7 @@ class ProfileRouter:
         self.choice = self.choose(budget)
 
     def choose(self, budget: float) -> Allocation:
-        """Allocate arms to all bins under a budget."""
+        """The allocation of arms to bins under a budget."""
         return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
 
     @property
@@ -99,8 +100,8 @@ class ProfileRouter:
 
 
 class PublishedRouter:
-    """Routes by the authors' rule. The bin comes from the pilots' agreement alone, which is not a
-    measured pass@1."""
+    """Routes by the authors' rule. The bin comes from the agreement of the pilots, which is not a
+    calibrated pass@1."""
 
     def __init__(self, task: str, policy_parameters: int | None, n: int, pilots: int) -> None:
         self._task, self._parameters, self._n = task, policy_parameters, n

@@ -1,12 +1,12 @@
-"""What a pool hands out of, and whether there is enough left for one more batch."""
+"""Caps that a pool shares out, and whether one more batch fits."""
 
 import asyncio
 import math
 from typing import Protocol
 
 MARGIN = 2.0
-"""A batch begins only if this many times its expected use is left: the use of single batches
-scatters, and room for that keeps the cap."""
+"""A batch starts only if this many times its expected use remains: the use of batches varies, and
+the margin keeps the total within the cap."""
 
 
 class Cap(Protocol):
@@ -14,33 +14,33 @@ class Cap(Protocol):
 
     @property
     def deadline(self) -> float:
-        """When it is used up, by the event loop's clock; infinite unless it is one of time."""
+        """When the cap ends, by the event loop's clock; infinite unless it is a cap on time."""
         ...
 
     @property
     def share(self) -> float:
-        """The used part, from 0 to 1, without what is under way."""
+        """The used part, from 0 to 1, without batches under way."""
         ...
 
     def open(self, used: float) -> None:
-        """Begin with ``used`` already used."""
+        """Start with ``used`` already used."""
         ...
 
     def fits(self, expected: float) -> bool:
-        """Whether a batch may be begun."""
+        """Whether a batch may start."""
         ...
 
     def set_aside(self, expected: float) -> None:
-        """Called when a batch begins."""
+        """Called when a batch starts."""
         ...
 
     def settle(self, expected: float, used: float) -> None:
-        """Called when a batch ends: what was set aside for it came to ``used``."""
+        """Called when a batch ends: it ``used`` this, instead of what was set aside."""
         ...
 
 
 class Amount:
-    """Tokens, FLOPs or USD. What is under way is set aside until its real use is known."""
+    """A cap on tokens, FLOPs or USD. Batches under way count by their expected use."""
 
     deadline = math.inf
 
@@ -66,7 +66,7 @@ class Amount:
 
 
 class Seconds:
-    """Wall-clock seconds from the start of the job, or its resumption; all batches share them."""
+    """A cap on wall-clock seconds since the job started or resumed, shared by all batches."""
 
     def __init__(self, cap: float) -> None:
         self._cap = cap
@@ -85,7 +85,7 @@ class Seconds:
         return asyncio.get_running_loop().time() + MARGIN * expected <= self.deadline
 
     def set_aside(self, expected: float) -> None:
-        """Nothing: time passes for all alike."""
+        """Nothing to do: time passes for all batches alike."""
 
     def settle(self, expected: float, used: float) -> None:
-        """Nothing: time passed for all alike."""
+        """Nothing to do: time passes for all batches alike."""

@@ -1,5 +1,5 @@
-"""The frontier of one difficulty bin: which arm a problem is given, and which after that, by the
-accuracy that each adds for what it uses."""
+"""The frontier of one difficulty bin: the order in which its problems go through arms, by the
+accuracy that each adds per unit of budget."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from orchestrator.optimal.arms import Arm
 
 
 class FrontierStep(NamedTuple):
-    """An arm, with what it gains in accuracy and uses of a budget beyond the step before: means
-    over the bin's problems; and whether it is ``sure`` to gain."""
+    """An arm with its ``gain`` in accuracy and its ``extra`` use over the step before (means over
+    the bin's problems), and whether it is ``sure`` to gain."""
 
     arm: Arm
     gain: float
@@ -18,24 +18,24 @@ class FrontierStep(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Gain a unit."""
+        """Gain per unit of budget."""
         return self.gain / self.extra
 
 
 LEAST = 1e-9
-"""What an arm uses at least, so that there is a rate."""
+"""The least use of an arm, so that its rate is finite."""
 
 
 def frontier(
     arms: Sequence[Arm], sure: Sequence[bool], right: Sequence[float], used: Sequence[float]
 ) -> list[FrontierStep]:
-    """From the cheapest arm on always the one that adds the most for what it uses, while any does:
-    first of those that are sure to, then of the others.
+    """Start at the cheapest arm and step to the one with the highest rate until none gains
+    anything: first through the sure arms, then through the others.
 
-    ``right[a]`` is an arm's accuracy in the bin and ``used[a]`` what it uses there. Samples go on
-    where samples ended, so larger arms cost the difference. A tree search joins what is there and
-    costs all of its own; none goes back from it to samples. Rates of the sure ones never rise, nor
-    do those of the others.
+    ``right[a]`` is an arm's accuracy in the bin and ``used[a]`` what it uses there. More samples
+    continue the ones already drawn, so a larger sampling arm costs the difference. A tree search
+    adds its leaves to them at its full cost, and no step leads back from it to sampling. Rates
+    never rise along the sure steps, nor along the others.
     """
     first = now = min(range(len(arms)), key=lambda a: (used[a], -right[a]))
     found = [FrontierStep(arms[first], 0.0, max(LEAST, used[first]), True)]

@@ -1,5 +1,5 @@
-"""Marginal-gain search: a problem of a pool draws its pilots and then goes along the frontier of
-its bin, batch by batch, for as long as it is the one that gains most."""
+"""Marginal-gain search: each problem of a pool draws its pilots, then moves along the frontier of
+its bin, one batch whenever it is the problem that gains most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from orchestrator.core.stopping import lead
 from orchestrator.core.voting import Majority, Vote, Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Profile, Unit, Use
-from orchestrator.optimal.routing.routed import Attempt, built, pilots
+from orchestrator.optimal.routing.routed import Attempt, pilots, strategy_of
 from orchestrator.optimal.routing.router import Decision, read_pilots
 from orchestrator.optimal.shared_budget.frontier import LEAST, FrontierStep, frontier
 from orchestrator.optimal.shared_budget.pool import Pool
@@ -22,7 +22,7 @@ LABEL = "pool"
 
 
 class PooledRouting:
-    """How the problems of a cell share one pool."""
+    """Routes the problems of a cell, which share one pool."""
 
     def __init__(self, profile: Profile, pool: Pool, unit: Unit, sampling: Sampling) -> None:
         self.profile, self.pool, self.sampling = profile, pool, sampling
@@ -44,15 +44,15 @@ class PooledRouting:
     def share(self) -> float:
         return self.pool.share
 
-    def none_to_come(self) -> None:
-        self.pool.none_to_come()
+    def all_started(self) -> None:
+        self.pool.all_started()
 
     def begin(self, attempt: Attempt) -> "MarginalGainSearch":
         return MarginalGainSearch(routing=self, attempt=attempt)
 
     @property
     def least(self) -> float:
-        """What a problem's pilots are expected to use of the cap."""
+        """The expected use of a problem's pilots, in the cap's unit."""
         shares = self.profile.shares
         return sum(shares[bin].share * self.frontiers[bin][0].extra for bin in BINS)
 
@@ -67,30 +67,30 @@ class PooledRouting:
         )
 
     def amount(self, use: Use) -> float:
-        """What was used, in the cap's unit."""
+        """A use, converted to the cap's unit."""
         return self.profile.amount(use, self._unit)
 
 
 @dataclass(slots=True, kw_only=True)
 class MarginalGainSearch:
-    """A search that goes on for as long as the pool lets it.
+    """A search that continues as long as the pool grants it batches.
 
-    What it grows depends on its own evidence alone: another pool cuts it elsewhere, and changes
-    nothing before.
+    Each batch depends on the problem's own leaves alone: a smaller pool stops the search earlier,
+    with the same tree up to there.
     """
 
     routing: PooledRouting
     attempt: Attempt
     decision: Decision | None = None
-    _told: float = 0.0
+    _reported: float = 0.0
     _batches: int = 1
 
     async def __call__(self, root: Node, models: Models) -> list[Node]:
-        """The leaves that vote; ``decision`` names the arm that was reached."""
+        """The leaves that vote; ``decision`` names the last arm."""
         try:
             return await self._grow(root, models)
         finally:
-            self.routing.pool.left(root.tree.number, self._newly_used())
+            self.routing.pool.finish(root.tree.number, self._newly_used())
 
     async def _grow(self, root: Node, models: Models) -> list[Node]:
         size, sampling = self.routing.profile.pilots, self.routing.sampling
@@ -100,9 +100,9 @@ class MarginalGainSearch:
         predicted, bin = read_pilots(self.routing.profile.predictor, leaves)
         first, *steps = self.routing.frontiers[bin]
         self.decision = Decision(arm=first.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True)
-        longer = max(LEAST, self._so_far()) / first.extra  # than the bin's problems on average
+        longer = max(LEAST, self._so_far()) / first.extra  # than the bin's mean
         for step in steps:
-            search = built(step.arm)
+            search = strategy_of(step.arm)
             incremental = traits(search).incremental
             while incremental is None or not incremental.is_enough(leaves):
                 if not await self._may_use(step, longer, leaves, root.tree.number):
@@ -123,7 +123,7 @@ class MarginalGainSearch:
     async def _may_use(
         self, step: FrontierStep, longer: float, leaves: Sequence[Node], number: int
     ) -> bool:
-        """Wait for the pool to grant the next batch of an arm."""
+        """Wait until the pool grants or denies the next batch of an arm."""
         a_batch = self._so_far() / self._batches
         async with self.attempt.aside():
             return await self.routing.pool.turn(
@@ -137,20 +137,20 @@ class MarginalGainSearch:
             )
 
     def _so_far(self) -> float:
-        """What it used, in the cap's unit."""
+        """The use so far, in the cap's unit."""
         return self.routing.amount(self.attempt.used())
 
     def _newly_used(self) -> float:
-        """What it used since the pool was told last."""
-        told, self._told = self._told, self._so_far()
-        return self._told - told
+        """The use since the last report to the pool."""
+        before, self._reported = self._reported, self._so_far()
+        return self._reported - before
 
 
 async def one_batch(
     search: Strategy, size: int, root: Node, models: Models, leaves: Sequence[Node]
 ) -> list[Node]:
-    """The leaves with a whole tree search's, or with the next ``size`` solutions or those that the
-    strategy draws at a time."""
+    """Add one batch to ``leaves``: a whole tree search, or the next samples, ``size`` of them or as
+    many as the strategy draws at a time."""
     incremental = traits(search).incremental
     if incremental is None:
         return [*leaves, *await search(root.next_fork(leaves), models)]
@@ -161,6 +161,6 @@ async def one_batch(
 
 
 def doubt(leaves: Sequence[Node], vote: Vote) -> float:
-    """The posterior chance that another answer than the leading one is the commonest, by how often
-    each was given, or by the PRM's scores of it where those vote."""
+    """The posterior probability that the leading answer is not the most common one. Answers count
+    by number under majority, else by the PRM's scores."""
     return 1.0 - lead(tally(Majority() if vote == Majority() else Weighted("last"), leaves))

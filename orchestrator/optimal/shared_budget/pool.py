@@ -1,8 +1,8 @@
-"""One cap for a whole job: who gets the next batch.
+"""A pool shares one cap among all problems of a job.
 
-First every problem draws its pilots, so that each has an answer whenever the job ends. Then the
-next batch goes to the problem where it is expected to gain the most a unit, again and again, until
-no batch fits into what is left.
+First every problem draws its pilots, so that each has an answer whenever the job ends. Then each
+batch goes to the problem with the highest expected gain per unit, until no batch fits the rest of
+the cap.
 """
 
 import asyncio
@@ -14,9 +14,8 @@ from orchestrator.optimal.shared_budget.caps import Cap
 
 @dataclass(slots=True, order=True)
 class BatchRequest:
-    """A problem's request for a batch: what it gains a unit of the cap, and what it is
-    ``expected`` to use. Those that are sure to gain come first, and of equals the one with fewer
-    solutions ``drawn``."""
+    """A problem's request for a batch, ordered by priority: sure gains first, then by gain per unit
+    of the cap, then those with fewer solutions ``drawn``. ``expected`` is the batch's use."""
 
     is_unsure: bool
     minus_gains: float
@@ -29,33 +28,33 @@ class BatchRequest:
 
 
 class Pool:
-    """Hands out batches of one ``cap``; at most ``width`` are under way at a time."""
+    """Grants batches within one ``cap``, at most ``width`` of them at a time."""
 
     def __init__(self, cap: Cap) -> None:
         self._cap = cap
         self._to_come = 0
         self._width = 1
-        self._begun: set[int] = set()
+        self._started: set[int] = set()
         self._waiting: list[BatchRequest] = []
         self._under_way: dict[int, float] = {}
 
     def open(self, problems: int, width: int, used: float = 0.0) -> None:
-        """Begin with ``problems`` to come; earlier ones ``used`` a part of the cap."""
+        """Start a job of ``problems``; finished ones ``used`` a part of the cap."""
         self._to_come, self._width = problems, width
         self._cap.open(used)
 
     @property
     def deadline(self) -> float:
-        """When the cap is used up, by the event loop's clock, where it is one of time."""
+        """When the cap ends, by the event loop's clock; infinite unless it is a cap on time."""
         return self._cap.deadline
 
     @property
     def share(self) -> float:
-        """How much of the cap is used, from 0 to 1."""
+        """The used part of the cap, from 0 to 1."""
         return self._cap.share
 
-    def none_to_come(self) -> None:
-        """Called when the job begins no more problems."""
+    def all_started(self) -> None:
+        """Called when no further problem will start."""
         self._to_come = 0
         self._hand_out()
 
@@ -70,10 +69,11 @@ class Pool:
         drawn: int,
         is_paid: bool = False,
     ) -> bool:
-        """Wait until problem ``number`` may draw another batch; False where none is left for it.
+        """Wait until problem ``number`` may draw another batch; False if the cap has no room.
 
-        Its pilots, or the batch it was granted last, took ``used``. A batch that ``is_paid``, since
-        an earlier run of the job drew it, is granted at once."""
+        ``used`` is what its pilots or its last batch used. A batch that ``is_paid``, since an
+        earlier session of the job drew it, is granted at once.
+        """
         if is_paid:
             self._cap.settle(0.0, used)
             return True
@@ -83,15 +83,15 @@ class Pool:
         self._hand_out()
         return await turn.granted
 
-    def left(self, number: int, used: float) -> None:
-        """Called when a problem is settled or has failed; its last batch took ``used``."""
+    def finish(self, number: int, used: float) -> None:
+        """Called when a problem is settled or has failed; its last batch ``used`` this."""
         self._settle(number, used)
         self._hand_out()
 
     def _settle(self, number: int, used: float) -> None:
         self._cap.settle(self._under_way.pop(number, 0.0), used)
-        if number not in self._begun:
-            self._begun.add(number)
+        if number not in self._started:
+            self._started.add(number)
             self._to_come -= 1
 
     def _hand_out(self) -> None:
@@ -100,7 +100,7 @@ class Pool:
             fits = self._cap.fits(turn.expected)
             if not turn.granted.done():
                 if not fits and self._under_way:
-                    return  # it may fit once those are over
+                    return  # it may fit once these end
                 if fits:
                     self._cap.set_aside(turn.expected)
                     self._under_way[turn.number] = turn.expected

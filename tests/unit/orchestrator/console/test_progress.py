@@ -55,7 +55,7 @@ def test_a_pool_says_how_much_of_it_is_used_and_time_is_left_by_what_was_left_of
     live.progress.pools.append(PoolProgress(routing, routing.share))
     assert "  40 % of the pool used  " in live.text()
     assert live.text().endswith("time left: unknown yet")
-    pool.left(1, used=150.0)
+    pool.finish(1, used=150.0)
     monkeypatch.setattr(LiveProgress, "elapsed", 10.0)
     assert "  55 % of the pool used  " in live.text()
     assert live.text().endswith("  30 s left")  # 10 s took a quarter of the 60 %

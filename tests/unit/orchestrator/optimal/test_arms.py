@@ -3,8 +3,8 @@
 import pytest
 
 from orchestrator.core.voting import VOTES, Max, Weighted
-from orchestrator.optimal.arms import CONFIDENCES, Arm, followed_arms, sampling_arms
-from orchestrator.optimal.routing.routed import built
+from orchestrator.optimal.arms import CONFIDENCES, Arm, fallback_arms, sampling_arms
+from orchestrator.optimal.routing.routed import strategy_of
 from orchestrator.optimal.wording import in_words
 from orchestrator.strategies import BestOfN
 
@@ -14,21 +14,21 @@ DVTS = {"n": 16, "width": 4}
 
 def test_a_tree_search_follows_the_arms_that_stop_by_its_vote() -> None:
     arms = sampling_arms(WHOLE, 4)
-    found = followed_arms(arms, "dvts", DVTS, Max("last"))
+    found = fallback_arms(arms, "dvts", DVTS, Max("last"))
     assert {(arm.strategy, arm.vote) for arm in found} == {("best_of_n", Max("last"))}
     assert {arm.n for arm in found} == {16, 32, 64}
     assert {arm.stop["confidence"] for arm in found if arm.stop} == set(CONFIDENCES[::2])
     assert len(set(map(str, found))) == len(found) == 3 * len(CONFIDENCES[::2])
-    assert all(arm.is_followed and arm.is_sampling for arm in found)
-    assert not any(arm.is_followed for arm in arms)
+    assert all(arm.has_fallback and arm.is_sampling for arm in found)
+    assert not any(arm.has_fallback for arm in arms)
 
 
 def test_every_arm_is_a_strategy_that_its_settings_build() -> None:
     arms = sampling_arms(WHOLE, 4)
-    for arm in (*arms, *followed_arms(arms, "dvts", DVTS, Weighted("last"))):
-        strategy = built(arm)
+    for arm in (*arms, *fallback_arms(arms, "dvts", DVTS, Weighted("last"))):
+        strategy = strategy_of(arm)
         assert strategy.n == arm.n
-        if arm.is_followed:
+        if arm.has_fallback:
             assert isinstance(strategy, BestOfN)
             assert strategy.then and strategy.then.search.n == 16
 

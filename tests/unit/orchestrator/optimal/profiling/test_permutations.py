@@ -63,7 +63,7 @@ def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
 
 
 def is_followed(arm: Arm, voters: list[Leaf]) -> bool:
-    if not arm.is_followed:
+    if not arm.has_fallback:
         return not arm.is_sampling
     assert arm.stop is not None
     is_all = len(voters) == arm.n

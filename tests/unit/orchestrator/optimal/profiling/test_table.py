@@ -9,7 +9,7 @@ from orchestrator.core.voting import Majority
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Labelled
 from orchestrator.optimal.profiling.measured import USED
-from orchestrator.optimal.profiling.shrinkage import pooled
+from orchestrator.optimal.profiling.shrinkage import shrunk
 from orchestrator.optimal.profiling.table import Table, tabulate
 from orchestrator.optimal.profiling.trials import Trials
 
@@ -96,7 +96,7 @@ def test_a_bin_in_which_an_arm_was_never_tried_expects_what_the_others_tell() ->
 
 def test_noise_is_pooled_away_and_real_differences_stay() -> None:
     overall = np.array([0.5, 0.6, 0.7])
-    noisy = pooled(np.array([[0.7, 0.6, 0.5]]), np.full((1, 3), 0.5), overall)
+    noisy = shrunk(np.array([[0.7, 0.6, 0.5]]), np.full((1, 3), 0.5), overall)
     assert np.ptp(noisy) < 0.25
-    sure = pooled(np.array([[0.2, 0.9, 0.4]]), np.full((1, 3), 0.001), overall)
+    sure = shrunk(np.array([[0.2, 0.9, 0.4]]), np.full((1, 3), 0.001), overall)
     assert sure == pytest.approx(np.array([[0.2, 0.9, 0.4]]), abs=0.01)

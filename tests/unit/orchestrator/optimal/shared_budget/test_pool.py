@@ -34,7 +34,7 @@ async def play(
             given.append(number)
             await asyncio.sleep(1)
             used = uses
-        pool.left(number, used)
+        pool.finish(number, used)
 
     await fan_out(problem(number) for number in gains)
     return given
@@ -101,7 +101,7 @@ def test_nothing_is_handed_out_before_all_have_their_pilots() -> None:
         turn = asyncio.ensure_future(asks(pool, 1))
         await asyncio.sleep(60)
         assert not turn.done()
-        pool.none_to_come()  # a run that ends early begins no second one
+        pool.all_started()  # a run that ends early begins no second one
         assert await turn
 
     clock.run(main())
