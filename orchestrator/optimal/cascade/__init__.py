@@ -1,0 +1,1 @@
+"""Across models: which model answers a problem, and after how much search."""
