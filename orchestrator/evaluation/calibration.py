@@ -34,12 +34,12 @@ class ScoreBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreCalibration:
-    """Over all steps whose label is known.
+    """The calibration over all steps with a known label.
 
     ``ece`` is the expected calibration error (Guo et al. 2017) over equally wide bins, ``brier``
     the mean squared distance of score and label (Brier 1950). ``bias`` is the mean score less the
-    share of right steps, positive where the PRM is overconfident; its interval takes a solution's
-    steps as one draw. ``bins`` are those with steps in them.
+    share of right steps, positive where the PRM is overconfident; its interval is clustered by
+    solution. ``bins`` has no empty ones.
     """
 
     steps: int
@@ -52,7 +52,7 @@ class ScoreCalibration:
 
 
 def calibration(judged: Sequence[ScoredSolution], bins: int = BINS) -> ScoreCalibration:
-    """Raises ``ValueError`` without any sample."""
+    """Measure calibration. Raises ``ValueError`` without any sample."""
     if not judged:
         raise ValueError("calibration needs at least one sample")
     known = [one.sample.known_steps for one in judged]

@@ -1,4 +1,4 @@
-"""Draw solutions from a policy, of problems whose steps a rule can label."""
+"""Draw solutions from a policy, and label their first wrong step by a rule."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Policy, Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.evaluation.samples import LabelledSolution
-from orchestrator.evaluation.working import work_off
+from orchestrator.evaluation.working import for_each
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.runs.ports.metering import MeteredPolicy
 
@@ -58,4 +58,4 @@ async def draw(
         journal.add(DrawnSolution(id=id, sample=sample, spent=scope.spent))
         tick()
 
-    await work_off(wanted.items(), one, in_flight=in_flight)
+    await for_each(wanted.items(), one, in_flight=in_flight)

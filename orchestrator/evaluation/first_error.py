@@ -105,7 +105,7 @@ def cross_fitted(judged: Sequence[ScoredSolution]) -> FirstErrors | None:
 
 
 def best_threshold(judged: Sequence[ScoredSolution]) -> float | None:
-    """The threshold with the highest F1: the middle of the widest stretch that has it.
+    """The threshold with the highest F1: the middle of the widest interval that has it.
 
     None where there are no samples with an error, or none without.
     """
@@ -173,6 +173,6 @@ def _f1(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate:
 
 
 def _harmonic(one: Floats, other: Floats) -> Floats:
-    """0 where both are."""
+    """Their harmonic mean, elementwise; 0 where both are 0."""
     total = one + other
     return np.divide(2 * one * other, total, out=np.zeros_like(total), where=total > 0)

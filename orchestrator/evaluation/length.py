@@ -22,7 +22,7 @@ class Trend:
     """How a solution's score depends on its length, over right solutions or over wrong ones.
 
     ``steps`` and ``characters`` are Spearman correlations; ``per_step`` is the least-squares change
-    of the score per further step. None if too few solutions, or lengths, differ.
+    of the score per further step. None if there are too few solutions, or all have one length.
     """
 
     steps: Estimate | None

@@ -13,7 +13,7 @@ _decode = msgspec.json.Decoder(LabelledSolution).decode
 
 
 def read(path: Path, limit: int | None = None) -> DataSet:
-    """The first ``limit`` samples of a file, all without one, in its order.
+    """The first ``limit`` samples of a file (by default all), in order.
 
     Raises ``TaskError``, which names the file, the line and the field.
     """
@@ -70,13 +70,13 @@ def _sample(line: bytes, where: str) -> LabelledSolution:
     return sample
 
 
-def _in_plain_words(said: str) -> str:
-    """msgspec's complaint, led by the field: ``Expected `int`, got `str` - at `$.label```."""
-    missing = said.removeprefix("Object missing required field ")
-    if missing != said:
+def _in_plain_words(message: str) -> str:
+    """Put the field first in msgspec's ``Expected `int`, got `str` - at `$.label```."""
+    missing = message.removeprefix("Object missing required field ")
+    if missing != message:
         field = missing.split("`")[1]
         return f"no field {field!r}; needed are id, problem, steps and label"
-    complaint, at, place = said.partition(" - at ")
+    complaint, at, place = message.partition(" - at ")
     field = place.strip("`").removeprefix("$.") if at else ""
     what = complaint.replace("`", "")
     what = what[0].lower() + what[1:]

@@ -1,4 +1,4 @@
-"""Statistics of order: what survives any rescaling of the scores."""
+"""Rank statistics, which no monotone rescaling of the scores changes."""
 
 import math
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ class LabelledSolution:
     """One solution, with ProcessBench's fields (Zheng et al. 2024).
 
     ``label`` is the index of the first wrong step, from 0, or ``ALL_RIGHT``. ``generator`` names
-    the policy, ``final_answer_correct`` says whether it came to the right answer all the same.
+    the policy; ``final_answer_correct`` is whether the final answer is right, whatever the steps.
     """
 
     id: str

@@ -9,7 +9,7 @@ from orchestrator.core.ports import PRM
 from orchestrator.errors import BadResponse
 from orchestrator.evaluation.evaluate import Failure
 from orchestrator.evaluation.samples import DataSet, LabelledSolution, ScoredSolution
-from orchestrator.evaluation.working import work_off
+from orchestrator.evaluation.working import for_each
 from orchestrator.formats.jsonlines import JsonLines
 from orchestrator.runs.ports.metering import MeteredPRM
 
@@ -50,9 +50,9 @@ class EvaluatedPRM:
 
 @dataclass(slots=True)
 class Scorer:
-    """Scores solutions into a journal; what the journal holds is not asked for again.
+    """Scores solutions into a journal, and skips those that the journal holds.
 
-    ``failures`` are of this session alone, by judge and digest: the next one retries them.
+    ``failures`` maps judge and digest to a reason, for this session only: the next one retries.
     """
 
     journal: JsonLines[StoredScores]
@@ -66,7 +66,7 @@ class Scorer:
     def unscored(
         self, judges: Sequence[EvaluatedPRM], samples: Iterable[LabelledSolution]
     ) -> list[tuple[EvaluatedPRM, LabelledSolution]]:
-        """What the journal does not hold yet, each text once."""
+        """The pairs that the journal does not hold yet, each text once."""
         wanted = {
             (judge.identity, sample.digest): (judge, sample)
             for sample in samples
@@ -96,7 +96,7 @@ class Scorer:
             await self._one(judge, sample, prms[judge.name], ledger.scope("sample"))
             tick()
 
-        await work_off(work, one, in_flight=in_flight)
+        await for_each(work, one, in_flight=in_flight)
 
     async def _one(
         self, judge: EvaluatedPRM, sample: LabelledSolution, prm: PRM, scope: Ledger

@@ -1,4 +1,4 @@
-"""Paid work on many items, a few at a time, that stops cleanly when the budget ends."""
+"""Do paid work on many items, a few at a time, and stop cleanly when the budget ends."""
 
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
@@ -9,13 +9,12 @@ from orchestrator.errors import BudgetExhausted
 T = TypeVar("T")
 
 
-async def work_off(
+async def for_each(
     items: Collection[T], work: Callable[[T], Awaitable[None]], *, in_flight: int
 ) -> None:
-    """Do ``work`` on every item, on ``in_flight`` of them at once.
+    """Do ``work`` on every item, ``in_flight`` of them at a time.
 
-    Raises ``BudgetExhausted`` once everything started by then is finished; any other error of
-    ``work`` at once.
+    ``BudgetExhausted`` is raised after the work under way has finished, any other error at once.
     """
     queue, exhausted = iter(items), list[BudgetExhausted]()
 

@@ -1,1 +1,1 @@
-"""Two runs held against each other."""
+"""Comparisons of cells, within a run and across runs."""

@@ -1,4 +1,4 @@
-"""Cells against each other, within a run or across runs, over the problems that both attempted."""
+"""Compare cells, within a run or across runs, over the problems that both attempted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ Finding = Literal["better", "worse", "not shown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
-    """A run under the ``name`` that the comparison calls it.
+    """A run, and its ``name`` in the comparison.
 
-    ``trained`` holds the pre-training tokens of its policies, by name, where known.
+    ``trained`` maps policies to their pre-training tokens, where known.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Side:
 
     @property
     def kind(self) -> tuple[str, str, str | None, str, int, str]:
-        """What cells of different runs share when they run the same method."""
+        """Equal for cells of different runs that use the same method."""
         row = self.row
         return row.task, row.policy, row.prm, row.strategy, row.n, row.vote
 
@@ -65,9 +65,9 @@ class CellComparison:
 
     @property
     def verdict(self) -> Finding:
-        """Better or worse where the interval excludes zero and the exact sign test agrees.
+        """Better or worse if the interval excludes zero and the exact sign test agrees.
 
-        The bootstrap alone is over-confident where few problems differ.
+        The bootstrap alone is overconfident if few problems differ.
         """
         found = self.found
         if found.ci_low <= 0 <= found.ci_high or sign_test(found.wins, found.losses) >= 0.05:
@@ -89,13 +89,13 @@ class RunComparison:
 
 
 def compare_runs(runs: Sequence[ComparedRun], wanted: Sequence[str] = ()) -> RunComparison:
-    """The cells of all runs whose name has one of ``wanted`` in it (or matches it, with * and ?),
-    in the order of ``wanted``; all of them without.
+    """Compare the cells whose name contains one of ``wanted`` (or matches it, with * and ?), in
+    the order of ``wanted``; by default all cells.
 
-    A cell of a later run stands against the same one of the first run. Others stand against the
-    first of ``wanted``; without ``wanted``, against their policy's CoT, or else the task's first.
+    A cell of a later run is compared to the same cell of the first run. Other cells are compared to
+    the first of ``wanted``, by default to their policy's CoT, or else to the task's first cell.
 
-    Raises ``RunError`` where runs have no problems in common, no cell is wanted, or only one is.
+    Raises ``RunError`` if runs have no problems in common, or fewer than two cells match.
     """
     _check_common(runs)
     sides = _sides(runs, wanted)

@@ -1,5 +1,5 @@
-"""The paper's derived figures for the cells of a run: what a strategy gains over CoT, and how much
-less of a budget it needs than majority voting."""
+"""The paper's derived figures for the cells of a run: the gain of a strategy over CoT, and how much
+less budget it needs than majority voting."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ class Gain:
 
 
 def gains(summary: Summary) -> list[Gain]:
-    """A line for each strategy of each policy and PRM for which one of these can be said."""
+    """The gain of each strategy of each policy and PRM, if any of the figures is defined."""
     found = []
     for task, policy in dict.fromkeys((row.task, row.policy) for row in summary.rows):
         every = [row for row in summary.rows if (row.task, row.policy) == (task, policy)]
         cot = next((row.accuracy for row in every if row.strategy == BASELINE), None)
         votes = [row for row in every if row.vote == MAJORITY and row.strategy != BASELINE]
         drawn = [row for row in votes if row.strategy == MAJORITY] or [
-            # the samples of best-of-N are majority's, and cost it no PRM
+            # best-of-N draws the same samples, and majority voting needs no scores of them
             row
             for row in votes
             if row.strategy == "best_of_n" and not row.settings.get("then")
@@ -58,7 +58,7 @@ def gains(summary: Summary) -> list[Gain]:
 
 
 def _strategies(rows: Sequence[SummaryRow]) -> Iterator[list[SummaryRow]]:
-    """The searches among ``rows``, those of one method at all its budgets together."""
+    """The searches among ``rows``, grouped by method over all budgets."""
     methods: dict[tuple[str | None, str, str], list[SummaryRow]] = {}
     for row in rows:
         if row.strategy != BASELINE:

@@ -1,4 +1,4 @@
-"""Records gathered into cells, in the order in which a reader wants them."""
+"""Group records into cells, sorted as tables show them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from orchestrator.core.voting import VOTES
 from orchestrator.strategies import STRATEGIES
 
 BASELINE = "cot"
-"""What searches are measured against: the policy's own greedy answer."""
+"""The strategy that searches are compared to: the policy's greedy answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,9 @@ class CellRecords:
 
     @property
     def sample(self) -> Record:
-        """Any record: they all agree on what names the cell.
+        """Any record: all agree on the fields that describe the cell.
 
-        Where the cap of a pool was raised between starts, one with the largest cap.
+        Only the cap of a pool may have been raised between sessions: then the one with the largest.
         """
         return max(self.records.values(), key=_cap)
 
@@ -71,15 +71,16 @@ def _cap(record: Record) -> float:
 
 
 def gather(records: Iterable[Record]) -> list[CellRecords]:
-    """The cells of ``records``, sorted; of two records of one problem the later one stands."""
+    """The cells of ``records``, sorted. Of two records of one problem the later one counts."""
     found: dict[str, dict[str, Record]] = {}
     for record in records:
         found.setdefault(record.cell, {})[record.problem] = record
-    return sorted((CellRecords(id=id, records=kept) for id, kept in found.items()), key=_cell_order)
+    cells = [CellRecords(id=id, records=by_problem) for id, by_problem in found.items()]
+    return sorted(cells, key=_cell_order)
 
 
 def strategy_order(strategy: str) -> tuple[int, str]:
-    """As ``STRATEGIES`` has them, from the simplest on; others follow by name."""
+    """Sorts like ``STRATEGIES``, the simplest first; others follow by name."""
     known = list(STRATEGIES)
     return known.index(strategy) if strategy in known else len(known), strategy
 
@@ -89,7 +90,7 @@ def vote_order(vote: str) -> tuple[int, str]:
 
 
 def size_order(params: int | None, name: str) -> tuple[bool, int, str]:
-    """Policies from small to large, those of unknown size last."""
+    """Sorts policies from small to large, those of unknown size last."""
     return params is None, params or 0, name
 
 

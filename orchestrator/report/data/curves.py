@@ -1,8 +1,8 @@
-"""Which rows tables and figures show: each strategy under one vote, the same at every N.
+"""The rows that tables and figures show: each strategy under one vote, the same at every N.
 
 A run counts up to nine votes a cell. Showing the best of them would be choosing on the evaluation
-data, so the vote is fixed by a rule that looks at no accuracy: the headline's vote, else the best
-path by its last score (the paper's default node value).
+data, so a rule that does not use accuracy fixes the vote: the headline's vote, else the best path
+by its last score (the paper's default node value).
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from orchestrator.strategies.building import label_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One strategy under one vote: a row for each N, from the smallest on."""
+    """One strategy under one vote: a row for each N, smallest first."""
 
     label: str
     strategy: str
@@ -60,7 +60,7 @@ def panels(summary: Summary) -> list[Panel]:
         own = [row for row in summary.rows if (row.task, row.policy) == (task, policy)]
         prms: list[str | None] = [*sorted({row.prm for row in own if row.prm})] or [None]
         for prm in prms:
-            # Majority voting needs no PRM, and belongs beside the searches of every one.
+            # Majority voting needs no PRM, so it is shown under each of them.
             beside = [row for row in own if row.prm in (None, prm)]
             curves = curves_of(beside, summary)
             routed = tuple(row for row in beside if row.strategy == AUTO)
@@ -81,7 +81,7 @@ def panels(summary: Summary) -> list[Panel]:
 
 
 def curves_of(rows: Sequence[SummaryRow], summary: Summary) -> list[Curve]:
-    """The curves in ``rows``, CoT aside."""
+    """The curves of ``rows``, without CoT."""
     strategies = sorted({row.strategy for row in rows} - {BASELINE}, key=strategy_order)
     found = []
     for strategy in strategies:
@@ -89,7 +89,7 @@ def curves_of(rows: Sequence[SummaryRow], summary: Summary) -> list[Curve]:
         for label, kinds in _variants(strategy, summary):
             vote = _vote({row.vote for row in own}, kinds, _reward(summary))
             if vote is not None:
-                # Of cells that differ in their settings alone, the first of each N stands.
+                # Of cells that differ only in settings, the first for each N is shown.
                 by_n = {row.n: row for row in reversed(own) if row.vote == vote}
                 curve = tuple(by_n[n] for n in sorted(by_n))
                 found.append(Curve(label=label, strategy=strategy, vote=vote, rows=curve))
@@ -97,7 +97,7 @@ def curves_of(rows: Sequence[SummaryRow], summary: Summary) -> list[Curve]:
 
 
 def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...]]]:
-    """The curves of a strategy: a label, and kinds of votes from the most wanted on."""
+    """The curves of a strategy: a label, and kinds of votes in order of preference."""
     if strategy == "majority":
         return [("majority", ("majority",))]
     if strategy == "best_of_n":
@@ -137,7 +137,7 @@ def _is(row: SummaryRow, task: str, policy: str) -> bool:
 
 
 def _is_larger(row: SummaryRow, task: str, policy: str, params: int | None) -> bool:
-    """Where a size is unknown (a hosted model), the policy counts as larger: it is worth seeing."""
+    """Whether the policy is larger; so is any policy of unknown size, such as a hosted one."""
     if row.task != task or row.policy == policy:
         return False
     return params is None or row.policy_params is None or row.policy_params > params

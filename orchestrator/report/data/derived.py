@@ -9,7 +9,7 @@ from orchestrator.core.compute import TotalFlops
 
 
 class Point(NamedTuple):
-    """A budget (N, or tokens a problem) and the accuracy it comes to."""
+    """A budget (N, or tokens per problem) and the accuracy at it."""
 
     budget: float
     accuracy: float
@@ -18,7 +18,7 @@ class Point(NamedTuple):
 class EfficiencyGain(NamedTuple):
     """How many times less budget reaches the same accuracy.
 
-    "at least" if the smallest budget that was measured reaches it already.
+    "at least" if the smallest measured budget already exceeds it.
     """
 
     ratio: float
@@ -31,11 +31,11 @@ def performance_gain(cot: float, accuracy: float) -> float | None:
 
 
 def efficiency_gain(majority: Sequence[Point], ours: Sequence[Point]) -> EfficiencyGain | None:
-    """Majority voting's budget at its best accuracy over the one at which ``ours`` reaches that
-    (paper, Table 5); None where it never does, or where either is empty.
+    """Majority voting's smallest budget with its best accuracy, divided by the budget at which
+    ``ours`` reaches that accuracy (paper, Table 5). None if it never does, or if either is empty.
 
-    Of equal bests the smallest budget counts. Between two points accuracy is taken to grow with
-    the logarithm of the budget, which the paper leaves open.
+    Between two points accuracy is interpolated in the logarithm of the budget; the paper does not
+    say how.
     """
     if not majority or not ours:
         return None
@@ -54,5 +54,5 @@ def efficiency_gain(majority: Sequence[Point], ours: Sequence[Point]) -> Efficie
 
 
 def times_fewer(large: TotalFlops, small: TotalFlops) -> float:
-    """How many times fewer FLOPs the small model took, pre-training and inference together."""
+    """How many times fewer FLOPs the small model used, in pre-training and inference together."""
     return large.total / small.total

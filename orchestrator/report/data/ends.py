@@ -1,4 +1,4 @@
-"""How samples ended, in words: cut, filtered, refused and lost samples are always shown."""
+"""Unusual ends of samples (cut, filtered, refused, lost) in words."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from orchestrator.report.data.summary import SummaryRow
 from orchestrator.report.data.wording import counted, percent
 
 LARGE = 0.05
-"""From this share of a cell's samples on, a warning names the likely cause."""
+"""The share of a cell's samples from which a warning names the likely cause."""
 
 OTHER_MODEL, OTHER_PRM = "other model", "other PRM"
 
@@ -56,16 +56,16 @@ def shares(row: SummaryRow) -> Iterator[EndShare]:
 
 
 def ends_in_words(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """A note for each cell with samples that did not end as they should."""
+    """A note for each cell that has samples with unusual ends."""
     for row in _cells(rows):
-        told = [f"{share.number:,} {_short(share)}" for share in shares(row)]
-        if told:
-            yield f"{_name(row)}, {counted(row.samples, 'samples')}: {', '.join(told)}."
+        parts = [f"{share.number:,} {_short(share)}" for share in shares(row)]
+        if parts:
+            yield f"{_name(row)}, {counted(row.samples, 'samples')}: {', '.join(parts)}."
 
 
 def warnings(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """A line for each policy and kind of end that is a large share of a cell, with its likely
-    cause and what to set."""
+    """A line for each policy and kind of end with a large share in any cell: the likely cause, and
+    what to change."""
     large: defaultdict[tuple[str, str], list[EndShare]] = defaultdict(list)
     for row in _cells(rows):
         for share in shares(row):

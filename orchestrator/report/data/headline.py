@@ -1,4 +1,4 @@
-"""The one comparison a run is about, named before anybody has seen its numbers."""
+"""The headline: the one comparison a run is about, named before its numbers are known."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from orchestrator.report.data.paired import Paired, paired
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadlineSpec:
-    """The small policy's cell and vote, and the policy whose CoT it is to beat.
+    """The small policy's cell and vote, and the policy whose CoT they are compared to.
 
-    Naming it in the config, beforehand, keeps the best of many cells from being picked afterwards.
+    The config names it beforehand, so that nobody picks the best of many cells afterwards.
     ``task`` is needed only where the run has several.
     """
 
@@ -142,7 +142,7 @@ def _find(
         raise RunError(
             f"the headline needs the cell {wanted}, which this run lacks. Its cells:\n{existing}"
         )
-    # CoT may have been run once for every PRM, to the same end; settings do make a difference.
+    # CoT may have run under each PRM, with the same result; cells with other settings differ.
     first, *others = [cell for cell in found if cell.sample.prm == found[0].sample.prm]
     if others:
         raise RunError(

@@ -1,4 +1,4 @@
-"""What a run used, for the terminal: tokens, FLOPs, money and time, per problem and in total."""
+"""The ledger of a run for the terminal: tokens, FLOPs, money and time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,16 +18,16 @@ COLUMNS = (
 )  # fmt: skip
 
 NOTES = (
-    "All a problem, as if each cell had run alone: cells that share samples paid for them once.",
+    "Means per problem. Samples that cells share count in each of them, and were paid for once.",
     "Waste: spent on nodes that lie on no returned solution's path, such as pruned beams, and on "
-    "answers that were billed and could not be used.",
-    "Hit: was in a server's prefix cache, which takes no computing.",
+    "answers that were billed but could not be used.",
+    "Hit: found in a server's prefix cache, so not computed again.",
     "FLOPs: 2 × parameters × tokens; the policy's prefill (read) and decoding (write), the PRM's.",
 )
 
 
 def ledger(summary: Summary, trained: Mapping[str, float]) -> RenderableType:
-    """What every cell used, then the run.
+    """The use of every cell, then of the run.
 
     ``trained`` maps policies to the tokens they were pre-trained on, where known.
     """

@@ -28,13 +28,13 @@ def _first_error(evaluation: Evaluation) -> str:
     if found.wrong is None or found.right is None or found.f1 is None:
         side = "right" if found.wrong is None else "wrong"
         return f"all samples are {side}, so F1, AUROC and a best threshold cannot be given"
-    said = (
+    sentence = (
         f"finds the first error in {percent(found.wrong.value)} % of wrong solutions and none in "
         f"{percent(found.right.value)} % of right ones, F1 {percent(found.f1.value)}"
     )
     if best is not None and best.f1 is not None and best.f1.low > found.f1.value:
-        said += f" ({percent(best.f1.value)} at a threshold chosen on other samples)"
-    return said
+        sentence += f" ({percent(best.f1.value)} at a threshold chosen on other samples)"
+    return sentence
 
 
 def _calibration(c: ScoreCalibration) -> str:

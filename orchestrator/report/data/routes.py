@@ -14,9 +14,9 @@ from orchestrator.report.data.use import used
 
 
 class Way(SubsetResult):
-    """The problems of a bin that were given one strategy, with its settings and vote.
+    """The problems of a bin that got the same strategy, settings and vote.
 
-    ``rule`` names what chose it; ``predicted`` is the mean of their predicted pass@1.
+    ``rule`` names what chose them; ``predicted`` is the mean of their predicted pass@1.
     """
 
     predicted: float
@@ -27,7 +27,7 @@ class Way(SubsetResult):
 
 
 class RoutedBin(SubsetResult):
-    """The problems of a predicted bin, and the ``ways`` they went, the commonest first.
+    """The problems of a predicted bin, by the ``ways`` they were solved, the most common first.
 
     ``predicted`` is the mean of their predicted pass@1.
     """

@@ -1,4 +1,4 @@
-"""The rows that readers are shown: each strategy under one vote (see ``curves``)."""
+"""Choose and name the rows that are shown: each strategy under one vote (see ``curves``)."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,7 +11,7 @@ from orchestrator.strategies.building import label_of
 
 
 def shown_rows(summary: Summary) -> list[SummaryRow]:
-    """The rows of ``summary`` that a reader is shown, in its order."""
+    """The rows of ``summary`` that are shown, in order."""
     shown = []
     for group in groups(summary.rows):
         wanted = {(curve.strategy, curve.vote) for curve in curves_of(group, summary)}
@@ -23,9 +23,11 @@ def shown_rows(summary: Summary) -> list[SummaryRow]:
 
 
 def row_name(row: SummaryRow) -> str:
-    """``beam search``, or ``beam search, orchard rules`` where its rules are not the paper's;
-    ``best-of-N, stops`` or ``best-of-N, then DVTS`` where samples may end early or be followed; of
-    routed cells how: ``auto, pool``, or ``auto by rule``."""
+    """The name of a row's strategy.
+
+    ``beam search, orchard rules`` if its rules are not the paper's, ``best-of-N, stops`` with early
+    stopping, ``best-of-N, then DVTS`` with a fallback; for routed cells see ``routed_name``.
+    """
     if row.strategy == AUTO:
         return routed_name(row.settings)
     name = label_of(row.strategy)
@@ -38,15 +40,14 @@ def row_name(row: SummaryRow) -> str:
 
 
 def routed_name(settings: Mapping[str, object]) -> str:
-    """``auto``, and whether problems share a budget, or for want of a profile go by the published
-    rule."""
+    """``auto by rule`` without a profile, ``auto, pool`` with a shared budget, else ``auto``."""
     if settings.get("profile") is None:
         return "auto by rule"
     return "auto, pool" if settings.get("pool") else "auto"
 
 
 def budget_in_words(settings: Mapping[str, object]) -> str:
-    """``1,200 tokens a problem``, or in one pool for all of them; of routed cells that have one."""
+    """The budget of a routed cell: ``1,200 tokens a problem``, or ``… for all problems``."""
     whose = "for all problems" if settings.get("pool") else "a problem"
     budget = settings["budget"]
     assert isinstance(budget, int | float)

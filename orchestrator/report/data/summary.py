@@ -107,29 +107,29 @@ class Summary:
 
 
 def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -> Summary:
-    """Every cell under every vote, and the headline if one is named.
+    """Every cell under every vote, and the headline if there is one.
 
-    Raises ``RunError`` where the headline's cells are missing.
+    Raises ``RunError`` if the headline's cells are missing.
     """
     cells = gather(records)
     bins = bins_by_policy(cells)
     rows = []
     for cell in cells:
         task, policy = cell.sample.task, cell.sample.policy
-        # A large policy measured by CoT alone has no samples: the small one's bins stand in.
+        # A large policy that only ran CoT has no samples: use the small policy's bins.
         binned_by = policy if bins.get((task, policy)) or headline is None else headline.small
         known = bins.get((task, binned_by))
         for vote in cell.votes:
             rows.append(_row(cell, vote, known, binned_by if known else None))
-    kept = [record for cell in cells for record in cell.records.values()]
+    counted = [record for cell in cells for record in cell.records.values()]
     return Summary(
         rows=tuple(rows),
         headline=None if headline is None else compare(cells, headline),
-        failed=sum(record.error is not None for record in kept),
-        ran_out=sum(record.ran_out is not None for record in kept),
-        failed_branches=sum(record.failed_branches for record in kept),
-        undecided=sum(record.undecided for record in kept),
-        wall_seconds=_wall_seconds(kept),
+        failed=sum(record.error is not None for record in counted),
+        ran_out=sum(record.ran_out is not None for record in counted),
+        failed_branches=sum(record.failed_branches for record in counted),
+        undecided=sum(record.undecided for record in counted),
+        wall_seconds=_wall_seconds(counted),
         routes=routes_of(cells),
     )
 

@@ -1,4 +1,4 @@
-"""Names and numbers as a reader wants them."""
+"""Format names and numbers for reports."""
 
 EMULATED = {
     "model": "the models themselves, by a simulated fleet whose accuracy means nothing",
@@ -6,7 +6,7 @@ EMULATED = {
     "samples": "samples that differ, by copies of one (it ignores seed and temperature)",
     "continuation": "continuation, by an instruction that quotes the steps so far",
 }
-"""What stands in for what an API lacks."""
+"""What is emulated for an API that lacks it, in words."""
 
 
 def parameters(count: int) -> str:

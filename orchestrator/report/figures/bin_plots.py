@@ -1,4 +1,4 @@
-"""Accuracy in each difficulty bin: against N, against tokens, and who wins it."""
+"""Accuracy in each difficulty bin, against N and tokens, and the best strategy of each bin."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,7 +36,7 @@ PASS_AT_1 = {
 
 CELL_WIDTH, CELL_HEIGHT = 0.8, 0.42
 DARK = ("#000000", "#0072B2", "#D55E00", "#009E73")
-"""Fillings on which text is white."""
+"""Fill colours that need white text."""
 
 
 class BinPanel(NamedTuple):
@@ -65,10 +65,10 @@ def by_spending(row: SummaryRow, bin: Bin) -> float:
 
 
 def winners(panels: Sequence[Panel]) -> "Figure | None":
-    """Which strategy answers most problems of each bin, for every policy and PRM.
+    """The strategy that answers most problems of each bin, for every policy and PRM.
 
-    At the largest N that all strategies of a panel ran. It is an oracle's choice: chosen and
-    measured on the same problems.
+    Compared at the largest N that all strategies of a panel ran. An oracle's choice: it is chosen
+    and measured on the same problems.
     """
     rows = [panel for panel in panels if len(contenders(panel)) > 1 and _bins([panel])]
     if not rows:
@@ -107,10 +107,10 @@ def _square(axes: "Axes", x: int, y: int, best: tuple[str, SummaryRow] | None, b
     axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, edgecolor="none"))
     if share is None or row is None:
         return
-    said = "none" if none else label
+    name = "none" if none else label
     low, high = 100 * share["ci_low"], 100 * share["ci_high"]
     axes.text(
-        x, y, f"{said}\n{100 * share['accuracy']:.0f} [{low:.0f}, {high:.0f}]", ha="center",
+        x, y, f"{name}\n{100 * share['accuracy']:.0f} [{low:.0f}, {high:.0f}]", ha="center",
         va="center", fontsize=LABEL_SIZE, color="white" if colour in DARK else INK,
     )  # fmt: skip
 
@@ -173,6 +173,6 @@ def _named(each: BinPanel) -> str:
 
 
 def _bins(panels: Sequence[Panel]) -> list[Bin]:
-    """The bins that some curve has problems in."""
+    """The bins in which any curve has problems."""
     rows = [row for panel in panels for row in curve_rows(panel)]
     return [bin for bin in BINS if any(bin in row.by_difficulty for row in rows)]

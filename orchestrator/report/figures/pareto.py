@@ -1,4 +1,4 @@
-"""What more tokens buy: every cell of a policy and PRM, and the line that no cheaper one passes."""
+"""Accuracy against tokens: every cell of a policy and PRM, and their Pareto front."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ def pareto(panels: Sequence[Panel]) -> "Figure | None":
 
 
 def front(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
-    """The rows that are better than every cheaper one, from the cheapest on."""
+    """The rows that are better than every cheaper one, cheapest first."""
     found: list[SummaryRow] = []
     for row in sorted(rows, key=lambda row: (tokens(row), -row.accuracy)):
         if not found or row.accuracy > found[-1].accuracy:

@@ -49,7 +49,7 @@ def accuracy_vs_n(panels: Sequence[Panel]) -> "Figure | None":
 def accuracy_vs_tokens(panels: Sequence[Panel]) -> "Figure | None":
     """Accuracy by tokens: those the policy generated and those the PRM read.
 
-    Routed cells, which have no N, are among the others.
+    Routed cells, which have no N, are included.
     """
     shown = [row for panel in panels for row in _spending_rows(panel)]
     panels = [panel for panel in panels if _spending_rows(panel)]
@@ -106,7 +106,7 @@ def bin_share(found: SubsetResult) -> AccuracyInterval:
 
 
 def line(axes: "Axes", label: str, points: Sequence[tuple[float, AccuracyInterval]]) -> None:
-    """One curve with the band of its intervals; nothing without a point."""
+    """Draw one curve with the band of its intervals, if it has any points."""
     if not points:
         return
     look = look_of(label)

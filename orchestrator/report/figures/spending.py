@@ -1,4 +1,4 @@
-"""Where routed cells spent their tokens, by how hard each problem looked."""
+"""The tokens that routed cells spent, by the predicted difficulty of each problem."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise

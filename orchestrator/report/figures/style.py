@@ -1,4 +1,4 @@
-"""How figures look: sizes for a paper's column, colours that survive colour blindness and print."""
+"""Styles of figures: sizes for a paper's column, colours safe for colour blindness and print."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -61,14 +61,14 @@ OTHER_LOOKS = tuple(
     for marker in ("<", ">", "h")
     for colour in ("#882255", "#44AA99", "#999933", "#AA4499")  # Paul Tol's muted palette
 )
-"""The looks of all other strategies, each by its name, so that it looks alike in every figure."""
+"""The looks of other strategies, chosen by a hash of the name: the same in every figure."""
 
 ROUTED = {
     "auto": Look("#CC79A7", "*"),
     "auto, pool": Look("#E69F00", "P"),
     "auto by rule": Look("#F0E442", "p"),
 }
-"""The looks of routed cells, which come next in a legend."""
+"""The looks of routed cells, after the strategies in a legend."""
 
 FRONT = "best fixed"
 """The label of the Pareto front, last in a legend."""

@@ -13,10 +13,10 @@ from orchestrator.report.data.shown import budget_in_words
 from orchestrator.report.data.wording import counted, in_unit, model_name
 
 COMMONEST = 3
-"""How many strategies of a bin are named; a pool may choose many."""
+"""How many strategies of a bin are named, the most common first."""
 
 MEASURED = ("profile", "pool")
-"""Rules that are not named, since measurements decide."""
+"""Rules that are not named: the usual ones, which go by a profile."""
 
 
 def routing(routes: Sequence[CellRoutes]) -> list[Text]:

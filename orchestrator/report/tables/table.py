@@ -41,28 +41,28 @@ COST = ("cost\n$", 7)
 
 MERGED_BINS = ("easy/med/hard", 13)
 
-LEFT_OUT_FIRST = (MERGED_BINS, NUMBERS[3], NUMBERS[2], COST, NUMBERS[1])
-"""Which columns a narrow terminal drops, in this order."""
+DROPPED_FIRST = (MERGED_BINS, NUMBERS[3], NUMBERS[2], COST, NUMBERS[1])
+"""The columns that a narrow terminal drops, in this order."""
 
 BEST = "*"
 
 
 def report(summary: Summary) -> RenderableType:
-    """Everything, from the headline to the notes. Each strategy is shown under one vote (see
-    ``curves``); ``summary.json`` has all of them."""
+    """The whole report, from the headline to the notes. Each strategy is shown under one vote (see
+    ``curves``); ``summary.json`` has all votes."""
     if not summary.rows:
         return Text("No records yet.")
     return Group(
         *headline(summary),
         *tables(summary),
         *best_by_difficulty(summary),
-        _LeftOut(_Names.of(shown_rows(summary)), any(r.cost for r in summary.rows)),
+        _DroppedColumns(_Names.of(shown_rows(summary)), any(r.cost for r in summary.rows)),
         *_notes(summary),
     )
 
 
 def headline(summary: Summary) -> list[RenderableType]:
-    """The comparison the run was made for, in plain English."""
+    """The comparison that the config names as the headline, in plain English."""
     if summary.headline is None:
         return []
     text = Text("\n").join(Text(line) for line in headline_sentences(summary.headline))
@@ -81,7 +81,7 @@ def tables(summary: Summary) -> Iterator[RenderableType]:
 
 
 def best_by_difficulty(summary: Summary) -> list[RenderableType]:
-    """For each policy and PRM, at the largest N all its strategies ran: the winner of each bin."""
+    """For each policy and PRM: the best strategy of each bin, at the largest N that all ran."""
     lines = []
     for panel in panels(summary):
         n = panel.largest_common_n
@@ -113,7 +113,7 @@ class _Layout:
     gap: int
     is_compact: bool
     wraps: bool
-    left_out: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, room: int, names: "_Names", *, paid: bool) -> "_Layout":
@@ -130,13 +130,13 @@ class _Layout:
         if is_compact:
             columns = (*numbers, MERGED_BINS)
         wraps = width(columns, gap, names.strategy) > room
-        left_out = []
-        for column in LEFT_OUT_FIRST:
+        dropped = []
+        for column in DROPPED_FIRST:
             if width(columns, gap, names.word) > room and column in columns:
                 columns = tuple(each for each in columns if each != column)
-                left_out.append(column[0].replace("\n", " "))
+                dropped.append(column[0].replace("\n", " "))
         wraps = wraps and width(columns, gap, names.strategy) > room
-        return cls(columns, gap, is_compact, wraps, tuple(left_out))
+        return cls(columns, gap, is_compact, wraps, tuple(dropped))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class _Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class _LeftOut:
+class _DroppedColumns:
     """Says which columns were dropped, if any."""
 
     names: _Names
@@ -198,9 +198,9 @@ class _LeftOut:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         layout = _Layout.of(options.max_width, self.names, paid=self.paid)
-        if layout.left_out:
+        if layout.dropped:
             yield Text(
-                f"Too narrow a terminal for: {', '.join(layout.left_out)}. Widen it, or see "
+                f"Too narrow a terminal for: {', '.join(layout.dropped)}. Widen it, or see "
                 "`orchard show --json`.",
                 style="dim",
             )
@@ -298,19 +298,19 @@ def _notes(summary: Summary) -> Iterator[RenderableType]:
 
 
 def _substitutes(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """What was emulated or refused: such results differ a little from others."""
+    """What was emulated or refused, which may change results."""
     for policy, emulated, refused in dict.fromkeys(
         (row.policy, row.emulated, row.refused) for row in rows
     ):
         if emulated:
-            said = "; ".join(EMULATED.get(each, each) for each in emulated)
-            yield f"Emulated for {policy}, whose API lacks it: {said}."
+            substitutes = "; ".join(EMULATED.get(each, each) for each in emulated)
+            yield f"Emulated for {policy}, whose API lacks it: {substitutes}."
         if refused:
             yield f"{policy} does not take, and ran without: {', '.join(refused)}."
 
 
 def _unscored(rows: Iterable[SummaryRow]) -> Iterator[str]:
-    """Where a vote by scores had no scores: such answers say nothing about the PRM."""
+    """Where a vote by scores had no scores; such answers tell nothing about the PRM."""
     for row in rows:
         if row.by_majority:
             n = f" N = {row.n}" if row.n else ""
