@@ -1,9 +1,9 @@
 """Extract the measurements that profiles are fitted to from the records of a run."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.core.difficulty import SAMPLING, independent_draws
 from orchestrator.core.equivalence import SameByProblem, classes
@@ -14,6 +14,8 @@ from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES, Arm, fallback_arms, sampling_arms
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, Searched
 from orchestrator.strategies.fallback import FALLBACKS
+
+K = TypeVar("K", bound=Hashable)
 
 TREE_VOTES: tuple[Vote, ...] = (Weighted("last"), Max("last"))
 
@@ -82,33 +84,51 @@ def _is_greedy(record: Record) -> bool:
 
 async def measure(records: Iterable[Record], cells: Cells, same: SameByProblem) -> list[Measured]:
     """Every problem with a greedy solution and samples, and the results of its tree searches."""
+    (found,) = (await measure_together({"": (records, cells)}, same)).values()
+    return found
+
+
+async def measure_together(
+    groups: Mapping[K, tuple[Iterable[Record], Cells]], same: SameByProblem
+) -> dict[K, list[Measured]]:
+    """The same of several models, on the problems that all of them have: in one order, and equal
+    answers to a problem have one class, whichever model gave them."""
+    found = {key: _by_problem(records, cells) for key, (records, cells) in groups.items()}
+    problems = sorted(set.intersection(*(set(each) for each in found.values())))
+    rows = await fan_out(
+        _measured(
+            problem, [(cells, found[key][problem]) for key, (_, cells) in groups.items()], same
+        )
+        for problem in problems
+    )
+    return {key: [row[i] for row in rows] for i, key in enumerate(groups)}
+
+
+def _by_problem(records: Iterable[Record], cells: Cells) -> dict[str, dict[str, Record]]:
+    """The records by problem and cell, of the problems that have what a profile needs."""
     needed = {cells.greedy, cells.samples}
-    wanted = needed | cells.trees.keys()
     found: dict[str, dict[str, Record]] = defaultdict(dict)
     for record in records:
-        if record.error is None and record.cell in wanted:
+        if record.error is None and record.cell in needed | cells.trees.keys():
             found[record.problem][record.cell] = record
-    return await fan_out(
-        _measured(problem, found[problem], cells, same)
-        for problem in sorted(found)
-        if found[problem].keys() >= needed
-    )
+    return {problem: own for problem, own in found.items() if own.keys() >= needed}
 
 
 async def _measured(
-    problem: str, records: Mapping[str, Record], cells: Cells, same: SameByProblem
-) -> Measured:
-    tried = [cell for cell in cells.trees if cell in records]
-    wanted = [records[cell] for cell in (cells.greedy, cells.samples, *tried)]
-    answers = [leaf.answer for each in wanted for leaf in each.leaves]
+    problem: str, groups: Sequence[tuple[Cells, Mapping[str, Record]]], same: SameByProblem
+) -> list[Measured]:
+    wanted = [
+        {cell: own[cell] for cell in (cells.greedy, cells.samples, *cells.trees) if cell in own}
+        for cells, own in groups
+    ]
+    answers = [leaf.answer for own in wanted for each in own.values() for leaf in each.leaves]
     numbers = iter(await classes(same(problem), answers))
-    greedy, samples, *trees = [_result(record, numbers) for record in wanted]
-    return Measured(
-        problem=problem,
-        greedy=greedy,
-        samples=samples,
-        trees=dict(zip(tried, trees, strict=True)),
-    )
+    found = []
+    for (cells, _), own in zip(groups, wanted, strict=True):
+        results = {cell: _result(record, numbers) for cell, record in own.items()}
+        greedy, samples = results.pop(cells.greedy), results.pop(cells.samples)
+        found.append(Measured(problem=problem, greedy=greedy, samples=samples, trees=results))
+    return found
 
 
 def _result(record: Record, numbers: Iterator[int | None]) -> Searched:

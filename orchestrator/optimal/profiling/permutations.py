@@ -55,13 +55,13 @@ class Permutations:
 
         if arm.strategy == "cot":  # the greedy answer, first in every order
             right = np.array([float(each.right) for each in self._samples])[self._order[:, 0]]
-            return right, self._use(self._at_pilots, True)
+            return right, self.use(self._at_pilots, self._at_pilots)
         if arm.is_sampling:
             lengths, is_unsure = self._drawn(arm)
         else:
             lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
         # Pilots are always scored, since difficulty is predicted from their scores.
-        used = self._use(lengths, arm.vote != Majority())
+        used = self.use(lengths, self._at_pilots if arm.vote == Majority() else lengths)
         right = self._ballots.elects_right(arm.vote, lengths)
         if tree is None or not is_unsure.any():
             return right, used
@@ -133,9 +133,11 @@ class Permutations:
 
         return np.array([float(each.tokens) for each in self._samples])[self._order].cumsum(axis=1)
 
-    def _use(self, lengths: "NDArray[np.int64]", is_scored: bool) -> "NDArray[np.float64]":
-        """Estimate the use of the first ``lengths[w]`` samples from the total use of all.
-        ``is_scored``: the PRM scores the samples after the pilots too."""
+    def use(
+        self, lengths: "NDArray[np.int64]", scored: "NDArray[np.int64]"
+    ) -> "NDArray[np.float64]":
+        """Estimate the use of the first ``lengths[w]`` samples, ``[w, USED]``, from the total use
+        of all. The PRM scores the first ``scored[w]`` of them."""
         import numpy as np
 
         everyone = np.arange(len(lengths))
@@ -143,8 +145,7 @@ class Permutations:
         sampled = max(1, len(self._samples) - 1)  # without the greedy one, which costs as much
         share, requests = lengths / sampled, 1.0 + (lengths > self._pilots)
         prompts = share if self._one_per_request else requests
-        scored = lengths if is_scored else np.full(len(lengths), self._pilots)
-        texts = self._new_texts[everyone, scored - 1] / max(
+        texts = np.where(scored > 0, self._new_texts[everyone, scored - 1], 0) / max(
             1, len({each.text for each in self._samples[1:]})
         )
         return np.stack(

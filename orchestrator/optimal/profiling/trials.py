@@ -99,32 +99,28 @@ def trials(
     )
 
 
-TrialRow = tuple[tuple[Labelled, ...], "NDArray[np.float64]", "NDArray[np.float64]"]
-
-
-def _problem(
-    measured: Measured, arms: Sequence[tuple[Arm, str | None]], pilots: int, draws: int, seed: int
-) -> TrialRow:
-    """The labelled pilots of each trial, ``right[t, a]`` and ``used[t, a]``."""
-    import numpy as np
-
-    samples = [*measured.greedy.leaves, *measured.samples.leaves]  # the greedy one has index 0
+def in_orders(
+    measured: Measured, pilots: int, draws: int, seed: int
+) -> tuple[list[Leaf], list[list[int]]]:
+    """A problem's solutions, the greedy one first, and random orders of them: ``WAYS`` for each
+    draw, which all begin with its pilots. The same for every model with as many solutions."""
+    samples = [*measured.greedy.leaves, *measured.samples.leaves]
     shuffled = random.Random(f"{seed}/{measured.problem}")
-    orders, labelled = [], []
+    orders = []
     for draw in range(draws):
         first = 1 + draw * (pilots - 1)
         mine = [0, *range(first, first + pilots - 1)]
         others = [i for i in range(1, len(samples)) if i not in mine]
         orders += [[*mine, *shuffled.sample(others, len(others))] for _ in range(WAYS)]
-        labelled.append(
-            Labelled(
-                problem=measured.problem,
-                shown=features([_shown(samples[i]) for i in mine]),
-                right=sum(samples[i].right for i in others),
-                samples=len(others),
-            )
-        )
-    drawn = Permutations(
+    return samples, orders
+
+
+def permutations(
+    measured: Measured, samples: Sequence[Leaf], orders: Sequence[Sequence[int]], pilots: int
+) -> Permutations:
+    import numpy as np
+
+    return Permutations(
         samples,
         np.array(orders),
         pilots,
@@ -132,6 +128,14 @@ def _problem(
         measured.trees.values(),
         one_per_request=measured.samples.one_per_request,
     )
+
+
+def outcomes(
+    drawn: Permutations, measured: Measured, arms: Sequence[tuple[Arm, str | None]], draws: int
+) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """``right[t, a]`` and ``used[t, a]`` of one problem, NaN where an arm was not tried on it."""
+    import numpy as np
+
     right, used = (
         np.full((draws, len(arms)), np.nan),
         np.full((draws, len(arms), len(USED)), np.nan),
@@ -141,8 +145,32 @@ def _problem(
             is_right, use = drawn.outcome(arm, None if cell is None else measured.trees[cell])
             right[:, a] = is_right.reshape(draws, WAYS).mean(axis=1)
             used[:, a] = use.reshape(draws, WAYS, len(USED)).mean(axis=1)
-    return tuple(labelled), right, used
+    return right, used
 
 
-def _shown(leaf: Leaf) -> Pilot:
+TrialRow = tuple[tuple[Labelled, ...], "NDArray[np.float64]", "NDArray[np.float64]"]
+
+
+def _problem(
+    measured: Measured, arms: Sequence[tuple[Arm, str | None]], pilots: int, draws: int, seed: int
+) -> TrialRow:
+    """The labelled pilots of each trial, ``right[t, a]`` and ``used[t, a]``."""
+    samples, orders = in_orders(measured, pilots, draws, seed)
+    labelled = []
+    for order in orders[::WAYS]:
+        others = order[pilots:]
+        labelled.append(
+            Labelled(
+                problem=measured.problem,
+                shown=features([pilot(samples[i]) for i in order[:pilots]]),
+                right=sum(samples[i].right for i in others),
+                samples=len(others),
+            )
+        )
+    drawn = permutations(measured, samples, orders, pilots)
+    return tuple(labelled), *outcomes(drawn, measured, arms, draws)
+
+
+def pilot(leaf: Leaf) -> Pilot:
+    """What a predictor reads of a solution."""
     return Pilot(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens, logprob=leaf.logprob)
