@@ -59,6 +59,12 @@ class Confidence:
         """The confidence of a sample of which the mean alone is known."""
         return cls(mean=mean, tail=mean, lowest=mean)
 
+    def rounded(self) -> "Confidence":
+        """To six digits, as records hold it."""
+        return Confidence(
+            mean=round(self.mean, 6), tail=round(self.tail, 6), lowest=round(self.lowest, 6)
+        )
+
 
 def confidence(logprobs: Sequence[float]) -> Confidence | None:
     """The confidence of a sample whose tokens have these log-probabilities; None for no tokens.

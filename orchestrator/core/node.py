@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
+from orchestrator.core.confidence import Confidence
+
 Finish = Literal["stop", "length", "overflow", "depth", "dead_end", "filtered", "refused", "empty"]
 """Why a path ended.
 
@@ -86,8 +88,9 @@ class Node:
       counts once. ``lost_tokens`` is the node's part of sibling samples that were no answers.
     - ``prm_tokens`` counts what scoring took: the prompts of the PRM and what it wrote
       (``prm_written_tokens``). ``prm_cached_tokens`` of them were in its prefix cache.
-    - ``logprob`` is the mean log-probability of the tokens of this node's sample, if asked for and
-      known.
+    - ``confidence`` sums up the log-probabilities of the tokens of this node's own sample;
+      ``question_logprob`` is the mean log-probability a token of the question under the policy.
+      Each is None unless ``Sampling`` asks for it and the server gives it.
     - ``model`` and ``prm_model`` name the models that answered and scored, if they are not the ones
       asked for.
     - ``answer`` is the answer of a finished path, for strategies that need answers.
@@ -112,7 +115,8 @@ class Node:
     prm_cached_tokens: int = 0
     prm_written_tokens: int = 0
     unscored: bool = field(default=False, compare=False)
-    logprob: float | None = field(default=None, compare=False)
+    confidence: Confidence | None = field(default=None, compare=False)
+    question_logprob: float | None = field(default=None, compare=False)
     model: str | None = field(default=None, compare=False)
     prm_model: str | None = field(default=None, compare=False)
     answer: StatedAnswer | None = field(default=None, compare=False)
@@ -150,7 +154,8 @@ class Node:
         step_tokens: int = 0,
         prompt_tokens: int = 0,
         cached_tokens: int = 0,
-        logprob: float | None = None,
+        confidence: Confidence | None = None,
+        question_logprob: float | None = None,
         model: str | None = None,
     ) -> "Node":
         """The node one sample on, by one step or by all that remain.
@@ -170,7 +175,8 @@ class Node:
             step_tokens=step_tokens,
             prompt_tokens=prompt_tokens,
             cached_tokens=cached_tokens,
-            logprob=logprob,
+            confidence=confidence,
+            question_logprob=question_logprob,
             model=model,
             tree=self.tree,
         )
@@ -239,7 +245,8 @@ class Node:
             prm_tokens=prm_tokens,
             prm_cached_tokens=prm_cached_tokens,
             prm_written_tokens=prm_written_tokens,
-            logprob=self.logprob,
+            confidence=self.confidence,
+            question_logprob=self.question_logprob,
             model=self.model,
             prm_model=prm_model,
             answer=self.answer,

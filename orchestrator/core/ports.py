@@ -15,8 +15,9 @@ from orchestrator.core.node import Node
 class Sampling:
     """How to sample. ``until`` a step ends, or to the end of the solution.
 
-    ``max_tokens`` bounds one such sample. With ``logprobs`` samples tell how likely they were
-    (``Node.logprob``), where the server says so.
+    ``max_tokens`` bounds one such sample. ``logprobs`` asks for the log-probabilities of the
+    sampled tokens (``Node.confidence``), ``question_logprob`` for those of the question's own
+    (``Node.question_logprob``); both come with the samples, from servers that give them.
     """
 
     temperature: float
@@ -24,6 +25,7 @@ class Sampling:
     max_tokens: int = 2048
     until: Literal["step", "end"] = "step"
     logprobs: bool = False
+    question_logprob: bool = False
 
 
 class Policy(Protocol):

@@ -6,6 +6,7 @@ and they meet only here.
 
 from dataclasses import dataclass, field
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Turn
 
 RECORD_FORMAT = 2
@@ -43,9 +44,10 @@ class LeafRecord:
     ``steps`` are those of the last turn; ``earlier`` holds the turns between the question and it,
     where the search asked again.
     ``scores`` holds one PRM score a step and is empty where nothing was scored; ``tokens`` counts
-    what the policy generated along the path, ``logprob`` is their mean log-probability where it was
-    asked for. ``correct`` is None where the task could not decide. ``sound`` says whether every
-    step is right and not only the answer, None where the task cannot tell.
+    what the policy generated along the path. ``confidence`` is the policy's in the last sample,
+    ``question_logprob`` the mean log-probability a token of the question; None where they were not
+    asked for or not given. ``correct`` is None where the task could not decide. ``sound`` says
+    whether every step is right and not only the answer, None where the task cannot tell.
     """
 
     path: tuple[int, ...]
@@ -56,7 +58,8 @@ class LeafRecord:
     tokens: int
     steps: tuple[str, ...]
     sound: bool | None = None
-    logprob: float | None = None
+    confidence: Confidence | None = None
+    question_logprob: float | None = None
     earlier: tuple[Turn, ...] = ()
 
 

@@ -107,7 +107,8 @@ async def _graded(leaf: Node, reader: AnswerReader) -> LeafRecord:
         tokens=leaf.tokens,
         steps=leaf.steps,
         sound=grade.sound,
-        logprob=None if leaf.logprob is None else round(leaf.logprob, 6),
+        confidence=leaf.confidence.rounded() if leaf.confidence else None,
+        question_logprob=None if leaf.question_logprob is None else round(leaf.question_logprob, 6),
         earlier=leaf.earlier,
     )
 

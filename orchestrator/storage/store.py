@@ -1,5 +1,6 @@
 """A run's records: one for each problem of each cell, as soon as it is finished or has failed."""
 
+import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Self
 
 import msgspec
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.records import RECORD_FORMAT, Record
 from orchestrator.errors import RunError
 from orchestrator.formats.jsonlines import JsonLines, decoded
@@ -65,6 +67,9 @@ class _Format(msgspec.Struct):
     cell: str | None = None
 
 
+_EARLIER = re.compile(rb'"logprob":-?\d')
+"""A leaf of a record from before there was a ``Confidence``: the mean alone."""
+
 _format = msgspec.json.Decoder(_Format).decode
 _decode = msgspec.json.Decoder(Record).decode
 
@@ -78,7 +83,16 @@ def _record(folder: Path, line: bytes) -> Record:
             f"{RECORD_FORMAT}: read it with the Orchard that {folder / VERSIONS} names, or run the "
             "config again with another --out"
         )
-    return _decode(line)
+    return _decode(_with_confidence(line) if _EARLIER.search(line) else line)
+
+
+def _with_confidence(line: bytes) -> bytes:
+    """An earlier record, whose leaves' mean log-probability stands for every measure."""
+    record = msgspec.json.decode(line)
+    for leaf in record.get("leaves", ()):
+        if (mean := leaf.pop("logprob", None)) is not None:
+            leaf["confidence"] = Confidence.level(mean)
+    return msgspec.json.encode(record)
 
 
 def _latest(records: Iterable[Record]) -> list[Record]:

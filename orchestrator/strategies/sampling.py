@@ -66,7 +66,8 @@ class RepeatedSampling(WholeSolutions):
             to_come = self.n - len(leaves)
             origin = root.next_fork(leaves) if leaves else root
             few = min(self.stop.batch, to_come) if self.stop else to_come
-            batch = await models.policy.extend(origin, few, self.sampling)
+            sampling = replace(self.sampling, question_logprob=False) if leaves else self.sampling
+            batch = await models.policy.extend(origin, few, sampling)
             if self.is_scored:
                 batch = await models.prm.score(batch)
             if not batch:

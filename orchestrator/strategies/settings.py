@@ -39,6 +39,7 @@ class Stop:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeSolutions:
     """Samples run to the end of the solution; with ``logprobs`` they tell how likely they were.
+    With ``question_logprob`` the first request also tells how likely the question is.
 
     Raises ``ConfigError`` for a sampling that no model can follow.
     """
@@ -47,6 +48,7 @@ class WholeSolutions:
     top_p: float = 1.0
     max_tokens: int = 8192
     logprobs: bool | None = None
+    question_logprob: bool | None = None
 
     def __post_init__(self) -> None:
         check_sampling(self.temperature, self.top_p, self.max_tokens)
@@ -67,6 +69,7 @@ class WholeSolutions:
             max_tokens=self.max_tokens,
             until="end",
             logprobs=bool(self.logprobs),
+            question_logprob=bool(self.question_logprob),
         )
 
 

@@ -7,6 +7,7 @@ calls, remember every request, count tokens (a word is a token) and fail where t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.core.confidence import Confidence, confidence
 from orchestrator.core.node import Finish, Node, derive_seed
 from orchestrator.core.ports import Sampling
 
@@ -18,6 +19,9 @@ ends the solution."""
 
 Judge = Callable[[str, tuple[str, ...]], float]
 """From a question and the steps so far to the score of the last of them."""
+
+Likelihood = Callable[[int, str], float]
+"""From a seed and a word of a sample, or of the question, to the word's log-probability."""
 
 Pause = Callable[[Node], Awaitable[None]]
 """Awaited before a request about a node is answered: where a test holds requests back."""
@@ -40,6 +44,11 @@ def by_text(question: str, steps: tuple[str, ...]) -> float:
     return derive_seed(0, question, *steps) / 2**31
 
 
+def by_word(seed: int, word: str) -> float:
+    """A log-probability in -1..0 that looks random and depends on the seed and the word alone."""
+    return -derive_seed(seed, word) / 2**31
+
+
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """A request made of a ``FakePolicy``."""
@@ -56,6 +65,8 @@ class FakePolicy:
     A step of more words than ``sampling.max_tokens`` is cut there, and a node of more words than
     ``context`` overflows. ``failures`` are raised instead of an answer, by the number of the
     request, which counts from 1. ``longest`` bounds the steps of a solution sampled as a whole.
+    Where log-probabilities are asked for they are what ``likelihood`` says; None is a server that
+    returns none.
     """
 
     script: Script = field(default_factory=chains)
@@ -63,6 +74,7 @@ class FakePolicy:
     failures: Mapping[int, Exception] = field(default_factory=dict)
     pause: Pause | None = None
     longest: int = 100
+    likelihood: Likelihood | None = by_word
     requests: list[Sampled] = field(default_factory=list)
     tokens: int = 0
 
@@ -77,6 +89,7 @@ class FakePolicy:
         prompt_tokens = words(*(turn.text for turn in node.turns))
         if self.context is not None and prompt_tokens > self.context:
             return [node.child(0, (), finish="overflow")]
+        asked = self._likely(node.seed, [node.question]) if sampling.question_logprob else None
         children = []
         for index in range(n):
             steps, finish = self._sample(node, index, sampling)
@@ -84,10 +97,24 @@ class FakePolicy:
             self.tokens += taken
             children.append(
                 node.child(
-                    index, steps, finish=finish, step_tokens=taken, prompt_tokens=prompt_tokens
+                    index,
+                    steps,
+                    finish=finish,
+                    step_tokens=taken,
+                    prompt_tokens=prompt_tokens,
+                    confidence=self._likely(derive_seed(node.seed, index), steps)
+                    if sampling.logprobs
+                    else None,
+                    question_logprob=asked.mean if asked else None,
                 )
             )
         return children
+
+    def _likely(self, seed: int, texts: Sequence[str]) -> Confidence | None:
+        """What log-probabilities of the words of ``texts`` come to."""
+        if self.likelihood is None:
+            return None
+        return confidence([self.likelihood(seed, word) for text in texts for word in text.split()])
 
     def _sample(
         self, node: Node, index: int, sampling: Sampling

@@ -127,8 +127,9 @@ async def test_a_sample_tells_how_likely_it_was_where_it_is_asked(
         (silent,) = await policy.extend(problem(), 1, greedy)
         (told,) = await policy.extend(problem(), 1, asked)
         drawn = await policy.extend(problem(), 8, replace(asked, temperature=1.0))
-    assert silent.logprob is None
-    assert told.logprob is not None and told.logprob < 0
+    assert silent.confidence is None
+    assert told.confidence is not None and told.confidence.mean < 0
     assert told.steps == silent.steps
-    assert len({each.logprob for each in drawn}) > 1
-    assert told.logprob > fmean(each.logprob or 0.0 for each in drawn)
+    means = [each.confidence.mean for each in drawn if each.confidence]
+    assert len(means) == len(drawn) and len(set(means)) > 1
+    assert told.confidence.mean > fmean(means)

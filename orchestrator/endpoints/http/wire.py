@@ -30,6 +30,7 @@ class GenerateRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     stop: list[str] | None = None
     include_stop_str_in_output: bool = False
     return_token_ids: bool = False
+    prompt_logprobs: int | None = None
 
 
 class SamplingFields(TypedDict):
@@ -43,13 +44,18 @@ class SamplingFields(TypedDict):
     seed: int
     stop: list[str] | None
     include_stop_str_in_output: bool
+    prompt_logprobs: int | None
 
 
 class CompletionRequest(GenerateRequest, kw_only=True, omit_defaults=True):
-    """``max_tokens`` null is all the room there is; left out, the API takes it for 16."""
+    """``max_tokens`` null is all the room there is; left out, the API takes it for 16.
+
+    ``logprobs`` counts the alternatives to tell beside each sampled token.
+    """
 
     prompt: str | Sequence[int] | msgspec.Raw
     max_tokens: int | None = 16
+    logprobs: int | None = None
 
 
 class ChatRequest(GenerateRequest, kw_only=True, omit_defaults=True):
@@ -167,6 +173,8 @@ class CompletionChoice(msgspec.Struct):
     error: Any = None
     token_ids: msgspec.Raw = msgspec.Raw()
     prompt_token_ids: msgspec.Raw = msgspec.Raw()
+    logprobs: msgspec.Raw = msgspec.Raw()
+    prompt_logprobs: msgspec.Raw = msgspec.Raw()
 
 
 class CompletionResponse(Answered):
@@ -196,12 +204,32 @@ class ChatChoice(msgspec.Struct):
     matched_stop: int | str | None = None
     error: Any = None
     token_ids: msgspec.Raw = msgspec.Raw()
-    logprobs: Any = None
+    logprobs: msgspec.Raw = msgspec.Raw()
 
 
 class ChatResponse(Answered):
     choices: list[ChatChoice]
     prompt_token_ids: msgspec.Raw = msgspec.Raw()
+    prompt_logprobs: msgspec.Raw = msgspec.Raw()
+
+
+class SampledToken(msgspec.Struct):
+    logprob: float | None = None
+
+
+class SampleLogprobs(msgspec.Struct):
+    """A choice's ``logprobs``: of chat they are its ``content``, of completions
+    ``token_logprobs``."""
+
+    content: list[SampledToken] | None = None
+    token_logprobs: list[float | None] | None = None
+
+
+class PromptToken(msgspec.Struct):
+    """One token of a prompt, as vLLM tells it."""
+
+    logprob: float | None = None
+    decoded_token: str | None = None
 
 
 class NextTokenLogprobs(msgspec.Struct):
@@ -264,7 +292,7 @@ class ErrorResponse(msgspec.Struct):
 
 
 def is_listed(listed: msgspec.Raw) -> bool:
-    """Whether a server gave the list, rather than null or nothing."""
+    """Whether a server gave it, rather than null or nothing."""
     return bytes(listed) not in (b"", b"null")
 
 

@@ -50,6 +50,7 @@ class InstructedPolicy(HttpPolicy):
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         chat = ChatRequest(
             messages=self._messages(node, sampling),
+            logprobs=True if sampling.logprobs else None,
             **self._sampled_by(node, n, sampling, most),
         )
         return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)

@@ -11,11 +11,11 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import fmean
 from typing import TypeVar, cast
 
 import msgspec
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Finish, Node, sharing, split_steps
 from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.http.ends import (
@@ -27,7 +27,6 @@ from orchestrator.endpoints.http.ends import (
     read_choice,
 )
 from orchestrator.endpoints.http.wire import (
-    ChatChoice,
     ChatRequest,
     ChatResponse,
     CompletionRequest,
@@ -37,6 +36,7 @@ from orchestrator.endpoints.http.wire import (
     token_list,
     token_part,
 )
+from orchestrator.endpoints.policies.likelihoods import likelihood_of_question, likelihood_of_sample
 from orchestrator.endpoints.transport.refusals import miscounted
 from orchestrator.endpoints.transport.transport import Transport, Used
 from orchestrator.errors import (
@@ -69,6 +69,7 @@ class HttpPolicy(ABC):
     separator: str = "\n\n"
     cuts_at: int | None = None
     _has_told: bool = field(default=False, init=False, repr=False)
+    _has_told_of_logprobs: bool = field(default=False, init=False, repr=False)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         """The port's ``extend``; a context overflow comes back as one child that ended so, and so
@@ -131,6 +132,7 @@ class HttpPolicy(ABC):
             "seed": node.seed,
             "stop": [self.separator] if sampling.until == "step" else None,
             "include_stop_str_in_output": sampling.until == "step",
+            "prompt_logprobs": 0 if sampling.question_logprob else None,
         }
 
     async def _send(
@@ -203,6 +205,7 @@ class HttpPolicy(ABC):
             raise BadResponse(f"{url} did not number its {n} choices from 0 to {n - 1}", url=url)
         bad: list[NoAnswer] = []
         share, rest = divmod(usage.written_tokens, n)
+        of_question = self._question_logprob(node, sampling, answer, url)
         are_blank = all(contents(choice).is_blank for choice in choices)
         for choice in choices:
             ids = _part(choice.token_ids, url)
@@ -223,12 +226,40 @@ class HttpPolicy(ABC):
                 step_tokens=tokens,
                 prompt_tokens=usage.prompt_tokens,
                 cached_tokens=usage.cached_tokens,
-                logprob=_mean_logprob(choice) if sampling.logprobs else None,
+                confidence=self._confidence(choice, sampling, url),
+                question_logprob=of_question,
                 model=self.transport.endpoint.other_model(answer.model),
             )
             good.setdefault(choice.index, child)
         if len(good) < n:
             raise no_answer(bad, url)
+
+    def _confidence(self, choice: AnyChoice, sampling: Sampling, url: str) -> Confidence | None:
+        if not sampling.logprobs:
+            return None
+        try:
+            return likelihood_of_sample(choice.logprobs)
+        except ValueError as error:
+            self._tell_of_logprobs(error, url)
+            return None
+
+    def _question_logprob(
+        self, node: Node, sampling: Sampling, answer: ChatResponse | CompletionResponse, url: str
+    ) -> float | None:
+        if not sampling.question_logprob:
+            return None
+        holder = answer if isinstance(answer, ChatResponse) else answer.choices[0]
+        try:
+            return likelihood_of_question(holder.prompt_logprobs, node.question)
+        except ValueError as error:
+            self._tell_of_logprobs(error, url)
+            return None
+
+    def _tell_of_logprobs(self, error: ValueError, url: str) -> None:
+        """Once, that a server's log-probabilities are none, and count as not given."""
+        if not self._has_told_of_logprobs:
+            self._has_told_of_logprobs = True
+            LOG.warning("%s: %s; such answers count as given without any", url, error)
 
     def _said(self, choice: AnyChoice, sampling: Sampling, tokens: int | None) -> Said | NoAnswer:
         step_ends = self.separator if sampling.until == "step" else None
@@ -258,6 +289,7 @@ class TokenPolicy(HttpPolicy):
         completion = CompletionRequest(
             prompt=token_list(known),
             return_token_ids=True,
+            logprobs=0 if sampling.logprobs else None,
             **self._sampled_by(node, n, sampling, most),
         )
         return await self._send(
@@ -271,15 +303,6 @@ class ChatPolicy(HttpPolicy):
     async def _ask(self, node: Node, n: int, sampling: Sampling, most: int | None) -> list[Node]:
         chat = self._chat(node, n, sampling, most, token_ids=False)
         return await self._send(CHAT, chat, ChatResponse, node, n, sampling, lambda *_: None)
-
-
-def _mean_logprob(choice: AnyChoice) -> float | None:
-    """Of a sample's tokens; None where the server does not tell, as for a text that goes on."""
-    told = choice.logprobs if isinstance(choice, ChatChoice) else None
-    tokens = (told.get("content") or []) if isinstance(told, dict) else []
-    found = [each.get("logprob") for each in tokens if isinstance(each, dict)]
-    numbers = [each for each in found if isinstance(each, int | float)]
-    return fmean(numbers) if numbers and len(numbers) == len(tokens) else None
 
 
 def _part(listed: msgspec.Raw, url: str) -> bytes | None:

@@ -61,6 +61,7 @@ class LedPolicy(ChatPolicy):
             child,
             steps=(*node.steps, begun + rest.steps[-1]),
             finish=rest.finish,
+            confidence=None,  # of two requests, each tells its own part
             tokens=child.tokens + rest.step_tokens,
             step_tokens=child.step_tokens + rest.step_tokens,
             prompt_tokens=rest.prompt_tokens,

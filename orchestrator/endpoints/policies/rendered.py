@@ -66,6 +66,7 @@ class RenderedPolicy(ChatPolicy):
         ids = await render(self.transport, messages, node)
         completion = CompletionRequest(
             prompt=[*ids, *self._tails[tail]],
+            logprobs=0 if sampling.logprobs else None,
             **self._sampled_by(node, n, sampling, most),
         )
         return await self._send(

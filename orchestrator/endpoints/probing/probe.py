@@ -233,4 +233,4 @@ async def _gives_logprobs(transport: Transport) -> bool:
         raise
     except EndpointError:
         return False
-    return bool(answer.choices[0].logprobs)
+    return is_listed(answer.choices[0].logprobs)

@@ -5,21 +5,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.voting import Majority, Weighted, elect
 
 CONFIDENCE = "confidence"
-"""The feature that needs log-probabilities, which some servers do not return."""
+"""The feature that needs log-probabilities of samples, which some servers do not return."""
+
+QUESTION_LENGTH, QUESTION_LOGPROB = "question_length", "question_logprob"
+"""The features of the question itself, known with the first request; the latter needs a server
+that returns log-probabilities of prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pilot:
     """One sampled solution: the class of its answer (None if it states none), its PRM scores (one
-    per step, empty without a PRM), its tokens and their mean log-probability, if known."""
+    per step, empty without a PRM), its tokens and the policy's confidence in them, if known.
+
+    ``question_logprob`` is the mean log-probability per token of the question, None if unknown;
+    ``prompt_tokens`` is the length of the prompt, template included, 0 if unknown.
+    """
 
     answer: int | None
     scores: tuple[float, ...]
     tokens: int
-    logprob: float | None = None
+    confidence: Confidence | None = None
+    question_logprob: float | None = None
+    prompt_tokens: int = 0
 
 
 def features(samples: Sequence[Pilot]) -> dict[str, float]:
@@ -31,6 +42,9 @@ def features(samples: Sequence[Pilot]) -> dict[str, float]:
     - ``answered``: the share of samples that state an answer.
     - ``length``: the logarithm of the mean number of tokens.
     - ``confidence``: the mean log-probability per token of the first, if known.
+    - ``question_length``: the logarithm of the tokens of the first one's prompt, if known. The chat
+      template adds the same number to each question.
+    - ``question_logprob``: the mean log-probability per token of the question, if known.
 
     With scores also:
 
@@ -54,8 +68,12 @@ def features(samples: Sequence[Pilot]) -> dict[str, float]:
         "answered": (len(samples) - unanswered) / len(samples),
         "length": math.log1p(fmean(sample.tokens for sample in samples)),
     }
-    if first.logprob is not None:
-        found[CONFIDENCE] = first.logprob
+    if first.confidence is not None:
+        found[CONFIDENCE] = first.confidence.mean
+    if first.prompt_tokens:
+        found[QUESTION_LENGTH] = math.log(first.prompt_tokens)
+    if first.question_logprob is not None:
+        found[QUESTION_LOGPROB] = first.question_logprob
     if not all(sample.scores for sample in samples):
         return found
     last = [sample.scores[-1] for sample in samples]

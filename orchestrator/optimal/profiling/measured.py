@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.core.confidence import Confidence
+
 USED = (
     "policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens", "cost",
     "seconds",
@@ -12,14 +14,17 @@ USED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One solution, as votes and predictors see it."""
+    """One solution, as votes and predictors see it. ``prompt_tokens`` is known (not 0) where it is
+    the only one of its search."""
 
     answer: int | None
     right: bool
     scores: tuple[float, ...]
     tokens: int
     text: str
-    logprob: float | None = None
+    confidence: Confidence | None = None
+    question_logprob: float | None = None
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,7 +141,9 @@ def _result(record: Record, numbers: Iterator[int | None]) -> Searched:
                 scores=leaf.scores,
                 tokens=leaf.tokens,
                 text="".join(leaf.steps),
-                logprob=leaf.logprob,
+                confidence=leaf.confidence,
+                question_logprob=leaf.question_logprob,
+                prompt_tokens=record.prompt_tokens if len(record.leaves) == 1 else 0,
             )
             for leaf in record.leaves
         ),

@@ -173,4 +173,11 @@ def _problem(
 
 def pilot(leaf: Leaf) -> Pilot:
     """What a predictor reads of a solution."""
-    return Pilot(answer=leaf.answer, scores=leaf.scores, tokens=leaf.tokens, logprob=leaf.logprob)
+    return Pilot(
+        answer=leaf.answer,
+        scores=leaf.scores,
+        tokens=leaf.tokens,
+        confidence=leaf.confidence,
+        question_logprob=leaf.question_logprob,
+        prompt_tokens=leaf.prompt_tokens,
+    )

@@ -48,7 +48,14 @@ def evidence(pilots: Sequence[Node]) -> dict[str, float]:
     """The features of pilots that a predictor uses."""
     return features(
         [
-            Pilot(answer=answer, scores=each.scores, tokens=each.tokens, logprob=each.logprob)
+            Pilot(
+                answer=answer,
+                scores=each.scores,
+                tokens=each.tokens,
+                confidence=each.confidence,
+                question_logprob=each.question_logprob,
+                prompt_tokens=each.prompt_tokens,
+            )
             for each, answer in zip(pilots, classes_of(pilots), strict=True)
         ]
     )

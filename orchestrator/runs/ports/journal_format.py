@@ -10,30 +10,37 @@ from hashlib import blake2b
 
 import msgspec
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Finish, Node, sharing
 from orchestrator.core.ports import Sampling
 from orchestrator.storage.journal import KEY_BYTES
 
 
 class JournaledSample(msgspec.Struct, array_like=True):
-    """One child, as far as it differs from its parent; ``token_ids`` are the parts it adds."""
+    """One child, as far as it differs from its parent; ``token_ids`` are the parts it adds.
+
+    ``confidence`` holds the mean, the tail and the lowest window; in journals from before there
+    were these, the mean alone, which then stands for all three.
+    """
 
     index: int
     steps: tuple[str, ...]
     finish: Finish | None
     token_ids: tuple[str, ...] | None
     step_tokens: int
-    logprob: float | None = None
+    confidence: tuple[float, float, float] | float | None = None
 
 
 class JournaledSamples(msgspec.Struct, array_like=True):
-    """What a policy answered; ``model`` did, where it is another than was asked for."""
+    """What a policy answered; ``model`` did, where it is another than was asked for, and
+    ``question_logprob`` is how likely it finds the question."""
 
     children: list[JournaledSample]
     prompt_tokens: int
     cached_tokens: int
     model: str | None = None
     lost_tokens: int = 0
+    question_logprob: float | None = None
 
 
 class JournaledScores(msgspec.Struct, array_like=True):
@@ -60,6 +67,7 @@ def policy_key(model: str, node: Node, n: int, sampling: Sampling) -> bytes:
     how: tuple[object, ...] = (
         n, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.until,
         *(["logprobs"] if sampling.logprobs else []),
+        *(["question_logprob"] if sampling.question_logprob else []),
     )  # fmt: skip
     asked = ("extend", model, how, node.path, node.seed, node.question, node.steps, *_turns(node))
     return blake2b(_pack(asked), digest_size=KEY_BYTES).digest()
@@ -96,13 +104,20 @@ def packed_samples(node: Node, children: Sequence[Node]) -> bytes:
             if child.token_ids is None
             else tuple([part.decode("latin-1") for part in child.token_ids[parts:]]),
             child.step_tokens,
-            child.logprob,
+            _numbers(child.confidence),
         )
         for child in children
     ]
     first = children[0] if children else node
     lost = sum(child.lost_tokens for child in children)
-    found = JournaledSamples(samples, first.prompt_tokens, first.cached_tokens, first.model, lost)
+    found = JournaledSamples(
+        samples,
+        first.prompt_tokens,
+        first.cached_tokens,
+        first.model,
+        lost,
+        first.question_logprob if children else None,
+    )
     return _encode((found,))
 
 
@@ -120,7 +135,8 @@ def unpacked_samples(node: Node, body: bytes) -> list[Node]:
             step_tokens=sample.step_tokens,
             prompt_tokens=found.prompt_tokens,
             cached_tokens=found.cached_tokens,
-            logprob=sample.logprob,
+            confidence=_confidence(sample.confidence),
+            question_logprob=found.question_logprob,
             model=found.model,
         )
         for sample in found.children
@@ -133,6 +149,21 @@ def unpacked_samples(node: Node, body: bytes) -> list[Node]:
         cached_tokens=found.cached_tokens,
         written_tokens=sum(child.step_tokens for child in children) + found.lost_tokens,
     )
+
+
+def _numbers(confidence: Confidence | None) -> tuple[float, float, float] | None:
+    if confidence is None:
+        return None
+    return confidence.mean, confidence.tail, confidence.lowest
+
+
+def _confidence(numbers: tuple[float, float, float] | float | None) -> Confidence | None:
+    if numbers is None:
+        return None
+    if isinstance(numbers, float):
+        return Confidence.level(numbers)
+    mean, tail, lowest = numbers
+    return Confidence(mean=mean, tail=tail, lowest=lowest)
 
 
 def packed_scores(nodes: Sequence[Node], scored: Sequence[Node]) -> bytes:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import (
     FORKS,
     Node,
@@ -204,8 +205,12 @@ def test_an_unmetered_sample_counts_nothing() -> None:
 
 
 def test_nodes_are_equal_whatever_is_known_beside_their_state() -> None:
-    node = start().child(0, ("a",), logprob=-1.0, model="m")
-    same = start().child(0, ("a",), logprob=-2.0, model="n").scored((), prm_model="q")
+    node = start().child(0, ("a",), confidence=Confidence.level(-1.0), model="m")
+    same = (
+        start()
+        .child(0, ("a",), confidence=Confidence.level(-2.0), model="n")
+        .scored((), prm_model="q")
+    )
     assert node == replace(same, unscored=True, answer=StatedAnswer("7"), tree=Tree(key="another"))
     assert node != replace(same, lost_tokens=1)
     assert StatedAnswer("7", {"7.0"}) == StatedAnswer("7")

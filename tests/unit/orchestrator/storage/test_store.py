@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.budget import Spend
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.records import POOL, RECORD_FORMAT, Record, Route
 from orchestrator.errors import RunError
 from orchestrator.formats import jsonlines
@@ -23,6 +24,22 @@ def test_what_is_stored_is_read_back_unchanged(tmp_path: Path, make_record: Make
         for record in records:
             store.add(record)
     assert read_records(tmp_path / "new" / "run") == records
+
+
+def test_a_record_from_before_knows_the_mean_alone_which_stands_for_every_measure(
+    tmp_path: Path, make_record: Make
+) -> None:
+    with Store(tmp_path) as store:
+        store.add(make_record())
+    path = tmp_path / RECORDS
+    record = json.loads(path.read_bytes())
+    for leaf, logprob in zip(record["leaves"], (-0.25, None), strict=False):
+        del leaf["confidence"], leaf["question_logprob"]
+        leaf["logprob"] = logprob
+    path.write_text(json.dumps(record, separators=(",", ":")) + "\n")
+    (read,) = read_records(tmp_path)
+    assert read.leaves[0].confidence == Confidence.level(-0.25)
+    assert [leaf.confidence for leaf in read.leaves[1:]] == [None] * (len(read.leaves) - 1)
 
 
 def test_a_finished_problem_stays_finished_in_the_next_process(

@@ -107,3 +107,4 @@ def test_a_batch_without_a_sample_is_refused(batch: int) -> None:
 @pytest.mark.parametrize("logprobs", [None, False, True])
 def test_samples_tell_how_likely_they_were_where_that_is_asked_for(logprobs: bool | None) -> None:
     assert of("cot", logprobs=logprobs).sampling.logprobs is bool(logprobs)
+    assert not of("cot", logprobs=logprobs).sampling.question_logprob

@@ -82,6 +82,16 @@ async def test_batches_end_at_n() -> None:
     assert await samples(odd, *[2, 3, 4, 5, 6, 7]) == 6
 
 
+async def test_how_likely_the_question_is_is_asked_once_with_the_first_batch() -> None:
+    asking = MajorityVoting(n=12, stop=Stop(rule="certain"), logprobs=True, question_logprob=True)
+    policy = answering(*range(12))
+    leaves = await asking(ROOT, reading(policy, FakePRM()))
+    assert [each.sampling.question_logprob for each in policy.requests] == [True, False, False]
+    assert all(each.sampling.logprobs for each in policy.requests)
+    assert [leaf.question_logprob is None for leaf in leaves] == [False] * 4 + [True] * 8
+    assert all(leaf.confidence for leaf in leaves)
+
+
 async def test_without_a_rule_all_are_drawn_at_once_and_no_answer_is_read() -> None:
     policy = FakePolicy()
     assert not MajorityVoting(n=8).needs

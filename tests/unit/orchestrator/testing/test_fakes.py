@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Node, root
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.errors import EndpointUnavailable
@@ -39,6 +40,24 @@ async def test_words_are_tokens_and_all_are_counted() -> None:
     assert [(c.step_tokens, c.tokens, c.prompt_tokens) for c in children] == [(3, 3, 5)] * 2
     assert [node.prm_tokens for node in await prm.score(children)] == [8, 8]
     assert (policy.tokens, prm.tokens) == (6, 16)
+
+
+async def test_log_probabilities_come_where_they_are_asked_for_and_the_server_has_them() -> None:
+    asked = Sampling(temperature=0.7, until="end", logprobs=True, question_logprob=True)
+    first, second = await FakePolicy().extend(ROOT, 2, asked)
+    assert first.confidence and second.confidence
+    assert -1 < first.confidence.mean != second.confidence.mean < 0
+    assert first.question_logprob == second.question_logprob is not None
+    (silent,) = await FakePolicy().extend(ROOT, 1, WHOLE)
+    (without,) = await FakePolicy(likelihood=None).extend(ROOT, 1, asked)
+    for child in (silent, without):
+        assert (child.confidence, child.question_logprob) == (None, None)
+
+
+async def test_the_likelihood_of_words_is_what_a_script_says() -> None:
+    policy = FakePolicy(likelihood=lambda seed, word: -0.5 if word == "Step" else 0.0)
+    (child,) = await policy.extend(ROOT, 1, Sampling(temperature=0.7, logprobs=True))
+    assert child.confidence == Confidence.level(-0.5 / 4)
 
 
 async def test_a_sample_is_cut_at_max_tokens() -> None:

@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.ports import Sampling
 from orchestrator.endpoints.policies.emulated_continuation import InstructedPolicy
 from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
 from orchestrator.endpoints.policies.led import LedPolicy
@@ -253,24 +252,6 @@ async def test_a_prompt_as_long_as_its_server_cuts_them_is_beyond_the_context(
     answer = chat("done", prompt_tokens=prompt_tokens)
     (child,) = await ChatPolicy(scripted(answer, answer), ask, cuts_at=100).extend(ROOT, 1, STEP)
     assert child.finish == finish
-
-
-async def test_a_sample_tells_how_likely_it_was_where_each_of_its_tokens_does(
-    scripted: Any,
-) -> None:
-    async def logprob(told: Any, *, asked: bool = True) -> float | None:
-        answer = chat("done")
-        answer["choices"][0]["logprobs"] = told
-        sampling = Sampling(temperature=0.7, logprobs=asked)
-        (child,) = await ChatPolicy(scripted(answer), ask).extend(ROOT, 1, sampling)
-        return child.logprob
-
-    both = {"content": [{"logprob": -1.0}, {"logprob": -2.0}]}
-    assert await logprob(both) == -1.5
-    assert await logprob(both, asked=False) is None
-    for nothing in (None, {}, {"content": None}, {"content": []}, "odd", {"content": ["odd"]}):
-        assert await logprob(nothing) is None
-    assert await logprob({"content": [{"logprob": -1.0}, {"logprob": None}]}) is None
 
 
 async def test_what_is_left_over_of_the_tokens_goes_to_the_first_samples(scripted: Any) -> None:

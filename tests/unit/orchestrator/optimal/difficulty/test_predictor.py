@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.difficulty.evidence import Pilot, features
 from orchestrator.optimal.difficulty.predictor import Labelled, fit
@@ -31,9 +32,17 @@ def test_without_scores_only_the_samples_speak() -> None:
 
 
 def test_how_likely_the_greedy_solution_was_is_shown_where_it_is_known() -> None:
-    known = Pilot(answer=1, scores=(), tokens=80, logprob=-0.25)
+    known = Pilot(answer=1, scores=(), tokens=80, confidence=Confidence.level(-0.25))
     assert features([known, sample(1)])["confidence"] == -0.25
     assert "confidence" not in features([sample(1), known])
+
+
+def test_the_question_is_described_by_the_first_request_where_it_tells() -> None:
+    told = replace(sample(1), question_logprob=-2.5, prompt_tokens=100)
+    found = features([told, sample(1)])
+    assert found["question_logprob"] == -2.5
+    assert found["question_length"] == pytest.approx(4.605, abs=1e-3)
+    assert not {"question_logprob", "question_length"} & features([sample(1), told]).keys()
 
 
 def test_what_some_pilots_do_not_show_is_no_ground_to_go_by() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.budget import Bill, Limits, Price, Spend
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Node, Tree, Turn, root
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
@@ -66,9 +67,10 @@ samplings = st.builds(
         max_size=5,
     ),
     counts,
+    st.none() | st.floats(-20, 0),
 )
 def test_a_policys_response_comes_back_as_it_was(
-    node: Node, samples: list[tuple[Any, Any, Any, int]], prompt: int
+    node: Node, samples: list[tuple[Any, Any, Any, int]], prompt: int, question: float | None
 ) -> None:
     children = [
         node.child(
@@ -79,13 +81,15 @@ def test_a_policys_response_comes_back_as_it_was(
             step_tokens=tokens,
             prompt_tokens=prompt,
             cached_tokens=prompt // 2,
-            logprob=-tokens / 7 if finish else None,
+            confidence=Confidence(mean=-tokens / 7, tail=-1.0, lowest=-9.0) if finish else None,
+            question_logprob=question,
         )
         for i, (steps, finish, added, tokens) in enumerate(samples)
     ]
     again = unpacked_samples(node, packed_samples(node, children))
     assert again == children
-    assert [each.logprob for each in again] == [each.logprob for each in children]
+    assert [each.confidence for each in again] == [each.confidence for each in children]
+    assert [each.question_logprob for each in again] == [question] * len(children)
 
 
 @given(st.lists(st.tuples(nodes, st.lists(floats, max_size=6), finishes, counts), max_size=4))
@@ -135,6 +139,22 @@ def test_the_keys_of_one_turn_are_those_of_every_journal_before() -> None:
     assert part_key(bytes.fromhex("91375398b379a4c6dfa67916ead4a1e3"), 3).hex() == (
         "5bc66162953e7b53fd867c317d325b90"
     )
+
+
+def test_asking_how_likely_the_question_is_has_a_key_of_its_own() -> None:
+    node = root("What is 1 + 1?", seed=1, problem_id="p")
+    asked = replace(STEP, question_logprob=True)
+    keys = {policy_key("m", node, 1, each) for each in (STEP, asked, replace(asked, logprobs=True))}
+    assert len(keys) == 3
+
+
+def test_a_journal_from_before_knows_the_mean_alone_which_stands_for_every_measure() -> None:
+    node = root("What is 1 + 1?", seed=1, problem_id="p")
+    body = b'[[[[0,["2"],"stop",null,3,-0.25],[1,["3"],"stop",null,2]],7,0]]'
+    sure, *others = unpacked_samples(node, body)
+    assert sure.confidence == Confidence.level(-0.25)
+    assert [each.confidence for each in others] == [None]
+    assert sure.question_logprob is None
 
 
 def test_where_a_step_ends_is_part_of_the_key() -> None:

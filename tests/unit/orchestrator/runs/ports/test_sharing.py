@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, root
 from orchestrator.core.ports import Sampling
@@ -101,6 +102,7 @@ def test_the_demand_is_the_most_that_a_cell_asks_for_of_this_problem_in_this_way
     "other",
     [
         {"temperature": 1.0}, {"top_p": 0.9}, {"max_tokens": 100}, {"logprobs": True},
+        {"question_logprob": True},
     ],
 )  # fmt: skip
 def test_cells_that_sample_in_another_way_are_no_demand(other: dict[str, Any]) -> None:
@@ -320,10 +322,10 @@ async def test_overlapping_askers_each_compute_what_is_missing() -> None:
 async def test_shared_scores_keep_what_each_asker_knows_of_its_solution() -> None:
     prm = FakePRM()
     shared = SharedPRM(prm)
-    solution = ROOT.child(0, ("so",), finish="stop")
+    solution, sure = ROOT.child(0, ("so",), finish="stop"), Confidence.level(-0.5)
     await shared.score([solution])
-    (scored,) = await shared.score([replace(solution, logprob=-0.5, answer=2)])
-    assert (scored.logprob, scored.answer) == (-0.5, 2)
+    (scored,) = await shared.score([replace(solution, confidence=sure, answer=2)])
+    assert (scored.confidence, scored.answer) == (sure, 2)
     assert scored.scores
 
 
