@@ -257,7 +257,7 @@ def read(path: Path) -> Profile:
     if values.get("version") != VERSION:
         raise ProfileError(
             f"{path} is a profile of version {values.get('version')}, and this Orchard reads "
-            f"{VERSION}: measure it anew with `orchard profile`"
+            f"{VERSION}: measure it again with `orchard profile`"
         )
     try:
         return msgspec.convert(values, Profile)
@@ -275,5 +275,5 @@ def check_fits(profile: Profile, *, source: str, task: str, policy: str, prm: st
         if theirs != ours:
             raise ProfileError(
                 f"the profile {source} was measured with the {what} {theirs!r}, and this cell has "
-                f"{ours!r}, on which depends what is best: measure one with `orchard profile`"
+                f"{ours!r}, and what is best depends on it: measure one with `orchard profile`"
             )

@@ -93,7 +93,7 @@ def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
 
 
 def enough_tokens(used: int) -> int:
-    """Suggest a ``max_tokens``, a power of two, for a model that ``used`` so many for a sum."""
+    """Suggest a ``max_tokens``, a power of two; ``used`` is what the model took to add numbers."""
     return max(ENOUGH_TOKENS, 1 << (4 * used - 1).bit_length())
 
 

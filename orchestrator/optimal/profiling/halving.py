@@ -38,8 +38,7 @@ def survivors(shortfall: Mapping[str, float]) -> list[str]:
 
 
 def reach(reached: int, problems: int, tokens: float, per_problem: float, rounds: int) -> int:
-    """The number of problems that the next round runs its cells on; the last one ``reached``
-    so many.
+    """The number of problems for the next round; ``reached`` is that of the last one.
 
     All cells together use ``per_problem`` tokens. ``tokens`` remain, to be shared equally by the
     remaining ``rounds``, including this one.
