@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from orchestrator.core.problem import Problem
     from orchestrator.core.records import Record
     from orchestrator.core.task import Grade, Instruction, Task
-    from orchestrator.core.voting import Majority, Max, Vote, Voter, Weighted
+    from orchestrator.core.voting import (
+        BestOfMajority,
+        Majority,
+        Max,
+        Pooled,
+        Vote,
+        Voter,
+        Weighted,
+    )
     from orchestrator.errors import (
         BadResponse,
         BudgetExhausted,
@@ -52,6 +60,7 @@ __all__ = [
     "Auto",
     "BadResponse",
     "BeamSearch",
+    "BestOfMajority",
     "BestOfN",
     "BudgetExhausted",
     "CoT",
@@ -72,6 +81,7 @@ __all__ = [
     "OrchardError",
     "Outcome",
     "Policy",
+    "Pooled",
     "Price",
     "Problem",
     "RateLimited",

@@ -1,5 +1,7 @@
 """Votes of the user's own, beside those that every run takes."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
@@ -29,6 +31,11 @@ class VoteConfig(Section):
         kind = load_class(self.vote)
         if not hasattr(kind, "weights"):
             raise ConfigError(f"votes: {self.vote} is no vote: it has no `weights`")
+        if not _takes(kind.weights, "self", "voters", "classes"):
+            raise ConfigError(
+                f"votes: {self.vote}: `weights` must take the voters and the classes of their "
+                "answers: def weights(self, voters, classes)"
+            )
         try:
             vote: Vote = TypeAdapter(kind).validate_python(self.model_extra or {})
         except ValidationError as error:
@@ -38,3 +45,11 @@ class VoteConfig(Section):
         if vote.name in VOTES:
             raise ConfigError(f"votes: {self.vote} is called {vote.name}, as another vote is")
         return vote
+
+
+def _takes(function: Callable[..., object], *arguments: str) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True

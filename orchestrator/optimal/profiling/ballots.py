@@ -1,36 +1,36 @@
 """The election of ``core.voting`` over a problem's samples in many random orders at once.
 
-In arrays ``[w, i]``, entry ``i`` is the ``i``-th sample of order ``w``; ``c`` numbers the answers.
+Arrays are ``[w, k]``: the election that the first ``lengths[k]`` samples of way ``w`` hold; ``v``
+counts the voters and ``c`` the answers. What a ballot weighs depends on who else votes, so that
+each election weighs its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from orchestrator.core.voting import ROUNDING, Majority, Max, Vote
+from orchestrator.core.voting import ROUNDING, ByScores, Majority, Vote
 from orchestrator.optimal.profiling.measured import Leaf
+from orchestrator.optimal.profiling.weighing import NOWHERE, Weighing
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-NONE = -1
-"""The class of a solution that abstains."""
-
 MAJORITY = Majority()
 
 
-class Alone(NamedTuple):
-    """A solution as the only voter."""
+class One(NamedTuple):
+    """What a vote knows of a solution."""
 
     scores: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """Some of a problem's solutions: the class of each one's answer (None without an answer),
-    whether it is right, and its PRM scores, one per step (empty if it was not scored)."""
+    """Some of a problem's solutions: the class of each one's answer (None: none), whether it is
+    right, and its PRM scores, one a step, none where it was not scored."""
 
     answers: tuple[int | None, ...]
     right: tuple[bool, ...]
@@ -48,139 +48,91 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.answers)
 
-    def weights(self, vote: Vote) -> list[float | None]:
-        """The weight of each solution's ballot; None if it abstains."""
-        return [weight for scores in self.scores for weight in vote.weights([Alone(scores)])]
+    def __add__(self, other: "Drawn") -> "Drawn":
+        return Drawn(
+            answers=self.answers + other.answers,
+            right=self.right + other.right,
+            scores=self.scores + other.scores,
+        )
 
-    def values(self, vote: Vote) -> list[float]:
-        """The same, with 0 for those that abstain."""
-        return [weight or 0.0 for weight in self.weights(vote)]
+    def values(self, vote: Vote) -> list[float | None]:
+        """What each one brings to a vote by itself; None where it abstains, or has no answer."""
+        brought: list[float | None] = [1.0] * len(self)
+        if isinstance(vote, ByScores):
+            brought = vote.values([One(each) for each in self.scores])
+        return [
+            None if answer is None else each
+            for answer, each in zip(self.answers, brought, strict=True)
+        ]
 
 
 NOBODY = Drawn(answers=(), right=(), scores=())
 
 
 class Ballots:
-    """Votes over ``samples``, each ``order[w]`` a permutation of them. Solutions in ``joining`` can
-    be added after them."""
+    """``order[w]`` numbers the ``samples``; those who ``joined`` vote with them, after them."""
 
-    def __init__(
-        self, samples: Drawn, order: "NDArray[np.int64]", joining: Sequence[Drawn] = ()
-    ) -> None:
+    def __init__(self, samples: Drawn, order: "NDArray[np.int64]", joined: Drawn = NOBODY) -> None:
         import numpy as np
 
-        everyone = [*samples.answers, *(answer for each in joining for answer in each.answers)]
-        self._known = {each: c for c, each in enumerate({*everyone} - {None})}
-        self._samples, self._order = samples, order
-        self._right = np.array(samples.right, dtype=float)[order]
-        self._values: dict[Vote, NDArray[np.float64]] = {}
-        self._totals: dict[Vote, NDArray[np.float64]] = {}
-        self._cast: dict[Vote, NDArray[np.bool_]] = {}
-        self._classes: dict[Vote, NDArray[np.int64]] = {}
+        self._drawn = samples + joined
+        self._answers = {each: c for c, each in enumerate({*self._drawn.answers} - {None})}
+        self._right = np.array(self._drawn.right, dtype=float)
+        last = np.tile(np.arange(len(samples), len(self._drawn)), (len(order), 1))
+        self._place = np.hstack([np.argsort(order, axis=1), last]).astype(np.int32)
+        self._joined = len(joined)
+        self._weighings: dict[Vote, Weighing] = {}
 
     def totals(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """The total of each answer over the first ``lengths[k]`` samples, ``[w, k, c]``."""
+        """What each answer is given, ``[w, k, c]``."""
         import numpy as np
 
-        found = self._cumulated(MAJORITY)[:, lengths - 1]
-        if vote == MAJORITY:
+        shape = (len(self._place), len(lengths), -1)
+        present, place = self._elections(vote, lengths)
+        weighing = self._weighing(vote)
+        found = (weighing.weights(present, place) @ weighing.one_hot).reshape(shape)
+        if vote == MAJORITY or (is_held := present.any(axis=1)).all():
             return found
-        is_cast = self._cast_so_far(vote)[:, lengths - 1, None]
-        return np.where(is_cast, self._cumulated(vote)[:, lengths - 1], found)
+        by_majority = self.totals(MAJORITY, lengths)
+        return np.where(is_held.reshape(shape), found, by_majority)
 
-    def elects_right(
-        self, vote: Vote, lengths: "NDArray[np.int64]", joined: Drawn = NOBODY
-    ) -> "NDArray[np.float64]":
-        """Whether the first ``lengths[w]`` samples, with the ``joined`` ones after them, elect a
-        right answer: 1 or 0 for each order."""
+    def elects_right(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """Whether a right answer is elected, 1 or 0, ``[w, k]``; 0 where nobody votes."""
         import numpy as np
 
-        found = self._elects_right(vote, lengths, joined)
-        if vote == MAJORITY or (self._voters(vote, joined) >= 0).any():
+        shape = (len(self._place), len(lengths))
+        present, place = self._elections(vote, lengths)
+        weighing, everyone = self._weighing(vote), np.arange(len(present))
+        weights = weighing.weights(present, place)
+        totals = weights @ weighing.one_hot
+        most = totals.max(axis=1, keepdims=True)
+        ties = (most - totals <= ROUNDING * most)[:, weighing.classes]
+        first = np.where(present & ties, place, NOWHERE).argmin(axis=1)
+        is_own = present & (weighing.classes == weighing.classes[first, None])
+        weights = np.where(is_own, weights, -1.0)
+        is_best = weights == weights.max(axis=1, keepdims=True)
+        elected = np.where(is_best, place, NOWHERE).argmin(axis=1)
+        is_held = present[everyone, elected]
+        found: NDArray[np.float64] = (self._right[elected] * is_held).reshape(shape)
+        if vote == MAJORITY or is_held.all():
             return found
-        is_cast = self._cast_so_far(vote)[np.arange(len(lengths)), lengths - 1]
-        if is_cast.all():
-            return found
-        return np.where(is_cast, found, self._elects_right(MAJORITY, lengths, joined))
+        return np.where(is_held.reshape(shape), found, self.elects_right(MAJORITY, lengths))
 
-    def _elects_right(
-        self, vote: Vote, lengths: "NDArray[np.int64]", joined: Drawn
-    ) -> "NDArray[np.float64]":
-        """The same, over those that do not abstain under ``vote``; 0 if all abstain."""
+    def _elections(
+        self, vote: Vote, lengths: "NDArray[np.int64]"
+    ) -> "tuple[NDArray[np.bool_], NDArray[np.int32]]":
+        """Who has a ballot, and the place of each, ``[w * k, v]``."""
         import numpy as np
 
-        if not self._known:
-            return np.zeros(len(lengths))
-        ways = np.arange(len(lengths))
+        place = np.repeat(self._place, len(lengths), axis=0)
+        is_drawn = place < np.tile(lengths, len(self._place))[:, None]
+        if self._joined:
+            is_drawn[:, -self._joined :] = True
+        return is_drawn & self._weighing(vote).may_vote, place
 
-        def with_joined(samples: Any, others: Any) -> Any:
-            return np.concatenate([samples, np.tile(others, (len(ways), 1))], axis=1)
-
-        is_drawn = np.arange(self._order.shape[1]) < lengths[:, None]
-        mine, theirs = self._mine(vote)[self._order], self._voters(vote, joined)
-        classes = with_joined(np.where(is_drawn, mine, NONE), theirs)
-        values = with_joined(self._valued(vote), joined.values(vote))
-        may_answer = classes != NONE
-        if not isinstance(vote, Max):
-            totals = self._cumulated(vote)[ways, lengths - 1] + self._given(vote, joined).sum(
-                axis=0
-            )
-            given = np.where(may_answer, np.take_along_axis(totals, classes, axis=1), -1.0)
-            most = given.max(axis=1, keepdims=True)
-            seen_first = (most - given <= ROUNDING * most).argmax(axis=1)
-            may_answer &= classes == classes[ways, seen_first, None]
-        best = np.where(may_answer, values, -1.0).argmax(axis=1)
-        is_right = with_joined(self._right, joined.right)[ways, best]
-        found: NDArray[np.float64] = np.where(may_answer.any(axis=1), is_right, 0.0)
-        return found
-
-    def _mine(self, vote: Vote) -> "NDArray[np.int64]":
-        """``_voters`` of the samples."""
-        if vote not in self._classes:
-            self._classes[vote] = self._voters(vote, self._samples)
-        return self._classes[vote]
-
-    def _voters(self, vote: Vote, drawn: Drawn) -> "NDArray[np.int64]":
-        """The class that each solution votes for under ``vote``, NONE if it abstains."""
-        import numpy as np
-
-        return np.array(
-            [
-                NONE if answer is None or weight is None else self._known[answer]
-                for answer, weight in zip(drawn.answers, drawn.weights(vote), strict=True)
-            ],
-            dtype=int,
-        )
-
-    def _given(self, vote: Vote, drawn: Drawn) -> "NDArray[np.float64]":
-        """The weight that each solution gives each class, ``[i, c]``."""
-        import numpy as np
-
-        cast = self._voters(vote, drawn)[:, None] == np.arange(len(self._known))
-        found: NDArray[np.float64] = cast * np.array(drawn.values(vote))[:, None]
-        return found
-
-    def _cast_so_far(self, vote: Vote) -> "NDArray[np.bool_]":
-        """Whether any of the samples up to ``i`` votes under ``vote``, ``[w, i]``."""
-        import numpy as np
-
-        if vote not in self._cast:
-            has_ballot = self._mine(vote) != NONE
-            self._cast[vote] = np.logical_or.accumulate(has_ballot[self._order], axis=1)
-        return self._cast[vote]
-
-    def _valued(self, vote: Vote) -> "NDArray[np.float64]":
-        import numpy as np
-
-        if vote not in self._values:
-            self._values[vote] = np.array(self._samples.values(vote))[self._order]
-        return self._values[vote]
-
-    def _cumulated(self, vote: Vote) -> "NDArray[np.float64]":
-        """The total of each answer over the samples up to ``i``, ``[w, i, c]``."""
-        import numpy as np
-
-        if vote not in self._totals:
-            given = self._given(vote, self._samples)[self._order]
-            self._totals[vote] = np.cumsum(given, axis=1)
-        return self._totals[vote]
+    def _weighing(self, vote: Vote) -> Weighing:
+        if vote not in self._weighings:
+            classes = [self._answers.get(answer, 0) for answer in self._drawn.answers]
+            values = self._drawn.values(vote)
+            self._weighings[vote] = Weighing(vote, values, classes, len(self._answers))
+        return self._weighings[vote]

@@ -43,7 +43,10 @@ class Permutations:
         self._pilots = pilots
         self._used = used
         self._one_per_request = one_per_request
-        self._ballots = Ballots(Drawn.of(samples), order, [Drawn.of(tree.leaves) for tree in trees])
+        drawn = Drawn.of(samples)
+        self._ballots = Ballots(drawn, order)
+        self._joined = {id(tree): Ballots(drawn, order, Drawn.of(tree.leaves)) for tree in trees}
+        self._elected: dict[tuple[Vote, Ballots], dict[int, NDArray[np.float64]]] = {}
         self._leads: dict[tuple[Vote, int], tuple[NDArray[np.float64], ...]] = {}
 
     def outcome(
@@ -61,12 +64,30 @@ class Permutations:
         else:
             lengths, is_unsure = self._at_pilots, np.full(len(self._order), True)
         # Pilots are always scored, since difficulty is predicted from their scores.
-        used = self.use(lengths, self._at_pilots if arm.vote == Majority() else lengths)
-        right = self._ballots.elects_right(arm.vote, lengths)
+        used = self.use(lengths, self._at_pilots if arm.strategy == "majority" else lengths)
+        right = self._elects_right(arm.vote, lengths, self._ballots)
         if tree is None or not is_unsure.any():
             return right, used
-        joined = self._ballots.elects_right(arm.vote, lengths, Drawn.of(tree.leaves))
+        # The others stopped before: only where all samples are drawn, a search may follow.
+        drawn = np.full(len(lengths), lengths[is_unsure].max())
+        joined = self._elects_right(arm.vote, drawn, self._joined[id(tree)])
         return np.where(is_unsure, joined, right), used + is_unsure[:, None] * np.array(tree.used)
+
+    def _elects_right(
+        self, vote: Vote, lengths: "NDArray[np.int64]", ballots: Ballots
+    ) -> "NDArray[np.float64]":
+        """Whether a right answer is elected after ``lengths[w]`` samples, ``[w]``. Arms stop after
+        the same few numbers of samples, so that elections are held once for all of them."""
+        import numpy as np
+
+        held = self._elected.setdefault((vote, ballots), {})
+        wanted, which = np.unique(lengths, return_inverse=True)
+        if missing := [n for n in wanted.tolist() if n not in held]:
+            elected = ballots.elects_right(vote, np.array(missing))
+            held |= zip(missing, elected.T, strict=True)
+        by_length = np.stack([held[n] for n in wanted.tolist()])
+        found: NDArray[np.float64] = by_length[which, np.arange(len(lengths))]
+        return found
 
     @cached_property
     def _at_pilots(self) -> "NDArray[np.int64]":

@@ -42,8 +42,8 @@ def _highest(drawn: Drawn, vote: Vote, n: int) -> float:
     """
     voters = [
         (value, right)
-        for value, right, answer in zip(drawn.values(vote), drawn.right, drawn.answers, strict=True)
-        if answer is not None
+        for value, right in zip(drawn.values(vote), drawn.right, strict=True)
+        if value is not None
     ]
     below = len(drawn)
     chance = 0.0
@@ -64,5 +64,5 @@ def _elected(drawn: Drawn, vote: Vote, n: int, seed: int, subsets: int) -> float
         if n == len(drawn)
         else np.random.default_rng(seed).permuted(np.tile(everyone, (subsets, 1)), axis=1)
     )
-    elected = Ballots(drawn, order).elects_right(vote, np.full(len(order), n))
+    elected = Ballots(drawn, order).elects_right(vote, np.array([n]))
     return float(elected.mean())

@@ -31,9 +31,10 @@ class CellRecords:
 
     @property
     def votes(self) -> list[str]:
-        """The votes that decided any of its problems."""
-        found = {vote for record in self.records.values() for vote in record.verdicts}
-        return sorted(found, key=vote_order)
+        """The votes taken on all of its problems but those that failed: what a later version of
+        Orchard counts beside them would have the earlier problems wrong."""
+        taken = [record.verdicts.keys() for record in self.records.values() if record.verdicts]
+        return sorted(set.intersection(*map(set, taken)) if taken else (), key=vote_order)
 
     def correct(self, vote: str) -> dict[str, bool]:
         """Whether each problem was answered right.

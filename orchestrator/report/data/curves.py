@@ -1,6 +1,6 @@
 """The rows that tables and figures show: each strategy under one vote, the same at every N.
 
-A run counts up to nine votes a cell. Showing the best of them would be choosing on the evaluation
+A run counts many votes a cell. Showing the best of them would be choosing on the evaluation
 data, so a rule that does not use accuracy fixes the vote: the headline's vote, else the best path
 by its last score (the paper's default node value).
 """
@@ -102,12 +102,12 @@ def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...
         return [("majority", ("majority",))]
     if strategy == "best_of_n":
         return [("best-of-N", ("max",)), ("weighted vote", ("weighted",))]
-    named = summary.headline.vote.partition("_")[0] if summary.headline else "max"
+    named = summary.headline.vote.rpartition("_")[0] if summary.headline else "max"
     return [(label_of(strategy), (named, "max", "weighted", "majority"))]
 
 
 def _reward(summary: Summary) -> str:
-    return (summary.headline and summary.headline.vote.partition("_")[2]) or "last"
+    return (summary.headline and summary.headline.vote.rpartition("_")[2]) or "last"
 
 
 def _vote(counted: set[str], kinds: Sequence[str], reward: str) -> str | None:

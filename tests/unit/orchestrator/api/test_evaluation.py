@@ -29,7 +29,7 @@ class Trusted:
     least: float = 0.5
     name: ClassVar[str] = "trusted"
 
-    def weights(self, voters: Any) -> list[float | None]:
+    def weights(self, voters: Any, classes: Any) -> list[float | None]:
         return [1.0 if min(each.scores, default=0.0) >= self.least else None for each in voters]
 
 

@@ -151,7 +151,7 @@ async def test_a_vote_of_ones_own_elects() -> None:
     class Doubt:
         name = "doubt"
 
-        def weights(self, voters: Any) -> list[float | None]:
+        def weights(self, voters: Any, classes: Any) -> list[float | None]:
             return [1.0 - voter.scores[-1] for voter in voters]
 
     answer = await solve(

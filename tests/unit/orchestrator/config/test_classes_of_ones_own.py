@@ -44,8 +44,18 @@ class Trusted:
     def name(self) -> str:
         return f"trusted_{self.least:g}"
 
-    def weights(self, voters: Any) -> list[float | None]:
+    def weights(self, voters: Any, classes: Any) -> list[float | None]:
         return [1.0 if min(each.scores, default=0.0) >= self.least else None for each in voters]
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A vote as they were before answers had classes."""
+
+    name: ClassVar[str] = "old"
+
+    def weights(self, voters: Any) -> list[float | None]:
+        return []
 
 
 class Capitals(Task):
@@ -117,6 +127,7 @@ def test_votes_are_taken_beside_the_usual_ones_and_belong_to_what_a_run_is_held_
         ({"cells": [{**CELL, "strategy": "no_such:Thing"}]}, "cannot import 'no_such'"),
         ({"cells": [{**CELL, "prm": "prm"}]}, "leave `prm` out"),
         ({"votes": [f"{HERE}:Twice"]}, "is no vote: it has no `weights`"),
+        ({"votes": [f"{HERE}:Old"]}, r"`weights` must take the voters and the classes"),
         ({"votes": ["majority"]}, "taken anyway"),
         ({"votes": [{"vote": f"{HERE}:Trusted", "least": "most"}]}, "least"),
         ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Path", "options": {"a": 1}}}},

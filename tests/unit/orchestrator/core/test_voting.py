@@ -7,15 +7,21 @@ from hypothesis import strategies as st
 from orchestrator.core.node import Node
 from orchestrator.core.voting import (
     VOTES,
+    BestOfMajority,
     Election,
     Majority,
     Max,
+    Pooled,
     Vote,
     Voter,
     Weighted,
     elect,
     ties,
 )
+from orchestrator.errors import ConfigError
+
+ALONE = Max | BestOfMajority
+"""Votes under which a single leaf decides, the first of equals."""
 
 BY_SCORE = [vote for vote in VOTES.values() if vote != Majority()]
 SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=3)
@@ -116,7 +122,7 @@ def test_beside_scored_leaves_an_unscored_one_abstains(vote: Vote) -> None:
 
 
 def test_only_the_majority_needs_no_prm() -> None:
-    assert [name for name, vote in VOTES.items() if vote.weights(leaves([])) != [None]] == [
+    assert [name for name, vote in VOTES.items() if vote.weights(leaves([]), [0]) != [None]] == [
         "majority"
     ]
 
@@ -127,7 +133,7 @@ def test_a_name_says_the_kind_and_the_reward() -> None:
 
 
 def test_every_name_is_a_votes() -> None:
-    assert len(set(VOTES.values())) == len(VOTES) == 9
+    assert len(set(VOTES.values())) == len(VOTES) == 17
     assert "max_median" not in VOTES
 
 
@@ -136,7 +142,7 @@ class Shortest:
 
     name = "shortest"
 
-    def weights(self, voters: Sequence[Voter]) -> list[float | None]:
+    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
         return [1 / len(voter.scores) if voter.scores else None for voter in voters]
 
 
@@ -151,7 +157,7 @@ def test_a_weight_that_is_none_is_refused(weight: float) -> None:
     class Wrong:
         name = "wrong"
 
-        def weights(self, voters: Sequence[Voter]) -> list[float | None]:
+        def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
             return [weight for _ in voters]
 
     with pytest.raises(ValueError, match="wrong gives a leaf the weight"):
@@ -193,8 +199,8 @@ def test_the_order_of_the_leaves_decides_between_equals_alone(
         return
     voters = leaves(*(scores for _, scores in electorate))
     election = held(vote, electorate)
-    if isinstance(vote, Max) and election.by == vote:
-        worth = Weighted(vote.reward).weights
+    if isinstance(vote, ALONE) and election.by == vote:
+        worth = vote.values
         assert worth([voters[winner]]) == worth([voters[order[other]]])
     else:
         given = election.totals
@@ -265,3 +271,77 @@ def test_nobody_is_elected_by_nobody() -> None:
 def test_the_majority_decides_where_no_voter_is_scored() -> None:
     assert elect(Max("last"), leaves([], [0.9]), [0, None]).by == Majority()
     assert elect(Max("last"), leaves([], [0.9]), [0, 1]).by == Max("last")
+
+
+SUMMED = [vote for vote in VOTES.values() if not isinstance(vote, ALONE)]
+
+
+@pytest.mark.parametrize("vote", SUMMED, ids=str)
+@given(electorate=ELECTORATE, data=st.data())
+def test_a_leaf_weighs_the_same_wherever_it_comes(
+    vote: Vote, electorate: Electorate, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(electorate))))
+    voters, classes = leaves(*(each for _, each in electorate)), [a or 0 for a, _ in electorate]
+    weights = vote.weights(voters, classes)
+    assert vote.weights([voters[i] for i in order], [classes[i] for i in order]) == [
+        weights[i] for i in order
+    ]
+
+
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
+@given(electorate=ELECTORATE, numbers=st.permutations(range(4)))
+def test_answers_are_told_apart_and_no_more(
+    vote: Vote, electorate: Electorate, numbers: list[int]
+) -> None:
+    renamed = [(None if a is None else 7 * numbers[a], scores) for a, scores in electorate]
+    assert elected(vote, renamed) == elected(vote, electorate)
+
+
+@pytest.mark.parametrize("vote", SUMMED, ids=str)
+@given(answers=st.lists(st.integers(0, 3), min_size=1, max_size=9), score=st.integers(1, 10))
+def test_among_equals_a_vote_is_the_majoritys(vote: Vote, answers: list[int], score: int) -> None:
+    equals: Electorate = [(answer, [score / 10]) for answer in answers]
+    assert elected(vote, equals) == elected(Majority(), equals)
+
+
+def test_best_of_majority_passes_over_a_rare_answer_that_the_prm_overrates() -> None:
+    scored = leaves([0.99], [0.6], [0.6], [0.7], [0.5], [0.6])
+    classes = [0, 1, 1, 2, 2, 2]
+    assert elect(Max("last"), scored, classes).winner == 0
+    assert elect(BestOfMajority("last", share=0.3), scored, classes).winner == 3
+    assert elect(BestOfMajority("last", share=0.9), scored, classes).winner == 3  # the commonest
+    assert elect(BestOfMajority("last"), scored, classes).winner == 0  # of 6, one is enough
+
+
+def test_best_of_majority_counts_scored_leaves_alone() -> None:
+    mixed = leaves([0.5], [0.5], [], [], [0.9])
+    assert elect(BestOfMajority("last", share=0.5), mixed, [0, 0, 1, 1, 1]).winner == 0
+
+
+def test_shares_are_those_of_whole_leaves() -> None:
+    scored = leaves(*[[0.5]] * 27, *[[0.6]] * 3)  # 0.1 * 30 is above 3 by rounding
+    assert elect(BestOfMajority("last"), scored, [0] * 27 + [1] * 3).winner == 27
+
+
+def test_pooled_leaves_weigh_their_chance_to_be_the_best_of_some() -> None:
+    cast = elect(Pooled("last"), leaves([0.9], [0.1], [0.5], [0.5]), [0, 1, 2, 2]).ballots
+    # of two drawn from four, with replacement: 7/16 for the best, 1/16 for the worst
+    assert [ballot.weight / 4 for ballot in cast] == [7 / 16, 1 / 16, 4 / 16, 4 / 16]
+    # so that two good ones outweigh one that the PRM likes best
+    assert elect(Pooled("last"), leaves([0.9], [0.1], [0.5], [0.5]), [0, 1, 2, 2]).winner == 2
+
+
+def test_how_far_scores_lie_apart_does_not_matter_to_pooled_ones() -> None:
+    far, near = leaves([0.01], [0.02], [0.99]), leaves([0.5], [0.51], [0.52])
+    assert elect(Pooled(), far, [0, 0, 1]).totals == elect(Pooled(), near, [0, 0, 1]).totals
+
+
+def test_a_name_tells_a_setting_that_is_not_the_usual_one() -> None:
+    assert BestOfMajority("min").name == "best_of_majority_min"
+    assert BestOfMajority("min", share=0.25).name == "best_of_majority_min_share0.25"
+
+
+def test_a_share_lies_between_nothing_and_all() -> None:
+    with pytest.raises(ConfigError, match=r"share = 1\.5 must lie between 0 and 1"):
+        BestOfMajority(share=1.5)
