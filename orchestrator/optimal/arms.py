@@ -13,6 +13,9 @@ CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 """Confidences at which a vote may stop, from hardly decided to nearly certain. The low ones pay off
 under a good PRM, whose scores tell more than the agreement of few answers."""
 
+MEASURED_BY = ("logprobs", "question_logprob")
+"""Settings that only add to what is known of samples."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
@@ -62,7 +65,11 @@ def sampling_arms(
     settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
 ) -> list[Arm]:
     """Every arm that a run of ``settings["n"]`` samples can measure: the greedy answer, and for n =
-    ``pilots``, twice that, and so on: all samples, or as many as it takes to settle the vote."""
+    ``pilots``, twice that, and so on: all samples, or as many as it takes to settle the vote.
+
+    The run asks for log-probabilities to measure by; an arm asks where its vote needs them.
+    """
+    settings = {key: each for key, each in settings.items() if key not in MEASURED_BY}
     cot = {key: each for key, each in settings.items() if key not in ("n", "stop")}
     most, sizes = int(settings["n"]), [pilots]
     while sizes[-1] * 2 <= most:

@@ -9,7 +9,6 @@ from orchestrator.config.reading import shipped_config
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, ProfileError
-from orchestrator.optimal.difficulty.evidence import CONFIDENCE
 from orchestrator.optimal.profile import Profile, check_fits, read
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.routing.routed import Routing, SeparateRouting
@@ -92,9 +91,8 @@ def _routing(auto: Auto, profile: Profile, source: str, problems: int) -> Routin
             f"auto has a budget of cost, and {source} was measured on models without a price: "
             "name `unit: tokens`, or measure it with prices"
         )
-    sampling = Sampling(
-        **profile.sampling, until="end", logprobs=CONFIDENCE in profile.predictor.weights
-    )
+    votes_by_confidence = any(each.arm.settings.get("logprobs") for each in profile.arms)
+    sampling = Sampling(**profile.sampling, until="end", logprobs=votes_by_confidence)
     if not auto.pool:
         router = ProfileRouter(profile, auto.budget, unit=auto.unit, spread=auto.spread)
         return SeparateRouting(router=router, sampling=sampling)

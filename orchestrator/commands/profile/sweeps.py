@@ -53,13 +53,10 @@ def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
             "{policy: …, prm: …, strategy: [best_of_n, beam_search, dvts], n: [4, 16, 64]}"
         )
     most = max((cell.strategy.n for cell in cells), default=1)
-    return [
-        _sweep(own, most if most > 1 else SAMPLES, not config.policies[policy].hosted)
-        for (policy, _), own in by_pair.items()
-    ]
+    return [_sweep(own, most if most > 1 else SAMPLES) for own in by_pair.values()]
 
 
-def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
+def _sweep(cells: Sequence[Cell], n: int) -> Sweep:
     drawn = [each for each in cells if each.strategy_name == "best_of_n" and each.strategy.n > 1]
     most = max(drawn, key=lambda each: each.strategy.n, default=None)
     settings: dict[str, Any] = dict(most.settings) if most else {"n": max(n, 2 * PILOTS)}
@@ -69,9 +66,8 @@ def _sweep(cells: Sequence[Cell], n: int, asks_logprobs: bool) -> Sweep:
             f"a profile needs at least {2 * PILOTS} samples of a problem: set best_of_n's n to 64, "
             "for example"
         )
-    greedy = {**settings, "n": 1, "temperature": 0.0}
-    if asks_logprobs:  # of the greedy solution, the first pilot: the predictor reads them
-        greedy.setdefault("logprobs", True)
+    settings.setdefault("logprobs", True)  # votes and the predictor read them, where they come
+    greedy = {"question_logprob": True, **settings, "n": 1, "temperature": 0.0}
     samples = replace(
         cells[0],
         strategy_name="best_of_n",

@@ -15,7 +15,7 @@ from orchestrator.endpoints.http.complaints import complaint
 
 EXTENSIONS = frozenset(
     ("include_stop_str_in_output", "return_token_ids", "add_generation_prompt",
-     "continue_final_message")
+     "continue_final_message", "prompt_logprobs")
 )  # fmt: skip
 """Fields of self-hosted servers, which hosted APIs refuse."""
 
@@ -27,7 +27,7 @@ OMITTABLE = (
 OPTIONAL = frozenset((*OMITTABLE, "max_completion_tokens"))
 """Fields a request can do without, or under another name."""
 
-_ALSO_OPTIONAL = frozenset(("include_stop_str_in_output", "return_token_ids"))
+_ALSO_OPTIONAL = frozenset(("include_stop_str_in_output", "return_token_ids", "prompt_logprobs"))
 """Of self-hosted servers' fields those that may be left out: the others say what is asked for."""
 
 _OF_ANSWERS = re.compile(

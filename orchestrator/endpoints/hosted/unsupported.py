@@ -67,7 +67,7 @@ _ALIASES = {
 _FIRST_TO_GO = ("top_logprobs", "logprobs", "top_p", "seed", "stop")
 """Of parameters that exclude each other, the one that a run misses least."""
 
-_HARMLESS = ("top_logprobs", "logprobs", "seed")
+_HARMLESS = ("top_logprobs", "logprobs", "prompt_logprobs", "seed")
 """Parameters that a run can do without whatever a server has against them."""
 
 _LONGEST = 4_000
@@ -81,7 +81,7 @@ def unsupported(content: bytes, sent: Mapping[str, Any], known: frozenset[str]) 
     """
     said = _decoded(content)
     here = [name for name in sent if name in known]
-    text = _ON_OTHERS.sub("", "\n".join(_strings(said)))
+    text = _ON_OTHERS.sub("", _text(said))
     if sent.get("n", 1) > 1 and _ONE_SAMPLE.search(text):
         return ("n",)
     if sent.get("top_p") == 1.0 and _BELOW_ONE.search(text):
@@ -118,7 +118,7 @@ def _is_bound(name: str, text: str) -> bool:
 
 def _mentions(said: Any, name: str) -> bool:
     """Whether an error names a parameter as such, whatever it has against it."""
-    text = "\n".join(_strings(said))
+    text = _text(said)
     words = _QUOTED.findall(text) if name == "seed" else re.findall(r"\w+", text)
     return name in {*map(_parameter, words), *_placed(said, whatever=True)}
 
@@ -150,7 +150,7 @@ def _placed(said: Any, *, whatever: bool = False) -> Iterator[str]:
     """Parameters that a refusal, or ``whatever`` error, gives by themselves: in a ``param``, a
     ``field`` or a ``loc``."""
     if isinstance(said, dict):
-        text = "\n".join(_strings(said))
+        text = _text(said)
         for key, value in said.items():
             name = None
             if key in ("param", "parameter", "field") and isinstance(value, str):
@@ -169,6 +169,11 @@ def _placed(said: Any, *, whatever: bool = False) -> Iterator[str]:
 
 def _is_name(place: Sequence[Any]) -> bool:
     return len(place) == 1 and isinstance(place[0], str)
+
+
+def _text(said: Any) -> str:
+    """All that an error says, with the name that vLLM writes as two words as one."""
+    return re.sub(r"\bprompt logprobs\b", "prompt_logprobs", "\n".join(_strings(said)))
 
 
 def _strings(said: Any) -> Iterator[str]:

@@ -31,7 +31,8 @@ _BROKEN_OFF = (408, 425, 499)
 _PARAMETERS = (
     "n", "max_tokens", "max_completion_tokens", "max_new_tokens", "temperature", "top_p", "top_k",
     "seed", "stop", "logprobs", "top_logprobs", "include_stop_str_in_output", "return_token_ids",
-    "add_generation_prompt", "continue_final_message", "logprob_token_ids", "model",
+    "add_generation_prompt", "continue_final_message", "logprob_token_ids", "prompt_logprobs",
+    "model",
 )  # fmt: skip
 _NAMES_A_PARAMETER = re.compile(
     rf"(?:^|['\"`(])(?:{'|'.join(_PARAMETERS)})(?:$|['\"`):]| (?:must|should|is|has|cannot|can) )"

@@ -1,7 +1,7 @@
 """One problem under ``strategy: auto``: draw pilots, choose an arm, run its strategy."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,6 +10,7 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling, Strategy
 from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.difficulty.evidence import CONFIDENCE, QUESTION_LOGPROB
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routing.router import Decision, Router
 from orchestrator.strategies.building import build
@@ -96,7 +97,8 @@ class RoutedSearch:
 
     async def __call__(self, root: Node, models: Models) -> list[Node]:
         """The leaves that vote: the pilots, and those of the chosen strategy."""
-        drawn = await pilots(root, models, self.router.pilots, self.sampling)
+        count, reads = self.router.pilots, self.router.reads
+        drawn = await pilots(root, models, count, self.sampling, reads=reads)
         if not drawn:
             return []
         self.decision = self.router.decide(drawn)
@@ -108,16 +110,29 @@ class RoutedSearch:
         return [*drawn, *await strategy(root.next_fork(drawn), models)]
 
 
-async def pilots(root: Node, models: Models, count: int, sampling: Sampling) -> list[Node]:
+async def pilots(
+    root: Node,
+    models: Models,
+    count: int,
+    sampling: Sampling,
+    *,
+    reads: Collection[str] = (),
+) -> list[Node]:
     """Draw and score the greedy solution and ``count - 1`` samples. Failed ones are missing.
 
-    Log-probabilities are requested for the greedy one only.
+    The greedy one also brings the log-probabilities of the features that a predictor ``reads``.
     """
-    greedy = replace(sampling, temperature=0.0, top_p=1.0)
+    greedy = replace(
+        sampling,
+        temperature=0.0,
+        top_p=1.0,
+        logprobs=sampling.logprobs or CONFIDENCE in reads,
+        question_logprob=QUESTION_LOGPROB in reads,
+    )
     first, others = await fan_out(
         [
             models.policy.extend(root, 1, greedy),
-            models.policy.extend(root.fork(1), count - 1, replace(sampling, logprobs=False)),
+            models.policy.extend(root.fork(1), count - 1, sampling),
         ]
     )
     drawn = [*first, *others]

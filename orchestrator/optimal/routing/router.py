@@ -1,6 +1,6 @@
 """Routers decide which arm a problem gets, from its pilots."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,11 @@ class Router(Protocol):
     """Decides which arm a problem gets."""
 
     pilots: int
+
+    @property
+    def reads(self) -> Collection[str]:
+        """The features of pilots that it decides by."""
+        ...
 
     @property
     def arms(self) -> Sequence[Arm]:
@@ -92,6 +97,10 @@ class ProfileRouter:
             )
         self.choice = self.choose(budget)
 
+    @property
+    def reads(self) -> Collection[str]:
+        return self.profile.predictor.weights
+
     def choose(self, budget: float) -> Allocation:
         """The allocation of arms to bins under a budget."""
         return SPREADS[self._spread](self._shares, self._fronts, self._right, self._used, budget)
@@ -113,6 +122,7 @@ class PublishedRouter:
     def __init__(self, task: str, policy_parameters: int | None, n: int, pilots: int) -> None:
         self._task, self._parameters, self._n = task, policy_parameters, n
         self.pilots = pilots
+        self.reads = ("agreement",)
 
     @property
     def arms(self) -> list[Arm]:

@@ -93,11 +93,12 @@ class MarginalGainSearch:
             self.routing.pool.finish(root.tree.number, self._newly_used())
 
     async def _grow(self, root: Node, models: Models) -> list[Node]:
-        size, sampling = self.routing.profile.pilots, self.routing.sampling
-        leaves = await pilots(root, models, size, sampling)
+        profile, size = self.routing.profile, self.routing.profile.pilots
+        reads = profile.predictor.weights
+        leaves = await pilots(root, models, size, self.routing.sampling, reads=reads)
         if not leaves:
             return []
-        predicted, bin = read_pilots(self.routing.profile.predictor, leaves)
+        predicted, bin = read_pilots(profile.predictor, leaves)
         first, *steps = self.routing.frontiers[bin]
         self.decision = Decision(arm=first.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True)
         longer = max(LEAST, self._so_far()) / first.extra  # than the bin's mean

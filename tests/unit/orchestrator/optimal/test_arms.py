@@ -33,6 +33,11 @@ def test_every_arm_is_a_strategy_that_its_settings_build() -> None:
             assert strategy.then and strategy.then.search.n == 16
 
 
+def test_arms_ask_for_no_log_probabilities_only_because_the_run_that_measures_them_does() -> None:
+    measured = WHOLE | {"logprobs": True, "question_logprob": True}
+    assert sampling_arms(measured, 4) == sampling_arms(WHOLE, 4)
+
+
 STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
 
 

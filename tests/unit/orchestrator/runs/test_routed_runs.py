@@ -103,6 +103,18 @@ async def test_pilots_show_the_same_whichever_come_first(late: str) -> None:
     assert (shown["agreement"], shown["backing"]) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+async def test_only_the_greedy_pilot_brings_what_the_predictor_reads(asked: bool) -> None:
+    whole = Sampling(temperature=0.7, max_tokens=100, until="end", logprobs=asked)
+    root, models = Node(question="What is 1 + 2?", seed=1), Models(FakePolicy(), FakePRM())
+    for reads in [(), ("confidence",), ("agreement", "question_logprob")]:
+        first, *others = await pilots(root, models, PILOTS, whole, reads=reads)
+        assert (first.confidence is not None) == (asked or "confidence" in reads)
+        assert (first.question_logprob is not None) == ("question_logprob" in reads)
+        assert all((each.confidence is not None) == asked for each in others)
+        assert all(each.question_logprob is None for each in others)
+
+
 async def test_pilots_that_are_lost_leave_the_decision_to_the_others(run: Run) -> None:
     (record,) = await run(problems=1, policy_fails={1: GONE})
     assert (record.failed_branches, record.error) == (1, None)

@@ -90,6 +90,7 @@ async def test_a_routed_problem_that_comes_to_it_adds_its_leaves_to_the_pilots()
 
     class Always:
         pilots = 4
+        reads = ()
         arms = (arm,)
 
         def decide(self, drawn: list[Node]) -> Decision:

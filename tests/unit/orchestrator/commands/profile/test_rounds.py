@@ -38,6 +38,8 @@ def config(**changes: Any) -> RunConfig:
     return validate(CONFIG | changes, "run.yaml")
 
 
+PAIR = {"policy": "policy", "prm": "prm"}
+
 # What a config's sweeps are
 
 
@@ -58,7 +60,20 @@ def test_samples_of_a_sweep_are_drawn_in_full_and_followed_by_nothing() -> None:
     stop = {"stop": {"rule": "beta"}, "then": {"strategy": "dvts"}}
     cell = {"policy": "policy", "prm": "prm", "strategy": "best_of_n", "n": 64} | stop
     (found,) = sweeps(config(cells=[cell]))
-    assert found.samples.strategy == BestOfN(n=64)
+    assert found.samples.strategy == BestOfN(n=64, logprobs=True)
+
+
+@pytest.mark.parametrize("told", [None, False])
+def test_all_samples_of_a_sweep_bring_log_probabilities_and_the_greedy_one_the_questions(
+    told: bool | None,
+) -> None:
+    """Of a hosted model too: an API that has none says so, and is asked without."""
+    cell = {**PAIR, "strategy": "best_of_n", "n": 64} | ({} if told is None else {"logprobs": told})
+    (found,) = sweeps(config(cells=[cell]))
+    greedy, samples = found.greedy.strategy, found.samples.strategy
+    assert isinstance(greedy, BestOfN) and isinstance(samples, BestOfN)
+    assert greedy.sampling.logprobs is samples.sampling.logprobs is (told is None)
+    assert (greedy.question_logprob, samples.question_logprob) == (True, None)
 
 
 def test_there_is_a_sweep_for_each_policy_and_prm() -> None:
@@ -72,9 +87,6 @@ def test_a_sweep_is_at_the_models_prices_so_that_a_profile_knows_what_arms_cost(
     priced = {"policy": CONFIG["policies"]["policy"] | {"price": {"input": 1.0, "output": 2.0}}}
     (found,) = sweeps(config(policies=priced))
     assert all(cell.policy.price == Price(input=1.0, output=2.0) for cell in found.cells)
-
-
-PAIR = {"policy": "policy", "prm": "prm"}
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,22 @@ def test_what_the_config_omits_and_what_is_the_apis_own_default_is_not_sent() ->
     assert dialect.lacks == ("max_tokens", "seed")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Prefix caching with prompt logprobs not yet supported on VLLM V1.",
+        "Requested prompt logprobs of 0, which is greater than max allowed: -1",
+        "m does not support parameters: ['prompt_logprobs']",
+    ],
+)
+def test_a_server_that_gives_no_logprobs_of_prompts_is_asked_without(message: str) -> None:
+    sent = SENT | {"prompt_logprobs": 0}
+    learned = Dialect(extended=True).learned(sent, json.dumps(openai(message)).encode())
+    assert learned.refused == ("prompt_logprobs",)
+    assert learned.adapted(sent).keys() == SENT.keys()
+    assert Dialect().adapted(sent).keys() == SENT.keys()  # no hosted API has heard of it
+
+
 def test_a_server_of_ones_own_may_lose_an_extension_but_not_the_wish_to_continue() -> None:
     own = Dialect(extended=True)
     asked = {**SENT, "return_token_ids": True, "continue_final_message": True}
