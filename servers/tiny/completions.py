@@ -2,12 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from servers.tiny import wire
 from servers.tiny.errors import BadRequest
-from servers.tiny.jobs import Completion, Job, Progress, SamplingParams
+from servers.tiny.jobs import Job, Progress, SamplingParams
+from servers.tiny.logprobs import chat_logprobs, completion_logprobs, prompt_logprobs
 from servers.tiny.prompts import chat_ids, check_length, prompts_of
 from servers.tiny.served import Served
 from servers.tiny.stopping import StopRule
@@ -119,12 +119,8 @@ def _sampling(
         raise BadRequest("stop cannot contain an empty string.", param="stop")
     if not -(2**63) <= seed < 2**63:
         raise BadRequest("seed must fit in 64 bits.", param="seed")
-    if logprobs is not None and not 0 <= logprobs <= _MOST_LOGPROBS:
-        raise BadRequest(
-            f"Requested sample logprobs of {logprobs}, which is greater than max allowed: "
-            f"{_MOST_LOGPROBS}",
-            param="logprobs",
-        )
+    _check_logprobs(logprobs, "logprobs", "sample logprobs")
+    _check_logprobs(request.prompt_logprobs, "prompt_logprobs", "prompt logprobs")
     rule = StopRule.build(
         served.text,
         end_of_text=frozenset() if request.ignore_eos else served.end_of_text,
@@ -140,7 +136,16 @@ def _sampling(
         seed=seed,
         rule=rule,
         logprobs=logprobs,
+        prompt_logprobs=request.prompt_logprobs,
     )
+
+
+def _check_logprobs(asked: int | None, param: str, what: str) -> None:
+    if asked is not None and not 0 <= asked <= _MOST_LOGPROBS:
+        raise BadRequest(
+            f"Requested {what} of {asked}, which is greater than max allowed: {_MOST_LOGPROBS}",
+            param=param,
+        )
 
 
 def usage_of(job: Job) -> wire.Usage:
@@ -158,7 +163,7 @@ def completion_response(
 
     def name(token: int) -> str:
         by_id = request.return_tokens_as_token_ids
-        return f"token_id:{token}" if by_id else _spelled(token, served)
+        return f"token_id:{token}" if by_id else served.text.spelled(token)
 
     for index, completion in enumerate(job.completions):
         ending = completion.ending
@@ -170,10 +175,11 @@ def completion_response(
             stop_reason=ending.stop_reason,
         )
         if job.sampling.logprobs is not None:
-            choice.logprobs = _completion_logprobs(completion, name)
+            choice.logprobs = completion_logprobs(completion, name)
         if request.return_token_ids:
             choice.token_ids = completion.ids
             choice.prompt_token_ids = job.prompts[index // job.sampling.n]
+        choice.prompt_logprobs = prompt_logprobs(job, index // job.sampling.n, served)
         choices.append(choice)
     return wire.CompletionResponse(
         f"cmpl-{secrets.token_hex(16)}", int(time.time()), served.name, choices, usage_of(job)
@@ -192,7 +198,7 @@ def chat_response(job: Job, request: wire.ChatRequest, served: Served) -> wire.C
             stop_reason=ending.stop_reason,
         )
         if job.sampling.logprobs is not None:
-            choice.logprobs = _chat_logprobs(completion, served)
+            choice.logprobs = chat_logprobs(completion, served)
         if request.return_token_ids:
             choice.token_ids = completion.ids
         choices.append(choice)
@@ -203,40 +209,5 @@ def chat_response(job: Job, request: wire.ChatRequest, served: Served) -> wire.C
         choices,
         usage_of(job),
         prompt_token_ids=job.prompts[0] if request.return_token_ids else None,
+        prompt_logprobs=prompt_logprobs(job, 0, served),
     )
-
-
-def _spelled(token: int, served: Served) -> str:
-    return served.text.decode([token], skip_special=False)
-
-
-def _completion_logprobs(
-    completion: Completion, name: Callable[[int], str]
-) -> wire.CompletionLogprobs:
-    tokens = [name(token) for token in completion.ids]
-    offsets, at = [], 0
-    for spelled in tokens:
-        offsets.append(at)
-        at += len(spelled)
-    tops = []
-    for spelled, found in zip(tokens, completion.logprobs, strict=True):
-        top = {spelled: found.logprob}
-        top |= {name(token): logprob for token, logprob in found.others}
-        tops.append(top)
-    return wire.CompletionLogprobs(offsets, [f.logprob for f in completion.logprobs], tokens, tops)
-
-
-def _chat_logprobs(completion: Completion, served: Served) -> wire.ChatLogprobs:
-    def described(pairs: Sequence[tuple[int, float]]) -> list[wire.ChatLogprob]:
-        spelled = [(_spelled(token, served), logprob) for token, logprob in pairs]
-        return [wire.ChatLogprob(s, logprob, list(s.encode())) for s, logprob in spelled]
-
-    content = []
-    for token, found in zip(completion.ids, completion.logprobs, strict=True):
-        chosen = described([(token, found.logprob)])[0]
-        content.append(
-            wire.ChatTokenLogprob(
-                chosen.token, chosen.logprob, chosen.bytes, described(found.others)
-            )
-        )
-    return wire.ChatLogprobs(content)

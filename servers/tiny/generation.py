@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from servers.tiny.batching import plan
-from servers.tiny.jobs import Job, TokenLogprob
-from servers.tiny.prefix_cache import PrefixCache
+from servers.tiny.jobs import Job, PromptLogprob, TokenLogprob
+from servers.tiny.prefix_cache import Match, PrefixCache
 from servers.tiny.rows import Rows
 from servers.tiny.runtime import MIN_ROWS, Runtime
 from servers.tiny.sampling import row_keys, sample, uniforms
@@ -30,6 +30,11 @@ class _Batch:
     @property
     def ids(self) -> list[int]:
         return self.job.prompts[self.prompt]
+
+    @property
+    def tells_prompt(self) -> bool:
+        """Whether the prompt's log-probabilities come of it: those of its first choice."""
+        return self.job.sampling.prompt_logprobs is not None and self.choices.start == 0
 
 
 @dataclass(slots=True, eq=False)
@@ -108,14 +113,18 @@ class Generator:
         now = time.monotonic()
         for group in groups:
             self._stats.queue_time.observe(now - group.job.ticket.arrived)
-        new = [len(group.ids) - self._cache.match(group.ids).length for group in groups]
+        new = [len(group.ids) - self._match(group).length for group in groups]
         for batch in plan(new, tokens=_PREFILL_TOKENS):
             self._prefill([groups[i] for i in batch])
+
+    def _match(self, group: _Batch) -> Match:
+        """What is cached of a prompt; nothing where the logits of all its tokens are asked for."""
+        return Match([]) if group.tells_prompt else self._cache.match(group.ids)
 
     def _prefill(self, groups: Sequence[_Batch]) -> None:
         """Compute prompts, give each choice a row, and sample its first token."""
         # Looked up again: the batch before this one may have evicted what was there.
-        matches = [self._cache.match(group.ids) for group in groups]
+        matches = [self._match(group) for group in groups]
         for group, match in zip(groups, matches, strict=True):
             group.job.cached_tokens += match.length
             self._stats.cache_queries += len(group.ids)
@@ -133,6 +142,9 @@ class Generator:
         hidden = self._runtime.prefill(rows.store, first, ids, torch.tensor(starts))
         ends = torch.tensor([len(new) - 1 for new in news])
         logits = self._runtime.logits(hidden[torch.arange(len(groups)), ends])
+        for row, group in enumerate(groups):
+            if group.tells_prompt:
+                self._record_prompt(group, hidden[row, : len(group.ids) - 1])
 
         rows.lengths[first : first + len(groups)] = torch.tensor([len(g.ids) for g in groups])
         rows.count += len(groups)
@@ -221,17 +233,28 @@ class Generator:
             self._finish(finished)
 
     def _record_logprobs(self, first: int, logits: Tensor, tokens: Sequence[int]) -> None:
-        for index, (row, token) in enumerate(zip(self._rows[first:], tokens, strict=True)):
+        logprobs = logits.log_softmax(-1)
+        sampled = logprobs[torch.arange(len(tokens)), torch.tensor(tokens)].tolist()
+        for index, (row, logprob) in enumerate(zip(self._rows[first:], sampled, strict=True)):
             sampling = row.job.sampling
             if sampling.logprobs is None:
                 continue
-            logprobs = logits[index].log_softmax(-1)
-            ids = torch.tensor(sampling.logprob_ids, dtype=torch.long)
-            if not sampling.logprob_ids:
-                ids = logprobs.topk(sampling.logprobs).indices
-            pairs = list(zip(ids.tolist(), logprobs[ids].tolist(), strict=True))
-            found = TokenLogprob(logprobs[token].item(), pairs)
-            row.job.completions[row.choice].logprobs.append(found)
+            others = _likeliest(logprobs[index], sampling.logprobs)
+            if sampling.logprob_ids:
+                named = logprobs[index, list(sampling.logprob_ids)].tolist()
+                others = list(zip(sampling.logprob_ids, named, strict=True))
+            row.job.completions[row.choice].logprobs.append(TokenLogprob(logprob, others))
+
+    def _record_prompt(self, group: _Batch, hidden: Tensor) -> None:
+        """``hidden (tokens - 1, width)`` are the states before each token but the first."""
+        most = group.job.sampling.prompt_logprobs or 0
+        logprobs = self._runtime.logits(hidden).log_softmax(-1)
+        own = logprobs[torch.arange(len(hidden)), torch.tensor(group.ids[1:])]
+        ranks = (logprobs > own[:, None]).sum(-1) + 1
+        group.job.of_prompts[group.prompt] = [
+            PromptLogprob(logprob, rank, _likeliest(row, most))
+            for logprob, rank, row in zip(own.tolist(), ranks.tolist(), logprobs, strict=True)
+        ]
 
     def _finish(self, finished: Sequence[int]) -> None:
         for index in finished:
@@ -253,3 +276,11 @@ class Generator:
             (len(row.prompt_ids) + len(row.ids) - 1 for row in self._rows), default=0
         )
         self._note_needs()
+
+
+def _likeliest(logprobs: Tensor, count: int) -> list[tuple[int, float]]:
+    """The ``count`` likeliest tokens and their log-probabilities."""
+    if not count:
+        return []
+    found = logprobs.topk(count)
+    return list(zip(found.indices.tolist(), found.values.tolist(), strict=True))

@@ -16,7 +16,8 @@ class SamplingParams:
     """How to continue a prompt.
 
     ``logprobs`` is how many alternatives to report, ``None`` for no log-probabilities at all;
-    ``logprob_ids`` names tokens to report instead of the likeliest.
+    ``logprob_ids`` names tokens to report instead of the likeliest. ``prompt_logprobs`` is the same
+    as ``logprobs``, of the prompt's tokens.
     """
 
     n: int
@@ -27,6 +28,7 @@ class SamplingParams:
     rule: StopRule
     logprobs: int | None = None
     logprob_ids: tuple[int, ...] = ()
+    prompt_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ class TokenLogprob:
     """A sampled token's log-probability before temperature, and other tokens'."""
 
     logprob: float
+    others: list[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLogprob:
+    """A prompt's token's log-probability and rank among all tokens, and the likeliest tokens'."""
+
+    logprob: float
+    rank: int
     others: list[tuple[int, float]]
 
 
@@ -58,9 +69,12 @@ class Job:
     ticket: JobTicket[None]
     progress: Progress | None = None
     completions: list[Completion] = field(init=False)
+    of_prompts: list[list[PromptLogprob]] = field(init=False)
+    """Of each prompt's tokens but the first; empty where none are asked for."""
     cached_tokens: int = 0
     unfinished: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.unfinished = len(self.prompts) * self.sampling.n
+        self.of_prompts = [[] for _ in self.prompts]
         self.completions = [Completion() for _ in range(self.unfinished)]

@@ -47,7 +47,7 @@ class _Choice:
 async def stream_completion(
     http: web.Request, request: wire.CompletionRequest, served: Served, submit: Submit
 ) -> web.StreamResponse:
-    if request.logprobs is not None:
+    if request.logprobs is not None or request.prompt_logprobs is not None:
         raise BadRequest("logprobs are not supported with stream by this server")
     events = _Events()
     job = completion_job(request, served, events.put)
@@ -75,7 +75,7 @@ async def stream_completion(
 async def stream_chat(
     http: web.Request, request: wire.ChatRequest, served: Served, submit: Submit
 ) -> web.StreamResponse:
-    if request.logprobs:
+    if request.logprobs or request.prompt_logprobs is not None:
         raise BadRequest("logprobs are not supported with stream by this server")
     events = _Events()
     job = chat_job(request, served, events.put)

@@ -28,12 +28,17 @@ class Text:
             settings = json.loads((folder / "tokenizer_config.json").read_text())
             self._source = settings.get("chat_template")
         self.completing = lru_cache(256)(self._completing)
+        self.spelled = lru_cache(65_536)(self._spelled)
 
     def encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text).ids)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=skip_special))
+
+    def _spelled(self, token: int) -> str:
+        """The text of one token, special ones included."""
+        return self.decode([token], skip_special=False)
 
     def only_id(self, text: str) -> int:
         """The id of a text that is one token. Raises ``ValueError`` where it is not."""

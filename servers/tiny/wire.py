@@ -37,6 +37,7 @@ class GenerateRequest(Struct, kw_only=True):
     top_p: float | None = None
     max_tokens: int | None = None
     return_token_ids: bool | None = None
+    prompt_logprobs: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -97,6 +98,17 @@ class Usage(Struct):
     prompt_tokens_details: PromptTokensDetails | None = None
 
 
+class PromptToken(Struct):
+    logprob: float
+    rank: int
+    decoded_token: str
+
+
+PromptLogprobs = list[dict[str, PromptToken] | None]
+"""Of each token of a prompt, and of the likeliest in its place, by their ids. Nothing is known of
+the first."""
+
+
 class CompletionLogprobs(Struct):
     text_offset: list[int]
     token_logprobs: list[float]
@@ -111,7 +123,7 @@ class CompletionChoice(Struct):
     finish_reason: str | None = None
     stop_reason: int | str | None = None
     token_ids: list[int] | None = None
-    prompt_logprobs: None = None
+    prompt_logprobs: PromptLogprobs | None = None
     prompt_token_ids: list[int] | None = None
 
 
@@ -164,7 +176,7 @@ class ChatResponse(Struct):
     usage: Usage
     object: Literal["chat.completion"] = "chat.completion"
     system_fingerprint: None = None
-    prompt_logprobs: None = None
+    prompt_logprobs: PromptLogprobs | None = None
     prompt_token_ids: list[int] | None = None
 
 

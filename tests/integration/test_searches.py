@@ -122,14 +122,19 @@ async def test_a_sample_tells_how_likely_it_was_where_it_is_asked(
     family: type[QwenMathPRM] | type[MathShepherdPRM],
 ) -> None:
     greedy = Sampling(temperature=0.0, max_tokens=12, until="end")
-    asked = replace(greedy, logprobs=True)
+    asked = replace(greedy, logprobs=True, question_logprob=True)
     async with tiny_ports(tiny_url, kind, family) as (policy, _):
         (silent,) = await policy.extend(problem(), 1, greedy)
         (told,) = await policy.extend(problem(), 1, asked)
         drawn = await policy.extend(problem(), 8, replace(asked, temperature=1.0))
+        (again,) = await policy.extend(problem(), 1, asked)
     assert silent.confidence is None
     assert told.confidence is not None and told.confidence.mean < 0
     assert told.steps == silent.steps
     means = [each.confidence.mean for each in drawn if each.confidence]
     assert len(means) == len(drawn) and len(set(means)) > 1
     assert told.confidence.mean > fmean(means)
+    assert silent.question_logprob is None
+    assert told.question_logprob is not None and told.question_logprob < 0
+    assert {each.question_logprob for each in drawn} == {drawn[0].question_logprob}
+    assert again.question_logprob == pytest.approx(told.question_logprob, abs=1e-4)

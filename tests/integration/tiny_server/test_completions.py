@@ -86,6 +86,23 @@ def test_logprobs_in_the_format_of_completions(http: httpx.Client) -> None:
         assert top[token] == logprob == max(top.values())
 
 
+def test_prompt_logprobs_in_vllms_format(http: httpx.Client) -> None:
+    answer = complete(http, prompt_logprobs=0, n=2, return_token_ids=True)
+    for choice in answer["choices"]:
+        first, *others = choice["prompt_logprobs"]
+        ids = choice["prompt_token_ids"]
+        assert first is None and len(others) == len(ids) - 1
+        for token, told in zip(ids[1:], others, strict=True):
+            assert told.keys() == {str(token)}
+            assert told[str(token)].keys() == {"logprob", "rank", "decoded_token"}
+    body = {"model": "policy", "messages": MESSAGES, "max_tokens": 1, "prompt_logprobs": 1}
+    chat = post(http, "/v1/chat/completions", body)
+    tokens = chat["prompt_logprobs"][1:]
+    text = "".join(next(iter(each.values()))["decoded_token"] for each in tokens)
+    assert MESSAGES[-1]["content"] in text
+    assert complete(http)["choices"][0]["prompt_logprobs"] is None
+
+
 def test_the_openai_client_chats(sdk: openai.OpenAI) -> None:
     chat: Any = sdk.chat.completions
     answer = chat.create(

@@ -45,7 +45,8 @@ def test_too_long_a_prompt_says_so(sdk: openai.OpenAI, http: httpx.Client) -> No
         {"max_tokens": 0}, {"stop": ""}, {"stop": [3]}, {"logprobs": 1000}, {"seed": 2**70},
         {"echo": True}, {"logprob_token_ids": [5]}, {"logprob_token_ids": [-1], "logprobs": 1},
         {"logprob_token_ids": [100_000], "logprobs": 1},
-        {"logprob_token_ids": [5] * 129, "logprobs": 1},
+        {"logprob_token_ids": [5] * 129, "logprobs": 1}, {"prompt_logprobs": 1000},
+        {"prompt_logprobs": -2}, {"prompt_logprobs": 0, "stream": True},
     ],
 )  # fmt: skip
 def test_wrong_fields_are_a_400(http: httpx.Client, wrong: dict[str, Any]) -> None:

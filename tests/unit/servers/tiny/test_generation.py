@@ -162,6 +162,26 @@ async def test_logprobs_are_those_before_temperature(bench: Bench) -> None:
         assert found.logprob < 0
 
 
+async def test_a_prompt_is_told_as_likely_as_sampling_finds_its_tokens(bench: Bench) -> None:
+    """From whatever is cached of it, and with whatever else is in the batch."""
+    greedy = replace(bench.sampling(max_tokens=12), logprobs=0, temperature=0.0)
+    drawn = bench.submit(greedy, "Start with 10.")
+    bench.finish()
+    ids, completion = drawn.prompts[0], drawn.completions[0]
+    asked = replace(bench.sampling(max_tokens=1), prompt_logprobs=2)
+    told = bench.submit(asked, [*ids, *completion.ids], "Step B")
+    bench.submit(bench.sampling(), "Step A")
+    bench.finish()
+    first, second = told.of_prompts
+    assert (len(first), len(second)) == (len(ids) + 11, len(told.prompts[1]) - 1)
+    for token, logprob, found in zip(
+        completion.ids, completion.logprobs, first[len(ids) - 1 :], strict=True
+    ):
+        assert found.logprob == pytest.approx(logprob.logprob, abs=1e-4)
+        assert found.rank == 1 and found.others[0] == (token, found.logprob)
+    assert any(found.rank > 1 for found in first)
+
+
 async def test_a_failure_reaches_every_waiting_request(bench: Bench) -> None:
     running = bench.submit(bench.sampling(), "Step A")
     bench.step()
