@@ -14,8 +14,8 @@ from orchestrator.core.task import Task, opened
 from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell, NamedModel, Substitutes
 from orchestrator.runs.ports.sharing import Demand
-from orchestrator.runs.ports.stack import RunWide, stack, stack_prm
-from orchestrator.runs.search import Unscored
+from orchestrator.runs.ports.stack import RunWide, Terms, stack, stack_prm
+from orchestrator.runs.ports.unscored import Unscored
 from orchestrator.wiring.auto_cells import routed
 from orchestrator.wiring.connect import Connections
 from orchestrator.wiring.needs import check_able, remarks, substitutes
@@ -82,8 +82,8 @@ class Connected:
             self._check_priced(models)
         cell = Cell(
             task="question",
-            policy=models[0],
-            prm=models[1] if judge else None,
+            policies=(models[0],),
+            prms=tuple(models[1:]),
             strategy_name=type(strategy).__name__,
             strategy=strategy,
         )
@@ -105,7 +105,7 @@ class Connected:
         """Raises ``ConfigError`` where the models cannot do what ``cells`` need, and logs what is
         to be known of them."""
         check_able(cells, self.config.policies, self.connections.found)
-        for name in dict.fromkeys(cell.policy.name for cell in cells):
+        for name in dict.fromkeys(each.name for cell in cells for each in cell.policies):
             for remark in remarks(name, cells, self.connections.found):
                 if (line := f"{name}: {remark}") not in self.warned:
                     self.warned.add(line)
@@ -113,6 +113,11 @@ class Connected:
 
     def substitutes(self, cell: Cell) -> Substitutes:
         return substitutes(cell, self.config.policies, self.connections.found)
+
+    def terms(self, policy: str, prm: str | None) -> Terms:
+        """What requests to these models cost."""
+        run = RunWide(prices=self.prices, one_per_request=self.connections.one_per_request)
+        return Terms.of(run, policy, prm)
 
     def ports(self, cell: Cell, question: Problem) -> Models:
         """What one tree asks, wrapped as a run of it alone would wrap it."""

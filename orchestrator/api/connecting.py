@@ -142,9 +142,7 @@ def _own_prm(port: PRM) -> PRMConfig:
 
 def _usual(policy: str) -> Cell:
     """What is asked of a policy, as far as one can tell when it is connected: whole solutions."""
-    return Cell(
-        task="", policy=NamedModel(name=policy), prm=None, strategy_name="cot", strategy=CoT()
-    )
+    return Cell(task="", policies=(NamedModel(name=policy),), strategy_name="cot", strategy=CoT())
 
 
 def _several(given: P | Sequence[P]) -> list[P]:

@@ -14,7 +14,6 @@ from orchestrator.core.task import Task
 from orchestrator.core.voting import Vote, Weighted, elect
 from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.plan import Substitutes
-from orchestrator.runs.ports.stack import Terms
 from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
 
 
@@ -103,11 +102,7 @@ async def solve(
             cell.strategy,
             asked.ports(cell, problem),
             limits,
-            terms=Terms(
-                policy_price=cell.policy.price,
-                prm_price=cell.prm.price if cell.prm else None,
-                one_per_request=cell.policy.name in models.connections.one_per_request,
-            ),
+            terms=models.terms(cell.policy.name, cell.prm.name if cell.prm else None),
             place=Place(
                 seed=seed,
                 tree=Tree(problem=problem.id, number=next(models.numbers)),

@@ -59,13 +59,15 @@ async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, A
     for name, error in connected.failures.items():
         entries[name]["error"] = str(error).removeprefix(f"{name}: ")
     for cell in cells:
-        name = cell.policy.name
+        names = [policy.name for policy in cell.policies]
         try:
-            check_able([cell] if name in found else [], config.policies, found)
+            check_able([cell] if found.keys() >= set(names) else [], config.policies, found)
         except ConfigError as error:
-            entries[name].setdefault("error", str(error))
+            for name in names:
+                entries[name].setdefault("error", str(error))
         else:
-            _note_emulated(entries[name], cell, config, found)
+            for name in names:
+                _note_emulated(entries[name], cell, config, found)
     for name in found:
         entries[name]["remarks"] = remarks(name, cells, found)
     return list(entries.values())

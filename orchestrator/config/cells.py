@@ -27,12 +27,17 @@ from orchestrator.core.voting import VOTES
 from orchestrator.errors import ConfigError
 from orchestrator.report.data.headline import HeadlineSpec
 from orchestrator.runs.plan import Cell, NamedModel
-from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies import STRATEGIES, Auto
 from orchestrator.strategies.building import build, setting_names, strategy_class, takes_bool
+from orchestrator.strategies.traits import traits
+
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+"""Those of a cell's policies, and of its PRMs."""
 
 
 class CellsConfig(Section):
-    """Cells with the same settings: every policy, PRM, strategy and ``n`` named.
+    """Cells with the same settings: every policy, PRM, strategy and ``n`` named. Under ``auto``
+    all policies and PRMs are one cell, which chooses among them.
 
     ``problems`` takes the first so many of the task's, all where it is left out. Any other key is a
     setting of the strategies.
@@ -80,21 +85,56 @@ class CellsConfig(Section):
     def cells(
         self, task: str, policies: Mapping[str, NamedModel], prms: Mapping[str, NamedModel]
     ) -> list[Cell]:
-        """The cells, one for each combination. Raises ``ConfigError``."""
-        combinations = itertools.product(
-            self.policy, self.prm or (None,), self.strategy, self.n or (None,)
-        )
-        return [
-            Cell(
-                task=task,
-                policy=policies[policy],
-                prm=None if prm is None else prms[prm],
-                strategy_name=name,
-                strategy=self._strategy(name, n),
-                problems=self.problems,
-            )
-            for policy, prm, name, n in combinations
+        """The cells: one for each combination, of ``auto`` one across all policies and PRMs. Raises
+        ``ConfigError``."""
+        found = []
+        pairs: list[Names] = [
+            ((policy,), (prm,) if prm else ())
+            for policy, prm in itertools.product(self.policy, self.prm or (None,))
         ]
+        for pair in pairs:
+            for name, n in itertools.product(self.strategy, self.n or (None,)):
+                strategy = self._strategy(name, n)
+                names = pair
+                if auto := traits(strategy).auto:
+                    if pair != pairs[0]:
+                        continue
+                    names = self.policy, self.prm
+                    self._check_routed(auto)
+                found.append(
+                    Cell(
+                        task=task,
+                        policies=tuple(policies[policy] for policy in names[0]),
+                        prms=tuple(prms[prm] for prm in names[1]),
+                        strategy_name=name,
+                        strategy=strategy,
+                        problems=self.problems,
+                    )
+                )
+        return found
+
+    def _check_routed(self, auto: Auto) -> None:
+        """Raises ``ConfigError`` for what one cell of several models cannot have."""
+        if len(self.policy) == 1 and len(self.prm) <= 1:
+            return
+        for key, names in (("policy", self.policy), ("prm", self.prm)):
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ConfigError(f"auto: {twice[0]} is there twice in `{key}`", (key,))
+        if auto.profile is None:
+            raise ConfigError(
+                "auto across models needs a `profile` of them, which `orchard profile CONFIG` "
+                "measures; without one give each policy and PRM a cell of its own"
+            )
+        if auto.pool:
+            raise ConfigError("auto across models shares no pool: leave `pool` out", ("pool",))
+        if auto.unit == "tokens" and len(self.policy) > 1:
+            raise ConfigError(
+                "auto: a token of one model is not worth one of another: give the `budget` across "
+                "models in `unit: flops`, `cost` or `seconds`",
+                ("unit",),
+            )
+        if auto.pilots is not None:
+            raise ConfigError("auto goes by the pilots of its profile: leave `pilots` out")
 
     def _strategy(self, name: str, n: int | None) -> Strategy:
         settings = dict(self.model_extra or {}) | ({} if n is None else {"n": n})
@@ -114,7 +154,7 @@ class CellsConfig(Section):
             raise ConfigError(f"{name}: {place}: {said}", first["loc"]) from None
         if "prm" in strategy.needs and not self.prm:
             raise ConfigError(f"{name} needs a `prm`")
-        if "prm" not in strategy.needs and self.prm:
+        if "prm" not in strategy.needs and self.prm and not traits(strategy).auto:
             raise ConfigError(f"{name} scores nothing: leave `prm` out")
         return strategy
 

@@ -1,5 +1,6 @@
 """Computing in FLOPs, as the paper counts it (Table 4; Kaplan et al. 2020)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -14,6 +15,26 @@ class Flops:
     @property
     def total(self) -> float:
         return self.policy_prefill + self.policy_decode + self.prm
+
+    def __add__(self, other: "Flops") -> "Flops":
+        return Flops(
+            policy_prefill=self.policy_prefill + other.policy_prefill,
+            policy_decode=self.policy_decode + other.policy_decode,
+            prm=self.prm + other.prm,
+        )
+
+
+NO_FLOPS = Flops(policy_prefill=0.0, policy_decode=0.0, prm=0.0)
+
+
+def total_flops(parts: Iterable[Flops | None]) -> Flops | None:
+    """The sum of ``parts``, of several models or problems; None where one of them is not known."""
+    total = NO_FLOPS
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,18 @@ class Models:
     is_complete: Callable[[str], bool] = never
 
 
+class Trees(Protocol):
+    """The trees of one problem, one for each policy that works on it: policies share no nodes."""
+
+    def root(self, policy: str) -> Node:
+        """Where the tree of the policy of this name begins."""
+        ...
+
+    def models(self, policy: str, prm: str | None) -> Models:
+        """What this tree is grown with; where ``prm`` is None nothing is scored."""
+        ...
+
+
 class Strategy(Protocol):
     """A search: grows a tree from its root and returns the leaves that may answer."""
 

@@ -5,7 +5,9 @@ and they meet only here.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from orchestrator.core.compute import NO_FLOPS, Flops, search_flops, total_flops
 from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Turn
 
@@ -77,19 +79,81 @@ class Verdict:
     by: str | None = None
 
 
+ALL: Literal["all"] = "all"
+"""The bin of a problem whose strategy was decided without a look at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookTaken:
+    """A look at a problem: ``pilots`` solutions of ``policy``, scored by ``prm`` unless that is
+    None. ``score`` is the chance that the best answer so far was right, by what it and the looks
+    before it showed."""
+
+    policy: str
+    prm: str | None
+    pilots: int
+    score: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """What was decided for a problem under ``strategy: auto``: its ``predicted`` pass@1, the
     ``bin`` of that, and the strategy with its settings and vote, by which ``rule``. It was ``cut``
-    where its pool was used up before it was done: one of a larger cap goes on with it."""
+    where its pool was used up before it was done: one of a larger cap goes on with it.
+
+    Across models ``policy`` and ``prm`` name those of the strategy, and ``looks`` were taken
+    before, in this order; ``predicted`` is the score of the first, None (and the bin ``ALL``) where
+    there was none.
+    """
 
     bin: str
-    predicted: float
+    predicted: float | None
     strategy: str
     settings: dict[str, object] = field(hash=False)
     vote: str
     rule: str
     cut: bool = False
+    policy: str | None = None
+    prm: str | None = None
+    looks: tuple[LookTaken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUse:
+    """What one model of several did for a problem: tokens as a ``Record`` counts them, ``cost`` in
+    USD and ``seconds`` in which a request of the problem was under way at its endpoint. ``params``
+    where known. A policy has no PRM tokens, and a PRM no others."""
+
+    policy_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    prm_tokens: int = 0
+    prm_cached_tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    params: int | None = None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the model was not asked at all."""
+        return not (self.prompt_tokens or self.policy_tokens or self.prm_tokens)
+
+    @property
+    def flops(self) -> Flops | None:
+        """None where the model's size is not known and it did something."""
+        if self.is_none:
+            return NO_FLOPS
+        if self.params is None:
+            return None
+        return search_flops(
+            self.params,
+            self.params,
+            policy_tokens=self.policy_tokens,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            prm_tokens=self.prm_tokens,
+            prm_cached_tokens=self.prm_cached_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +183,10 @@ class Record:
       that the policy's endpoint does not take.
     - ``route`` is the decision of ``auto``, whose verdict is under that name. ``format`` is the
       version of the record's format.
+    - Across models ``policy`` and ``prm`` name all of the cell's, joined by commas, and their
+      parameters are None; ``models`` has what each used, by its name, and the counts above are
+      the sums. The leaves are those of the policy that answers. ``models`` is empty where there is
+      one policy, and one PRM or none.
     """
 
     format: int = RECORD_FORMAT
@@ -157,7 +225,25 @@ class Record:
     emulated: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     route: Route | None = None
+    models: dict[str, ModelUse] = field(default_factory=dict, hash=False)
     leaves: tuple[LeafRecord, ...]
+
+    @property
+    def flops(self) -> Flops | None:
+        """FLOPs of all its models; None unless their parameters are known."""
+        if self.models:
+            return total_flops(use.flops for use in self.models.values())
+        if self.policy_params is None or (self.prm and self.prm_params is None):
+            return None
+        return search_flops(
+            self.policy_params,
+            self.prm_params,
+            policy_tokens=self.policy_tokens,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            prm_tokens=self.prm_tokens,
+            prm_cached_tokens=self.prm_cached_tokens,
+        )
 
     @property
     def has_holes(self) -> bool:

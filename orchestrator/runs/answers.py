@@ -14,9 +14,9 @@ from orchestrator.errors import OrchardError, TaskError
 
 
 class AnswerReader:
-    """A task as one tree asks it, about one problem.
+    """A task as the search for one problem asks it.
 
-    Keeps each pair of answers that stays ``undecided`` once, however often the tree asks about it,
+    Keeps each pair of answers that stays ``undecided`` once, however often it is asked about,
     beside those that were undecided before. What a task raises that is no ``OrchardError`` comes as
     ``TaskError``, with its name and what it was asked.
     """
@@ -88,12 +88,14 @@ def _stated(answer: str | None) -> str | None:
 
 class AnsweringPolicy:
     """A policy whose finished paths say which answer they came to, for strategies that go by
-    them: reads the answers of one tree, and which of them are equal."""
+    them, and which of those read by ``answers`` are equal: of one tree unless given."""
 
-    def __init__(self, policy: Policy, reader: AnswerReader) -> None:
+    def __init__(
+        self, policy: Policy, reader: AnswerReader, answers: Answers | None = None
+    ) -> None:
         self.policy = policy
         self._reader = reader
-        self._answers = Answers(reader.same)
+        self._answers = answers or Answers(reader.same)
 
     async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
         return await self._read(await self.policy.extend(node, n, sampling))

@@ -1,9 +1,10 @@
-"""The time of one tree; it stands still while the tree waits for its turn in a pool."""
+"""The time of one tree, which stands still while the tree waits for its turn in a pool, and that of
+its models."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class TreeClock:
@@ -70,6 +71,32 @@ class TreeClock:
             self._begun += self._loop.time() - self._aside
             self._aside = None
         self._timeout.reschedule(_when(self.deadline))
+
+
+class Stopwatch:
+    """Adds up the ``seconds`` in which something is under way, however much of it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds, self._under_way, self._since = 0.0, 0, 0.0
+
+    @property
+    def seconds(self) -> float:
+        running = self._loop.time() - self._since if self._under_way else 0.0
+        return self._seconds + running
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Something is under way."""
+        if not self._under_way:
+            self._since = self._loop.time()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._seconds += self._loop.time() - self._since
 
 
 def _when(deadline: float) -> float | None:

@@ -2,12 +2,21 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import AUTO, POOL, LeafRecord, Record, Route, Verdict
+from orchestrator.core.records import (
+    AUTO,
+    POOL,
+    LeafRecord,
+    ModelUse,
+    Record,
+    Route,
+    Verdict,
+)
 from orchestrator.core.task import Task
 from orchestrator.core.voting import Majority, Vote, elect
 from orchestrator.optimal.routing.router import Decision
@@ -70,6 +79,7 @@ async def grade(
         emulated=substitutes.emulated,
         refused=substitutes.refused,
         route=_route(decision, is_cut=outcome.ran_out in (None, POOL)),
+        models=_models(outcome, cell),
         leaves=tuple(leaves),
     )
 
@@ -87,13 +97,29 @@ def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
         return None
     return Route(
         bin=decision.bin,
-        predicted=round(decision.predicted, 6),
+        predicted=None if decision.predicted is None else round(decision.predicted, 6),
         strategy=decision.arm.strategy,
         settings=dict(decision.arm.settings),
         vote=decision.arm.vote.name,
         rule=decision.rule,
         cut=decision.cut and is_cut,
+        policy=decision.policy,
+        prm=decision.prm,
+        looks=decision.looks,
     )
+
+
+def _models(outcome: Outcome, cell: Cell) -> dict[str, ModelUse]:
+    """What each model of a cell across models used, those that did nothing too."""
+    if cell.across is None:
+        return {}
+    used = {model: outcome.models.get(model.name, ModelUse()) for model in cell.models}
+    return {
+        model.name: replace(
+            use, cost=round(use.cost, 9), seconds=round(use.seconds, 3), params=model.parameters
+        )
+        for model, use in used.items()
+    }
 
 
 async def _graded(leaf: Node, reader: AnswerReader) -> LeafRecord:

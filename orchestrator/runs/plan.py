@@ -1,7 +1,7 @@
 """What a run consists of: cells, each a strategy with its policy and PRM."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from orchestrator.core.ports import PRM, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.task import Task
 from orchestrator.core.voting import VOTES, Majority, Vote
+from orchestrator.optimal.routing.across import RoutingAcross
 from orchestrator.optimal.routing.routed import Routing, strategy_of
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.strategies.building import settings_of
@@ -30,17 +31,35 @@ class Cell:
     """One strategy under one policy and PRM, over the first ``problems`` ones (None: all).
 
     With a ``routing`` each problem's strategy is decided by it. ``own_votes`` of the user are
-    taken beside the usual ones.
+    taken beside the usual ones. Only ``auto`` has several policies or PRMs: a problem then goes
+    from model to model by the plan of ``across``.
     """
 
     task: str
-    policy: NamedModel
-    prm: NamedModel | None
+    policies: tuple[NamedModel, ...]
+    prms: tuple[NamedModel, ...] = ()
     strategy_name: str
     strategy: Strategy
     problems: int | None = None
     routing: Routing | None = None
+    across: RoutingAcross | None = None
     own_votes: tuple[Vote, ...] = ()
+
+    @property
+    def policy(self) -> NamedModel:
+        """The policy. Of several it has their names, and no size or price."""
+        return _joined(self.policies)
+
+    @property
+    def prm(self) -> NamedModel | None:
+        """The PRM, None where there is none. Of several it has their names, and no size or
+        price."""
+        return _joined(self.prms) if self.prms else None
+
+    @property
+    def models(self) -> tuple[NamedModel, ...]:
+        """All its policies and PRMs."""
+        return *self.policies, *self.prms
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -52,9 +71,19 @@ class Cell:
     def searches(self) -> list[Strategy]:
         """Every search that its problems may run: its strategy, or those that its routing chooses
         from, and their fallbacks."""
-        arms = None if self.routing is None else [strategy_of(arm) for arm in self.routing.arms]
-        found = [self.strategy] if arms is None else arms
-        return [*found, *(fallback for each in found for fallback in traits(each).fallbacks)]
+        if self.across is not None:
+            return [each for policy in self.policies for each in self.searches_of(policy.name)]
+        if self.routing is not None:
+            return _with_fallbacks([strategy_of(arm) for arm in self.routing.arms])
+        return _with_fallbacks([self.strategy])
+
+    def searches_of(self, policy: str) -> list[Strategy]:
+        """Those that the policy of this name may run; none if it is not one of the cell's."""
+        if policy not in {each.name for each in self.policies}:
+            return []
+        if self.across is not None:
+            return _with_fallbacks(self.across.searches_of(policy))
+        return self.searches
 
     @property
     def weight(self) -> int:
@@ -78,10 +107,21 @@ class Cell:
         """Names the cell by everything that makes its results, for example
         ``policy-160k+prm-qwen/beam_search-n16-width4-…``. The cap of a pool does not: another only
         ends the same trees earlier or later."""
-        models = self.policy.name + (f"+{self.prm.name}" if self.prm else "")
+        policies, prms = (",".join(m.name for m in each) for each in (self.policies, self.prms))
+        models = policies + (f"+{prms}" if prms else "")
         named = {k: v for k, v in self.settings.items() if k != "budget" or self.cap is None}
         settings = "-".join(f"{key}{_flat(value)}" for key, value in named.items())
         return f"{models}/{self.strategy_name}-{re.sub(r'[^A-Za-z0-9._=-]', '_', settings)}"
+
+
+def _joined(models: Sequence[NamedModel]) -> NamedModel:
+    if len(models) == 1:
+        return models[0]
+    return NamedModel(name=", ".join(model.name for model in models))
+
+
+def _with_fallbacks(searches: Sequence[Strategy]) -> list[Strategy]:
+    return [*searches, *(fallback for each in searches for fallback in traits(each).fallbacks)]
 
 
 def _set(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.core.fanout import feed
 from orchestrator.core.node import Tree
-from orchestrator.core.ports import Models
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.runs.answers import AnswerReader
@@ -18,9 +17,9 @@ from orchestrator.runs.course import Course
 from orchestrator.runs.grading import grade
 from orchestrator.runs.plan import Cell, Plan, Ports
 from orchestrator.runs.ports.replay import Remembering
-from orchestrator.runs.ports.stack import Terms
+from orchestrator.runs.ports.trees import tree_key
 from orchestrator.runs.progress import PoolProgress, RunProgress
-from orchestrator.runs.search import Place, search, use
+from orchestrator.runs.search import Place, search, search_across, use
 from orchestrator.runs.shared_models import SharedModels
 from orchestrator.storage.journal import Journal
 from orchestrator.storage.store import Store
@@ -78,9 +77,9 @@ class Scheduler:
 
         async def one(item: tuple[Cell, Problem]) -> None:
             cell, problem = item
-            await self._one(cell, problem, shared.models(cell), slots)
+            await self._one(cell, problem, shared, slots)
             self._left[cell.policy.name, problem.id] -= 1
-            if not self._left[cell.policy.name, problem.id]:
+            if cell.across is None and not self._left[cell.policy.name, problem.id]:
                 key = shared.forget(cell.policy.name, problem)
                 if self.journal is not None:
                     self.journal.forget(key)
@@ -109,13 +108,13 @@ class Scheduler:
             yield item
 
     async def _one(
-        self, cell: Cell, problem: Problem, models: Models, slots: asyncio.Semaphore
+        self, cell: Cell, problem: Problem, shared: SharedModels, slots: asyncio.Semaphore
     ) -> None:
         """Search, grade and store one problem of a cell."""
         self.progress.in_flight += 1
         self.progress.cell = cell.id
         try:
-            record = await self._record(cell, problem, models, slots)
+            record = await self._record(cell, problem, shared, slots)
         finally:
             self.progress.in_flight -= 1
         self.store.add(record)
@@ -128,7 +127,7 @@ class Scheduler:
             self.on_record(record)
 
     async def _record(
-        self, cell: Cell, problem: Problem, models: Models, slots: asyncio.Semaphore
+        self, cell: Cell, problem: Problem, shared: SharedModels, slots: asyncio.Semaphore
     ) -> Record:
         self._begun += 1
         tree = Tree(
@@ -138,29 +137,34 @@ class Scheduler:
             number=self._begun,
             deadline=self._deadline,
         )
-        outcome = await search(
-            problem.question,
-            cell.strategy,
-            models,
-            self.plan.problem_limits,
-            terms=Terms(
-                policy_price=cell.policy.price,
-                prm_price=cell.prm.price if cell.prm else None,
-                one_per_request=cell.policy.name in self.ports.one_per_request,
-                on_failed_branch=self.plan.on_failed_branch,
-            ),
-            place=Place(
-                seed=self.plan.seed,
-                tree=tree,
-                ledger=self.progress.ledger,
-                slots=slots,
-                routing=cell.routing,
-                reached=self.store.reached(cell.id, problem.id),
-            ),
-            answers=AnswerReader(self.ports.task, problem),
+        place = Place(
+            seed=self.plan.seed,
+            tree=tree,
+            ledger=self.progress.ledger,
+            slots=slots,
+            routing=cell.routing,
+            reached=self.store.reached(cell.id, problem.id),
         )
+        question, limits = problem.question, self.plan.problem_limits
+        answers = AnswerReader(self.ports.task, problem)
+        if cell.across is not None:
+            outcome = await search_across(
+                question, cell.across, shared.across(cell), limits, place=place, answers=answers
+            )
+        else:
+            outcome = await search(
+                question,
+                cell.strategy,
+                shared.models(cell),
+                limits,
+                terms=shared.terms(cell),
+                place=place,
+                answers=answers,
+            )
         if self.journal is not None:
-            self.journal.forget(tree.key)
+            policies = [each.name for each in cell.policies] if cell.across else []
+            for key in [tree.key, *(tree_key(tree.key, policy) for policy in policies)]:
+                self.journal.forget(key)
         return await grade(
             outcome,
             problem,

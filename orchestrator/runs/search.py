@@ -6,20 +6,27 @@ returned, and the outcome says what ran out.
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from orchestrator.core.budget import UNLIMITED, Ledger, Limits, Spend
 from orchestrator.core.node import Node, Tree, root
 from orchestrator.core.ports import Models, Strategy, never
-from orchestrator.errors import ConfigError, OrchardError
+from orchestrator.core.records import ModelUse
+from orchestrator.errors import ConfigError, EndpointError, OrchardError
 from orchestrator.optimal.profile import Use
+from orchestrator.optimal.routing.across import RoutingAcross
 from orchestrator.optimal.routing.routed import Attempt, Routing, Search
 from orchestrator.optimal.routing.router import Decision
 from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.clock import TreeClock
 from orchestrator.runs.endings import COMPLETE, Ending, ending
-from orchestrator.runs.ports.stack import Terms, TreePorts, tree_ports
+from orchestrator.runs.ports.ends import Ends
+from orchestrator.runs.ports.stack import Terms, tree_ports
+from orchestrator.runs.ports.trees import AcrossModels, PolicyTrees
 from orchestrator.strategies.traits import traits
 
 
@@ -60,7 +67,8 @@ class Outcome:
     see ``Ending``. ``failed_branches`` were lost, the last for ``failure``.
     ``samples`` were asked for; ``ends``, ``other_models`` and ``other_prm_models`` are as in
     ``Record``. ``undecided`` are the pairs of answers that could not be compared in time.
-    ``decision`` is the routing's, None where there is none, or it was not reached.
+    ``decision`` is the routing's, None where there is none, or it was not reached. Across models
+    ``models`` has what each used, and what policies drew that do not answer is wasted.
     """
 
     leaves: Sequence[Node]
@@ -78,13 +86,7 @@ class Outcome:
     other_prm_models: dict[str, int]
     undecided: frozenset[frozenset[str]]
     decision: Decision | None
-
-
-class Unscored:
-    """A PRM that scores nothing, for searches that use none."""
-
-    async def score(self, nodes: Sequence[Node]) -> list[Node]:
-        return list(nodes)
+    models: Mapping[str, ModelUse] = field(default_factory=dict)
 
 
 async def search(
@@ -114,12 +116,6 @@ async def search(
     until = math.inf if place.routing is None else place.routing.deadline
     clock = TreeClock(place.tree.deadline, limits.seconds, until=until, slots=place.slots)
     reader = _reader(strategy, answers)
-
-    def report() -> None:
-        assert on_progress is not None
-        leaves, spent = ports.recorder.leaves(), replace(scope.spent)
-        on_progress(SearchProgress(leaves=leaves, spent=spent, seconds=clock.worked))
-
     ports = tree_ports(
         models,
         scope,
@@ -127,16 +123,11 @@ async def search(
         reward=traits(strategy).reward,
         answers=reader,
         is_complete=answers.is_complete if answers else never,
-        on_response=report if on_progress else None,
-    )
-    start = root(
-        question,
-        seed=place.seed,
-        problem_id=place.tree.problem,
-        tree=replace(place.tree, deadline=clock.deadline),
+        on_response=_reporting(on_progress, lambda: ports.leaves(), scope, clock),
     )
     routed = _routed(place, scope, clock)
-    leaves, end = await _grow(routed or strategy, start, ports, clock, place.ledger.name)
+    growing = partial(routed or strategy, _start(question, place, clock), ports.models)
+    leaves, end = await _grow(growing, ports, clock, place.ledger.name)
     return _outcome(
         leaves,
         end,
@@ -146,6 +137,65 @@ async def search(
         undecided=frozenset(reader.undecided) if reader else frozenset(),
         decision=routed.decision if routed else None,
     )
+
+
+async def search_across(
+    question: str,
+    routing: RoutingAcross,
+    models: AcrossModels,
+    limits: Limits = UNLIMITED,
+    *,
+    answers: AnswerReader,
+    place: Place | None = None,
+    on_progress: Callable[[SearchProgress], None] | None = None,
+) -> Outcome:
+    """``search``, from model to model by the plan of ``routing``. Each policy grows a tree of its
+    own; the leaves are those of the policy that answers, or would have if nothing had run out."""
+    place = place or Place()
+    scope = place.ledger.scope("problem", limits)
+    clock = TreeClock(place.tree.deadline, limits.seconds, slots=place.slots)
+    trees = PolicyTrees(
+        models_of=models,
+        start=_start(question, place, clock),
+        scope=scope,
+        reader=answers,
+        on_response=_reporting(on_progress, lambda: trees.leaves(), scope, clock),
+    )
+    routed = routing.begin()
+    leaves, end = await _grow(partial(routed, trees), trees, clock, place.ledger.name)
+    return _outcome(
+        leaves,
+        end,
+        trees,
+        spent=scope.spent,
+        seconds=clock.worked,
+        undecided=frozenset(answers.undecided),
+        decision=routed.decision,
+        models=trees.used,
+    )
+
+
+def _start(question: str, place: Place, clock: TreeClock) -> Node:
+    """The root of a problem's tree."""
+    tree = replace(place.tree, deadline=clock.deadline)
+    return root(question, seed=place.seed, problem_id=place.tree.problem, tree=tree)
+
+
+def _reporting(
+    on_progress: Callable[[SearchProgress], None] | None,
+    leaves: Callable[[], Sequence[Node]],
+    scope: Ledger,
+    clock: TreeClock,
+) -> Callable[[], None] | None:
+    """What is called after each response, where somebody wants to know."""
+    if on_progress is None:
+        return None
+
+    def report() -> None:
+        spent = replace(scope.spent)
+        on_progress(SearchProgress(leaves=leaves(), spent=spent, seconds=clock.worked))
+
+    return report
 
 
 def _reader(strategy: Strategy, answers: AnswerReader | None) -> AnswerReader | None:
@@ -166,35 +216,52 @@ def _routed(place: Place, scope: Ledger, clock: TreeClock) -> Search | None:
     return place.routing.begin(attempt)
 
 
+class Grown(Protocol):
+    """What a search has grown: one tree, or one for each policy."""
+
+    def leaves(self) -> list[Node]: ...
+    def tokens_of(self, leaves: Sequence[Node]) -> tuple[int, int]: ...
+    @property
+    def ends(self) -> Ends: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def last_failure(self) -> EndpointError | None: ...
+
+
 async def _grow(
-    strategy: Strategy | Search, start: Node, ports: TreePorts, clock: TreeClock, run: str
+    growing: Callable[[], Coroutine[Any, Any, list[Node]]],
+    grown: Grown,
+    clock: TreeClock,
+    run: str,
 ) -> tuple[list[Node], Ending]:
-    """The leaves that ``strategy`` returns, or those there are when something ends it early."""
+    """The leaves that ``growing`` comes to, or those there are when something ends it early."""
     try:
         async with clock.running():
-            leaves = await strategy(start, ports.models)
-        if not leaves and ports.branches.last_failure is not None:
-            raise ports.branches.last_failure
+            leaves = await growing()
+        if not leaves and grown.last_failure is not None:
+            raise grown.last_failure
     except (OrchardError, TimeoutError, asyncio.CancelledError) as cause:
         end = ending(cause, clock, run)
         if end is None:
             raise
-        return ports.recorder.leaves(), end
+        return grown.leaves(), end
     return leaves, COMPLETE
 
 
 def _outcome(
     leaves: Sequence[Node],
     end: Ending,
-    ports: TreePorts,
+    grown: Grown,
     *,
     spent: Spend,
     seconds: float,
     undecided: frozenset[frozenset[str]],
     decision: Decision | None,
+    models: Mapping[str, ModelUse] = MappingProxyType({}),
 ) -> Outcome:
-    ends, lost = ports.recorder.ends, ports.branches.last_failure
-    kept, prm_kept = ports.recorder.tokens_of(leaves)
+    ends, lost = grown.ends, grown.last_failure
+    kept, prm_kept = grown.tokens_of(leaves)
     return Outcome(
         leaves=leaves,
         spent=spent,
@@ -203,7 +270,7 @@ def _outcome(
         seconds=seconds,
         ran_out=end.ran_out,
         error=end.error,
-        failed_branches=ports.branches.failed,
+        failed_branches=grown.failed,
         failure=None if lost is None else str(lost),
         samples=ends.samples,
         ends=ends.counted(leaves),
@@ -211,6 +278,7 @@ def _outcome(
         other_prm_models=dict(sorted(ends.prm_models.items())),
         undecided=undecided,
         decision=decision,
+        models=models,
     )
 
 

@@ -6,7 +6,7 @@ of the measured profile for the budget at hand (paper §3.2).
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Need
@@ -22,12 +22,12 @@ class Auto:
       are those of policy and PRM, pilots included.
     - With ``pool`` the ``budget`` is one for all problems of the cell, and the next batch goes to
       the problem it helps most. In seconds it is wall-clock time.
+    - Across models, where a cell has several policies or PRMs, tokens are no unit and there is no
+      pool.
     - ``profile`` is the file of the profile; once read, its digest. Without one, ``auto`` follows
       the rule that the paper's authors published, at ``fallback_n``, with four ``pilots`` by
       default.
     """
-
-    needs: ClassVar[frozenset[Need]] = frozenset({"prm", "answers"})
 
     profile: str | None = None
     budget: float | None = None
@@ -53,6 +53,11 @@ class Auto:
             raise ConfigError("a pool is spread over all problems: leave `spread: each` out")
         if self.pilots is not None and self.pilots < 2:
             raise ConfigError(f"pilots = {self.pilots} must be at least 2", ("pilots",))
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Answers. The published rule needs a PRM; a profile says itself whether it has one."""
+        return frozenset({"answers"} if self.profile else {"answers", "prm"})
 
     @property
     def n(self) -> int:

@@ -26,13 +26,13 @@ ENOUGH_TOKENS = 2_048
 
 def context_needed(policy: str, cells: Sequence[Cell]) -> int:
     """Tokens of context that the longest solutions of ``cells`` need."""
-    searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
+    searches = [each for cell in cells for each in cell.searches_of(policy)]
     return max((_QUESTION_TOKENS + _longest(each) for each in searches), default=0)
 
 
 def tokens_allowed(policy: str, cells: Sequence[Cell]) -> int:
     """The largest ``max_tokens`` of a policy's cells."""
-    searches = [each for cell in cells if cell.policy.name == policy for each in cell.searches]
+    searches = [each for cell in cells for each in cell.searches_of(policy)]
     return max((traits(each).max_tokens or 0 for each in searches), default=0)
 
 
@@ -43,52 +43,56 @@ def _longest(search: Strategy) -> int:
 
 
 def check_able(cells: Sequence[Cell], policies: Mapping[str, PolicyConfig], found: Found) -> None:
-    """Raises ``ConfigError`` if a cell needs something that its policy's server cannot do."""
+    """Raises ``ConfigError`` if a cell needs something that a policy's server cannot do."""
     for cell in cells:
-        can, settings = found[cell.policy.name], policies[cell.policy.name]
-        assert isinstance(can, PolicyAbilities)
-        if settings.continuation == "tokens" and can.continuation != "tokens":
-            raise ConfigError(
-                f"the server of {cell.policy.name} does not return token ids: leave its "
-                "`continuation` out, or set `continuation: chat`"
-            )
-        _check_thought(cell, can)
-        stepwise = [
-            each
-            for each in cell.searches
-            if "continuation" in each.needs and not traits(each).fallbacks
-        ]
-        if not stepwise or settings.continuation == INSTRUCTED:
-            continue
-        name = cell.strategy_name
-        if cell.strategy not in stepwise:
-            name += f" (which may come to {name_of(stepwise[0])})"
-        lacks = _lacks(can, settings)
-        if lacks and settings.hosted:
-            raise ConfigError(
-                f"{cell.policy.name} is hosted and {lacks}, as {name} needs: use "
-                "cot, majority or best_of_n, or have it emulated with `continuation: instructed`, "
-                "which the results then say"
-            )
-        if lacks:
-            raise ConfigError(
-                f"the server of {cell.policy.name} {lacks}, as {name} needs: use "
-                "cot, majority or best_of_n, or serve it with vLLM"
-            )
+        for policy in cell.policies:
+            can = found[policy.name]
+            assert isinstance(can, PolicyAbilities)
+            _check_able(cell, policy.name, policies[policy.name], can)
 
 
-def _check_thought(cell: Cell, can: PolicyAbilities) -> None:
+def _check_able(cell: Cell, policy: str, settings: PolicyConfig, can: PolicyAbilities) -> None:
+    if settings.continuation == "tokens" and can.continuation != "tokens":
+        raise ConfigError(
+            f"the server of {policy} does not return token ids: leave its `continuation` out, or "
+            "set `continuation: chat`"
+        )
+    _check_thought(cell, policy, can)
+    stepwise = [
+        each
+        for each in cell.searches_of(policy)
+        if "continuation" in each.needs and not traits(each).fallbacks
+    ]
+    if not stepwise or settings.continuation == INSTRUCTED:
+        return
+    name = cell.strategy_name
+    if cell.strategy not in stepwise:
+        name += f" (which may come to {name_of(stepwise[0])})"
+    lacks = _lacks(can, settings)
+    if lacks and settings.hosted:
+        raise ConfigError(
+            f"{policy} is hosted and {lacks}, as {name} needs: use cot, majority or best_of_n, or "
+            "have it emulated with `continuation: instructed`, which the results then say"
+        )
+    if lacks:
+        raise ConfigError(
+            f"the server of {policy} {lacks}, as {name} needs: use cot, majority or best_of_n, or "
+            "serve it with vLLM"
+        )
+
+
+def _check_thought(cell: Cell, policy: str, can: PolicyAbilities) -> None:
     """Raises ``ConfigError`` if a cell's ``max_tokens`` would cut samples mid-thought."""
     used = can.tokens_to_answer
     if used is None:
         return
-    for each in cell.searches:
+    for each in cell.searches_of(policy):
         bound = traits(each).max_tokens
         if bound is not None and bound <= used:
             raise ConfigError(
-                f"{cell.policy.name} is a reasoning model: it took {used:,} tokens for a sum, "
-                f"and {cell.strategy_name} gives it {bound:,}: set `max_tokens` to at "
-                f"least {enough_tokens(used):,}"
+                f"{policy} is a reasoning model: it took {used:,} tokens for a sum, and "
+                f"{cell.strategy_name} gives it {bound:,}: set `max_tokens` to at least "
+                f"{enough_tokens(used):,}"
             )
 
 
@@ -99,19 +103,19 @@ def enough_tokens(used: int) -> int:
 
 def remarks(name: str, cells: Sequence[Cell], found: Found) -> list[str]:
     """Warnings about a policy. They stop no cell, but are worth knowing before the run."""
-    can, mine = found[name], [cell for cell in cells if cell.policy.name == name]
+    can, mine = found[name], [cell for cell in cells if cell.searches_of(name)]
     if not isinstance(can, PolicyAbilities):
         return []
     notes = []
     if can.tokens_to_answer is not None:
         enough = enough_tokens(can.tokens_to_answer)
-        bounds = [traits(each).max_tokens for cell in mine for each in cell.searches]
+        bounds = [traits(each).max_tokens for cell in mine for each in cell.searches_of(name)]
         if any(bound is not None and bound < enough for bound in bounds):
             notes.append(
                 f"a reasoning model, which took {can.tokens_to_answer:,} tokens for a sum: "
                 f"set `max_tokens` to at least {enough:,}"
             )
-    stepwise = any(_continues(each) for cell in mine for each in cell.searches)
+    stepwise = any(_continues(each) for cell in mine for each in cell.searches_of(name))
     if can.trims and can.continuation == "chat" and stepwise:
         notes.append(
             "loses the blank line at the end of an open message (its chat template trims it), so "
@@ -157,10 +161,18 @@ SAMPLING_PARAMETERS = ("temperature", "top_p", "seed", "stop")
 
 def substitutes(cell: Cell, policies: Mapping[str, PolicyConfig], found: Found) -> Substitutes:
     """What a cell needs that its endpoints lack: what is emulated, and what is left out."""
-    can, settings = found[cell.policy.name], policies[cell.policy.name]
+    parts = [_substitutes(cell, each.name, policies[each.name], found) for each in cell.policies]
+    return Substitutes(
+        emulated=tuple(dict.fromkeys(each for part in parts for each in part.emulated)),
+        refused=tuple(dict.fromkeys(each for part in parts for each in part.refused)),
+    )
+
+
+def _substitutes(cell: Cell, policy: str, settings: PolicyConfig, found: Found) -> Substitutes:
+    can, searches = found[policy], cell.searches_of(policy)
     assert isinstance(can, PolicyAbilities)
-    stepwise = any(map(_continues, cell.searches))
-    asked = [can, found.get(cell.prm.name) if cell.prm else None]
+    stepwise = any(map(_continues, searches))
+    asked = [can, *(found.get(prm.name) for prm in cell.prms)]
     emulated = {
         "model": any(each is not None and each.simulated for each in asked),
         "n": not can.n and cell.weight > 1,
@@ -168,7 +180,7 @@ def substitutes(cell: Cell, policies: Mapping[str, PolicyConfig], found: Found) 
         "continuation": stepwise and settings.continuation == INSTRUCTED,
     }
     needed = [each for each in SAMPLING_PARAMETERS if stepwise or each != "stop"]
-    if any("logprobs" in each.needs for each in cell.searches):
+    if any("logprobs" in each.needs for each in searches):
         needed.append("logprobs")
     return Substitutes(
         emulated=tuple(each for each, is_used in emulated.items() if is_used),

@@ -58,6 +58,6 @@ def priced(cells: Sequence[Cell], found: Mapping[str, Price]) -> list[Cell]:
         return replace(model, price=found.get(model.name))
 
     return [
-        replace(cell, policy=at(cell.policy), prm=at(cell.prm) if cell.prm else None)
+        replace(cell, policies=tuple(map(at, cell.policies)), prms=tuple(map(at, cell.prms)))
         for cell in cells
     ]

@@ -127,8 +127,8 @@ class LiveRuns:
         auto, routing = route(pair, self._profiles[pair.name][fold], self._folds[fold])
         return Cell(
             task=self._experiment.cells[0].task,
-            policy=models[pair.policy.name],
-            prm=models[pair.prm.name],
+            policies=(models[pair.policy.name],),
+            prms=(models[pair.prm.name],),
             strategy_name="auto",
             strategy=auto,
             routing=routing,

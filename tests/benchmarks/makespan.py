@@ -189,7 +189,7 @@ async def orchard(
     setting: Setting, questions: list[Problem], n: int, trees: int
 ) -> dict[str, float]:
     cell = Cell(
-        task="sums", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
+        task="sums", policies=(NamedModel(name="policy"),), prms=(NamedModel(name="prm"),),
         strategy_name="beam_search", strategy=BeamSearch(n=n),
     )  # fmt: skip
     async with fleet_and_ports(setting) as (fleet, bound, ports):

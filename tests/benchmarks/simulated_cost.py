@@ -94,7 +94,7 @@ async def measure(trees: int, folder: Path) -> dict[str, float]:
         for i, each in enumerate(problems.generate(trees, 7))
     ]
     cell = Cell(
-        task="sums", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
+        task="sums", policies=(NamedModel(name="policy"),), prms=(NamedModel(name="prm"),),
         strategy_name="beam_search", strategy=BeamSearch(n=16),
     )  # fmt: skip
     sender = SimulatedSender(fleet, timeout=1e9)

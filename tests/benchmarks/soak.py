@@ -137,7 +137,7 @@ async def soaked(url: str, requests: int, folder: Path) -> Soaked:
 async def _soak(url: str, requests: int, folder: Path) -> Soaked:
     cells = [
         Cell(
-            task="soak", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
+            task="soak", policies=(NamedModel(name="policy"),), prms=(NamedModel(name="prm"),),
             strategy_name=name, strategy=STRATEGIES[name](n=8),
         )
         for name in ("beam_search", "dvts", "best_of_n", "majority")

@@ -93,7 +93,7 @@ async def measure(url: str, trees: int, folder: Path, *, journaled: bool = True)
         for i in range(trees)
     ]
     cell = Cell(
-        task="bench", policy=NamedModel(name="policy"), prm=NamedModel(name="prm"),
+        task="bench", policies=(NamedModel(name="policy"),), prms=(NamedModel(name="prm"),),
         strategy_name="beam_search", strategy=BeamSearch(n=16),
     )  # fmt: skip
     async with AsyncExitStack() as stack:

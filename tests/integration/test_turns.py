@@ -80,7 +80,7 @@ async def test_a_corrected_solution_grows_by_steps_from_token_ids(server: Server
 
 async def run(server: Server, folder: Path) -> list[Record]:
     cell = Cell(
-        task="sums", policy=NamedModel(name="policy"), prm=None,
+        task="sums", policies=(NamedModel(name="policy"),),
         strategy_name="self_correction", strategy=SelfCorrection(),
     )  # fmt: skip
     plan = Plan(problems=[Problem(id="p", question="What is p?", answer="1")], cells=[cell])

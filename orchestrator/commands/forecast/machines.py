@@ -71,7 +71,8 @@ def _is_file(text: str) -> bool:
 
 
 def _used(cells: Sequence[Cell]) -> list[str]:
-    names = [cell.policy.name for cell in cells] + [cell.prm.name for cell in cells if cell.prm]
+    names = [each.name for cell in cells for each in cell.policies]
+    names += [each.name for cell in cells for each in cell.prms]
     return list(dict.fromkeys(names))
 
 

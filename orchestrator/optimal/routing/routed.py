@@ -102,12 +102,17 @@ class RoutedSearch:
         if not drawn:
             return []
         self.decision = self.router.decide(drawn)
-        if self.decision.arm.strategy == "cot":
-            return drawn[:1]
-        strategy = strategy_of(self.decision.arm)
-        if incremental := traits(strategy).incremental:
-            return await incremental.go_on(root, models, drawn)
-        return [*drawn, *await strategy(root.next_fork(drawn), models)]
+        return await go_on(self.decision.arm, root, models, drawn)
+
+
+async def go_on(arm: Arm, root: Node, models: Models, pilots: Sequence[Node]) -> list[Node]:
+    """The leaves of an arm, which goes on from ``pilots``, the greedy one first."""
+    if arm.strategy == "cot":
+        return list(pilots[:1])
+    strategy = strategy_of(arm)
+    if incremental := traits(strategy).incremental:
+        return await incremental.go_on(root, models, pilots)
+    return [*pilots, *await strategy(root.next_fork(pilots), models)]
 
 
 async def pilots(

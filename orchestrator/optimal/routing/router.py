@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from orchestrator.core.difficulty import BINS, Bin, difficulty
 from orchestrator.core.equivalence import classes_of
 from orchestrator.core.node import Node
+from orchestrator.core.records import LookTaken
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.allocation import Allocation
 from orchestrator.optimal.arms import Arm
@@ -20,13 +21,20 @@ from orchestrator.optimal.routing.published import LABEL, published_rule
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The arm for one problem, and why: its ``predicted`` pass@1, the bin of that, and the ``rule``
-    that decided. ``cut``: with a larger pool the problem would have continued."""
+    that decided. ``cut``: with a larger pool the problem would have continued.
+
+    Across models ``policy`` and ``prm`` are those of the arm, ``looks`` were taken before it, and
+    ``predicted`` is the score of the first: None, and the bin ``ALL``, where there was none.
+    """
 
     arm: Arm
-    predicted: float
-    bin: Bin
+    predicted: float | None
+    bin: Bin | Literal["all"]
     rule: str
     cut: bool = False
+    policy: str | None = None
+    prm: str | None = None
+    looks: tuple[LookTaken, ...] = ()
 
 
 class Router(Protocol):
@@ -51,19 +59,22 @@ class Router(Protocol):
 
 def evidence(pilots: Sequence[Node]) -> dict[str, float]:
     """The features of pilots that a predictor uses."""
-    return features(
-        [
-            Pilot(
-                answer=answer,
-                scores=each.scores,
-                tokens=each.tokens,
-                confidence=each.confidence,
-                question_logprob=each.question_logprob,
-                prompt_tokens=each.prompt_tokens,
-            )
-            for each, answer in zip(pilots, classes_of(pilots), strict=True)
-        ]
-    )
+    return features(as_pilots(pilots, classes_of(pilots)))
+
+
+def as_pilots(nodes: Sequence[Node], classes: Sequence[int | None]) -> list[Pilot]:
+    """Solutions as evidence, with the classes of their answers."""
+    return [
+        Pilot(
+            answer=answer,
+            scores=each.scores,
+            tokens=each.tokens,
+            confidence=each.confidence,
+            question_logprob=each.question_logprob,
+            prompt_tokens=each.prompt_tokens,
+        )
+        for each, answer in zip(nodes, classes, strict=True)
+    ]
 
 
 def read_pilots(predictor: Predictor, pilots: Sequence[Node]) -> tuple[float, Bin]:

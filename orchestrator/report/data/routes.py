@@ -1,25 +1,39 @@
 """Where ``strategy: auto`` sent the problems, by their predicted difficulty."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TypedDict
 
+from orchestrator.core.compute import total_flops
 from orchestrator.core.difficulty import BINS
-from orchestrator.core.records import AUTO, Route
+from orchestrator.core.records import ALL, AUTO, Record, Route
 from orchestrator.report.data.cells import CellRecords
 from orchestrator.report.data.subsets import SubsetResult, result_of
 from orchestrator.report.data.use import used
 
 
-class Way(SubsetResult):
-    """The problems of a bin that got the same strategy, settings and vote.
+class LookAt(TypedDict):
+    """A look: so many ``pilots`` of a policy, scored by a PRM or unscored."""
 
-    ``rule`` names what chose them; ``predicted`` is the mean of their predicted pass@1.
+    policy: str
+    prm: str | None
+    pilots: int
+
+
+class Way(SubsetResult):
+    """The problems of a bin that got the same strategy, settings and vote, of a ``policy`` under a
+    ``prm``, after the same ``looks``.
+
+    ``rule`` names what chose them; ``predicted`` is the mean of their predicted pass@1, None where
+    nobody looked.
     """
 
-    predicted: float
+    policy: str
+    prm: str | None
+    looks: list[LookAt]
+    predicted: float | None
     strategy: str
     settings: dict[str, object]
     vote: str
@@ -32,8 +46,20 @@ class RoutedBin(SubsetResult):
     ``predicted`` is the mean of their predicted pass@1.
     """
 
-    predicted: float
+    predicted: float | None
     ways: list[Way]
+
+
+class ModelShare(TypedDict):
+    """One model of a cell across models: the problems it was ``asked`` about, those it ``answered``
+    (a policy), and its means per problem of the cell: ``tokens`` it wrote, or read as a PRM."""
+
+    asked: int
+    answered: int | None
+    tokens: float
+    flops: float | None
+    cost: float
+    seconds: float
 
 
 class PoolUse(TypedDict):
@@ -49,7 +75,8 @@ class PoolUse(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRoutes:
-    """The routes of one cell by predicted bin, and what its shared ``pool`` used."""
+    """The routes of one cell by predicted bin, and what its shared ``pool`` used. ``models`` has
+    the part of each model of a cell across models."""
 
     task: str
     cell: str
@@ -59,6 +86,7 @@ class CellRoutes:
     settings: dict[str, object]
     bins: dict[str, RoutedBin]
     pool: PoolUse | None = None
+    models: dict[str, ModelShare] = field(default_factory=dict)
 
 
 def routes_of(cells: Iterable[CellRecords]) -> tuple[CellRoutes, ...]:
@@ -78,6 +106,7 @@ def routes_of(cells: Iterable[CellRecords]) -> tuple[CellRoutes, ...]:
                     settings=first.settings,
                     bins=_bins(cell, routes),
                     pool=_pool(cell) if first.settings.get("pool") else None,
+                    models=_models(cell),
                 )
             )
     return tuple(found)
@@ -93,17 +122,47 @@ def _pool(cell: CellRecords) -> PoolUse:
     )
 
 
+def _models(cell: CellRecords) -> dict[str, ModelShare]:
+    records = list(cell.records.values())
+    return {
+        name: _share(name, [record for record in records if name in record.models], len(records))
+        for name in dict.fromkeys(name for record in records for name in record.models)
+    }
+
+
+def _share(name: str, records: Sequence[Record], problems: int) -> ModelShare:
+    used = [record.models[name] for record in records]
+    flops = total_flops(use.flops for use in used)
+    is_prm = any(use.prm_tokens for use in used)
+    return ModelShare(
+        asked=sum(not use.is_none for use in used),
+        answered=None
+        if is_prm
+        else sum(record.route is not None and record.route.policy == name for record in records),
+        tokens=sum(use.policy_tokens + use.prm_tokens for use in used) / problems,
+        flops=None if flops is None else flops.total / problems,
+        cost=sum(use.cost for use in used) / problems,
+        seconds=sum(use.seconds for use in used) / problems,
+    )
+
+
 def _bins(cell: CellRecords, routes: dict[str, Route]) -> dict[str, RoutedBin]:
     correct = cell.correct(AUTO)
     found: dict[str, RoutedBin] = {}
-    for bin in BINS:
+    for bin in (*BINS, ALL):
         own = [problem for problem, route in routes.items() if route.bin == bin]
         if own:
             ways = [
                 Way(
                     **result_of(cell, correct, problems),
-                    predicted=fmean(routes[problem].predicted for problem in problems),
-                    strategy=(route := routes[problems[0]]).strategy,
+                    predicted=_mean(routes[problem].predicted for problem in problems),
+                    policy=(route := routes[problems[0]]).policy or cell.sample.policy,
+                    prm=route.prm if route.policy else cell.sample.prm,
+                    looks=[
+                        LookAt(policy=look.policy, prm=look.prm, pilots=look.pilots)
+                        for look in route.looks
+                    ],
+                    strategy=route.strategy,
                     settings=route.settings,
                     vote=route.vote,
                     rule=route.rule,
@@ -112,16 +171,24 @@ def _bins(cell: CellRecords, routes: dict[str, Route]) -> dict[str, RoutedBin]:
             ]
             found[bin] = RoutedBin(
                 **result_of(cell, correct, own),
-                predicted=fmean(routes[problem].predicted for problem in own),
+                predicted=_mean(routes[problem].predicted for problem in own),
                 ways=ways,
             )
     return found
 
 
+def _mean(predicted: Iterable[float | None]) -> float | None:
+    known = [each for each in predicted if each is not None]
+    return fmean(known) if known else None
+
+
 def _by_way(problems: Sequence[str], routes: dict[str, Route]) -> list[list[str]]:
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[Hashable, list[str]] = {}
     for problem in problems:
         route = routes[problem]
         settings = json.dumps(route.settings, sort_keys=True)
-        groups.setdefault((route.strategy, settings, route.vote, route.rule), []).append(problem)
+        looks = tuple((look.policy, look.prm, look.pilots) for look in route.looks)
+        models = route.policy, route.prm, looks
+        way = (route.strategy, settings, route.vote, route.rule, models)
+        groups.setdefault(way, []).append(problem)
     return sorted(groups.values(), key=len, reverse=True)

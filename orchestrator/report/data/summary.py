@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.core.compute import Flops
+from orchestrator.core.compute import Flops, total_flops
 from orchestrator.core.difficulty import BINS
 from orchestrator.core.records import Record
 from orchestrator.report.data.cells import CellRecords, gather
@@ -15,7 +15,7 @@ from orchestrator.report.data.difficulty import UNKNOWN, Bins, bins_by_policy
 from orchestrator.report.data.headline import Headline, HeadlineSpec, compare
 from orchestrator.report.data.routes import CellRoutes, routes_of
 from orchestrator.report.data.subsets import SubsetResult, result_of
-from orchestrator.report.data.use import flops_of, tokens_of
+from orchestrator.report.data.use import tokens_of
 from orchestrator.statistics import wilson
 
 DIGITS = 4
@@ -163,7 +163,7 @@ def _row(cell: CellRecords, vote: str, bins: Bins | None, difficulty_of: str | N
         **use,
         wasted_tokens=_known_sum(record.wasted_tokens for record in records),
         prm_wasted_tokens=_known_sum(record.prm_wasted_tokens for record in records),
-        flops=flops_of(first, use),
+        flops=total_flops(record.flops for record in records),
         requests=sum(record.requests for record in records),
         cost=sum(record.cost for record in records),
         seconds=sum(record.seconds for record in records),

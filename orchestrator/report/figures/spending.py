@@ -56,9 +56,13 @@ def spending(records: Iterable[Record]) -> "Figure | None":
             )  # fmt: skip
         for label in dict.fromkeys(_label(route) for _, route in cell):
             look = COT if label == "CoT" else look_of(label)
-            own = [(record, route) for record, route in cell if _label(route) == label]
+            own = [
+                (route.predicted, _tokens(record))
+                for record, route in cell
+                if _label(route) == label and route.predicted is not None
+            ]
             axes.plot(
-                [route.predicted for _, route in own], [_tokens(record) for record, _ in own],
+                *zip(*own, strict=True),
                 color=look.colour, marker=look.marker, linestyle="none", markersize=3.5,
                 alpha=0.6, markeredgewidth=0, label=label,
             )  # fmt: skip
@@ -77,7 +81,9 @@ def _tokens(record: Record) -> int:
 
 
 def _routed(cell: CellRecords) -> RoutedProblems:
-    return [(each, each.route) for each in cell.records.values() if each.route is not None]
+    """None across models, where tokens do not compare."""
+    records = [each for each in cell.records.values() if not each.models]
+    return [(each, each.route) for each in records if each.route is not None]
 
 
 def _title(cell: RoutedProblems) -> str:

@@ -65,6 +65,16 @@ class Ends:
     def unscored(self, nodes: Sequence[Node]) -> None:
         self.counts["unscored"] += len(nodes)
 
+    def add(self, other: "Ends") -> None:
+        """Count those of another tree too."""
+        self.samples += other.samples
+        for mine, theirs in (
+            (self.counts, other.counts),
+            (self.models, other.models),
+            (self.prm_models, other.prm_models),
+        ):
+            mine.update(theirs)
+
     def counted(self, leaves: Sequence[Node]) -> dict[str, int]:
         """All that is not 0, dead ends among ``leaves`` included."""
         dead = sum(leaf.finish == "dead_end" for leaf in leaves)

@@ -1,4 +1,4 @@
-"""Charging one tree: a port that holds a port and a ledger."""
+"""Charging one tree: ports that hold a port and a ledger, or a stopwatch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from orchestrator.core.budget import Ledger, Price, Spend
 from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Policy, Sampling
 from orchestrator.errors import EndpointError
+from orchestrator.runs.clock import Stopwatch
 from orchestrator.runs.ports.charges import failed_spend, policy_spend, prm_spend
 
 
@@ -37,6 +38,30 @@ class MeteredPolicy:
             raise
         finally:
             self.ledger.settle(reserved, actual)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPolicy:
+    """Keeps the time in which a request to its policy is under way."""
+
+    policy: Policy
+    watch: Stopwatch
+
+    async def extend(self, node: Node, n: int, sampling: Sampling) -> list[Node]:
+        with self.watch.running():
+            return await self.policy.extend(node, n, sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPRM:
+    """Keeps the time in which a request to its PRM is under way."""
+
+    prm: PRM
+    watch: Stopwatch
+
+    async def score(self, nodes: Sequence[Node]) -> list[Node]:
+        with self.watch.running():
+            return await self.prm.score(nodes)
 
 
 @dataclass(slots=True)

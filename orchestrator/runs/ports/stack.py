@@ -8,6 +8,7 @@ Outermost first, from what a strategy calls to the endpoint:
                       Recorder          keeps the leaves there are
                       OncePRM           scores a repeated solution once
                       Metered…          charges the tree, within its limits
+                      Timed…            across models: how long each has something to do
     all of a run      Shared…           draws and scores whole solutions once for all strategies
                       SeparateSamples   one sample a request, where the server gives no more
                       Journaled…        replays what was paid for
@@ -20,17 +21,21 @@ So a tree is charged for what it uses, shared or replayed, and the bill holds wh
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from orchestrator.core.budget import Bill, Ledger, Price, Spend
+from orchestrator.core.equivalence import Answers
+from orchestrator.core.node import Node
 from orchestrator.core.ports import PRM, Models, Policy, never
 from orchestrator.core.rewards import Reward
+from orchestrator.errors import EndpointError
 from orchestrator.runs.answers import AnsweringPolicy, AnswerReader
 from orchestrator.runs.ports.billing import BilledPolicy, BilledPRM
 from orchestrator.runs.ports.branches import Branches, OnFailedBranch
 from orchestrator.runs.ports.counting import CountedPolicy, CountedPRM
+from orchestrator.runs.ports.ends import Ends
 from orchestrator.runs.ports.metering import MeteredPolicy, MeteredPRM
 from orchestrator.runs.ports.one_per_request import SeparateSamples
 from orchestrator.runs.ports.recording import Recorder
@@ -129,6 +134,16 @@ class Terms:
     one_per_request: bool = False
     on_failed_branch: OnFailedBranch = "drop"
 
+    @classmethod
+    def of(cls, run: RunWide, policy: str, prm: str | None) -> Self:
+        """Those of a run for one of its policies and PRMs."""
+        return cls(
+            policy_price=run.prices.get(policy),
+            prm_price=run.prices.get(prm) if prm else None,
+            one_per_request=policy in run.one_per_request,
+            on_failed_branch=run.on_failed_branch,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreePorts:
@@ -139,34 +154,62 @@ class TreePorts:
     recorder: Recorder
     branches: Branches
 
+    def leaves(self) -> list[Node]:
+        """The nodes that nothing was grown from."""
+        return self.recorder.leaves()
+
+    def tokens_of(self, leaves: Sequence[Node]) -> tuple[int, int]:
+        """Tokens of policy and PRM on the paths of ``leaves``."""
+        return self.recorder.tokens_of(leaves)
+
+    @property
+    def ends(self) -> Ends:
+        """How its samples ended."""
+        return self.recorder.ends
+
+    @property
+    def failed(self) -> int:
+        """How many branches were lost."""
+        return self.branches.failed
+
+    @property
+    def last_failure(self) -> EndpointError | None:
+        """Why the last one was lost."""
+        return self.branches.last_failure
+
 
 def tree_ports(
     models: Models,
     scope: Ledger,
     terms: Terms,
     *,
+    prm_scope: Ledger | None = None,
+    beside: Recorder | None = None,
     reward: Reward = "last",
     answers: AnswerReader | None = None,
+    read: Answers | None = None,
     is_complete: Callable[[str], bool] = never,
     on_response: Callable[[], None] | None = None,
 ) -> TreePorts:
-    """Wrap ``models`` for one tree, which is charged to ``scope``.
+    """Wrap ``models`` for one tree, which is charged to ``scope``; ``prm_scope`` for its scores,
+    where that is another.
 
-    With ``answers`` finished paths carry their answers; a step that ``is_complete`` ends its path.
-    ``reward`` ranks the siblings that may stand in for a lost branch; ``on_response`` is called
-    after each response.
+    ``beside`` is the recorder of the same tree under another PRM. With ``answers`` finished paths
+    carry their answers, with those of other trees of the problem where all are ``read`` together; a
+    step that ``is_complete`` ends its path. ``reward`` ranks the siblings that may stand in for a
+    lost branch; ``on_response`` is called after each response.
     """
-    recorder = Recorder(
-        MeteredPolicy(models.policy, scope, terms.policy_price, terms.one_per_request),
-        _within(
-            OncePRM if answers else None,
-            partial(MeteredPRM, ledger=scope, price=terms.prm_price),
-            port=models.prm,
-        ),
+    policy = MeteredPolicy(models.policy, scope, terms.policy_price, terms.one_per_request)
+    prm = _within(
+        OncePRM if answers else None,
+        partial(MeteredPRM, ledger=prm_scope or scope, price=terms.prm_price),
+        port=models.prm,
     )
+    recorder = replace(beside, policy=policy, prm=prm) if beside else Recorder(policy, prm)
     branches = Branches(recorder, recorder, terms.on_failed_branch, reward)
-    policy = AnsweringPolicy(branches, answers) if answers else branches
-    outer = Models(policy, branches, is_complete)
+    outer = Models(
+        AnsweringPolicy(branches, answers, read) if answers else branches, branches, is_complete
+    )
     if on_response is not None:
         watched = Watched(outer, on_response)
         outer = Models(watched, watched, is_complete)

@@ -20,7 +20,8 @@ from orchestrator.runs.grading import grade
 from orchestrator.runs.plan import Cell, NamedModel, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.runs.ports.stack import Terms
-from orchestrator.runs.search import Place, Unscored, search
+from orchestrator.runs.ports.unscored import Unscored
+from orchestrator.runs.search import Place, search
 from orchestrator.strategies.building import build
 from orchestrator.testing.fakes import FakePolicy, FakePRM
 
@@ -59,8 +60,8 @@ def cell(name: str = "cot", *, policy: str = "small", **settings: Any) -> Cell:
     strategy = build(name, settings)
     return Cell(
         task="sums",
-        policy=NamedModel(name=policy, parameters=1000),
-        prm=NamedModel(name="prm") if "prm" in strategy.needs else None,
+        policies=(NamedModel(name=policy, parameters=1000),),
+        prms=(NamedModel(name="prm"),) if "prm" in strategy.needs else (),
         strategy_name=name,
         strategy=strategy,
     )

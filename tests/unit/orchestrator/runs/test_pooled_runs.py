@@ -80,8 +80,8 @@ def plan(make_problems: Problems, make_cell: Cells) -> Callable[..., Plan]:
         cell = replace(
             make_cell("auto"),
             strategy=Auto(profile=profile.digest, budget=budget, unit=unit, pool=True),
-            policy=NamedModel(name="small", parameters=1000, price=PRICE),
-            prm=NamedModel(name="prm", parameters=2000, price=PRICE),
+            policies=(NamedModel(name="small", parameters=1000, price=PRICE),),
+            prms=(NamedModel(name="prm", parameters=2000, price=PRICE),),
             routing=PooledRouting(profile, Pool(cap), unit, sampling),
         )
         return Plan(problems=make_problems(COUNT), cells=[cell], trees=width)

@@ -10,7 +10,8 @@ from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Policy
 from orchestrator.errors import ConfigError, EndpointUnavailable
 from orchestrator.runs.ports.stack import Terms
-from orchestrator.runs.search import SearchProgress, Unscored, search
+from orchestrator.runs.ports.unscored import Unscored
+from orchestrator.runs.search import SearchProgress, search
 from orchestrator.strategies import STRATEGIES, BeamSearch, BestOfN
 from orchestrator.strategies.settings import Stop
 from orchestrator.testing.fakes import FakePolicy, FakePRM

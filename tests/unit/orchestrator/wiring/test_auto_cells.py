@@ -31,8 +31,8 @@ def cell(path: Path | None, **changes: Any) -> Cell:
     auto |= {key: named[key] for key in ("unit", "pool", "spread") if key in named}
     return Cell(
         task=named["task"],
-        policy=NamedModel(name=named["policy"]),
-        prm=NamedModel(name=named["prm"]),
+        policies=(NamedModel(name=named["policy"]),),
+        prms=(NamedModel(name=named["prm"]),),
         strategy_name="auto",
         strategy=Auto(**auto),
     )

@@ -350,7 +350,7 @@ async def test_what_several_strategies_share_was_paid_once_and_what_is_replayed_
 ) -> None:
     price = Price(input=1e6, output=1e6)
     cells = [make_cell("majority", n=4), make_cell("best_of_n", n=4)]
-    priced = [replace(cell, policy=replace(cell.policy, price=price)) for cell in cells]
+    priced = [replace(cell, policies=(replace(cell.policy, price=price),)) for cell in cells]
     plan = Plan(problems=make_problems(2), cells=priced)
 
     def billed(prm: FakePRM | None = None) -> tuple[Ports, Bill]:
@@ -378,7 +378,7 @@ async def test_a_limit_of_the_cost_counts_what_is_shared_once(
 ) -> None:
     price = Price(input=1e6, output=1e6)
     cells = [make_cell("majority", n=4), make_cell("majority", n=2)]
-    priced = [replace(cell, policy=replace(cell.policy, price=price)) for cell in cells]
+    priced = [replace(cell, policies=(replace(cell.policy, price=price),)) for cell in cells]
     plan = Plan(problems=make_problems(2), cells=priced, trees=1)
     free = Bill()
     await run(plan, replace(make_ports(FakePolicy()), bill=free), tmp_path / "free")

@@ -1,0 +1,148 @@
+"""One problem across models: look at it, decide by what the looks show, and answer.
+
+The decisions are the plan's (``optimal.cascade.plan``); here they are carried out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from orchestrator.core.difficulty import difficulty
+from orchestrator.core.equivalence import classes_of
+from orchestrator.core.fanout import fan_out
+from orchestrator.core.node import Node
+from orchestrator.core.ports import Models, Sampling, Strategy, Trees
+from orchestrator.core.records import ALL, LookTaken
+from orchestrator.optimal.cascade.looks import shown
+from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan
+from orchestrator.optimal.difficulty.evidence import Pilot
+from orchestrator.optimal.routing.routed import go_on, strategy_of
+from orchestrator.optimal.routing.router import Decision, as_pilots
+from orchestrator.strategies.cot import CoT
+
+RULE = "profile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingAcross:
+    """Sends each problem from model to model by a ``plan``; ``sampling`` is used for pilots."""
+
+    plan: Plan
+    sampling: Sampling
+
+    def searches_of(self, policy: str) -> list[Strategy]:
+        """What a policy may be asked for: pilots, and the arms it may answer by."""
+        whole = CoT(max_tokens=self.sampling.max_tokens, logprobs=self.sampling.logprobs or None)
+        is_asked = policy in {name for name, _ in self.plan.models}
+        arms = [strategy_of(each.arm) for each in self.plan.arms if each.policy == policy]
+        return [whole, *arms] if is_asked else []
+
+    def begin(self) -> "SearchAcross":
+        return SearchAcross(plan=self.plan, sampling=self.sampling)
+
+
+@dataclass(slots=True, kw_only=True)
+class SearchAcross:
+    """Take looks until the plan names an arm, and answer by that.
+
+    The leaves are the answering policy's alone: what the others drew was evidence, and has no
+    vote.
+    """
+
+    plan: Plan
+    sampling: Sampling
+    decision: Decision | None = None
+    _drawn: "dict[str, Solutions]" = field(default_factory=dict)
+
+    async def __call__(self, trees: Trees) -> list[Node]:
+        looks: list[Look] = []
+        scores: list[float] = []
+        action = self.plan.first
+        while isinstance(action, int):
+            look = self.plan.looks[action].look
+            if not await self._pilots(trees, look.policy, look.prm, look.pilots):
+                return []  # lost, and with them what the plan goes by
+            looks.append(look)
+            action, score, _ = self.plan.decide(action, shown(looks, self._evidence()))
+            scores.append(score)
+        self.decision = decision(action, looks, scores)
+        return await self._answer(trees, action)
+
+    async def _answer(self, trees: Trees, chosen: ModelArm) -> list[Node]:
+        count = 1 if chosen.arm.strategy == "cot" else self.plan.pilots
+        pilots = await self._pilots(trees, chosen.policy, chosen.prm, count)
+        if not pilots:
+            return []
+        models = trees.models(chosen.policy, chosen.prm)
+        return await go_on(chosen.arm, trees.root(chosen.policy), models, pilots)
+
+    async def _pilots(self, trees: Trees, policy: str, prm: str | None, count: int) -> list[Node]:
+        """The first ``count`` solutions of a policy at least, scored by ``prm``. What is there of
+        them already is neither drawn nor scored again."""
+        models = trees.models(policy, prm)
+        drawn = self._drawn.setdefault(policy, Solutions(trees.root(policy)))
+        await drawn.draw(count, models, self.sampling)
+        if prm is not None:
+            await drawn.score(prm, models)
+        return drawn.nodes
+
+    def _evidence(self) -> dict[str, Sequence[Pilot]]:
+        """What was drawn of each policy; equal answers have one class, whoever gave them."""
+        nodes = [node for drawn in self._drawn.values() for node in drawn.nodes]
+        classes = iter(classes_of(nodes))
+        return {
+            policy: as_pilots(drawn.nodes, [next(classes) for _ in drawn.nodes])
+            for policy, drawn in self._drawn.items()
+        }
+
+
+@dataclass(slots=True)
+class Solutions:
+    """The solutions of one policy so far, the greedy one first. ``asked`` also counts those that
+    were lost; ``prm`` scored them last."""
+
+    root: Node
+    nodes: list[Node] = field(default_factory=list)
+    asked: int = 0
+    prm: str | None = None
+
+    async def draw(self, count: int, models: Models, sampling: Sampling) -> None:
+        """Draw what is missing of ``count`` solutions, all at once. Log-probabilities are requested
+        for the greedy one only."""
+        requests = []
+        if not self.asked:
+            greedy = replace(sampling, temperature=0.0, top_p=1.0)
+            requests.append(models.policy.extend(self.root, 1, greedy))
+        first = max(1, self.asked)
+        if count > first:
+            others = replace(sampling, logprobs=False)
+            requests.append(models.policy.extend(self.root.fork(first), count - first, others))
+        self.asked = max(self.asked, count)
+        for found in await fan_out(requests):
+            self.nodes += found
+
+    async def score(self, prm: str, models: Models) -> None:
+        """Score the solutions that ``prm`` has not scored yet."""
+        if self.prm != prm:
+            self.nodes = [replace(each, scores=()) for each in self.nodes]
+            self.prm = prm
+        if bare := [each for each in self.nodes if not each.scores]:
+            scored = iter(await models.prm.score(bare) or bare)
+            self.nodes = [each if each.scores else next(scored) for each in self.nodes]
+
+
+def decision(chosen: ModelArm, looks: Sequence[Look], scores: Sequence[float]) -> Decision:
+    """What was decided after ``looks`` with these ``scores``. A problem's difficulty is what its
+    first look told."""
+    first = scores[0] if scores else None
+    return Decision(
+        arm=chosen.arm,
+        predicted=first,
+        bin=ALL if first is None else difficulty(first),
+        rule=RULE,
+        policy=chosen.policy,
+        prm=chosen.prm,
+        looks=tuple(
+            LookTaken(policy=look.policy, prm=look.prm, pilots=look.pilots, score=round(score, 6))
+            for look, score in zip(looks, scores, strict=True)
+        ),
+    )
