@@ -79,15 +79,27 @@ def fit(labelled: Sequence[Labelled], pilots: int) -> Predictor:
         )
     names = [name for name in labelled[0].shown if all(name in each.shown for each in labelled)]
     shown = np.array([[each.shown[name] for name in names] for each in labelled])
-    means, deviations = shown.mean(axis=0), shown.std(axis=0)
-    deviations[deviations < 1e-9] = 1.0
-    scaled = (shown - means) / deviations
     draws = dict.fromkeys(problems, 0)
     for each in labelled:
         draws[each.problem] += 1
     rates = np.array([each.rate for each in labelled])
     once = np.array([1 / draws[each.problem] for each in labelled])
-    intercept, *weights = _logistic_regression(scaled, rates, once)
+    return regression(names, shown, rates, once, pilots)
+
+
+def regression(
+    names: Sequence[str],
+    shown: "NDArray[np.float64]",
+    rates: "NDArray[np.float64]",
+    counted: "NDArray[np.float64]",
+    pilots: int,
+) -> Predictor:
+    """Fit to the features ``shown[row, name]``: ``rates`` are what to predict, in 0..1, each
+    ``counted`` so much."""
+    means, deviations = shown.mean(axis=0), shown.std(axis=0)
+    deviations[deviations < 1e-9] = 1.0
+    scaled = (shown - means) / deviations
+    intercept, *weights = _logistic_regression(scaled, rates, counted)
     return Predictor(
         pilots=pilots,
         intercept=float(intercept),

@@ -1,0 +1,202 @@
+"""From the trials of several models to a plan, for a price of what is used.
+
+A plan gains ``right - price * used``. It is fitted by dynamic programming, backwards over the
+looks: in each bin of a look's score, by the mean of every arm and of every later look over the
+trials in it. Looks are added one by one, as long as one pays.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.optimal.cascade.amounts import Path, may_follow
+from orchestrator.optimal.cascade.plan import Action, Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.tables import Node, Tables
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_LOOKS = 4
+"""More looks on one way do not pay for what they cost."""
+
+CANDIDATES = 12
+"""Arms that are looked at more closely in a bin."""
+
+SURE = 0.5
+"""By how many standard errors of the difference an arm must be better than the usual one, as in
+``profiling.table``."""
+
+
+class _Choice(NamedTuple):
+    """The best action by bin: arms as their index, looks as ``-1 - i``; and what each is worth."""
+
+    actions: "NDArray[np.int64]"
+    values: "NDArray[np.float64]"
+
+
+def fit_plan(tables: Tables, price: float) -> Plan:
+    """The plan of the largest expected ``right - price * used``.
+
+    A look is added if the plan gains as much by it as one problem more that is right, and left out
+    again if it turns out that it does not: smaller gains are the luck of these trials.
+    """
+    looks, pays = tables.trials.looks, 1 / len(tables.trials.problems)
+
+    def worth(chain: Path) -> float:
+        return _Backwards(tables, price, chain, skips=False).first()[1]
+
+    chain: Path = ()
+    best = worth(chain)
+    while len(chain) < MOST_LOOKS:
+        longer = [
+            tuple(sorted([*chain, look], key=looks.index)) for look in looks if look not in chain
+        ]
+        found = {each: worth(each) for each in longer if _grows(each)}
+        if not found or max(found.values()) < best + pays:
+            break
+        chain = max(found, key=lambda each: found[each])
+        best = found[chain]
+    for look in chain:
+        shorter = tuple(each for each in chain if each != look)
+        if worth(shorter) > best - pays:
+            chain, best = shorter, worth(shorter)
+    return _planned(tables, price, chain)
+
+
+def _grows(chain: Path) -> bool:
+    return all(may_follow(look, chain[:i]) for i, look in enumerate(chain))
+
+
+class _Backwards:
+    """Dynamic programming over the looks of a chain, each to be taken or, with ``skips``, left
+    out."""
+
+    def __init__(self, tables: Tables, price: float, chain: Path, skips: bool) -> None:
+        self._tables, self._price, self._chain, self._skips = tables, price, chain, skips
+        self._found: dict[Path, _Choice] = {}
+
+    def first(self) -> tuple[int, float]:
+        """The first action, as in ``_Choice``, and what it is worth."""
+        right, used = self._tables.overall
+        values = right - self._price * used
+        arm = int(values.argmax())
+        best = arm, float(values[arm])
+        for i, look in self.next(()):
+            mean = float(self._tables.amounts.drawn[look].mean())
+            value = float(self._of_trials((look,)).mean()) - self._price * mean
+            if value > best[1]:
+                best = -1 - i, value
+        return best
+
+    def next(self, path: Path) -> list[tuple[int, Look]]:
+        """The looks that may be taken after a path, with their numbers in the chain."""
+        start = self._chain.index(path[-1]) + 1 if path else 0
+        later = list(enumerate(self._chain))[start:]
+        if not self._skips:
+            later = later[:1]
+        return [(i, look) for i, look in later if may_follow(look, path)]
+
+    def _of_trials(self, path: Path) -> "NDArray[np.float64]":
+        return self.after(path).values[self._tables.node(path).bins]
+
+    def after(self, path: Path) -> _Choice:
+        if path not in self._found:
+            self._found[path] = self._best(path)
+        return self._found[path]
+
+    def _best(self, path: Path) -> _Choice:
+        import numpy as np
+
+        node = self._tables.node(path)
+        gains = node.right - self._price * node.extra
+        actions = self._surely_best(node, gains)
+        values = gains[np.arange(len(gains)), actions]
+        amounts = self._tables.amounts
+        for i, look in self.next(path):
+            saved = amounts.saved(look, path)
+            extra = amounts.drawn[look] - (0.0 if saved is None else amounts.drawn[saved])
+            ahead = node.means(self._of_trials((*path, look)) - self._price * extra.ravel())
+            actions = np.where(ahead > values, -1 - i, actions)
+            values = np.maximum(ahead, values)
+        return _Choice(actions, values)
+
+    def _surely_best(self, node: Node, gains: "NDArray[np.float64]") -> "NDArray[np.int64]":
+        """The arm of the largest gain in each bin; one of the arms that are best over all bins
+        keeps its place where another is not better by ``SURE`` standard errors of the difference.
+
+        Of many arms that do about as well the best in a bin is the luckiest there."""
+        import numpy as np
+
+        count = len(gains)
+        usual = int((gains * np.bincount(node.bins, minlength=count)[:, None]).sum(0).argmax())
+        found = np.full(count, usual)
+        for b in range(count):
+            best = 0.0
+            for arm in np.argsort(-gains[b])[:CANDIDATES]:
+                more = gains[b, arm] - gains[b, usual]
+                if more > best:
+                    sure = more - SURE * self._tables.error(node, b, int(arm), usual)
+                    if sure > best:
+                        found[b], best = arm, sure
+        return found
+
+
+def _planned(tables: Tables, price: float, chain: Path) -> Plan:
+    """The plan over a chain, with the looks that are reached and that decide something."""
+    found = _Backwards(tables, price, chain, skips=True)
+    arms = tables.trials.arms
+
+    def after(action: int, path: Path) -> "_Reached | ModelArm":
+        if action >= 0:
+            return arms[action]
+        path = (*path, chain[-1 - action])
+        chosen = [int(each) for each in found.after(path).actions]
+        children = {each: after(each, path) for each in dict.fromkeys(chosen)}
+        reached = _Reached(path[-1], tables.node(path), [children[each] for each in chosen])
+        arm = reached.actions[0]
+        is_idle = isinstance(arm, ModelArm) and all(each == arm for each in reached.actions)
+        return arm if is_idle else reached
+
+    first, _ = found.first()
+    return _numbered(after(first, ()), tables.trials.pilots)
+
+
+class _Reached(NamedTuple):
+    look: Look
+    node: Node
+    actions: "Sequence[_Reached | ModelArm]"
+
+
+def _numbered(first: _Reached | ModelArm, pilots: int) -> Plan:
+    """The plan whose looks are numbered as they are reached."""
+    looks: list[PlannedLook | None] = []
+
+    def number(reached: _Reached | ModelArm) -> Action:
+        if isinstance(reached, ModelArm):
+            return reached
+        at = len(looks)
+        looks.append(None)
+        known: dict[int, Action] = {}
+        for each in reached.actions:
+            if id(each) not in known:
+                known[id(each)] = number(each)
+        looks[at] = _merged(reached, [known[id(each)] for each in reached.actions])
+        return at
+
+    action = number(first)
+    return Plan(pilots=pilots, first=action, looks=tuple(each for each in looks if each))
+
+
+def _merged(reached: _Reached, actions: Sequence[Action]) -> PlannedLook:
+    """Neighbouring bins of one action are one."""
+    limits, kept = [], [actions[0]]
+    for limit, action in zip(reached.node.limits, actions[1:], strict=True):
+        if action != kept[-1]:
+            limits.append(limit)
+            kept.append(action)
+    return PlannedLook(
+        look=reached.look,
+        predictor=reached.node.predictor,
+        limits=tuple(limits),
+        actions=tuple(kept),
+    )
