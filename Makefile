@@ -13,6 +13,7 @@ demo: $(VENV)/.installed  ## set up, and run the main job on the embedded models
 test: $(VENV)/.installed-dev  ## set up, and run all tests and checks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=. $(BIN)/mypy --explicit-package-bases tests/benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py
 	$(BIN)/pytest

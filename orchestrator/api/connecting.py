@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from orchestrator.api.connected import Connected
 from orchestrator.api.endpoints import PolicyEndpoint, PRMEndpoint, ServedModel
-from orchestrator.config.endpoints import EndpointConfig, PolicyConfig, PRMConfig
+from orchestrator.config.endpoints import PolicyConfig, PRMConfig
 from orchestrator.config.run import RunConfig
 from orchestrator.core.ports import PRM, Policy
 from orchestrator.core.task import Task, opened
@@ -58,37 +58,10 @@ async def connect(
     )
     _check_apart([*policies, *prms, *own_policies, *own_prms])
     _check_ports(own_policies, own_prms)
-    described = _described(
-        {name: each.config() for name, each in policies.items()},
-        {name: each.config() for name, each in prms.items()},
-    )
-    unnamed = [name for name, each in (policies | prms).items() if each.model is None]
-    settings: dict[str, EndpointConfig] = {**described.policies, **described.prms}
-    for name in unnamed:
-        if settings[name].hosted is not None:
-            raise ConfigError(f"{name} serves many models: name one with `model=`")
-    addresses = {
-        name: Address(urls=tuple(each.urls), api_key=each.api_key)
-        for name, each in (policies | prms).items()
-    }
     async with AsyncExitStack() as stack:
         task = await stack.enter_async_context(opened(task or MathTask()))
-        connections = await stack.enter_async_context(
-            open_endpoints(
-                described.policies,
-                described.prms,
-                task=task,
-                addresses=addresses,
-                cells=[_usual(name) for name in policies],
-                unnamed=unnamed,
-            )
-        )
-        names = {
-            name: each.name or str(connections.endpoints[name].settings.model)
-            for name, each in (policies | prms).items()
-        }
-        _check_apart([*names.values(), *own_policies, *own_prms])
-        connections = connections.renamed(names)
+        connections = await stack.enter_async_context(_opened(policies, prms, task))
+        _check_apart([*connections.endpoints, *own_policies, *own_prms])
         described = _settings(connections)
         charged = prices(described)
         for name in unpriced(described, charged):
@@ -102,6 +75,37 @@ async def connect(
             prices=charged,
             task=task,
         )
+
+
+@asynccontextmanager
+async def _opened(
+    policies: Mapping[str, PolicyEndpoint], prms: Mapping[str, PRMEndpoint], task: Task
+) -> AsyncIterator[Connections]:
+    """Open what servers give, each by its name; what has none is called by the model that its
+    server lists."""
+    models: dict[str, ServedModel] = {**policies, **prms}
+    unnamed = [name for name, each in models.items() if each.model is None]
+    for name in unnamed:
+        if models[name].config().hosted is not None:
+            raise ConfigError(f"{name} serves many models: name one with `model=`")
+    connecting = open_endpoints(
+        {name: each.config() for name, each in policies.items()},
+        {name: each.config() for name, each in prms.items()},
+        task=task,
+        addresses={
+            name: Address(urls=tuple(each.urls), api_key=each.api_key)
+            for name, each in models.items()
+        },
+        cells=[_usual(name) for name in policies],
+        unnamed=unnamed,
+    )
+    async with connecting as connections:
+        names = {
+            name: each.name or str(connections.endpoints[name].settings.model)
+            for name, each in models.items()
+        }
+        _check_apart(list(names.values()))
+        yield connections.renamed(names)
 
 
 def _settings(connections: Connections) -> RunConfig:

@@ -265,7 +265,7 @@ def resampling(pairs: Sequence[Pair], direct: Sequence[Record]) -> dict[str, Any
                 foretold = np.array(
                     [chance(samples[each.problem], VOTES[vote], n) for each in found]
                 )
-                right = [each.verdicts[vote].correct for each in found]
+                right = [bool(each.verdicts[vote].correct) for each in found]
                 low, high = wilson(sum(right), len(right))
                 apart = paired_bootstrap(right, foretold.tolist())
                 cells.append(
@@ -303,7 +303,8 @@ def small_against_large(pairs: Sequence[Pair], records: Sequence[Record]) -> dic
     told = {}
     for pair in (each for each in pairs if each.policy.name == smallest):
         theirs = np.array(
-            [float(greedy[each.problem].verdicts["majority"].correct) for each in pair.measured]
+            [bool(greedy[each.problem].verdicts["majority"].correct) for each in pair.measured],
+            dtype=float,
         )
         budgets = np.geomspace(pair.budget(4), pair.budget(32), 16).tolist()
         shown = []

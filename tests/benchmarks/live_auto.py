@@ -23,8 +23,8 @@ from orchestrator.optimal.shared_budget.caps import Amount
 from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.runs.plan import Cell
-from orchestrator.storage.journal import JOURNAL, Journal
-from orchestrator.storage.store import Store, read_records
+from orchestrator.storage.run_directory import RunDirectory
+from orchestrator.storage.store import read_records
 from orchestrator.strategies import Auto
 from orchestrator.wiring.experiment import Experiment
 from tests.benchmarks.measured_pairs import Pair
@@ -70,7 +70,7 @@ def _sampling(profile: Profile) -> Sampling:
 
 def _live(records: Sequence[Record]) -> Live:
     return Live(
-        np.array([float(each.verdicts[AUTO].correct) for each in records]),
+        np.array([float(bool(each.verdicts[AUTO].correct)) for each in records]),
         np.array([float(each.policy_tokens + each.prm_tokens) for each in records]),
     )
 
@@ -99,7 +99,7 @@ class LiveRuns:
         pairs = [pair for pair in self._pairs if not only or pair.name in only]
         wanted: dict[str, str] = {}
         folder = self._folder / name
-        with Store(folder) as store, Journal(folder / JOURNAL) as journal:
+        with RunDirectory(folder) as directory, directory.journaled():
             for fold, held_out in enumerate(self._folds):
                 cells = {pair.name: self._cell(pair, fold, route) for pair in pairs}
                 wanted |= {cell.id: pair for pair, cell in cells.items()}
@@ -109,7 +109,7 @@ class LiveRuns:
                     problems=[each for each in self._experiment.problems if each.id in inside],
                     cells=list(cells.values()),
                 )
-                carry_out(self._experiment, part, store, journal, self._console, lambda: "Stopped.")
+                carry_out(self._experiment, part, directory, self._console, lambda: "Stopped.")
         found = {
             (wanted[each.cell], each.problem): each
             for each in read_records(folder)

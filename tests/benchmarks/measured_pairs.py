@@ -19,8 +19,7 @@ from orchestrator.optimal.profiling.measured import Measured
 from orchestrator.optimal.profiling.measuring import Cells, measure, sort_out
 from orchestrator.optimal.profiling.trials import Trials, trials
 from orchestrator.statistics import paired_bootstrap
-from orchestrator.storage.journal import JOURNAL, Journal
-from orchestrator.storage.store import Store
+from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.experiment import Experiment
 from tests.benchmarks.fixed_strategies import Fixed, all_fixed
@@ -28,9 +27,9 @@ from tests.benchmarks.fixed_strategies import Fixed, all_fixed
 
 def measure_all(config: RunConfig, folder: Path, console: Terminal) -> None:
     """Run what is not in the folder yet."""
-    with Store(folder) as store, Journal(folder / JOURNAL) as journal:
-        experiment = Experiment.of(config)
-        carry_out(experiment, experiment.plan, store, journal, console, lambda: "Stopped.")
+    experiment = Experiment.of(config)
+    with RunDirectory(folder) as directory, directory.journaled():
+        carry_out(experiment, experiment.plan, directory, console, lambda: "Stopped.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ async def pairs(records: Sequence[Record]) -> list[Pair]:
     found = []
     keys = dict.fromkeys((each.policy, each.prm) for each in records if each.prm)
     cot = {
-        (each.policy, each.problem): (each.verdicts["majority"].correct, each.policy_tokens)
+        (each.policy, each.problem): (bool(each.verdicts["majority"].correct), each.policy_tokens)
         for each in records
         if each.strategy == "cot"
     }

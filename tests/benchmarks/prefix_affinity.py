@@ -10,6 +10,7 @@ each request goes to any replica.
 import argparse
 import json
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 from orchestrator.commands.forecast.simulation import SimulatedSender, urls
@@ -54,7 +55,7 @@ async def hit_rate(replicas: int, trees: int, *, at_random: bool = False) -> flo
         if at_random:
             chosen = random.Random(1)
 
-            def choose(question: str, now: float, tried: tuple[Replica, ...] = ()) -> Replica:
+            def choose(question: str, now: float, tried: Collection[Replica] = ()) -> Replica:
                 return chosen.choice(list(to_policy.dispatcher.replicas))
 
             to_policy.dispatcher.replicas.choose = choose  # type: ignore[method-assign]

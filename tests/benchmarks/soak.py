@@ -41,7 +41,7 @@ from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports  # noqa: E402
 from orchestrator.runs.scheduler import Scheduler  # noqa: E402
 from orchestrator.storage.journal import JOURNAL, Journal  # noqa: E402
 from orchestrator.storage.store import Store  # noqa: E402
-from orchestrator.strategies import STRATEGIES  # noqa: E402
+from orchestrator.strategies.building import build  # noqa: E402
 from orchestrator.tasks.math.task import MathTask  # noqa: E402
 from orchestrator.tasks.prompts import PROMPTS  # noqa: E402
 from tests.benchmarks.step_cost import instant_server  # noqa: E402
@@ -138,7 +138,7 @@ async def _soak(url: str, requests: int, folder: Path) -> Soaked:
     cells = [
         Cell(
             task="soak", policies=(NamedModel(name="policy"),), prms=(NamedModel(name="prm"),),
-            strategy_name=name, strategy=STRATEGIES[name](n=8),
+            strategy_name=name, strategy=build(name, {"n": 8}),
         )
         for name in ("beam_search", "dvts", "best_of_n", "majority")
     ]  # fmt: skip
