@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.api.running import run
     from orchestrator.api.solving import Answer, Solution, solve
     from orchestrator.core.budget import Limits, Price, Spend
+    from orchestrator.core.confidence import Confidence
     from orchestrator.core.node import Node
     from orchestrator.core.ports import Models, Sampling, Strategy
     from orchestrator.core.problem import Problem
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
     from orchestrator.core.task import Grade, Instruction, Task
     from orchestrator.core.voting import (
         BestOfMajority,
+        Borda,
+        Confident,
         Majority,
         Max,
+        MostConfident,
         Pooled,
+        TopConfident,
         Vote,
         Voter,
         Weighted,
@@ -62,8 +67,11 @@ __all__ = [
     "BeamSearch",
     "BestOfMajority",
     "BestOfN",
+    "Borda",
     "BudgetExhausted",
     "CoT",
+    "Confidence",
+    "Confident",
     "ConfigError",
     "Connected",
     "EndpointError",
@@ -77,6 +85,7 @@ __all__ = [
     "MathTask",
     "Max",
     "Models",
+    "MostConfident",
     "Node",
     "OrchardError",
     "Outcome",
@@ -95,6 +104,7 @@ __all__ = [
     "Strategy",
     "Task",
     "TaskError",
+    "TopConfident",
     "Vote",
     "Voter",
     "Weighted",

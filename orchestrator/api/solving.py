@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.api.connected import Connected
 from orchestrator.core.budget import UNLIMITED, Limits, Spend
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.equivalence import classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree
@@ -20,11 +21,13 @@ from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
     """One solution that a search ended with, and the answer it states; ``scores`` hold one PRM
-    score a step, none where nothing was scored."""
+    score a step, none where nothing was scored. ``confidence`` is the policy's, where the strategy
+    asks for log-probabilities and the server returns them."""
 
     text: str
     answer: str | None
     scores: tuple[float, ...]
+    confidence: Confidence | None
     finish: str | None
     tokens: int
 
@@ -81,11 +84,12 @@ async def solve(
     """Search for the answer to one question.
 
     The ``vote`` elects among the leaves: ``Weighted("last")`` unless given, which is the majority
-    where nothing is scored. Whatever of ``limits`` runs out, time included, the best answer so far
-    comes back. ``task`` words what is asked and reads the answers: the one that the models are
-    connected for, unless given. ``policy`` and ``prm`` name the models where several are connected.
-    The same ``seed`` grows the same tree on a deterministic server. ``on_progress`` is called after
-    each response. Cancelling the call cancels its requests, which ends them at the server.
+    where nothing is scored. One by confidence goes with a strategy that has ``logprobs=True``.
+    Whatever of ``limits`` runs out, time included, the best answer so far comes back. ``task``
+    words what is asked and reads the answers: the one that the models are connected for, unless
+    given. ``policy`` and ``prm`` name the models where several are connected. The same ``seed``
+    grows the same tree on a deterministic server. ``on_progress`` is called after each response.
+    Cancelling the call cancels its requests, which ends them at the server.
 
     Raises ``ConfigError`` where the models cannot do what the strategy needs, or a limit of the
     cost cannot be kept for want of a price, and ``EndpointRefused`` for a wrong key or model. An
@@ -145,6 +149,7 @@ async def _solution(node: Node, answers: AnswerReader) -> Solution:
         text=node.text,
         answer=await answers.answer(node),
         scores=tuple(round(score, 6) for score in node.scores),  # as records have them
+        confidence=node.confidence.rounded() if node.confidence else None,
         finish=node.finish,
         tokens=node.tokens,
     )

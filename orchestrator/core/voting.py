@@ -1,4 +1,5 @@
-"""From leaves to one answer: the votes of the paper (§3.1), and others that trust the PRM less.
+"""From leaves to one answer: the votes of the paper (§3.1), others that trust the PRM less, and
+others by how sure the policy was.
 
 A vote is a value that gives each voter a weight, and one election counts them for everyone: runs,
 early stopping, resampling and profiles. Votes are cast for classes of equivalent answers:
@@ -13,189 +14,60 @@ never decides.
 """
 
 import math
-from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple
 
-from orchestrator.core.rewards import REWARDS, Reward, value
-from orchestrator.errors import ConfigError
+from orchestrator.core.confidence import MEASURES
+from orchestrator.core.rewards import REWARDS
+from orchestrator.core.votes.by_confidence import (
+    Borda,
+    ByConfidence,
+    Confident,
+    MostConfident,
+    TopConfident,
+)
+from orchestrator.core.votes.by_scores import BestOfMajority, ByScores, Max, Pooled, Weighted
+from orchestrator.core.votes.vote import ROUNDING, Majority, Vote, Voter
 
-ROUNDING = 1e-9
-"""Two sums of weights tie when they are no further apart than this, relative to the larger."""
-
-
-class Voter(Protocol):
-    """What a vote knows of a solution: its PRM scores, one a step, none where unscored."""
-
-    @property
-    def scores(self) -> Sequence[float]: ...
-
-
-class Vote(Protocol):
-    """How much each voter's ballot weighs."""
-
-    @property
-    def name(self) -> str:
-        """Names its verdict in records; for example ``weighted_min``."""
-        ...
-
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> Sequence[float | None]:
-        """A weight of 0 or more for each voter, None where it abstains. ``classes[i]`` is the class
-        of the ``i``-th voter's answer: equivalent answers have the same number."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Majority:
-    """One leaf, one vote."""
-
-    name: ClassVar[str] = "majority"
-
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return [1.0] * len(voters)
-
-
-@dataclass(frozen=True, slots=True)
-class ByScores:
-    """Votes that go by what the PRM's scores make a leaf worth."""
-
-    reward: Reward = "last"
-
-    def values(self, voters: Sequence[Voter]) -> list[float | None]:
-        """What each leaf is worth by itself, None where it is not scored."""
-        return [value(each.scores, self.reward) if each.scores else None for each in voters]
-
-
-@dataclass(frozen=True, slots=True)
-class Weighted(ByScores):
-    """PRM-Vote: every scored leaf weighs what it is worth."""
-
-    @property
-    def name(self) -> str:
-        return f"weighted_{self.reward}"
-
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return self.values(voters)
-
-
-@dataclass(frozen=True, slots=True)
-class Max(ByScores):
-    """PRM-Max: the best scored leaf decides alone, the first of equals."""
-
-    @property
-    def name(self) -> str:
-        return f"max_{self.reward}"
-
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        values = self.values(voters)
-        scored = [each for each in values if each is not None]
-        best = values.index(max(scored)) if scored else None
-        return [
-            None if each is None else each if i == best else 0.0 for i, each in enumerate(values)
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class BestOfMajority(ByScores):
-    """PRM-Max among the frequent answers (Best-of-Majority; Di et al. 2025, arXiv 2510.03199). A
-    PRM that errs overrates some rare wrong answer, and the more samples there are, the surer it is
-    to be among them: unlike PRM-Max, this does not get worse as N grows.
-
-    An answer is frequent with a ``share`` of the scored leaves, which is the paper's threshold, or
-    where no other has more.
-
-    Raises ``ConfigError`` where ``share`` is none.
-    """
-
-    share: float = 0.1
-
-    def __post_init__(self) -> None:
-        _check("share", self.share, 0 <= self.share <= 1, "between 0 and 1")
-
-    @property
-    def name(self) -> str:
-        return f"best_of_majority_{self.reward}{_unless(0.1, share=self.share)}"
-
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        values = self.values(voters)
-        scored = [(each, a) for each, a in zip(values, classes, strict=True) if each is not None]
-        counts = Counter(answer for _, answer in scored)
-        least = min(self.share * len(scored), max(counts.values(), default=0)) - ROUNDING
-        frequent = [each if counts[answer] >= least else -1.0 for each, answer in scored]
-        return _among(values, lambda _: _first_of_the_highest(frequent))
-
-
-@dataclass(frozen=True, slots=True)
-class Pooled(ByScores):
-    """The answer that best-of-m most often returns, of m = √n of the n scored leaves drawn at
-    random (Majority-of-the-Bests; Rakhsha et al. 2025, arXiv 2511.18630): each leaf weighs its
-    chance of being the best of the draw, and an answer pools those of its leaves.
-
-    A leaf that is at least as good as r of the n, itself among them, is the best with chance
-    (r/n)^m - ((r - 1)/n)^m, so the draws (with replacement) need no simulation; equals share
-    theirs. Weights are these chances times n. Only the order of the scores counts, however badly
-    the PRM is calibrated, and if it is random, no answer gains by it on average. m = 1 would be the
-    majority and m → ∞ PRM-Max; with √n, m grows and m/n vanishes, as a bootstrap of extremes
-    requires (Bickel et al. 1997). With labelled problems to calibrate it on, the best weight of a
-    leaf is its log-odds of being right (Kuang et al. 2025, arXiv 2510.13918).
-    """
-
-    @property
-    def name(self) -> str:
-        return f"pooled_{self.reward}"
-
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return _among(self.values(voters), _chances_of_being_best)
-
-
-def _among(
-    values: Sequence[float | None], weigh: Callable[[list[float]], Sequence[float]]
-) -> list[float | None]:
-    """What ``weigh`` makes of the values there are; whoever has none abstains."""
-    weights = iter(weigh([each for each in values if each is not None]))
-    return [None if each is None else next(weights) for each in values]
-
-
-def _first_of_the_highest(values: Sequence[float]) -> list[float]:
-    """1 for it and 0 for the others."""
-    best = values.index(max(values)) if values else None
-    return [float(i == best) for i in range(len(values))]
-
-
-def _chances_of_being_best(values: Sequence[float]) -> list[float]:
-    """Of √n drawn with replacement, times n."""
-    n, ranked = len(values), sorted(values)
-
-    def all_drawn_among(lowest: int) -> float:
-        return float((lowest / n) ** math.sqrt(n))
-
-    found = []
-    for each in values:
-        below, at_most = bisect_left(ranked, each), bisect_right(ranked, each)
-        chance = all_drawn_among(at_most) - all_drawn_among(below)
-        found.append(n * chance / (at_most - below))
-    return found
-
-
-def _unless(usual: float, **setting: float) -> str:
-    """How a name tells a setting: not at all where it is the usual one."""
-    ((key, each),) = setting.items()
-    return "" if each == usual else f"_{key}{each:g}"
-
-
-def _check(name: str, setting: float, is_fine: bool, wanted: str) -> None:
-    if not is_fine:
-        raise ConfigError(f"{name} = {setting:g} must lie {wanted}", (name,))
-
+__all__ = [
+    "BY_CONFIDENCE",
+    "BY_SCORES",
+    "ROUNDING",
+    "VOTES",
+    "Ballot",
+    "BestOfMajority",
+    "Borda",
+    "ByConfidence",
+    "ByScores",
+    "Confident",
+    "Election",
+    "Majority",
+    "Max",
+    "MostConfident",
+    "Pooled",
+    "TopConfident",
+    "Vote",
+    "Voter",
+    "Weighted",
+    "elect",
+    "ties",
+]
 
 BY_SCORES: tuple[Vote, ...] = tuple(
     kind(reward) for kind in (Max, Weighted, BestOfMajority, Pooled) for reward in REWARDS
 )
 
-VOTES: Mapping[str, Vote] = MappingProxyType({vote.name: vote for vote in (Majority(), *BY_SCORES)})
+BY_CONFIDENCE: tuple[Vote, ...] = tuple(
+    kind(measure)
+    for kind in (Confident, MostConfident, TopConfident, Borda)
+    for measure in MEASURES
+)
+
+VOTES: Mapping[str, Vote] = MappingProxyType(
+    {vote.name: vote for vote in (Majority(), *BY_SCORES, *BY_CONFIDENCE)}
+)
 """The votes that configs, records and profiles name."""
 
 

@@ -9,7 +9,7 @@ from orchestrator.core.budget import Bill, Limits, Price
 from orchestrator.core.ports import PRM, Policy, Strategy
 from orchestrator.core.problem import Problem
 from orchestrator.core.task import Task
-from orchestrator.core.voting import VOTES, Majority, Vote
+from orchestrator.core.voting import BY_CONFIDENCE, BY_SCORES, Majority, Vote
 from orchestrator.optimal.routing.across import RoutingAcross
 from orchestrator.optimal.routing.routed import Routing, strategy_of
 from orchestrator.runs.ports.branches import OnFailedBranch
@@ -64,8 +64,10 @@ class Cell:
     @property
     def votes(self) -> tuple[Vote, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
-        usual = VOTES.values() if "prm" in self.strategy.needs else (Majority(),)
-        return *usual, *self.own_votes
+        needs = self.strategy.needs
+        by_scores = BY_SCORES if "prm" in needs else ()
+        by_confidence = BY_CONFIDENCE if "logprobs" in needs else ()
+        return Majority(), *by_scores, *by_confidence, *self.own_votes
 
     @property
     def searches(self) -> list[Strategy]:

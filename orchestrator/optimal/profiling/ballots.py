@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from orchestrator.core.voting import ROUNDING, ByScores, Majority, Vote
+from orchestrator.core.confidence import Confidence
+from orchestrator.core.voting import ROUNDING, ByConfidence, ByScores, Majority, Vote
 from orchestrator.optimal.profiling.measured import Leaf
 from orchestrator.optimal.profiling.weighing import NOWHERE, Weighing
 
@@ -25,24 +26,28 @@ class One(NamedTuple):
     """What a vote knows of a solution."""
 
     scores: tuple[float, ...]
+    confidence: Confidence | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """Some of a problem's solutions: the class of each one's answer (None: none), whether it is
-    right, and its PRM scores, one a step, none where it was not scored."""
+    """Some of a problem's solutions: the class of each one's answer (None without an answer),
+    whether it is right, its PRM scores, one per step (empty if it was not scored), and the policy's
+    confidence in it, if known."""
 
     answers: tuple[int | None, ...]
     right: tuple[bool, ...]
     scores: tuple[tuple[float, ...], ...]
+    confidences: tuple[Confidence | None, ...]
 
     @classmethod
     def of(cls, leaves: Iterable[Leaf]) -> Self:
-        found = [(leaf.answer, leaf.right, leaf.scores) for leaf in leaves]
+        found = list(leaves)
         return cls(
-            answers=tuple(answer for answer, _, _ in found),
-            right=tuple(right for _, right, _ in found),
-            scores=tuple(scores for _, _, scores in found),
+            answers=tuple(leaf.answer for leaf in found),
+            right=tuple(leaf.right for leaf in found),
+            scores=tuple(leaf.scores for leaf in found),
+            confidences=tuple(leaf.confidence for leaf in found),
         )
 
     def __len__(self) -> int:
@@ -53,20 +58,22 @@ class Drawn:
             answers=self.answers + other.answers,
             right=self.right + other.right,
             scores=self.scores + other.scores,
+            confidences=self.confidences + other.confidences,
         )
 
     def values(self, vote: Vote) -> list[float | None]:
         """What each one brings to a vote by itself; None where it abstains, or has no answer."""
         brought: list[float | None] = [1.0] * len(self)
-        if isinstance(vote, ByScores):
-            brought = vote.values([One(each) for each in self.scores])
+        if isinstance(vote, ByScores | ByConfidence):
+            both = zip(self.scores, self.confidences, strict=True)
+            brought = vote.values([One(*each) for each in both])
         return [
             None if answer is None else each
             for answer, each in zip(self.answers, brought, strict=True)
         ]
 
 
-NOBODY = Drawn(answers=(), right=(), scores=())
+NOBODY = Drawn(answers=(), right=(), scores=(), confidences=())
 
 
 class Ballots:

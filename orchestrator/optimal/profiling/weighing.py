@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from orchestrator.core.voting import (
     ROUNDING,
     BestOfMajority,
+    Borda,
+    Confident,
     Majority,
     Max,
+    MostConfident,
     Pooled,
+    TopConfident,
     Vote,
     Weighted,
 )
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
 
 NOWHERE = 2**30
 """The place of whoever does not vote: after everyone."""
+
+
+LOWEST = -1e300
+"""Below the confidence of any voter, and finite: an election may have none."""
 
 
 class Weighing:
@@ -69,6 +77,19 @@ class Weighing:
                 return self._highest(present & is_frequent, place).astype(float)
             case Pooled():
                 return self._chances_of_being_best(present)
+            case MostConfident():
+                return self._highest(present, place).astype(float)
+            case Confident(temperature=temperature):
+                values = np.where(present, self._values / temperature, -np.inf)
+                surest = values.max(axis=1, keepdims=True, initial=LOWEST)
+                return _scaled(np.exp(values - surest), present)
+            case TopConfident(keep=keep):
+                at_most, n = self._ranks(present)[1], present.sum(axis=1, keepdims=True)
+                is_kept = n - at_most < np.ceil(keep * n - ROUNDING)
+                return np.where(present & is_kept, 1.0, 0.0)
+            case Borda(power=power):
+                at_most, n = self._ranks(present)[1], present.sum(axis=1, keepdims=True)
+                return _scaled(np.where(present, (at_most / np.maximum(1, n)) ** power, 0), present)
         raise TypeError(f"{self.vote.name} is not resampled: only the votes in VOTES are")
 
     def _highest(self, present: "Elections", place: "NDArray[np.int32]") -> "Elections":
@@ -97,3 +118,12 @@ class Weighing:
         n = np.maximum(1, present.sum(axis=1, keepdims=True))
         chance = (at_most / n) ** np.sqrt(n) - (below / n) ** np.sqrt(n)
         return np.where(present, n * chance / np.maximum(1, at_most - below), 0.0)
+
+
+def _scaled(weights: "Weights", present: "Elections") -> "Weights":
+    """So that they sum to the number of voters in each election."""
+    import numpy as np
+
+    total = weights.sum(axis=1, keepdims=True)
+    scaled: Weights = weights * present.sum(axis=1, keepdims=True) / np.where(total, total, 1.0)
+    return scaled

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Node
 from orchestrator.core.voting import (
     VOTES,
@@ -11,19 +12,18 @@ from orchestrator.core.voting import (
     Election,
     Majority,
     Max,
-    Pooled,
+    MostConfident,
     Vote,
     Voter,
     Weighted,
     elect,
     ties,
 )
-from orchestrator.errors import ConfigError
 
-ALONE = Max | BestOfMajority
+ALONE = Max | BestOfMajority | MostConfident
 """Votes under which a single leaf decides, the first of equals."""
 
-BY_SCORE = [vote for vote in VOTES.values() if vote != Majority()]
+BY_MEASURE = [vote for vote in VOTES.values() if vote != Majority()]
 SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=3)
 ELECTORATE = st.lists(st.tuples(st.none() | st.integers(0, 3), SCORES), max_size=12)
 """Classes and scores, with many ties; no scores where a leaf was never scored."""
@@ -32,7 +32,18 @@ Electorate = list[tuple[int | None, list[float]]]
 
 
 def leaves(*scores: Sequence[float]) -> list[Node]:
-    return [Node(question="", seed=0, path=(i,), scores=tuple(s)) for i, s in enumerate(scores)]
+    """The policy is as sure of each as the PRM, so that what holds by scores does by confidence."""
+    return [
+        Node(question="", seed=0, path=(i,), scores=tuple(s), confidence=as_sure(s))
+        for i, s in enumerate(scores)
+    ]
+
+
+def as_sure(scores: Sequence[float]) -> Confidence | None:
+    if not scores:
+        return None
+    last, mean = scores[-1], sum(scores) / len(scores)
+    return Confidence(mean=mean - 1, tail=last - 1, lowest=min(scores) - 1)
 
 
 def held(vote: Vote, electorate: Electorate) -> Election:
@@ -102,7 +113,7 @@ def test_a_vote_counts_the_scores_its_name_says(vote: str, winner: int) -> None:
     assert first(vote, scored, [0, 1, 1, 2]) == winner
 
 
-@pytest.mark.parametrize("vote", BY_SCORE, ids=str)
+@pytest.mark.parametrize("vote", BY_MEASURE, ids=str)
 def test_where_no_voter_is_scored_the_majority_decides(vote: Vote) -> None:
     unscored, classes = leaves([], [], [], [], []), [1, 0, 0, 0, 0]
     election = elect(vote, unscored, classes)
@@ -112,7 +123,7 @@ def test_where_no_voter_is_scored_the_majority_decides(vote: Vote) -> None:
     assert (election.winner, election.by) == (1, Majority())
 
 
-@pytest.mark.parametrize("vote", BY_SCORE, ids=str)
+@pytest.mark.parametrize("vote", BY_MEASURE, ids=str)
 def test_beside_scored_leaves_an_unscored_one_abstains(vote: Vote) -> None:
     mixed, classes = leaves([], [], [0.3], []), [0, 0, 1, 0]
     election = elect(vote, mixed, classes)
@@ -121,7 +132,7 @@ def test_beside_scored_leaves_an_unscored_one_abstains(vote: Vote) -> None:
     assert first("weighted_last", leaves([0.2], [0.3], [], [0.4]), [0, 1, 1, 0]) == 3
 
 
-def test_only_the_majority_needs_no_prm() -> None:
+def test_only_the_majority_needs_neither_scores_nor_confidences() -> None:
     assert [name for name, vote in VOTES.items() if vote.weights(leaves([]), [0]) != [None]] == [
         "majority"
     ]
@@ -133,7 +144,7 @@ def test_a_name_says_the_kind_and_the_reward() -> None:
 
 
 def test_every_name_is_a_votes() -> None:
-    assert len(set(VOTES.values())) == len(VOTES) == 17
+    assert len(set(VOTES.values())) == len(VOTES) == 29
     assert "max_median" not in VOTES
 
 
@@ -223,7 +234,7 @@ def test_a_class_never_loses_by_an_unscored_member(
         assert again is not None and more[again][0] == voted
 
 
-@pytest.mark.parametrize("vote", BY_SCORE, ids=str)
+@pytest.mark.parametrize("vote", BY_MEASURE, ids=str)
 @given(electorate=ELECTORATE, data=st.data())
 def test_an_unscored_leaf_changes_no_vote_of_scored_ones(
     vote: Vote, electorate: Electorate, data: st.DataObject
@@ -303,45 +314,3 @@ def test_answers_are_told_apart_and_no_more(
 def test_among_equals_a_vote_is_the_majoritys(vote: Vote, answers: list[int], score: int) -> None:
     equals: Electorate = [(answer, [score / 10]) for answer in answers]
     assert elected(vote, equals) == elected(Majority(), equals)
-
-
-def test_best_of_majority_passes_over_a_rare_answer_that_the_prm_overrates() -> None:
-    scored = leaves([0.99], [0.6], [0.6], [0.7], [0.5], [0.6])
-    classes = [0, 1, 1, 2, 2, 2]
-    assert elect(Max("last"), scored, classes).winner == 0
-    assert elect(BestOfMajority("last", share=0.3), scored, classes).winner == 3
-    assert elect(BestOfMajority("last", share=0.9), scored, classes).winner == 3  # the commonest
-    assert elect(BestOfMajority("last"), scored, classes).winner == 0  # of 6, one is enough
-
-
-def test_best_of_majority_counts_scored_leaves_alone() -> None:
-    mixed = leaves([0.5], [0.5], [], [], [0.9])
-    assert elect(BestOfMajority("last", share=0.5), mixed, [0, 0, 1, 1, 1]).winner == 0
-
-
-def test_shares_are_those_of_whole_leaves() -> None:
-    scored = leaves(*[[0.5]] * 27, *[[0.6]] * 3)  # 0.1 * 30 is above 3 by rounding
-    assert elect(BestOfMajority("last"), scored, [0] * 27 + [1] * 3).winner == 27
-
-
-def test_pooled_leaves_weigh_their_chance_to_be_the_best_of_some() -> None:
-    cast = elect(Pooled("last"), leaves([0.9], [0.1], [0.5], [0.5]), [0, 1, 2, 2]).ballots
-    # of two drawn from four, with replacement: 7/16 for the best, 1/16 for the worst
-    assert [ballot.weight / 4 for ballot in cast] == [7 / 16, 1 / 16, 4 / 16, 4 / 16]
-    # so that two good ones outweigh one that the PRM likes best
-    assert elect(Pooled("last"), leaves([0.9], [0.1], [0.5], [0.5]), [0, 1, 2, 2]).winner == 2
-
-
-def test_how_far_scores_lie_apart_does_not_matter_to_pooled_ones() -> None:
-    far, near = leaves([0.01], [0.02], [0.99]), leaves([0.5], [0.51], [0.52])
-    assert elect(Pooled(), far, [0, 0, 1]).totals == elect(Pooled(), near, [0, 0, 1]).totals
-
-
-def test_a_name_tells_a_setting_that_is_not_the_usual_one() -> None:
-    assert BestOfMajority("min").name == "best_of_majority_min"
-    assert BestOfMajority("min", share=0.25).name == "best_of_majority_min_share0.25"
-
-
-def test_a_share_lies_between_nothing_and_all() -> None:
-    with pytest.raises(ConfigError, match=r"share = 1\.5 must lie between 0 and 1"):
-        BestOfMajority(share=1.5)

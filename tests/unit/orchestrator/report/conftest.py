@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.node import Node
 from orchestrator.core.records import LeafRecord, Record, Verdict
-from orchestrator.core.voting import VOTES, Majority, elect
+from orchestrator.core.voting import BY_SCORES, Majority, elect
 
 POLICIES = {"policy-160k": 163_968, "policy-430k": 429_568, "policy-2m": 2_160_256}
 SKILL = {"policy-160k": 0.3, "policy-430k": 0.9, "policy-2m": 1.6}
@@ -101,10 +101,10 @@ def _solve(policy: str, index: int, strategy: str, n: int, prm: str | None) -> R
     nodes = [Node(question="", seed=0, path=one.path, scores=one.scores) for one in leaves]
     classes = [int(one.answer or 0) for one in leaves]
     verdicts = {}
-    for vote, by in VOTES.items() if prm else [("majority", Majority())]:
+    for by in (Majority(), *BY_SCORES) if prm else (Majority(),):
         elected = leaves[elect(by, nodes, classes).winner or 0]
         sound = elected.correct and draw.random() < 0.9
-        verdicts[vote] = Verdict(answer=elected.answer, correct=elected.correct, sound=sound)
+        verdicts[by.name] = Verdict(answer=elected.answer, correct=elected.correct, sound=sound)
     growth = 3 if strategy in ("beam_search", "dvts") else 1
     tokens = 40 * n * growth
     return record(

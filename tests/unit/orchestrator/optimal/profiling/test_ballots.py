@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.confidence import MEASURES, Confidence
 from orchestrator.core.voting import VOTES, Max, Vote, elect
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 
 SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=2).map(tuple)
 """Tenths, so that sums and values tie; none where a solution was not scored."""
+
+CONFIDENCES = st.builds(
+    Confidence,
+    **{each: st.integers(-8, 0).map(lambda tenths: tenths / 10) for each in MEASURES},
+)
 
 
 @dataclass(frozen=True)
@@ -19,9 +25,12 @@ class One:
     answer: int | None
     right: bool
     scores: tuple[float, ...]
+    confidence: Confidence | None
 
 
-SOLUTIONS = st.builds(One, st.none() | st.integers(0, 3), st.booleans(), SCORES)
+SOLUTIONS = st.builds(
+    One, st.none() | st.integers(0, 3), st.booleans(), SCORES, st.none() | CONFIDENCES
+)
 
 
 def drawn(solutions: list[One]) -> Drawn:
@@ -29,6 +38,7 @@ def drawn(solutions: list[One]) -> Drawn:
         answers=tuple(one.answer for one in solutions),
         right=tuple(one.right for one in solutions),
         scores=tuple(one.scores for one in solutions),
+        confidences=tuple(one.confidence for one in solutions),
     )
 
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.node import Node
-from orchestrator.core.voting import VOTES, Majority, Max, Vote, Weighted, elect
+from orchestrator.core.voting import VOTES, Borda, Confident, Majority, Max, Vote, Weighted, elect
 from orchestrator.optimal.profiling.ballots import Drawn
 from orchestrator.optimal.profiling.resampling import chance, pass_at_k
 
+CONFIDENCES = st.none() | st.integers(-8, 0).map(lambda tenths: Confidence.level(tenths / 10))
 ANSWERS = st.one_of(st.none(), st.integers(0, 3))
 
 
@@ -25,13 +27,17 @@ def drawn(draw: st.DrawFn, most: int = 6, *, unscored: bool = False) -> Drawn:
         answers=tuple(answers),
         right=tuple(answer == right for answer in answers),
         scores=tuple(tuple(draw(steps)) for _ in answers),
+        confidences=tuple(draw(CONFIDENCES) for _ in answers),
     )
 
 
 def elections(samples: Drawn, vote: Vote, n: int) -> float:
     """By all ordered subsets, each a real election."""
     nodes = [
-        Node(question="", seed=0, path=(i,), scores=each) for i, each in enumerate(samples.scores)
+        Node(question="", seed=0, path=(i,), scores=scores, confidence=confidence)
+        for i, (scores, confidence) in enumerate(
+            zip(samples.scores, samples.confidences, strict=True)
+        )
     ]
     outcomes = []
     for order in itertools.permutations(range(len(samples)), n):
@@ -49,7 +55,7 @@ def test_the_best_of_n_is_exact(samples: Drawn, vote: Vote, data: st.DataObject)
 
 @given(
     drawn(most=5, unscored=True),
-    st.sampled_from([Majority(), Weighted("last"), Weighted("min"), Max("last")]),
+    st.sampled_from([Majority(), Weighted("last"), Max("last"), Confident("mean"), Borda("tail")]),
     st.data(),
 )
 def test_votes_come_near_to_all_elections(samples: Drawn, vote: Vote, data: st.DataObject) -> None:
@@ -64,7 +70,10 @@ def test_votes_come_near_to_all_elections(samples: Drawn, vote: Vote, data: st.D
 @given(samples=drawn(unscored=True))
 def test_all_samples_are_one_election(samples: Drawn, vote: Vote) -> None:
     nodes = [
-        Node(question="", seed=0, path=(i,), scores=each) for i, each in enumerate(samples.scores)
+        Node(question="", seed=0, path=(i,), scores=scores, confidence=confidence)
+        for i, (scores, confidence) in enumerate(
+            zip(samples.scores, samples.confidences, strict=True)
+        )
     ]
     elected = elect(vote, nodes, samples.answers).winner
     right = elected is not None and samples.right[elected]
@@ -80,4 +89,8 @@ def test_pass_at_k_is_the_chance_that_one_of_k_is_right() -> None:
 
 def test_no_more_can_be_drawn_than_there_are() -> None:
     with pytest.raises(ValueError, match="3 samples of 2"):
-        chance(Drawn(answers=(1, 1), right=(True, True), scores=((), ())), Majority(), 3)
+        chance(
+            Drawn(answers=(1, 1), right=(True, True), scores=((), ()), confidences=(None,) * 2),
+            Majority(),
+            3,
+        )
