@@ -231,17 +231,17 @@ def problem_digest(task: str, problem: str) -> str:
 
 def dumped(profile: Profile) -> str:
     """The profile as YAML, with six significant digits."""
-    values = _rounded(msgspec.to_builtins(profile))
+    values = rounded(msgspec.to_builtins(profile))
     text: str = yaml.safe_dump(values, sort_keys=False, width=100, default_flow_style=None)
     return text
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def read(path: Path) -> Profile:

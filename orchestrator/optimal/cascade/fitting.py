@@ -41,9 +41,10 @@ def fit_plan(tables: Tables, price: float) -> Plan:
     again if it turns out that it does not: smaller gains are the luck of these trials.
     """
     looks, pays = tables.trials.looks, 1 / len(tables.trials.problems)
+    arms = BestArms(tables, price)
 
     def worth(chain: Path) -> float:
-        return _Backwards(tables, price, chain, skips=False).first()[1]
+        return _Backwards(arms, chain, skips=False).first()[1]
 
     chain: Path = ()
     best = worth(chain)
@@ -60,19 +61,58 @@ def fit_plan(tables: Tables, price: float) -> Plan:
         shorter = tuple(each for each in chain if each != look)
         if worth(shorter) > best - pays:
             chain, best = shorter, worth(shorter)
-    return _planned(tables, price, chain)
+    return _planned(arms, chain)
 
 
 def _grows(chain: Path) -> bool:
     return all(may_follow(look, chain[:i]) for i, look in enumerate(chain))
 
 
+class BestArms:
+    """The best arm after a path, by bin, whatever looks may follow."""
+
+    def __init__(self, tables: Tables, price: float) -> None:
+        self.tables, self.price = tables, price
+        self._found: dict[Path, _Choice] = {}
+
+    def after(self, path: Path) -> _Choice:
+        import numpy as np
+
+        if path not in self._found:
+            node = self.tables.node(path)
+            gains = node.right - self.price * node.extra
+            arms = self._surely_best(path, gains)
+            self._found[path] = _Choice(arms, gains[np.arange(len(gains)), arms])
+        return self._found[path]
+
+    def _surely_best(self, path: Path, gains: "NDArray[np.float64]") -> "NDArray[np.int64]":
+        """The arm of the largest gain in each bin; one of the arms that are best over all bins
+        keeps its place where another is not better by ``SURE`` standard errors of the difference.
+
+        Of many arms that do about as well the best in a bin is the luckiest there."""
+        import numpy as np
+
+        count, node = len(gains), self.tables.node(path)
+        usual = int((gains * np.bincount(node.bins, minlength=count)[:, None]).sum(0).argmax())
+        found = np.full(count, usual)
+        for b in range(count):
+            best = 0.0
+            for arm in np.argsort(-gains[b])[:CANDIDATES]:
+                more = gains[b, arm] - gains[b, usual]
+                if more > best:
+                    sure = more - SURE * self.tables.error(path, b, int(arm), usual)
+                    if sure > best:
+                        found[b], best = arm, sure
+        return found
+
+
 class _Backwards:
     """Dynamic programming over the looks of a chain, each to be taken or, with ``skips``, left
     out."""
 
-    def __init__(self, tables: Tables, price: float, chain: Path, skips: bool) -> None:
-        self._tables, self._price, self._chain, self._skips = tables, price, chain, skips
+    def __init__(self, arms: BestArms, chain: Path, skips: bool) -> None:
+        self._arms, self._chain, self._skips = arms, chain, skips
+        self._tables, self._price = arms.tables, arms.price
         self._found: dict[Path, _Choice] = {}
 
     def first(self) -> tuple[int, float]:
@@ -107,11 +147,8 @@ class _Backwards:
     def _best(self, path: Path) -> _Choice:
         import numpy as np
 
-        node = self._tables.node(path)
-        gains = node.right - self._price * node.extra
-        actions = self._surely_best(node, gains)
-        values = gains[np.arange(len(gains)), actions]
-        amounts = self._tables.amounts
+        actions, values = self._arms.after(path)
+        node, amounts = self._tables.node(path), self._tables.amounts
         for i, look in self.next(path):
             saved = amounts.saved(look, path)
             extra = amounts.drawn[look] - (0.0 if saved is None else amounts.drawn[saved])
@@ -120,30 +157,10 @@ class _Backwards:
             values = np.maximum(ahead, values)
         return _Choice(actions, values)
 
-    def _surely_best(self, node: Node, gains: "NDArray[np.float64]") -> "NDArray[np.int64]":
-        """The arm of the largest gain in each bin; one of the arms that are best over all bins
-        keeps its place where another is not better by ``SURE`` standard errors of the difference.
 
-        Of many arms that do about as well the best in a bin is the luckiest there."""
-        import numpy as np
-
-        count = len(gains)
-        usual = int((gains * np.bincount(node.bins, minlength=count)[:, None]).sum(0).argmax())
-        found = np.full(count, usual)
-        for b in range(count):
-            best = 0.0
-            for arm in np.argsort(-gains[b])[:CANDIDATES]:
-                more = gains[b, arm] - gains[b, usual]
-                if more > best:
-                    sure = more - SURE * self._tables.error(node, b, int(arm), usual)
-                    if sure > best:
-                        found[b], best = arm, sure
-        return found
-
-
-def _planned(tables: Tables, price: float, chain: Path) -> Plan:
+def _planned(best: BestArms, chain: Path) -> Plan:
     """The plan over a chain, with the looks that are reached and that decide something."""
-    found = _Backwards(tables, price, chain, skips=True)
+    found, tables = _Backwards(best, chain, skips=True), best.tables
     arms = tables.trials.arms
 
     def after(action: int, path: Path) -> "_Reached | ModelArm":

@@ -1,7 +1,7 @@
 """What is to be expected after looks: predictors, their bins, and the worth of every arm there."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.optimal.cascade.amounts import Amounts, Path, needs
 from orchestrator.optimal.cascade.joint import JointTrials
@@ -74,6 +74,15 @@ class Tables:
     def __init__(self, trials: JointTrials, amounts: Amounts) -> None:
         self.trials, self.amounts = trials, amounts
         self._nodes: dict[Path, Node] = {}
+        self._told: dict[Path, Node] = {}
+        self._errors: dict[tuple[Path, int, int, int], float] = {}
+
+    def in_unit(self, amounts: Amounts) -> "Tables":
+        """The tables of the same trials for amounts in another unit: what looks show is the same,
+        and is fitted once."""
+        found = Tables(self.trials, amounts)
+        found._told, found._errors = self._told, self._errors
+        return found
 
     def node(self, path: Path) -> Node:
         if path not in self._nodes:
@@ -110,31 +119,52 @@ class Tables:
     def _made(self, path: Path) -> Node:
         import numpy as np
 
+        if path not in self._told:
+            self._told[path] = self._seen(path)
+        node = self._told[path]
+        inside = self._inside(node)
+        total = (inside.sum(axis=2)[..., None] * self.tried[:, None]).sum(axis=0)
+        used = (inside @ self._amounts).sum(axis=0) / np.maximum(1, total)
+        used = np.where(total > 0, used, self.overall[1])
+        return node._replace(extra=used - self._saved(node, path))
+
+    def _seen(self, path: Path) -> Node:
+        """The node but for what arms use."""
+        import numpy as np
+
         predictor = fit_predictor(self.trials, path)
         score = scores(predictor, self.trials, path)
         limits = quantile_limits(score)
-        bins = np.searchsorted(np.array(limits), score, side="right")
-        inside = (bins[:, None] == np.arange(len(limits) + 1)[:, None]).astype(np.float32)
+        bins = np.searchsorted(np.array(limits), score, side="right").ravel()
+        node = Node(predictor, limits, bins, np.empty(0), np.empty(0))
+        inside = self._inside(node)
         counts = inside.sum(axis=2)[..., None] * self.tried[:, None]  # [p, b, a]
         by_problem = inside @ self.right
         total = counts.sum(axis=0)
         right = np.where(total > 0, by_problem.sum(axis=0) / np.maximum(1, total), np.nan)
-        used = np.where(
-            total > 0,
-            (inside @ self._amounts).sum(axis=0) / np.maximum(1, total),
-            self.overall[1],
-        )
-        errors = _errors(by_problem, counts, right)
-        believed = shrunk(right, errors, self.overall[0])
-        node = Node(predictor, limits, bins.ravel(), believed, used)
-        return node._replace(extra=used - self._saved(node, path))
+        errors = standard_errors(by_problem, counts, right)
+        return node._replace(right=shrunk(right, errors, self.overall[0]))
 
-    def error(self, node: Node, b: int, arm: int, other: int) -> float:
+    def _inside(self, node: Node) -> "NDArray[np.float32]":
+        """1 where a trial is in a bin, ``[p, b, t]``."""
+        import numpy as np
+
+        bins = node.bins.reshape(self.right.shape[0], 1, -1)
+        found: NDArray[np.float32] = bins == np.arange(len(node.limits) + 1)[:, None]
+        return found.astype(np.float32)
+
+    def error(self, path: Path, b: int, arm: int, other: int) -> float:
         """The standard error of how much more often one arm is right than another in a bin."""
+        key = path, b, arm, other
+        if key not in self._errors:
+            self._errors[key] = self._error(self.node(path).bins, b, arm, other)
+        return self._errors[key]
+
+    def _error(self, bins: "NDArray[np.int64]", b: int, arm: int, other: int) -> float:
         import numpy as np
 
         both = (self.tried[:, arm] * self.tried[:, other])[:, None]
-        inside = (node.bins.reshape(self.right.shape[:2]) == b) * both
+        inside = (bins.reshape(self.right.shape[:2]) == b) * both
         gain = (self.right[..., arm] - self.right[..., other]) * inside
         count = inside.sum(axis=1)
         total = max(1.0, float(count.sum()))
@@ -157,8 +187,10 @@ class Tables:
         return found
 
 
-def _errors(
-    by_problem: "NDArray[np.float64]", counts: "NDArray[np.float64]", right: "NDArray[np.float64]"
+def standard_errors(
+    by_problem: "NDArray[np.floating[Any]]",
+    counts: "NDArray[np.floating[Any]]",
+    right: "NDArray[np.float64]",
 ) -> "NDArray[np.float64]":
     """Standard errors of ``right[b, a]``, clustered by problem, from the sums ``by_problem[p, b,
     a]`` of ``counts`` trials; no smaller than one more problem right or wrong would make them."""
@@ -196,8 +228,9 @@ def fit_predictor(trials: JointTrials, path: Path) -> Predictor:
 
 
 def quantile_limits(score: "NDArray[np.float64]") -> tuple[float, ...]:
-    """Limits that cut scores into up to ``BINS`` bins of equally many."""
+    """Limits that cut scores into up to ``BINS`` bins of equally many, to six decimals, as a
+    profile's file keeps them."""
     import numpy as np
 
-    limits = np.unique(np.quantile(score, np.arange(1, BINS) / BINS))
-    return tuple(float(each) for each in limits if each > score.min())
+    limits = np.unique(np.round(np.quantile(score, np.arange(1, BINS) / BINS), 6))
+    return tuple(float(each) for each in limits if score.min() < each < 1.0)

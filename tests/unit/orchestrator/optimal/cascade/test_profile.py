@@ -1,0 +1,102 @@
+"""A profile across models: its file, what a budget buys, and what it is refused for."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.budget import Price
+from orchestrator.core.equivalence import SameByProblem
+from orchestrator.core.records import Record
+from orchestrator.errors import ProfileError
+from orchestrator.optimal.cascade.across import across_profile, measurements
+from orchestrator.optimal.cascade.profile import (
+    AcrossProfile,
+    check_fits_across,
+    dumped_across,
+    is_across,
+    read_across,
+    used,
+)
+from tests.unit.orchestrator.optimal.cascade.test_joint import under
+
+Run = Callable[..., list[Record]]
+
+PRICES = {"large": Price(input=1.0, output=4.0)}
+
+
+@pytest.fixture(scope="module")
+def profile(run: Run, same: SameByProblem) -> AcrossProfile:
+    records = [*under(run(40), "small", "prm", 100), *under(run(40, seed=1), "large", None, 9000)]
+
+    async def profiled() -> AcrossProfile:
+        return across_profile(await measurements(records, same, PRICES), records)
+
+    return asyncio.run(profiled())
+
+
+def test_the_profile_that_is_read_is_the_one_that_was_written(
+    profile: AcrossProfile, tmp_path: Path
+) -> None:
+    path = tmp_path / "across.yaml"
+    path.write_text(dumped_across(profile))
+    again = read_across(path)
+    assert is_across(path)
+    assert dumped_across(again) == dumped_across(profile)
+    assert again.prms[0].name == "prm" and again.policies[1].price == PRICES["large"]
+    for points in again.fronts.values():
+        for point in points:
+            assert again.plan(point).arms
+
+
+def test_a_front_rises_with_what_it_uses_in_every_unit_that_is_known(
+    profile: AcrossProfile,
+) -> None:
+    assert profile.fronts.keys() == {"flops", "cost", "seconds"}
+    for unit, points in profile.fronts.items():
+        came = [(used(point.came, unit), point.came.accuracy) for point in points]
+        assert came == sorted(came)
+        for point in points:
+            assert point.came.low <= point.came.accuracy <= point.came.high
+            assert sum(point.answers.values()) == pytest.approx(1.0)
+
+
+def test_a_budget_buys_the_most_accurate_plan_it_pays_for(profile: AcrossProfile) -> None:
+    points = profile.fronts["flops"]
+    assert profile.within(1e15, "flops") == points[-1]
+    assert profile.within(used(points[0].came, "flops"), "flops") == points[0]
+    with pytest.raises(ProfileError, match="less than the cheapest answer takes"):
+        profile.within(1.0, "flops")
+    with pytest.raises(ProfileError, match="no plans for a budget of tokens"):
+        profile.within(1.0, "tokens")
+
+
+def test_other_tasks_and_other_models_are_refused(profile: AcrossProfile) -> None:
+    fits = {"source": "p.yaml", "task": "sums", "policies": ["large", "small"], "prms": ["prm"]}
+    check_fits_across(profile, **fits)  # type: ignore[arg-type]
+    for change, reason in (
+        ({"task": "other"}, "the task 'sums'"),
+        ({"policies": ["small"]}, "the policies small, large"),
+        ({"prms": []}, "this cell has none"),
+    ):
+        with pytest.raises(ProfileError, match=reason):
+            check_fits_across(profile, **(fits | change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("version: 1\n", "no profile across models"),
+        ("version: 9\nfronts: {}\n", "of version 9"),
+        ("version: 1\nfronts: {}\n", "is damaged"),
+        ("fronts: [", "cannot read"),
+    ],
+)
+def test_files_that_are_none_are_refused_with_the_reason(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "across.yaml"
+    path.write_text(text)
+    with pytest.raises(ProfileError, match=reason):
+        read_across(path)
