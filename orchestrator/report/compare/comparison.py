@@ -93,7 +93,8 @@ def compare_runs(runs: Sequence[ComparedRun], wanted: Sequence[str] = ()) -> Run
     the order of ``wanted``; by default all cells.
 
     A cell of a later run is compared to the same cell of the first run. Other cells are compared to
-    the first of ``wanted``, by default to their policy's CoT, or else to the task's first cell.
+    the first of ``wanted``, by default to their policy's CoT (across models to that of the
+    largest), or else to the task's first cell.
 
     Raises ``RunError`` if runs have no problems in common, or fewer than two cells match.
     """
@@ -174,7 +175,9 @@ def _base(side: Side, sides: Sequence[Side], first: str, is_chosen: bool) -> Sid
     if is_chosen:
         return on_task[0] if on_task[0] is not side else None
     if side.row.strategy != BASELINE:
-        for other in others:
-            if (other.row.policy, other.row.strategy) == (side.row.policy, BASELINE):
-                return other
+        own = side.row.models or (side.row.policy,)
+        greedy = [each for each in others if each.row.strategy == BASELINE]
+        theirs = [each for each in greedy if each.row.policy in own]
+        if theirs:
+            return max(theirs, key=lambda each: each.row.policy_params or 0)
     return on_task[0] if on_task[0] is not side else None

@@ -53,11 +53,13 @@ class Panel:
 
 
 def panels(summary: Summary) -> list[Panel]:
-    """A panel for each task, policy (from small to large) and PRM that ran a search."""
+    """A panel for each task, policy (from small to large) and PRM that ran a search. Cells across
+    models are in none."""
     baselines = _baselines(summary)
+    rows = [row for row in summary.rows if not row.models]
     found = []
-    for task, params, policy in _policies(summary.rows):
-        own = [row for row in summary.rows if (row.task, row.policy) == (task, policy)]
+    for task, params, policy in _policies(rows):
+        own = [row for row in rows if (row.task, row.policy) == (task, policy)]
         prms: list[str | None] = [*sorted({row.prm for row in own if row.prm})] or [None]
         for prm in prms:
             # Majority voting needs no PRM, so it is shown under each of them.

@@ -19,8 +19,8 @@ COLUMNS = (
 
 NOTES = (
     "Means per problem. Samples that cells share count in each of them, and were paid for once.",
-    "Waste: spent on nodes that lie on no returned solution's path, such as pruned beams, and on "
-    "answers that were billed but could not be used.",
+    "Waste: spent on nodes that lie on no returned solution's path, such as pruned beams, on "
+    "pilots of a model that does not answer, and on billed answers that could not be used.",
     "Hit: found in a server's prefix cache, so not computed again.",
     "FLOPs: 2 × parameters × tokens; the policy's prefill (read) and decoding (write), the PRM's.",
 )

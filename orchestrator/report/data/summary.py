@@ -41,6 +41,7 @@ class SummaryRow:
     - Of the ``samples`` asked for, ``ends`` counts the unusual ends and ``other_models`` the
       answers of other models (``other_prm_models``: their scores). ``leaves`` counts the returned
       paths.
+    - ``models`` names those of a cell across models; empty for all others.
     - ``failure`` is the reason of the last failed branch; ``undecided`` counts pairs of answers
       that could not be compared in time.
     """
@@ -82,6 +83,7 @@ class SummaryRow:
     other_prm_models: dict[str, int]
     failure: str | None
     undecided: int
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,7 @@ def _row(cell: CellRecords, vote: str, bins: Bins | None, difficulty_of: str | N
         other_prm_models=_added(record.other_prm_models for record in records),
         failure=next((each.failure for each in reversed(list(records)) if each.failure), None),
         undecided=sum(record.undecided for record in records),
+        models=tuple(dict.fromkeys(name for record in records for name in record.models)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from orchestrator.plain_text import plain
 from orchestrator.report.data.curves import Panel, panels
 from orchestrator.report.data.summary import Summary
 from orchestrator.report.figures import bin_plots, plots
+from orchestrator.report.figures.across_models import accuracy_vs_cost, accuracy_vs_flops
 from orchestrator.report.figures.pareto import pareto
 from orchestrator.report.figures.spending import spending
 from orchestrator.report.figures.style import RC
@@ -27,6 +29,11 @@ FIGURES: dict[str, Callable[[Sequence[Panel]], "Figure | None"]] = {
     "pareto": pareto,
 }
 
+OF_ALL_POLICIES: dict[str, Callable[[Summary], "Figure | None"]] = {
+    "accuracy_vs_flops": accuracy_vs_flops,
+    "accuracy_vs_cost": accuracy_vs_cost,
+}
+
 _DPI = 150
 
 
@@ -37,17 +44,20 @@ def draw(summary: Summary, records: Sequence[Record], folder: Path) -> list[Path
     """
     import matplotlib
 
-    by_task: dict[str, list[Panel]] = {}
+    by_task: dict[str, list[Panel]] = {row.task: [] for row in summary.rows}
     for panel in panels(summary):
-        by_task.setdefault(panel.task, []).append(panel)
+        by_task[panel.task].append(panel)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for task, task_panels in by_task.items():
         suffix = "" if len(by_task) == 1 else "-" + re.sub(r"[^\w.-]+", "-", task)
         own = [record for record in records if record.task == task]
+        of_task = replace(summary, rows=tuple(row for row in summary.rows if row.task == task))
         with matplotlib.rc_context(RC):
             drawn = {name: plot(task_panels) for name, plot in FIGURES.items()}
-            for name, figure in {**drawn, "spending": spending(own)}.items():
+            drawn["spending"] = spending(own)
+            drawn |= {name: plot(of_task) for name, plot in OF_ALL_POLICIES.items()}
+            for name, figure in drawn.items():
                 if figure is not None:
                     written += save(figure, folder, name + suffix)
     return written

@@ -1,6 +1,6 @@
 """Accuracy against tokens: every cell of a policy and PRM, and their Pareto front."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.report.data.curves import Panel
@@ -55,10 +55,12 @@ def pareto(panels: Sequence[Panel]) -> "Figure | None":
     return grid.finish(TOKENS)
 
 
-def front(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
+def front(
+    rows: Sequence[SummaryRow], used: Callable[[SummaryRow], float] = tokens
+) -> list[SummaryRow]:
     """The rows that are better than every cheaper one, cheapest first."""
     found: list[SummaryRow] = []
-    for row in sorted(rows, key=lambda row: (tokens(row), -row.accuracy)):
+    for row in sorted(rows, key=lambda row: (used(row), -row.accuracy)):
         if not found or row.accuracy > found[-1].accuracy:
             found.append(row)
     return found

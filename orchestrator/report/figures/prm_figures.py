@@ -16,16 +16,16 @@ from orchestrator.report.figures.style import (
     PANEL_WIDTH,
     RC,
     REFERENCE,
-    Look,
+    Marking,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RIGHT = Look("#0072B2", "o")
-WRONG = Look("#D55E00", "^")
-F1 = Look("#000000", "")
+RIGHT = Marking("#0072B2", "o")
+WRONG = Marking("#D55E00", "^")
+F1 = Marking("#000000", "")
 FEWEST = 3
 """Means over fewer solutions than this are left out."""
 
@@ -138,7 +138,7 @@ FIGURES: dict[str, Callable[[PRMSummary], "Figure | None"]] = {
 }
 
 
-def _means(axes: "Axes", groups: Sequence[Group], look: Look, label: str) -> None:
+def _means(axes: "Axes", groups: Sequence[Group], look: Marking, label: str) -> None:
     """Means with their 95 % intervals."""
     shown = [group for group in groups if group.count >= FEWEST]
     if not shown:

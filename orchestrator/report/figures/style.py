@@ -40,7 +40,7 @@ RC: dict[Any, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Marking:
     """A ``colour`` of Okabe & Ito's palette, and a marker that tells curves apart without it."""
 
     colour: str
@@ -48,27 +48,33 @@ class Look:
 
 
 LOOKS = {
-    "majority": Look(BLACK, "o"),
-    "best-of-N": Look("#56B4E9", "s"),
-    "weighted vote": Look("#0072B2", "D"),
-    "beam search": Look("#D55E00", "^"),
-    "DVTS": Look("#009E73", "v"),
+    "majority": Marking(BLACK, "o"),
+    "best-of-N": Marking("#56B4E9", "s"),
+    "weighted vote": Marking("#0072B2", "D"),
+    "beam search": Marking("#D55E00", "^"),
+    "DVTS": Marking("#009E73", "v"),
 }
 """The looks of the built-in strategies, in the order of a legend."""
 
 OTHER_LOOKS = tuple(
-    Look(colour, marker)
+    Marking(colour, marker)
     for marker in ("<", ">", "h")
     for colour in ("#882255", "#44AA99", "#999933", "#AA4499")  # Paul Tol's muted palette
 )
 """The looks of other strategies, chosen by a hash of the name: the same in every figure."""
 
+ACROSS = "auto across models"
+
 ROUTED = {
-    "auto": Look("#CC79A7", "*"),
-    "auto, pool": Look("#E69F00", "P"),
-    "auto by rule": Look("#F0E442", "p"),
+    "auto": Marking("#CC79A7", "*"),
+    "auto, pool": Marking("#E69F00", "P"),
+    "auto by rule": Marking("#F0E442", "p"),
+    ACROSS: Marking("#CC79A7", "*"),
 }
 """The looks of routed cells, after the strategies in a legend."""
+
+POLICIES = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#999933")
+"""Colours of policies where several share a panel, from the smallest up."""
 
 FRONT = "best fixed"
 """The label of the Pareto front, last in a legend."""
@@ -78,12 +84,12 @@ LABEL_SIZE = 7
 
 COT_COLOUR = "#BBBBBB"
 
-COT = Look(COT_COLOUR, "X")
+COT = Marking(COT_COLOUR, "X")
 """The look of CoT where it is a point among others."""
 
 INTERVAL_ON_BLACK = "#999999"
 
 
-def look_of(label: str) -> Look:
+def look_of(label: str) -> Marking:
     """The look of a curve, by its label."""
     return LOOKS.get(label) or OTHER_LOOKS[crc32(label.encode()) % len(OTHER_LOOKS)]

@@ -8,9 +8,9 @@ from rich.text import Text
 from orchestrator.core.voting import VOTES
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.wording import in_words
-from orchestrator.report.data.routes import CellRoutes, PoolUse, RoutedBin, Way
+from orchestrator.report.data.routes import CellRoutes, ModelShare, PoolUse, RoutedBin, Way
 from orchestrator.report.data.shown import budget_in_words
-from orchestrator.report.data.wording import counted, in_unit, model_name
+from orchestrator.report.data.wording import counted, dollars, in_unit, model_name
 
 COMMONEST = 3
 """How many strategies of a bin are named, the most common first."""
@@ -24,6 +24,7 @@ def routing(routes: Sequence[CellRoutes]) -> list[Text]:
     lines: list[Text] = []
     for cell in routes:
         lines += [Text(_title(cell), style="bold"), *map(Text, _bins(cell))]
+        lines += [Text(f"  {_share(name, share)}") for name, share in cell.models.items()]
         if cell.pool is not None:
             lines.append(Text(f"  {_pool(cell.pool, str(cell.settings['unit']))}"))
     return [*lines, Text()] if lines else []
@@ -49,20 +50,43 @@ def _pool(pool: PoolUse, unit: str) -> str:
     )
 
 
+def _share(name: str, share: ModelShare) -> str:
+    """What one model of several did, of the problems and on average."""
+    if not share["asked"]:
+        return f"{name}: not asked"
+    done = f"{name}: {counted(share['asked'], 'problems')}"
+    if share["answered"] is not None:
+        done += f", of which it answered {share['answered']:,}"
+    used = [in_unit(round(share["tokens"]), "tokens")]
+    if share["flops"] is not None:
+        used.append(in_unit(share["flops"], "flops"))
+    if share["cost"]:
+        used.append(dollars(share["cost"]))
+    used.append(f"{share['seconds']:.2g} s")
+    return f"{done}; {', '.join(used)} a problem of all"
+
+
 def _bins(cell: CellRoutes) -> Iterator[str]:
     for bin, found in cell.bins.items():
-        yield f"  {bin}, {counted(found['problems'], 'problems')}: {'; '.join(_ways(found))}"
+        yield f"  {bin}, {counted(found['problems'], 'problems')}: {'; '.join(_ways(cell, found))}"
 
 
-def _ways(found: RoutedBin) -> Iterator[str]:
+def _ways(cell: CellRoutes, found: RoutedBin) -> Iterator[str]:
     ways: Counter[str] = Counter()
     for way in found["ways"]:
-        ways[_words(way)] += way["problems"]
+        ways[_model_and_arm(way) if cell.models else _words(way)] += way["problems"]
     named = ways.most_common(COMMONEST)
     for words, count in named:
         yield f"{words} ({count})" if len(ways) > 1 else words
     if more := found["problems"] - sum(count for _, count in named):
         yield f"others ({more})"
+
+
+def _model_and_arm(way: Way) -> str:
+    """``policy-160k's greedy answer``, ``policy-2m, beam search 16 with PRM-Last``."""
+    if way["strategy"] == "cot":
+        return f"{way['policy']}'s greedy answer"
+    return f"{way['policy']}, {_words(way)}"
 
 
 def _words(way: Way) -> str:

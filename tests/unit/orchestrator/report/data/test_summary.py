@@ -33,7 +33,7 @@ def test_a_row_has_exactly_the_promised_fields():
         "cached_tokens", "wasted_tokens", "prm_tokens", "prm_cached_tokens", "prm_wasted_tokens",
         "flops", "requests", "cost", "seconds", "by_difficulty", "sound_accuracy", "by_majority",
         "difficulty_of", "emulated", "refused", "samples", "leaves", "ends", "other_models",
-        "other_prm_models", "failure", "undecided",
+        "other_prm_models", "failure", "undecided", "models",
     ]  # fmt: skip
 
 

@@ -68,7 +68,9 @@ def texts(figure):
 def test_every_figure_is_drawn_as_svg_and_png_and_shows_something(make_run, make_routed, tmp_path):
     files = drawn([*make_run(12), *make_routed(profile="p")], tmp_path / "figures")
     assert {(file.stem, file.suffix) for file in files} == {
-        (name, suffix) for name in {*NAMES, "spending"} for suffix in (".svg", ".png")
+        (name, suffix)
+        for name in {*NAMES, "spending", "accuracy_vs_flops"}
+        for suffix in (".svg", ".png")
     }
     for file in files:
         if file.suffix == ".svg":
