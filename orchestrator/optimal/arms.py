@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.core.difficulty import SAMPLING
-from orchestrator.core.voting import Majority, Max, Vote, Weighted
+from orchestrator.core.voting import ByConfidence, ByScores, Majority, Max, Vote, Weighted
 
 SCORED_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
 
@@ -80,11 +80,15 @@ def sampling_arms(
     ]
     return [Arm(strategy="cot", settings={**cot, "temperature": 0.0}, vote=Majority())] + [
         Arm(
-            strategy="majority" if vote == Majority() else "best_of_n",
-            settings={**settings, "n": n, **stop},
+            strategy="best_of_n" if isinstance(vote, ByScores) else "majority",
+            settings={**settings, **_asked_by(vote), "n": n, **stop},
             vote=vote,
         )
         for vote in votes
         for n in sizes
         for stop in [{}, *(stops if n > 2 * pilots else [])]
     ]
+
+
+def _asked_by(vote: Vote) -> dict[str, Any]:
+    return {"logprobs": True} if isinstance(vote, ByConfidence) else {}

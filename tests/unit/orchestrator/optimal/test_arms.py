@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.core.voting import VOTES, Max, Weighted
+from orchestrator.core.voting import VOTES, Confident, Max, Weighted
 from orchestrator.optimal.arms import CONFIDENCES, Arm, fallback_arms, sampling_arms
 from orchestrator.optimal.routing.routed import strategy_of
 from orchestrator.optimal.wording import in_words
@@ -36,6 +36,13 @@ def test_every_arm_is_a_strategy_that_its_settings_build() -> None:
 def test_arms_ask_for_no_log_probabilities_only_because_the_run_that_measures_them_does() -> None:
     measured = WHOLE | {"logprobs": True, "question_logprob": True}
     assert sampling_arms(measured, 4) == sampling_arms(WHOLE, 4)
+
+
+def test_an_arm_that_votes_by_confidence_asks_for_log_probabilities_and_for_no_prm() -> None:
+    greedy, *arms = sampling_arms(WHOLE, 4, votes=[Confident("mean")])
+    assert "logprobs" not in greedy.settings
+    assert {(arm.strategy, arm.settings["logprobs"]) for arm in arms} == {("majority", True)}
+    assert all("prm" not in strategy_of(arm).needs for arm in arms)
 
 
 STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, OrchardError, ProfileError
@@ -46,6 +47,19 @@ def test_a_cell_is_named_by_what_its_profile_holds_not_where_it_lies(path: Path)
     assert isinstance(found.strategy, Auto)
     assert found.strategy.profile == read(path).digest
     assert found.routing is not None and found.routing.sampling.temperature == 0.7
+
+
+def test_all_pilots_bring_log_probabilities_where_an_arm_votes_by_them(
+    path: Path, tmp_path: Path
+) -> None:
+    profile = read(path)
+    first, *others = profile.arms
+    voting = structs.replace(first, settings={**first.settings, "logprobs": True})
+    changed = tmp_path / "profile.yaml"
+    changed.write_text(dumped(structs.replace(profile, arms=[voting, *others])))
+    for file, asked in ((path, False), (changed, True)):
+        (found,) = routed([cell(file)], OTHERS)
+        assert found.routing is not None and found.routing.sampling.logprobs is asked
 
 
 @pytest.mark.parametrize(
