@@ -133,6 +133,11 @@ class CellsConfig(Section):
                 "models in `unit: flops`, `cost` or `seconds`",
                 ("unit",),
             )
+        if auto.spread == "each":
+            raise ConfigError(
+                "auto across models keeps its budget on average: leave `spread: each` out",
+                ("spread",),
+            )
         if auto.pilots is not None:
             raise ConfigError("auto goes by the pilots of its profile: leave `pilots` out")
 

@@ -62,6 +62,11 @@ class Cell:
         return *self.policies, *self.prms
 
     @property
+    def spans_models(self) -> bool:
+        """Whether it has several policies or PRMs."""
+        return len(self.policies) > 1 or len(self.prms) > 1
+
+    @property
     def votes(self) -> tuple[Vote, ...]:
         """Every vote its leaves can cast; they cost nothing beside the search itself."""
         needs = self.strategy.needs

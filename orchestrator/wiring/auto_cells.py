@@ -9,8 +9,15 @@ from orchestrator.config.reading import shipped_config
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, ProfileError
+from orchestrator.optimal.cascade.profile import (
+    AcrossProfile,
+    check_fits_across,
+    is_across,
+    read_across,
+)
 from orchestrator.optimal.profile import Profile, check_fits, read
 from orchestrator.optimal.profiling.fitting import PILOTS
+from orchestrator.optimal.routing.across import RoutingAcross
 from orchestrator.optimal.routing.routed import Routing, SeparateRouting
 from orchestrator.optimal.routing.router import ProfileRouter, PublishedRouter
 from orchestrator.optimal.shared_budget.caps import Amount, Seconds
@@ -42,17 +49,40 @@ def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
         rule = PublishedRouter(
             cell.task, cell.policy.parameters, auto.fallback_n, named.pilots or PILOTS
         )
-        routing = SeparateRouting(router=rule, sampling=whole.sampling)
-        return replace(cell, strategy=named, routing=routing)
-    profile = _checked(auto.profile, cell, problems[: cell.problems])
+        by_rule = SeparateRouting(router=rule, sampling=whole.sampling)
+        return replace(cell, strategy=named, routing=by_rule)
+    problems = problems[: cell.problems]
+    if cell.spans_models or is_across(_where(auto.profile)):
+        return _across(cell, auto, auto.profile, problems)
+    profile = _checked(auto.profile, cell, problems)
     if auto.pilots not in (None, profile.pilots):
         raise ConfigError(
             f"auto: pilots = {auto.pilots}, and {auto.profile} goes by {profile.pilots}: leave "
             "`pilots` out"
         )
     named = replace(auto, profile=profile.digest, pilots=profile.pilots)
-    count = len(problems[: cell.problems])
-    return replace(cell, strategy=named, routing=_routing(auto, profile, auto.profile, count))
+    routing = _routing(auto, profile, auto.profile, len(problems))
+    return replace(cell, strategy=named, routing=routing)
+
+
+def _across(cell: Cell, auto: Auto, source: str, problems: Sequence[Problem]) -> Cell:
+    """``cell`` with the plan that its profile across models has for its budget."""
+    profile = read_across(_where(source))
+    check_fits_across(
+        profile,
+        source=source,
+        task=cell.task,
+        policies=[each.name for each in cell.policies],
+        prms=[each.name for each in cell.prms],
+    )
+    _check_other_problems(profile, cell.task, source, problems)
+    assert auto.budget is not None
+    plan = profile.plan(profile.within(auto.budget, auto.unit))
+    return replace(
+        cell,
+        strategy=replace(auto, profile=profile.digest, pilots=profile.pilots),
+        across=RoutingAcross(plan=plan, sampling=Sampling(**profile.sampling, until="end")),
+    )
 
 
 def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
@@ -64,14 +94,21 @@ def _checked(source: str, cell: Cell, problems: Sequence[Problem]) -> Profile:
         policy=cell.policy.name,
         prm=cell.prm.name if cell.prm else None,
     )
-    overlap = profile.overlap(cell.task, [problem.id for problem in problems])
+    _check_other_problems(profile, cell.task, source, problems)
+    return profile
+
+
+def _check_other_problems(
+    profile: Profile | AcrossProfile, task: str, source: str, problems: Sequence[Problem]
+) -> None:
+    """Raises ``ProfileError`` if a profile was measured on some of ``problems``."""
+    overlap = profile.overlap(task, [problem.id for problem in problems])
     if overlap:
         raise ProfileError(
-            f"{overlap} of the {len(problems)} problems of {cell.task} are those that {source} was "
+            f"{overlap} of the {len(problems)} problems of {task} are those that {source} was "
             "measured on, where it looks better than it is: take others (`task.skip`, or another "
             "`task.seed`), or measure another profile"
         )
-    return profile
 
 
 def _where(source: str) -> Path:

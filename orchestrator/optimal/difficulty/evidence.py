@@ -11,6 +11,9 @@ from orchestrator.core.voting import Majority, Weighted, elect
 CONFIDENCE = "confidence"
 """The feature that needs log-probabilities of samples, which some servers do not return."""
 
+LOGPROBS = frozenset({CONFIDENCE, "tail", "lowest"})
+"""All features of the greedy solution's log-probabilities."""
+
 QUESTION_LENGTH, QUESTION_LOGPROB = "question_length", "question_logprob"
 """The features of the question itself, known with the first request; the latter needs a server
 that returns log-probabilities of prompts."""

@@ -14,8 +14,8 @@ from orchestrator.core.ports import Models, Sampling, Strategy, Trees
 from orchestrator.core.records import ALL, LookTaken
 from orchestrator.optimal.cascade.looks import shown
 from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan
-from orchestrator.optimal.difficulty.evidence import Pilot
-from orchestrator.optimal.routing.routed import go_on, strategy_of
+from orchestrator.optimal.difficulty.evidence import LOGPROBS, Pilot
+from orchestrator.optimal.routing.routed import go_on, greedy, strategy_of
 from orchestrator.optimal.routing.router import Decision, as_pilots
 from orchestrator.strategies.cot import CoT
 
@@ -29,15 +29,26 @@ class RoutingAcross:
     plan: Plan
     sampling: Sampling
 
+    def sampling_of(self, policy: str) -> Sampling:
+        """How pilots of a policy are drawn: with log-probabilities if a vote of it reads them."""
+        arms = [each.arm for each in self.plan.arms if each.policy == policy]
+        return replace(self.sampling, logprobs=any(arm.settings.get("logprobs") for arm in arms))
+
+    def reads(self, policy: str) -> set[str]:
+        """The features of a policy's pilots that the predictors read."""
+        read = [name for each in self.plan.looks for name in each.predictor.weights]
+        return {name.removeprefix(f"{policy}/") for name in read if name.startswith(f"{policy}/")}
+
     def searches_of(self, policy: str) -> list[Strategy]:
         """What a policy may be asked for: pilots, and the arms it may answer by."""
-        whole = CoT(max_tokens=self.sampling.max_tokens, logprobs=self.sampling.logprobs or None)
+        told = self.sampling_of(policy).logprobs or not LOGPROBS.isdisjoint(self.reads(policy))
+        whole = CoT(max_tokens=self.sampling.max_tokens, logprobs=told or None)
         is_asked = policy in {name for name, _ in self.plan.models}
         arms = [strategy_of(each.arm) for each in self.plan.arms if each.policy == policy]
         return [whole, *arms] if is_asked else []
 
     def begin(self) -> "SearchAcross":
-        return SearchAcross(plan=self.plan, sampling=self.sampling)
+        return SearchAcross(routing=self)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,27 +59,27 @@ class SearchAcross:
     vote.
     """
 
-    plan: Plan
-    sampling: Sampling
+    routing: RoutingAcross
     decision: Decision | None = None
     _drawn: "dict[str, Solutions]" = field(default_factory=dict)
 
     async def __call__(self, trees: Trees) -> list[Node]:
+        plan = self.routing.plan
         looks: list[Look] = []
         scores: list[float] = []
-        action = self.plan.first
+        action = plan.first
         while isinstance(action, int):
-            look = self.plan.looks[action].look
+            look = plan.looks[action].look
             if not await self._pilots(trees, look.policy, look.prm, look.pilots):
                 return []  # lost, and with them what the plan goes by
             looks.append(look)
-            action, score, _ = self.plan.decide(action, shown(looks, self._evidence()))
+            action, score, _ = plan.decide(action, shown(looks, self._evidence()))
             scores.append(score)
         self.decision = decision(action, looks, scores)
         return await self._answer(trees, action)
 
     async def _answer(self, trees: Trees, chosen: ModelArm) -> list[Node]:
-        count = 1 if chosen.arm.strategy == "cot" else self.plan.pilots
+        count = 1 if chosen.arm.strategy == "cot" else self.routing.plan.pilots
         pilots = await self._pilots(trees, chosen.policy, chosen.prm, count)
         if not pilots:
             return []
@@ -80,7 +91,8 @@ class SearchAcross:
         them already is neither drawn nor scored again."""
         models = trees.models(policy, prm)
         drawn = self._drawn.setdefault(policy, Solutions(trees.root(policy)))
-        await drawn.draw(count, models, self.sampling)
+        sampling, reads = self.routing.sampling_of(policy), self.routing.reads(policy)
+        await drawn.draw(count, models, sampling, greedy(sampling, reads))
         if prm is not None:
             await drawn.score(prm, models)
         return drawn.nodes
@@ -105,17 +117,14 @@ class Solutions:
     asked: int = 0
     prm: str | None = None
 
-    async def draw(self, count: int, models: Models, sampling: Sampling) -> None:
-        """Draw what is missing of ``count`` solutions, all at once. Log-probabilities are requested
-        for the greedy one only."""
+    async def draw(self, count: int, models: Models, sampling: Sampling, first: Sampling) -> None:
+        """Draw what is missing of ``count`` solutions at once, the ``first`` in its own way."""
         requests = []
         if not self.asked:
-            greedy = replace(sampling, temperature=0.0, top_p=1.0)
-            requests.append(models.policy.extend(self.root, 1, greedy))
-        first = max(1, self.asked)
-        if count > first:
-            others = replace(sampling, logprobs=False)
-            requests.append(models.policy.extend(self.root.fork(first), count - first, others))
+            requests.append(models.policy.extend(self.root, 1, first))
+        have = max(1, self.asked)
+        if count > have:
+            requests.append(models.policy.extend(self.root.fork(have), count - have, sampling))
         self.asked = max(self.asked, count)
         for found in await fan_out(requests):
             self.nodes += found

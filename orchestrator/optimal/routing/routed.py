@@ -10,7 +10,7 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling, Strategy
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.difficulty.evidence import CONFIDENCE, QUESTION_LOGPROB
+from orchestrator.optimal.difficulty.evidence import LOGPROBS, QUESTION_LOGPROB
 from orchestrator.optimal.profile import Use
 from orchestrator.optimal.routing.router import Decision, Router
 from orchestrator.strategies.building import build
@@ -127,21 +127,26 @@ async def pilots(
 
     The greedy one also brings the log-probabilities of the features that a predictor ``reads``.
     """
-    greedy = replace(
-        sampling,
-        temperature=0.0,
-        top_p=1.0,
-        logprobs=sampling.logprobs or CONFIDENCE in reads,
-        question_logprob=QUESTION_LOGPROB in reads,
-    )
     first, others = await fan_out(
         [
-            models.policy.extend(root, 1, greedy),
+            models.policy.extend(root, 1, greedy(sampling, reads)),
             models.policy.extend(root.fork(1), count - 1, sampling),
         ]
     )
     drawn = [*first, *others]
     return await models.prm.score(drawn) or drawn
+
+
+def greedy(sampling: Sampling, reads: Collection[str]) -> Sampling:
+    """How the greedy solution is drawn, with the log-probabilities of the features that a predictor
+    ``reads``."""
+    return replace(
+        sampling,
+        temperature=0.0,
+        top_p=1.0,
+        logprobs=sampling.logprobs or not LOGPROBS.isdisjoint(reads),
+        question_logprob=QUESTION_LOGPROB in reads,
+    )
 
 
 def strategy_of(arm: Arm) -> Strategy:

@@ -50,6 +50,7 @@ def test_auto_of_one_policy_keeps_its_id_and_its_tokens() -> None:
     [
         ({"unit": "tokens"}, "in `unit: flops`, `cost` or `seconds`"),
         ({"pool": True}, "auto across models shares no pool: leave `pool` out"),
+        ({"spread": "each"}, "leave `spread: each` out"),
         ({"pilots": 4}, "leave `pilots` out"),
         ({"policy": ["small", "small"]}, "small is there twice in `policy`"),
         ({"n": 4}, "auto takes no `n`"),

@@ -1,0 +1,101 @@
+"""Cells of auto across models: the profile has to fit, and its budget picks the plan."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from orchestrator.core.problem import Problem
+from orchestrator.errors import ConfigError, OrchardError, ProfileError
+from orchestrator.optimal.cascade.plan import Plan
+from orchestrator.optimal.cascade.profile import dumped_across
+from orchestrator.optimal.profile import dumped, problem_digest
+from orchestrator.runs.plan import Cell, NamedModel
+from orchestrator.strategies import Auto
+from orchestrator.wiring.auto_cells import routed
+from tests.unit.orchestrator.optimal.small_plan import (
+    GREEDY,
+    PILOTS,
+    small_across,
+    small_plan,
+)
+from tests.unit.orchestrator.optimal.small_profile import small_profile
+
+PROBLEMS = [Problem(id=f"q{i}", question="", answer="7") for i in range(4)]
+PLANS = {1e3: Plan(pilots=PILOTS, first=GREEDY), 1e6: small_plan()}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "across.yaml"
+    found.write_text(dumped_across(small_across(plans=PLANS)))
+    return found
+
+
+def cell(path: Path, **changes: Any) -> Cell:
+    named: dict[str, Any] = {"budget": 2e6, "unit": "flops", "policies": ("small", "large")}
+    named |= {"prms": ("prm",), "task": "sums"} | changes
+    return Cell(
+        task=named["task"],
+        policies=tuple(NamedModel(name=name) for name in named["policies"]),
+        prms=tuple(NamedModel(name=name) for name in named["prms"]),
+        strategy_name="auto",
+        strategy=Auto(profile=str(path), budget=named["budget"], unit=named["unit"]),
+    )
+
+
+def test_the_budget_picks_the_plan_and_the_digest_names_the_cell(path: Path) -> None:
+    for budget, plan in ((1e3, PLANS[1e3]), (9e5, PLANS[1e3]), (2e6, PLANS[1e6])):
+        (found,) = routed([cell(path, budget=budget)], PROBLEMS)
+        assert found.across is not None and found.across.plan == plan
+        assert found.routing is None
+        assert (found.across.sampling.temperature, found.across.sampling.until) == (0.7, "end")
+        assert f"profile{small_across(plans=PLANS).digest}" in found.id
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "complaint"),
+    [
+        ({"task": "math500"}, ProfileError, "was measured with the task 'sums'"),
+        ({"policies": ("small", "middle", "large")}, ProfileError, "the policies small, large"),
+        ({"prms": ()}, ProfileError, "with the PRMs prm, and this cell has none"),
+        ({"budget": 3.0}, ProfileError, "less than the cheapest answer takes: 1000 is the least"),
+        ({"unit": "cost"}, ProfileError, "no plans for a budget of cost, only of flops"),
+    ],
+)  # fmt: skip
+def test_a_profile_that_does_not_fit_is_refused_in_a_line(
+    path: Path, changes: dict[str, Any], error: type[OrchardError], complaint: str
+) -> None:
+    with pytest.raises(error, match=complaint) as refusal:
+        routed([cell(path, **changes)], PROBLEMS)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_profile_of_one_policy_is_none_across_models(tmp_path: Path) -> None:
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(dumped(small_profile()))
+    with pytest.raises(ProfileError, match="no profile across models: `orchard profile CONFIG`"):
+        routed([cell(alone)], PROBLEMS)
+
+
+def test_a_cell_of_one_policy_takes_no_profile_across_models_of_several(path: Path) -> None:
+    with pytest.raises(ProfileError, match="name the same ones, or measure"):
+        routed([cell(path, policies=("small",))], PROBLEMS)
+
+
+def test_no_one_is_judged_on_the_problems_a_profile_was_measured_on(tmp_path: Path) -> None:
+    measured = small_across()
+    origin = msgspec.structs.replace(measured.origin, problems=[problem_digest("sums", "q2")])
+    seen = tmp_path / "seen.yaml"
+    seen.write_text(dumped_across(msgspec.structs.replace(measured, origin=origin)))
+    with pytest.raises(ProfileError, match=r"1 of the 4 problems of sums .*`task\.skip`"):
+        routed([cell(seen)], PROBLEMS)
+    (found,) = routed([replace(cell(seen), problems=2)], PROBLEMS)
+    assert found.across is not None
+
+
+def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises((ProfileError, ConfigError), match=r"cannot read the profile .*gone\.yaml"):
+        routed([cell(tmp_path / "gone.yaml")], PROBLEMS)
