@@ -23,7 +23,8 @@ def print_summary(summary: "Summary", as_json: bool) -> None:
 
 def print_routing(summary: "Summary", run: Path) -> None:
     """Where routed problems went, and the routing tables of a run that measured profiles."""
-    from orchestrator.commands.profile.profiling import profiles_in
+    from orchestrator.commands.profile.profiling import across_in, profiles_in
+    from orchestrator.console.across_view import front_table
     from orchestrator.console.profile_view import routing_table
     from orchestrator.report.tables.routing_words import routing
 
@@ -32,5 +33,7 @@ def print_routing(summary: "Summary", run: Path) -> None:
     try:
         for measured in profiles_in(run):
             Terminal().print(routing_table(measured))
+        for _, across in across_in(run):
+            Terminal().print(front_table(across))
     except ProfileError as error:  # of another version, for example: the results are as they were
         Terminal(soft_wrap=True).print(str(error))

@@ -1,4 +1,4 @@
-"""``orchard profile``: which strategy is best for a policy and a PRM, by difficulty and budget?"""
+"""``orchard profile``: which strategy, and which model, is best by difficulty and budget?"""
 
 import json
 import shlex
@@ -41,7 +41,8 @@ def profile(
 
     Runs the tree searches that the config's cells name, and as many samples as
     the largest of them, in runs/CONFIG-profile. Smaller numbers of samples are
-    resampled from these. The same command, or `orchard resume`, continues a
+    resampled from these. With several policies a profile across them tells
+    which models to serve. The same command, or `orchard resume`, continues a
     profile that was stopped.
     """
     from orchestrator.commands.profile.profiling import measure_profiles, prepare_folder
@@ -77,17 +78,35 @@ def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
 
 
 def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -> None:
-    from orchestrator.commands.profile.profiling import PROFILES, fit_profiles, written
+    from orchestrator.commands.profile.profiling import (
+        PROFILES,
+        fit_across,
+        fit_profiles,
+        written,
+        written_across,
+    )
+    from orchestrator.console.across_view import across_report
     from orchestrator.console.profile_view import profile_report
+    from orchestrator.report.figures.front_across import draw_front
 
+    folder = out or runs[0] / PROFILES
     found = fit_profiles(runs, console)
-    paths = written(found, out or runs[0] / PROFILES)
+    paths = written(found, folder)
+    if not as_json:
+        for each, path in zip(found, paths, strict=True):
+            Terminal().print(profile_report(each, path))
+    across = fit_across(runs, console)
+    across_paths = written_across(across, folder)
+    for profile, path in zip(across, across_paths, strict=True):
+        drawn = draw_front(profile, folder, path.stem)
+        if not as_json:
+            Terminal().print(across_report(profile, path))
+            console.print(f"Figure   {drawn[0]}")
     if as_json:
-        Terminal().print_json_text(json.dumps(_json(found, paths), indent=2))
+        told = _json([*found, *across], [*paths, *across_paths])
+        Terminal().print_json_text(json.dumps(told, indent=2))
         return
-    for each, path in zip(found, paths, strict=True):
-        Terminal().print(profile_report(each, path))
-    for path in paths:
+    for path in [*paths, *across_paths]:
         console.print(f"Profile  {path}")
 
 

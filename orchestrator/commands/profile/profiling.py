@@ -19,6 +19,13 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.core.task import Task, opened
 from orchestrator.errors import BudgetExhausted, ProfileError, RunError, TaskError
+from orchestrator.optimal.cascade.across import across_profile, measurements
+from orchestrator.optimal.cascade.profile import (
+    AcrossProfile,
+    dumped_across,
+    is_across,
+    read_across,
+)
 from orchestrator.optimal.profile import Profile, dumped, read
 from orchestrator.optimal.profiling.fitting import fit_profile
 from orchestrator.report.data.wording import counted
@@ -28,6 +35,7 @@ from orchestrator.storage.store import read_records
 from orchestrator.tasks.datasets import NAMED
 from orchestrator.wiring.claim import claim
 from orchestrator.wiring.experiment import Experiment
+from orchestrator.wiring.prices import prices
 from orchestrator.wiring.problem_sets import problems, task_of
 
 PROFILES = "profiles"
@@ -74,38 +82,72 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
 
 
 def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
-    """A profile for each task, policy and PRM with enough records in ``runs``.
+    """A profile for each task, policy and PRM with enough records in ``runs``; none where several
+    policies have no PRM.
 
-    Raises ``ProfileError`` if there is none.
+    Raises ``ProfileError`` if there is neither.
     """
-    records = [record for run in runs for record in read_records(run)]
-    configs = [load(run / CONFIG) for run in runs]
+    records = _records(runs)
     groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     for record in records:
         if record.prm is not None:
             groups[record.task, record.policy, record.prm].append(record)
-    if not groups:
+    if not groups and len({record.policy for record in records}) < 2:
         raise ProfileError("a profile is of a policy and a PRM, and no cell of this run has a PRM")
 
     async def fit() -> list[Profile]:
         found, failures = [], []
         async with AsyncExitStack() as stack:
-            by_task = {
-                name: await _comparing([each for each in configs if each.task_name == name], stack)
-                for name in {config.task_name for config in configs}
-            }
+            by_task = await _by_task(runs, stack)
             for (task, policy, prm), own in groups.items():
                 try:
                     found.append(await fit_profile(own, by_task[task]))
                 except ProfileError as error:
                     failures.append(f"{policy} under {prm}: {error}")
-        if not found:
+        if groups and not found:
             raise ProfileError(failures[0])
         for failure in failures:
             console.print(f"No profile of {failure}")
         return found
 
     return asyncio.run(fit())
+
+
+def fit_across(runs: Sequence[Path], console: Terminal) -> list[AcrossProfile]:
+    """A profile across models for each task with several policies in ``runs``. What keeps one from
+    being fitted is printed."""
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for record in _records(runs):
+        by_task[record.task].append(record)
+    several = {task: own for task, own in by_task.items() if len({each.policy for each in own}) > 1}
+    charged = {name: price for run in runs for name, price in prices(load(run / CONFIG)).items()}
+
+    async def fit() -> list[AcrossProfile]:
+        found = []
+        async with AsyncExitStack() as stack:
+            same = await _by_task(runs, stack) if several else {}
+            for task, own in several.items():
+                try:
+                    measured = await measurements(own, same[task], charged)
+                    found.append(across_profile(measured, own))
+                except ProfileError as error:
+                    console.print(f"No profile across the models of {task}: {error}")
+        return found
+
+    return asyncio.run(fit())
+
+
+def _records(runs: Sequence[Path]) -> list[Record]:
+    return [record for run in runs for record in read_records(run)]
+
+
+async def _by_task(runs: Sequence[Path], stack: AsyncExitStack) -> dict[str, SameByProblem]:
+    """How the tasks of ``runs`` compare answers, by their names."""
+    configs = [load(run / CONFIG) for run in runs]
+    return {
+        name: await _comparing([each for each in configs if each.task_name == name], stack)
+        for name in {config.task_name for config in configs}
+    }
 
 
 async def _comparing(configs: Sequence[RunConfig], stack: AsyncExitStack) -> SameByProblem:
@@ -121,8 +163,15 @@ async def _comparing(configs: Sequence[RunConfig], stack: AsyncExitStack) -> Sam
 
 
 def profiles_in(run: Path) -> list[Profile]:
-    """The profiles in a run directory. Raises ``ProfileError``."""
-    return [read(path) for path in sorted((run / PROFILES).glob("*.yaml"))]
+    """The profiles in a run directory, but for those across models. Raises ``ProfileError``."""
+    files = sorted((run / PROFILES).glob("*.yaml"))
+    return [read(path) for path in files if not is_across(path)]
+
+
+def across_in(run: Path) -> list[tuple[Path, AcrossProfile]]:
+    """The profiles across models in a run directory, with their files. Raises ``ProfileError``."""
+    files = sorted((run / PROFILES).glob("*.yaml"))
+    return [(path, read_across(path)) for path in files if is_across(path)]
 
 
 def prepare_folder(folder: Path) -> None:
@@ -144,12 +193,22 @@ def _unwritable(folder: Path, error: OSError) -> RunError:
 
 def written(profiles: Sequence[Profile], folder: Path) -> list[Path]:
     """Write each profile to a file in ``folder``; return the files. Raises ``RunError``."""
+    return _written([dumped(each) for each in profiles], _file_names(profiles), folder)
+
+
+def written_across(profiles: Sequence[AcrossProfile], folder: Path) -> list[Path]:
+    """The same for profiles across models."""
+    names = [_file_name([each.task, "across"]) for each in profiles]
+    return _written([dumped_across(each) for each in profiles], names, folder)
+
+
+def _written(texts: Sequence[str], names: Sequence[str], folder: Path) -> list[Path]:
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for profile, name in zip(profiles, _file_names(profiles), strict=True):
+        for text, name in zip(texts, names, strict=True):
             path = folder / f"{name}.yaml"
-            path.write_text(dumped(profile))
+            path.write_text(text)
             paths.append(path)
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -165,12 +224,16 @@ def _file_names(profiles: Sequence[Profile]) -> list[str]:
     names = []
     for profile in profiles:
         parts = [profile.task, profile.policy.name, *([profile.prm.name] if profile.prm else [])]
-        name = re.sub(r"[^\w.+@-]+", "-", "-".join(parts)).lstrip(".-")
-        names.append(name.encode()[:_LONGEST_NAME].decode(errors="ignore"))
+        names.append(_file_name(parts))
     return [
         name if names.count(name) == 1 else f"{name}-{profile.digest}"
         for name, profile in zip(names, profiles, strict=True)
     ]
+
+
+def _file_name(parts: Sequence[str]) -> str:
+    name = re.sub(r"[^\w.+@-]+", "-", "-".join(parts)).lstrip(".-")
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore")
 
 
 def _announcement(rounds: Rounds, found: Sequence[Sweep]) -> str:

@@ -1,4 +1,4 @@
-"""The cells that measure a config's profiles, for each policy and PRM."""
+"""The cells that measure a config's profiles, for each policy and PRM, or policy without one."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,8 +19,8 @@ SAMPLES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What is measured of one policy and PRM: the greedy solution, independent samples and tree
-    searches."""
+    """What is measured of one policy and PRM, or of a policy that has none: the greedy solution,
+    independent samples and tree searches."""
 
     greedy: Cell
     samples: Cell
@@ -37,45 +37,53 @@ class Sweep:
 
 
 def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
-    """A sweep for each policy and PRM of ``cells``, with the greedy and sample cells that a profile
-    needs. Only the largest number of samples is run: smaller ones, and votes without the PRM, are
-    read off it.
+    """A sweep for each policy and PRM of ``cells``, and for each policy without a PRM, with the
+    greedy and sample cells that a profile needs. Only the largest number of samples is run: smaller
+    ones, and votes without the PRM, are read off it.
 
-    Raises ``ProfileError`` if no cell has a PRM.
+    Raises ``ProfileError`` if no cell has a PRM, and there is only one policy.
     """
-    by_pair: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    by_models: dict[tuple[str, str | None], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.prm is not None and not traits(cell.strategy).auto:
-            by_pair[cell.policy.name, cell.prm.name].append(cell)
-    if not by_pair:
+        if not traits(cell.strategy).auto:
+            by_models[cell.policy.name, cell.prm.name if cell.prm else None].append(cell)
+    scored = {policy for policy, prm in by_models if prm is not None}
+    found = {
+        models: own
+        for models, own in by_models.items()
+        if models[1] is not None or models[0] not in scored
+    }
+    if not scored and len(found) < 2:
         raise ProfileError(
-            "a profile is of a policy and a PRM, and no cell has a `prm`: add for example "
+            "a profile is of a policy and a PRM, or of several policies; this config has one "
+            "policy, and no cell has a `prm`: add for example "
             "{policy: …, prm: …, strategy: [best_of_n, beam_search, dvts], n: [4, 16, 64]}"
         )
     most = max((cell.strategy.n for cell in cells), default=1)
-    return [_sweep(own, most if most > 1 else SAMPLES) for own in by_pair.values()]
+    return [_sweep(own, most if most > 1 else SAMPLES) for own in found.values()]
 
 
 def _sweep(cells: Sequence[Cell], n: int) -> Sweep:
-    drawn = [each for each in cells if each.strategy_name == "best_of_n" and each.strategy.n > 1]
+    name = "majority" if cells[0].prm is None else "best_of_n"
+    drawn = [each for each in cells if each.strategy_name == name and each.strategy.n > 1]
     most = max(drawn, key=lambda each: each.strategy.n, default=None)
     settings: dict[str, Any] = dict(most.settings) if most else {"n": max(n, 2 * PILOTS)}
     settings = {key: each for key, each in settings.items() if key not in ("stop", "then")}
     if settings["n"] < 2 * PILOTS:
         raise ProfileError(
-            f"a profile needs at least {2 * PILOTS} samples of a problem: set best_of_n's n to 64, "
-            "for example"
+            f"a profile needs at least {2 * PILOTS} samples of a problem: set the n of {name} "
+            "to 64, for example"
         )
     settings.setdefault("logprobs", True)  # votes and the predictor read them, where they come
     greedy = {"question_logprob": True, **settings, "n": 1, "temperature": 0.0}
     samples = replace(
         cells[0],
-        strategy_name="best_of_n",
-        strategy=build("best_of_n", settings),
+        strategy_name=name,
+        strategy=build(name, settings),
         problems=None,
     )
     return Sweep(
-        greedy=replace(samples, strategy=build("best_of_n", greedy)),
+        greedy=replace(samples, strategy=build(name, greedy)),
         samples=samples,
         trees=tuple(
             replace(each, problems=None) for each in cells if not traits(each.strategy).first_draw
@@ -90,11 +98,11 @@ def sweep_config(config: RunConfig, found: Iterable[Sweep]) -> RunConfig:
 
 
 def _as_config(cell: Cell) -> CellsConfig:
-    assert cell.prm is not None
+    scored = {} if cell.prm is None else {"prm": cell.prm.name}
     return CellsConfig.model_validate(
         {
             "policy": cell.policy.name,
-            "prm": cell.prm.name,
+            **scored,
             "strategy": cell.strategy_name,
             **cell.settings,
         }

@@ -21,6 +21,8 @@ from orchestrator.optimal.cascade.profile import (
     Point,
     filed,
 )
+from orchestrator.optimal.difficulty.evidence import QUESTION_LOGPROB
+from orchestrator.optimal.difficulty.predictor import Predictor
 from orchestrator.optimal.profile import Origin, Unit, problem_digest
 from orchestrator.optimal.profiling.fitting import FEWEST, PILOTS, digest
 from orchestrator.optimal.profiling.measuring import Cells
@@ -98,7 +100,8 @@ def _sampling(models: Mapping[Models, tuple[Cells, Any]]) -> dict[str, Any]:
             "across models all samples must be drawn alike, and these runs differ in "
             "`temperature`, `top_p` or `max_tokens`"
         )
-    return found[0]
+    asks = any(cells.settings.get("logprobs") for cells, _ in models.values())
+    return found[0] | ({"logprobs": True} if asks else {})
 
 
 def across_profile(measured: Measurements, records: Sequence[Record]) -> AcrossProfile:
@@ -114,7 +117,7 @@ def across_profile(measured: Measurements, records: Sequence[Record]) -> AcrossP
         policies=[_model(name, measured.models[name]) for name in policies],
         prms=[_model(name, each) for name, each in measured.models.items() if name not in policies],
         pilots=trials.pilots,
-        sampling=dict(measured.sampling),
+        sampling={**measured.sampling, **_question(predictors)},
         fronts={unit: [next(filed_points) for _ in found] for unit, found in found_fronts.items()},
         alone=[*fixed_alone(trials, used), *auto_alone(trials, used, measured.units[0])],
         predictors=predictors,
@@ -125,6 +128,12 @@ def across_profile(measured: Measurements, records: Sequence[Record]) -> AcrossP
             problems=[problem_digest(measured.task, each) for each in trials.problems],
         ),
     )
+
+
+def _question(predictors: Sequence[Predictor]) -> dict[str, bool]:
+    """Whether the first request must bring the log-probability of the question."""
+    read = {name.rpartition("/")[2] for each in predictors for name in each.weights}
+    return {QUESTION_LOGPROB: True} if QUESTION_LOGPROB in read else {}
 
 
 def _model(name: str, served: ServedModel) -> AcrossModel:

@@ -4,7 +4,7 @@ It holds the front of each unit: plans, from the cheapest to the most accurate, 
 to on problems it was not fitted to. A run takes the best one that its budget allows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -165,12 +165,20 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             )
         return self.fronts[unit]
 
-    def within(self, budget: float, unit: Unit) -> Point:
-        """The most accurate point that uses ``budget`` of ``unit`` a problem at most.
+    def within(self, budget: float, unit: Unit, models: Collection[str] | None = None) -> Point:
+        """The most accurate point that uses ``budget`` of ``unit`` a problem at most, and none but
+        ``models`` (None: all).
 
         Raises ``ProfileError`` if even the cheapest one uses more.
         """
-        points = self.front(unit)
+        points = [
+            each for each in self.front(unit) if models is None or self.models(each) <= set(models)
+        ]
+        if not points:
+            raise ProfileError(
+                f"no plan of the profile does with {', '.join(models or ())} alone: name more of "
+                "its models, or measure a profile of these with `orchard profile`"
+            )
         fitting = [each for each in points if used(each.came, unit) <= budget]
         if not fitting:
             raise ProfileError(
@@ -178,6 +186,10 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"{used(points[0].came, unit):.4g} is the least"
             )
         return fitting[-1]
+
+    def models(self, point: Point) -> set[str]:
+        """The policies and PRMs that a point's plan may ask."""
+        return {name for pair in self.plan(point).models for name in pair if name is not None}
 
     def overlap(self, task: str, problems: Sequence[str]) -> int:
         """How many of a task's problems it was measured on."""
@@ -287,8 +299,8 @@ def check_fits_across(
     policies: Sequence[str],
     prms: Sequence[str],
 ) -> None:
-    """Raises ``ProfileError`` if a profile was measured for another task, or if a run lacks one of
-    its models. Models that the profile does not know would never be asked, and are refused too."""
+    """Raises ``ProfileError`` if a profile was measured for another task, or without some of the
+    models. A cell may leave out some of the profile's: plans that ask them are passed over."""
     if profile.task != task:
         raise ProfileError(
             f"the profile {source} was measured with the task {profile.task!r}, and this cell has "
@@ -299,9 +311,10 @@ def check_fits_across(
         ("PRMs", profile.prms, prms),
     ):
         names = [each.name for each in theirs]
-        if set(names) != set(ours):
+        unknown = [each for each in ours if each not in names]
+        if unknown:
             raise ProfileError(
                 f"the profile {source} was measured with the {what} {', '.join(names) or 'none'}, "
-                f"and this cell has {', '.join(ours) or 'none'}: name the same ones, or measure a "
-                "profile of these with `orchard profile`"
+                f"and does not know {', '.join(unknown)}: leave it out, or measure another profile "
+                "with `orchard profile`"
             )

@@ -112,6 +112,25 @@ def test_the_config_of_a_profile_has_the_cells_of_its_sweeps_and_the_same_sweeps
     assert sweeps(resumed) == found
 
 
+def test_a_policy_without_a_prm_is_measured_beside_others_by_its_own_samples() -> None:
+    policies = {"policies": {"policy": {}, "large": {}}}
+    cells = [*CONFIG["cells"], {"policy": "large", "strategy": "cot"}]
+    scored, alone = sweeps(config(cells=cells, **policies))
+    assert scored.samples.prm is not None and alone.samples.prm is None
+    assert (alone.greedy.strategy_name, alone.samples.strategy_name) == ("majority", "majority")
+    assert (alone.greedy.strategy.n, alone.samples.strategy.n) == (1, 32)
+    again = sweep_config(config(cells=cells, **policies), [scored, alone])
+    assert [cell.id for cell in again.all_cells] == [
+        cell.id for each in (scored, alone) for cell in each.cells
+    ]
+
+
+def test_several_policies_need_no_prm() -> None:
+    cells = [{"policy": ["policy", "large"], "strategy": "majority", "n": 16}]
+    found = sweeps(config(cells=cells, policies={"policy": {}, "large": {}}))
+    assert [each.samples.policy.name for each in found] == ["policy", "large"]
+
+
 def test_without_a_prm_there_is_nothing_to_profile() -> None:
     with pytest.raises(ProfileError, match="no cell has a `prm`"):
         sweeps(config(cells=CONFIG["cells"][:2]))

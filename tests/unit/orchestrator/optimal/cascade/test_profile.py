@@ -75,10 +75,11 @@ def test_a_budget_buys_the_most_accurate_plan_it_pays_for(profile: AcrossProfile
 def test_other_tasks_and_other_models_are_refused(profile: AcrossProfile) -> None:
     fits = {"source": "p.yaml", "task": "sums", "policies": ["large", "small"], "prms": ["prm"]}
     check_fits_across(profile, **fits)  # type: ignore[arg-type]
+    check_fits_across(profile, **(fits | {"policies": ["large"], "prms": []}))  # type: ignore[arg-type]
     for change, reason in (
         ({"task": "other"}, "the task 'sums'"),
-        ({"policies": ["small"]}, "the policies small, large"),
-        ({"prms": []}, "this cell has none"),
+        ({"policies": ["small", "huge"]}, "does not know huge"),
+        ({"prms": ["other"]}, "the PRMs prm, and does not know other"),
     ):
         with pytest.raises(ProfileError, match=reason):
             check_fits_across(profile, **(fits | change))  # type: ignore[arg-type]
@@ -100,3 +101,12 @@ def test_files_that_are_none_are_refused_with_the_reason(
     path.write_text(text)
     with pytest.raises(ProfileError, match=reason):
         read_across(path)
+
+
+def test_a_cell_with_some_of_the_models_gets_the_best_plan_that_does_with_them(
+    profile: AcrossProfile,
+) -> None:
+    point = profile.within(1e15, "flops", ["small"])
+    assert profile.models(point) == {"small"}
+    with pytest.raises(ProfileError, match="no plan of the profile does with prm alone"):
+        profile.within(1e15, "flops", ["prm"])

@@ -1,0 +1,105 @@
+"""Profiles across models as tables: which models to serve, with which strategy, at which use."""
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.optimal.cascade.profile import AcrossProfile, Came, Compared, Point, used
+from orchestrator.optimal.cascade.wording import plan_in_words
+from orchestrator.report.data.wording import (
+    counted,
+    dollars,
+    in_unit,
+    model_name,
+    percent,
+    scientific,
+)
+
+
+def across_report(profile: AcrossProfile, path: Path) -> RenderableType:
+    """Everything that is said of the profile at ``path``."""
+    return Group(front_table(profile), _compared(profile), _use(profile, path))
+
+
+def front_table(profile: AcrossProfile) -> RenderableType:
+    """For each unit the plans from the cheapest to the most accurate."""
+    names = [model_name(each.name, each.parameters) for each in (*profile.policies, *profile.prms)]
+    measured = counted(len(profile.origin.problems), "problems")
+    title = f"Across models on {profile.task}, by {measured}: {', '.join(names)}"
+    tables = [_front(profile, points, unit) for unit, points in profile.fronts.items()]
+    return Group(Text(title, style="bold"), *(Padding(each, (0, 0, 1, 0)) for each in tables))
+
+
+def _front(profile: AcrossProfile, points: list[Point], unit: str) -> Table:
+    table = _table("right %", "95 % interval", *_columns(points[0].came))
+    table.title = f"for a budget of {unit}"
+    table.title_justify, table.title_style = "left", "dim"
+    table.add_column("who answers", overflow="fold")
+    table.add_column("how", overflow="fold")
+    for point in points:
+        shares = sorted(point.answers.items(), key=lambda each: -each[1])
+        table.add_row(
+            *_accuracy(point.came),
+            *_amounts(point.came),
+            ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares),
+            plan_in_words(profile.plan(point)),
+        )
+    return table
+
+
+def _compared(profile: AcrossProfile) -> RenderableType:
+    """The best there is of each policy alone."""
+    table = _table("right %", "95 % interval", *_columns(profile.alone[0].came))
+    table.add_column("one policy alone, at its most accurate", overflow="fold")
+    best: dict[tuple[str, str | None], Compared] = {}
+    for each in profile.alone:
+        key = each.policy, each.prm
+        if key not in best or each.came.accuracy > best[key].came.accuracy:
+            best[key] = each
+    for (policy, prm), each in best.items():
+        under = f" under {prm}" if prm else ""
+        table.add_row(
+            *_accuracy(each.came), *_amounts(each.came), f"{policy}{under}: {each.strategy}"
+        )
+    return Padding(table, (0, 0, 1, 0))
+
+
+def _use(profile: AcrossProfile, path: Path) -> RenderableType:
+    unit, points = next(iter(profile.fronts.items()))
+    middle = points[len(points) // 2]
+    goal = int(100 * middle.came.accuracy) / 100
+    return Group(
+        Text(
+            f"{percent(middle.came.accuracy)} % takes {in_unit(used(middle.came, unit), unit)} a "
+            "problem. For a config that does it:"
+        ),
+        Text(f"  orchard advise {path} --accuracy {goal:g}\n", overflow="fold"),
+    )
+
+
+def _columns(came: Came) -> list[str]:
+    flops = ["FLOPs", "with cache"] if came.flops is not None else []
+    return [*flops, "$", "s"]
+
+
+def _amounts(came: Came) -> list[str]:
+    known = [each for each in (came.flops, came.flops_with_cache) if each is not None]
+    return [
+        *map(scientific, known),
+        dollars(came.cost).removeprefix("$") if came.cost else "–",
+        f"{came.seconds:.1f}",
+    ]
+
+
+def _accuracy(came: Came) -> list[str]:
+    return [percent(came.accuracy), f"[{percent(came.low)}, {percent(came.high)}]"]
+
+
+def _table(*numbers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
