@@ -65,6 +65,11 @@ class WrittenSample(NamedTuple):
     def tokens(self) -> int:
         return len(self.ids) // WIDTH
 
+    @property
+    def logprobs(self) -> list[float]:
+        """Of its tokens, from -1 to 0: made up like the text, and no sign of a right answer."""
+        return [-(int(number) % 997) / 997 for number in self.ids.split(b",")[:-1]]
+
 
 class SimulatedAnswer(NamedTuple):
     """An answer's body, and the tokens it is made of: read (cached ones too) and generated."""
@@ -142,7 +147,12 @@ class SimulatedReplica:
         with_ids = request.return_token_ids
         choices = [
             wire.WrittenChoice(
-                i, each.text, each.finish, each.stop, _array(each.ids) if with_ids else None
+                i,
+                each.text,
+                each.finish,
+                each.stop,
+                _array(each.ids) if with_ids else None,
+                wire.TokenLogprobs(each.logprobs) if request.logprobs is not None else None,
             )
             for i, each in enumerate(samples)
         ]
@@ -160,6 +170,9 @@ class SimulatedReplica:
             wire.WrittenChatChoice(
                 i, wire.AssistantMessage(each.text), each.finish, each.stop,
                 _array(each.ids) if with_ids else None,
+                wire.ChatLogprobs([wire.ChatToken(logprob) for logprob in each.logprobs])
+                if request.logprobs
+                else None,
             )
             for i, each in enumerate(samples)
         ]  # fmt: skip

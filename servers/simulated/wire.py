@@ -32,6 +32,7 @@ class CompletionCall(GenerateCall, kw_only=True):
     """``prompt``: a text, token ids, or a list of either; read as it came."""
 
     prompt: msgspec.Raw
+    logprobs: int | None = None
     max_tokens: AtLeastOne | None = 16
 
 
@@ -53,6 +54,7 @@ class ChatTurn(msgspec.Struct):
 class ChatCall(GenerateCall, kw_only=True):
     messages: list[ChatTurn]
     continue_final_message: bool = False
+    logprobs: bool | None = None
 
 
 class PoolingCall(msgspec.Struct, kw_only=True):
@@ -75,13 +77,28 @@ class TokenUsage(msgspec.Struct):
     prompt_tokens_details: Details
 
 
+class TokenLogprobs(msgspec.Struct):
+    """Of a sample over ``/v1/completions``."""
+
+    token_logprobs: list[float]
+
+
+class ChatToken(msgspec.Struct):
+    logprob: float
+    token: str = ""
+
+
+class ChatLogprobs(msgspec.Struct):
+    content: list[ChatToken]
+
+
 class WrittenChoice(msgspec.Struct):
     index: int
     text: str
     finish_reason: str
     stop_reason: str | None
     token_ids: msgspec.Raw | None = None
-    logprobs: None = None
+    logprobs: TokenLogprobs | None = None
 
 
 class AssistantMessage(msgspec.Struct):
@@ -95,7 +112,7 @@ class WrittenChatChoice(msgspec.Struct):
     finish_reason: str
     stop_reason: str | None
     token_ids: msgspec.Raw | None = None
-    logprobs: None = None
+    logprobs: ChatLogprobs | None = None
 
 
 class CompletionBody(msgspec.Struct):

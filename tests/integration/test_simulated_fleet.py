@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +15,7 @@ import pytest
 
 from orchestrator.commands.forecast.simulation import SimulatedSender, urls
 from orchestrator.core.node import root
-from orchestrator.core.ports import Models
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.endpoints.http.sender import Sender
 from orchestrator.endpoints.policies.http_policy import TokenPolicy
 from orchestrator.endpoints.prm import QwenMathPRM, prms_by_route
@@ -105,6 +106,23 @@ async def test_trees_over_http_in_real_time_are_those_in_process_in_virtual_time
         over_http = await _search(policies, prms, None)
     in_process = await asyncio.to_thread(clock.run, _in_process())
     assert over_http == in_process
+
+
+async def test_samples_tell_how_likely_they_were_over_chat_and_completions() -> None:
+    fleet = _fleet()
+    at = Endpoint(urls=urls(fleet, "policy"), model="policy")
+    async with Transport(at, SimulatedSender(fleet)) as transport:
+        policy = TokenPolicy(transport, PROMPTS["qwen"].asking(MathTask.instruction))
+        whole = Sampling(temperature=0.7, until="end", logprobs=True)
+        start = root(QUESTIONS[0], seed=3, problem_id="p")
+        first, second = await policy.extend(start, 2, whole)
+        (step,) = await policy.extend(start, 1, replace(whole, until="step"))
+        (rest,) = await policy.extend(step, 1, whole)
+        (silent,) = await policy.extend(start, 1, replace(whole, logprobs=False))
+    assert first.confidence and second.confidence and step.confidence and rest.confidence
+    assert first.confidence != second.confidence
+    assert -1 < rest.confidence.mean < 0
+    assert silent.confidence is None
 
 
 async def test_the_probe_finds_all_of_vllms_abilities() -> None:
