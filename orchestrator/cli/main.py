@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from orchestrator import __version__
+from orchestrator.cli.advise import advise
 from orchestrator.cli.check import check
 from orchestrator.cli.compare import compare
 from orchestrator.cli.plan import plan_run
@@ -38,6 +39,7 @@ app.command()(show)
 app.command()(check)
 app.command()(compare)
 app.command(epilog=EXIT_STATUS_HELP)(profile)
+app.command()(advise)
 app.command(epilog=EXIT_STATUS_HELP)(prm_eval)
 app.add_typer(servers, name="servers")
 

@@ -76,7 +76,7 @@ def _use(profile: AcrossProfile, path: Path) -> RenderableType:
             f"{percent(middle.came.accuracy)} % takes {in_unit(used(middle.came, unit), unit)} a "
             "problem. For a config that does it:"
         ),
-        Text(f"  orchard advise {path} --accuracy {goal:g}\n", overflow="fold"),
+        Text(f"  orchard advise {path.parent.parent} --accuracy {goal:g}\n", overflow="fold"),
     )
 
 

@@ -11,7 +11,9 @@ from tests.unit.orchestrator.optimal.small_across import small_across
 
 def test_the_table_says_which_models_answer_how_at_which_accuracy_and_use() -> None:
     out = StringIO()
-    Console(file=out, width=200).print(across_report(small_across(), Path("p.yaml")))
+    Console(file=out, width=200).print(
+        across_report(small_across(), Path("runs/r/profiles/p.yaml"))
+    )
     text = out.getvalue()
     assert "small (10), large (200)" in text
     assert "for a budget of flops" in text and "for a budget of seconds" in text
@@ -19,4 +21,4 @@ def test_the_table_says_which_models_answer_how_at_which_accuracy_and_use() -> N
     assert "look at the greedy answer of small; then the greedy answer of large or the" in text
     assert "[83.0, 88.0]" in text and "4.00e3" in text
     assert "small: majority of 16" in text
-    assert "orchard advise p.yaml --accuracy 0.86" in text
+    assert "orchard advise runs/r --accuracy 0.86" in text

@@ -1,0 +1,49 @@
+"""``orchard advise``: which models to serve, with how much search, for an accuracy or a budget."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import JsonOption
+from orchestrator.console.terminal import Terminal
+
+
+def advise(
+    run: Annotated[Path, typer.Argument(help="The directory of an `orchard profile`.")],
+    accuracy: Annotated[
+        float | None, typer.Option(help="The share of problems to be right, e.g. 0.9.")
+    ] = None,
+    flops: Annotated[float | None, typer.Option(min=0, help="FLOPs a problem.")] = None,
+    cost: Annotated[float | None, typer.Option(min=0, help="USD a problem.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Seconds a problem.")] = None,
+    out: Annotated[Path, typer.Option(help="The config to write.")] = Path("advised.yaml"),
+    as_json: JsonOption = False,
+) -> None:
+    """Say which models to serve, and with which strategy, for one goal.
+
+    Reads the profile across models that `orchard profile` measured with several
+    policies, and writes the config of a run that follows the advice.
+    """
+    from orchestrator.commands import advise as command
+    from orchestrator.optimal.profile import Unit
+
+    goals: dict[Unit, float | None] = {"flops": flops, "cost": cost, "seconds": seconds}
+    path, profile = command.the_profile(run)
+    budgets = {unit: value for unit, value in goals.items() if value is not None}
+    advice = command.advise(profile, accuracy, budgets)
+    command.write_config(command.advised_config(run, path, profile, advice), out)
+    if as_json:
+        import msgspec
+
+        told = {
+            "sentence": advice.sentence,
+            "unit": advice.unit,
+            "config": str(out),
+            "point": msgspec.to_builtins(advice.point),
+        }
+        Terminal().print_json_text(json.dumps(told, indent=2))
+        return
+    Terminal(soft_wrap=True).print(advice.sentence)
+    Terminal(stderr=True, soft_wrap=True).print(f"Config   {out}: orchard run {out}")
