@@ -118,4 +118,8 @@ class AiohttpSender:
 
 
 def too_large(url: str, largest: int) -> BadResponse:
-    return BadResponse(f"{url} answers more than {largest / 2**20:g} MiB: is it the API?", url=url)
+    return BadResponse(
+        f"{url} answers more than {largest / 2**20:g} MiB: is it the API? If it is, ask for fewer "
+        "samples (`n`), or for none of their log-probabilities (`logprobs: false`)",
+        url=url,
+    )
