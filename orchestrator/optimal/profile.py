@@ -22,6 +22,7 @@ from orchestrator.formats.yaml_files import read_yaml
 from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Predictor
+from orchestrator.optimal.shared_budget.gains import Change
 
 VERSION = 1
 
@@ -162,6 +163,47 @@ class Resampled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     high: float
 
 
+class SearchGain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tree search that a pool may run: what it uses of a problem on average, and how it changes
+    the vote."""
+
+    strategy: str
+    settings: dict[str, Any]
+    use: Use
+    change: Change
+
+
+class Gains(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a pool goes by: the expected gain of going on with a problem, from the evidence so far.
+
+    ``strategy`` and ``settings`` draw the samples, ``n`` at most. ``vote`` elects among them and
+    the leaves of ``searches``, the cheaper ones first. ``pilots`` is the mean use of a problem's
+    pilots. ``curve`` compares the expected gain of more samples with the measured one, on problems
+    that the regressions were not fitted to: means over fifths, and the number of steps in each."""
+
+    strategy: str
+    vote: str
+    settings: dict[str, Any]
+    pilots: Use
+    samples: Change
+    searches: list[SearchGain]
+    curve: list[tuple[float, float, int]]
+
+    def __post_init__(self) -> None:
+        if self.vote not in VOTES:
+            raise ValueError(f"no vote is named {self.vote!r}")
+
+    @property
+    def arm(self) -> Arm:
+        """As many samples as were measured."""
+        return Arm(strategy=self.strategy, settings=self.settings, vote=VOTES[self.vote])
+
+    def search(self, number: int) -> Arm:
+        """One of the searches."""
+        found = self.searches[number]
+        return Arm(strategy=found.strategy, settings=found.settings, vote=VOTES[self.vote])
+
+
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a profile was measured on: a digest of the run's ``results``, and one of each of its
     ``problems``, so that a run can reject these."""
@@ -187,6 +229,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     samples: list[Resampled]
     """Each vote, and ``pass``, at every doubling of n."""
     origin: Origin
+    gains: Gains | msgspec.UnsetType = msgspec.UNSET
+    """What a pool goes by. Where unset, as in profiles of before, pools go along the frontier of a
+    problem's bin, each step times the doubt about the vote (``shared_budget.guides``)."""
 
     @property
     def digest(self) -> str:

@@ -25,6 +25,24 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logistic:
+    """A probability, by a logistic regression on named features."""
+
+    intercept: float
+    weights: Mapping[str, Weight]
+
+    def __call__(self, shown: Mapping[str, float]) -> float:
+        """The probability, in 0..1. Missing features, such as scores that a PRM failed to give,
+        count as average."""
+        odds = self.intercept + sum(
+            each.weight * (shown[name] - each.mean) / each.deviation
+            for name, each in self.weights.items()
+            if name in shown
+        )
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, odds))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Predictor:
     """Predicts a problem's pass@1 from the features of its ``pilots`` (``evidence.features``)."""
 
@@ -33,14 +51,8 @@ class Predictor:
     weights: Mapping[str, Weight]
 
     def __call__(self, shown: Mapping[str, float]) -> float:
-        """The predicted pass@1, in 0..1. Missing features, such as scores that a PRM failed to
-        give, count as average."""
-        odds = self.intercept + sum(
-            each.weight * (shown[name] - each.mean) / each.deviation
-            for name, each in self.weights.items()
-            if name in shown
-        )
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, odds))))
+        """The predicted pass@1, in 0..1. Missing features count as average."""
+        return Logistic(intercept=self.intercept, weights=self.weights)(shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +108,22 @@ def regression(
 ) -> Predictor:
     """Fit to the features ``shown[row, name]``: ``rates`` are what to predict, in 0..1, each
     ``counted`` so much."""
+    found = fit_logistic(names, shown, rates, counted)
+    return Predictor(pilots=pilots, intercept=found.intercept, weights=found.weights)
+
+
+def fit_logistic(
+    names: Sequence[str],
+    shown: "NDArray[np.float64]",
+    rates: "NDArray[np.float64]",
+    counted: "NDArray[np.float64]",
+) -> Logistic:
+    """The same, of any probability."""
     means, deviations = shown.mean(axis=0), shown.std(axis=0)
     deviations[deviations < 1e-9] = 1.0
     scaled = (shown - means) / deviations
     intercept, *weights = _logistic_regression(scaled, rates, counted)
-    return Predictor(
-        pilots=pilots,
+    return Logistic(
         intercept=float(intercept),
         weights={
             name: Weight(mean=float(mean), deviation=float(deviation), weight=float(weight))

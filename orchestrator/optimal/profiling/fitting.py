@@ -39,6 +39,7 @@ from orchestrator.optimal.profiling.crossfit import (
     fit_predictor,
     off_fold_predictions,
 )
+from orchestrator.optimal.profiling.expecting import fit_gains
 from orchestrator.optimal.profiling.measured import USED
 from orchestrator.optimal.profiling.measuring import measure, sort_out
 from orchestrator.optimal.profiling.table import Table, predicted_bins, tabulate, true_bins
@@ -128,6 +129,7 @@ def profile_of(
             results=results,
             problems=[problem_digest(sample.task, each) for each in found.problems],
         ),
+        gains=fit_gains(found, predictor) or msgspec.UNSET,
     )
 
 

@@ -9,12 +9,14 @@ problem gives several trials with different pilots.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.evidence import Pilot, features
 from orchestrator.optimal.difficulty.predictor import Labelled
+from orchestrator.optimal.profiling.courses import WAYS as COURSES
+from orchestrator.optimal.profiling.courses import Courses, Ways, course
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured
 from orchestrator.optimal.profiling.permutations import Permutations
 
@@ -40,6 +42,8 @@ class Trials:
     labelled: tuple[tuple[Labelled, ...], ...]
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
+    courses: Courses | None = None
+    """How votes go as samples come in; trial ``t`` is way ``w`` of them. None: not looked at."""
 
     @property
     def tokens(self) -> "NDArray[np.float64]":
@@ -55,6 +59,7 @@ class Trials:
             labelled=tuple(self.labelled[i] for i in picked),
             right=self.right[picked],
             used=self.used[picked],
+            courses=self.courses.of(picked) if self.courses else None,
         )
 
 
@@ -89,13 +94,15 @@ def trials(
     if not measured:
         raise ProfileError("no problem has both its greedy solution and its samples")
     draws = min(draws, fewest // (pilots - 1))
-    rows = [_problem(each, arms, pilots, draws, seed) for each in measured]
+    ways = Ways.of(arms, measured, pilots)
+    rows = [_problem(each, arms, ways, draws, seed) for each in measured]
     return Trials(
         problems=tuple(each.problem for each in measured),
         arms=tuple(arm for arm, _ in arms),
-        labelled=tuple(labelled for labelled, _, _ in rows),
-        right=np.array([right for _, right, _ in rows]),
-        used=np.array([used for _, _, used in rows]),
+        labelled=tuple(row.labelled for row in rows),
+        right=np.array([row.right for row in rows]),
+        used=np.array([row.used for row in rows]),
+        courses=Courses.joined(ways, [row.course for row in rows]) if ways.sampling else None,
     )
 
 
@@ -148,27 +155,38 @@ def outcomes(
     return right, used
 
 
-TrialRow = tuple[tuple[Labelled, ...], "NDArray[np.float64]", "NDArray[np.float64]"]
+class TrialRow(NamedTuple):
+    """One problem: the labelled pilots of each trial, ``right[t, a]``, ``used[t, a]``, and its part
+    of ``Courses``."""
+
+    labelled: tuple[Labelled, ...]
+    right: "NDArray[np.float64]"
+    used: "NDArray[np.float64]"
+    course: "dict[str, NDArray[np.float64]]"
 
 
 def _problem(
-    measured: Measured, arms: Sequence[tuple[Arm, str | None]], pilots: int, draws: int, seed: int
+    measured: Measured, arms: Sequence[tuple[Arm, str | None]], ways: Ways, draws: int, seed: int
 ) -> TrialRow:
-    """The labelled pilots of each trial, ``right[t, a]`` and ``used[t, a]``."""
+    pilots = ways.pilots
     samples, orders = in_orders(measured, pilots, draws, seed)
+    solutions = [pilot(each) for each in samples]
     labelled = []
     for order in orders[::WAYS]:
         others = order[pilots:]
         labelled.append(
             Labelled(
                 problem=measured.problem,
-                shown=features([pilot(samples[i]) for i in order[:pilots]]),
+                shown=features([solutions[i] for i in order[:pilots]]),
                 right=sum(samples[i].right for i in others),
                 samples=len(others),
             )
         )
     drawn = permutations(measured, samples, orders, pilots)
-    return tuple(labelled), *outcomes(drawn, measured, arms, draws)
+    right, used = outcomes(drawn, measured, arms, draws)
+    few = orders[::WAYS][:COURSES]
+    looked = course(samples, few, measured, ways, pilot) if ways.sampling else {}
+    return TrialRow(tuple(labelled), right, used, looked)
 
 
 def pilot(leaf: Leaf) -> Pilot:

@@ -1,5 +1,5 @@
-"""Marginal-gain search: each problem of a pool draws its pilots, then moves along the frontier of
-its bin, one batch whenever it is the problem that gains most."""
+"""Marginal-gain search: each problem of a pool draws its pilots, then takes one step after the
+other whenever it is the problem that gains most, until it is settled or hopeless."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling, Strategy
-from orchestrator.core.stopping import lead
-from orchestrator.core.voting import Majority, Vote, Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Profile, Unit, Use
 from orchestrator.optimal.routing.routed import Attempt, pilots, strategy_of
 from orchestrator.optimal.routing.router import Decision, read_pilots
 from orchestrator.optimal.shared_budget.frontier import LEAST, FrontierStep, frontier
+from orchestrator.optimal.shared_budget.guides import (
+    AlongFrontier,
+    ByGain,
+    Costs,
+    Guide,
+    Proposal,
+)
 from orchestrator.optimal.shared_budget.pool import Pool
-from orchestrator.strategies.sampling import tally
 from orchestrator.strategies.traits import traits
 
 LABEL = "pool"
@@ -27,6 +31,7 @@ class PooledRouting:
     def __init__(self, profile: Profile, pool: Pool, unit: Unit, sampling: Sampling) -> None:
         self.profile, self.pool, self.sampling = profile, pool, sampling
         self._unit = unit
+        self._gains = profile.gains or None
         self.frontiers = {bin: self._frontier(bin) for bin in BINS}
 
     def open(self, problems: int, width: int, used: Use) -> None:
@@ -34,6 +39,8 @@ class PooledRouting:
 
     @property
     def arms(self) -> list[Arm]:
+        if gains := self._gains:
+            return [gains.arm, *(gains.search(number) for number in range(len(gains.searches)))]
         return [step.arm for steps in self.frontiers.values() for step in steps]
 
     @property
@@ -65,6 +72,16 @@ class PooledRouting:
             [found.expected for _, found in here],
             [self.amount(found.use) for _, found in here],
         )
+
+    def guide(self, predicted: float, bin: Bin, used: float) -> Guide:
+        """What leads a problem of which the pilots predict this pass@1 and ``used`` so much."""
+        if gains := self._gains:
+            costs = Costs.of(self.profile, gains, self._unit)
+            pilots = self.profile.pilots
+            longer = max(LEAST, used) / (costs.a_sample * pilots)
+            return ByGain(gains, costs, pilots=pilots, hope=predicted, longer=longer)
+        steps = self.frontiers[bin]
+        return AlongFrontier(steps, max(LEAST, used) / steps[0].extra)
 
     def amount(self, use: Use) -> float:
         """A use, converted to the cap's unit."""
@@ -99,40 +116,33 @@ class MarginalGainSearch:
         if not leaves:
             return []
         predicted, bin = read_pilots(profile.predictor, leaves)
-        first, *steps = self.routing.frontiers[bin]
-        self.decision = Decision(arm=first.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True)
-        longer = max(LEAST, self._so_far()) / first.extra  # than the bin's mean
-        for step in steps:
-            search = strategy_of(step.arm)
-            incremental = traits(search).incremental
-            while incremental is None or not incremental.is_enough(leaves):
-                if not await self._may_use(step, longer, leaves, root.tree.number):
-                    return leaves
-                self.decision = replace(self.decision, arm=step.arm)
-                grown = await one_batch(search, size, root, models, leaves)
-                self._batches += 1
-                if len(grown) == len(leaves):  # its requests failed, and would again
-                    self.decision = replace(self.decision, cut=False)
-                    return leaves
-                leaves = grown
-                if incremental is None:
-                    break
-            self.decision = replace(self.decision, arm=step.arm)
-        self.decision = replace(self.decision, cut=False)
+        guide = self.routing.guide(predicted, bin, self._so_far())
+        self.decision = decision = Decision(
+            arm=guide.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True
+        )
+        while proposal := guide.propose(leaves, self._so_far() / self._batches):
+            self.decision = replace(decision, arm=guide.arm)
+            if not await self._may_use(proposal, leaves, root.tree.number):
+                return leaves
+            guide.follow(proposal)
+            self.decision = replace(decision, arm=guide.arm)
+            grown = await one_batch(strategy_of(proposal.arm), size, root, models, leaves)
+            self._batches += 1
+            if len(grown) == len(leaves):  # its requests failed, and would again
+                break
+            leaves = grown
+        self.decision = replace(decision, arm=guide.arm, cut=False)
         return leaves
 
-    async def _may_use(
-        self, step: FrontierStep, longer: float, leaves: Sequence[Node], number: int
-    ) -> bool:
-        """Wait until the pool grants or denies the next batch of an arm."""
-        a_batch = self._so_far() / self._batches
+    async def _may_use(self, proposal: Proposal, leaves: Sequence[Node], number: int) -> bool:
+        """Wait until the pool grants or denies the next batch."""
         async with self.attempt.aside():
             return await self.routing.pool.turn(
                 number,
                 used=self._newly_used(),
-                sure=step.sure,
-                gains=step.rate * doubt(leaves, step.arm.vote) / longer,
-                expected=a_batch if step.arm.is_sampling else step.extra * longer,
+                sure=proposal.sure,
+                gains=proposal.gains,
+                expected=proposal.expected,
                 drawn=len(leaves),
                 is_paid=len(leaves) < self.attempt.reached,
             )
@@ -159,9 +169,3 @@ async def one_batch(
         scored = iter(await models.prm.score(bare) or bare)
         leaves = [leaf if leaf.scores else next(scored) for leaf in leaves]
     return await incremental.next_batch(leaves, size).go_on(root, models, leaves)
-
-
-def doubt(leaves: Sequence[Node], vote: Vote) -> float:
-    """The posterior probability that the leading answer is not the most common one. Answers count
-    by number under majority, else by the PRM's scores."""
-    return 1.0 - lead(tally(Majority() if vote == Majority() else Weighted("last"), leaves))

@@ -1,17 +1,20 @@
 """A profile made up for tests: what agrees is easy, and votes of more solutions are better."""
 
 from orchestrator.core.difficulty import BINS, Bin
-from orchestrator.optimal.difficulty.predictor import Predictor, Weight
+from orchestrator.optimal.difficulty.predictor import Logistic, Predictor, Weight
 from orchestrator.optimal.profile import (
     Calibration,
+    Gains,
     InBin,
     Origin,
     Profile,
     ProfiledArm,
     ProfiledModel,
+    SearchGain,
     Share,
     Use,
 )
+from orchestrator.optimal.shared_budget.gains import Change
 
 PILOTS = 4
 
@@ -86,3 +89,33 @@ def small_profile(*, trees: bool = False, followed: bool = False) -> Profile:
 
 def _until(whole: dict[str, float], n: int, confidence: float) -> dict[str, object]:
     return {**whole, "n": n, "stop": {"rule": "beta", "confidence": confidence, "batch": PILOTS}}
+
+
+NEVER = Logistic(intercept=-50.0, weights={})
+
+
+def _when(intercept: float, **weights: float) -> Logistic:
+    return Logistic(
+        intercept=intercept,
+        weights={name: Weight(mean=0, deviation=1, weight=each) for name, each in weights.items()},
+    )
+
+
+def small_gains(*, trees: bool = False, odds: float = 4.0, searching: float = 4.0) -> Gains:
+    """Up to 32 samples, voting by the PRM's scores. Doubt is worth going on for, by these log-odds,
+    unless nothing is scored well; with ``trees`` a beam search is, by those of ``searching``."""
+    search = SearchGain(
+        strategy="beam_search",
+        settings={"n": 16, "width": 4, "max_tokens": 100},
+        use=use(90.0),
+        change=Change(mends=_when(searching, doubt=2.0, best=2.0), spoils=NEVER),
+    )
+    return Gains(
+        strategy="best_of_n",
+        vote="weighted_last",
+        settings={"temperature": 0.7, "top_p": 1.0, "max_tokens": 100, "n": 32},
+        pilots=use(4.0),
+        samples=Change(mends=_when(odds, doubt=2.0, best=2.0, ahead=0.5), spoils=NEVER),
+        searches=[search] if trees else [],
+        curve=[],
+    )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestrator.core.budget import Limits, Price
@@ -14,7 +15,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.errors import BudgetExhausted, EndpointUnavailable
-from orchestrator.optimal.profile import Unit
+from orchestrator.optimal.profile import Gains, Unit
 from orchestrator.optimal.shared_budget.caps import MARGIN, Amount, Cap, Seconds
 from orchestrator.optimal.shared_budget.marginal_gain import PooledRouting
 from orchestrator.optimal.shared_budget.pool import Pool
@@ -27,7 +28,7 @@ from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto
 from orchestrator.testing.fakes import FakePolicy, FakePRM
 from servers.simulated import clock
-from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_profile
+from tests.unit.orchestrator.optimal.small_profile import PILOTS, small_gains, small_profile
 
 Problems, Cells, MakePorts = (
     Callable[[int], list[Problem]],
@@ -49,6 +50,10 @@ class Killed(Exception):
 
 def is_easy(question: str) -> bool:
     return int(question.split()[2]) % 2 == 0
+
+
+def is_hopeless(question: str) -> bool:
+    return int(question.split()[2]) % 3 == 0
 
 
 def answers(node: Node, index: int) -> str:
@@ -74,8 +79,11 @@ def plan(make_problems: Problems, make_cell: Cells) -> Callable[..., Plan]:
         trees: bool = False,
         width: int = 8,
         budget: float = 1.0,
+        gains: Gains | None = None,
     ) -> Plan:
         profile = small_profile(trees=trees)
+        if gains:
+            profile = msgspec.structs.replace(profile, gains=gains)
         sampling = Sampling(temperature=0.7, max_tokens=100, until="end")
         cell = replace(
             make_cell("auto"),
@@ -122,6 +130,42 @@ async def test_easy_problems_end_with_their_pilots_and_leave_the_rest_to_the_oth
     assert set(easy) == {PILOTS}
     assert min(others) > PILOTS
     assert sum(others) / len(others) > 5 * PILOTS
+
+
+async def test_what_is_settled_or_hopeless_leaves_its_share_to_those_that_may_gain(
+    plan: Callable[..., Plan], tmp_path: Path, make_ports: MakePorts
+) -> None:
+    """Even problems are settled by their pilots; of the odd ones every third is scored like a
+    hopeless one, and where it is, no more is drawn whatever is left of the pool."""
+
+    def doubted(question: str, steps: tuple[str, ...]) -> float:
+        return 0.001 if is_hopeless(question) else 0.9
+
+    mine = plan(Amount(1e9), gains=small_gains(odds=-2.0))
+    ports = make_ports(FakePolicy(script=answers), FakePRM(judge=doubted))
+    with Store(tmp_path) as store:
+        await Scheduler(mine, ports, store).run()
+    drawn: dict[str, set[int]] = {"easy": set(), "hopeless": set(), "others": set()}
+    for problem, record in zip(mine.problems, in_order(read_records(tmp_path)), strict=True):
+        question = problem.question
+        kind = "easy" if is_easy(question) else "hopeless" if is_hopeless(question) else "others"
+        drawn[kind].add(len(record.leaves))
+        assert record.route and not record.route.cut
+    assert drawn["easy"] == drawn["hopeless"] == {PILOTS}
+    assert min(drawn["others"]) > PILOTS
+
+
+async def test_trees_go_on_where_a_smaller_pool_ended_by_expected_gains_too(
+    plan: Callable[..., Plan], tmp_path: Path, make_ports: MakePorts
+) -> None:
+    found = []
+    for number, batches in enumerate([2.0, 6.0]):
+        cap = Amount(batches * COUNT * BATCH["tokens"])
+        mine = plan(cap, gains=small_gains(trees=True), width=1 + number)
+        found.append(in_order(await run(mine, tmp_path / str(number), make_ports)))
+    for less, more in zip(*found, strict=True):
+        assert less.leaves == more.leaves[: len(less.leaves)]
+    assert used(found[0], "tokens") < used(found[1], "tokens")
 
 
 async def test_a_pool_of_more_than_helps_is_not_used_up(

@@ -1,0 +1,195 @@
+"""Fits what going on is expected to gain (``shared_budget.gains``) to the courses that votes took
+on the problems of a profile."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.optimal.difficulty.predictor import (
+    FEWEST_PROBLEMS,
+    Logistic,
+    Predictor,
+    fit_logistic,
+)
+from orchestrator.optimal.profile import Gains, SearchGain, Use
+from orchestrator.optimal.profiling.courses import SEARCHED, Courses
+from orchestrator.optimal.profiling.crossfit import fit_predictor, folds, without
+from orchestrator.optimal.profiling.measured import USED
+from orchestrator.optimal.profiling.trials import Trials
+from orchestrator.optimal.shared_budget.gains import AHEAD, FEATURES, HOPE, Change, log
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PARTS = 5
+"""Parts of equal size that expected gains are compared with measured ones in."""
+
+
+def fit_gains(trials: Trials, predictor: Predictor, *, is_judged: bool = True) -> Gains | None:
+    """What more samples and each tree search are expected to gain. None if the trials do not tell.
+    A search that was tried on fewer than ``FEWEST_PROBLEMS`` is left out. Unless ``is_judged``, the
+    ``curve`` is empty, which takes most of the time."""
+    import numpy as np
+
+    courses = trials.courses
+    if courses is None or len(courses.ways.sizes) < 2:
+        return None
+    v = int(courses.right.mean(axis=(0, 2, 3)).argmax())
+    hope = hopes(trials, predictor)
+    arm = courses.ways.sampling[v]
+    searches = [
+        SearchGain(
+            strategy=search.strategy,
+            settings=dict(search.settings),
+            use=_use(np.nanmean(courses.cost[:, s], axis=0)),
+            change=_change(_searches(courses, v, s, hope)),
+        )
+        for s, search in enumerate(courses.ways.searches.values())
+        if (~np.isnan(courses.cost[:, s, 0])).sum() >= FEWEST_PROBLEMS
+    ]
+    return Gains(
+        strategy=arm.strategy,
+        vote=arm.vote.name,
+        settings=dict(arm.settings),
+        pilots=_use(_pilots(trials, courses.ways.pilots)),
+        samples=_change(_samples(courses, v, hope)),
+        searches=searches,
+        curve=_curve(trials, v) if is_judged else [],
+    )
+
+
+def hopes(trials: Trials, predictor: Predictor) -> "NDArray[np.float64]":
+    """The logarithm of the pass@1 that each way's pilots predict, ``[p, w]``."""
+    import numpy as np
+
+    assert trials.courses is not None
+    ways = trials.courses.right.shape[2]
+    return np.array(
+        [[log(predictor(each.shown)) for each in row[:ways]] for row in trials.labelled]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Steps that could have been taken: what was ``shown``, the ``change`` from wrong (0) to right
+    (1) that came of it, in -1..1, and for how much a row ``counts``."""
+
+    names: tuple[str, ...]
+    shown: "NDArray[np.float64]"
+    change: "NDArray[np.float64]"
+    counts: "NDArray[np.float64]"
+
+
+def _samples(courses: Courses, v: int, hope: "NDArray[np.float64]") -> Rows:
+    """From every number of samples to every larger one."""
+    import numpy as np
+
+    looked = courses.ways.sizes
+    parts = []
+    for k, size in enumerate(looked[:-1]):
+        for j in range(k + 1, len(looked)):
+            ahead = np.full(hope.shape, np.log(looked[j] / size))
+            change = courses.right[:, v, :, j] - courses.right[:, v, :, k]
+            count = 1.0 / (hope.shape[1] * (len(looked) - 1 - k))
+            parts.append((courses.shown[:, v, :, k], (hope, ahead), change, count))
+    return _rows((HOPE, AHEAD), parts)
+
+
+def _searches(courses: Courses, v: int, s: int, hope: "NDArray[np.float64]") -> Rows:
+    """From samples to search ``s``, and from the cheaper searches that followed the pilots."""
+    parts = []
+    count = 1.0 / hope.shape[1]
+    for k in range(min(SEARCHED, len(courses.ways.sizes))):
+        change = courses.searched[:, v, :, k, s] - courses.right[:, v, :, k]
+        parts.append((courses.shown[:, v, :, k], (hope,), change, count))
+    for t in range(s):
+        change = courses.twice[:, v, :, t, s] - courses.searched[:, v, :, 0, t]
+        parts.append((courses.later[:, v, :, t], (hope,), change, count))
+    return _rows((HOPE,), parts)
+
+
+def _rows(more: tuple[str, ...], parts: Sequence[tuple[Any, tuple[Any, ...], Any, float]]) -> Rows:
+    """Rows of each part: ``shown[p, w, f]``, ``more`` features ``[p, w]``, the change ``[p, w]``,
+    NaN where it is unknown, and the count of a row."""
+    import numpy as np
+
+    shown = np.concatenate(
+        [
+            np.concatenate([first, *(each[..., None] for each in others)], axis=2).reshape(
+                -1, first.shape[2] + len(others)
+            )
+            for first, others, _, _ in parts
+        ]
+    )
+    change = np.concatenate([change.ravel() for _, _, change, _ in parts])
+    counts = np.concatenate([np.full(change.size, count) for _, _, change, count in parts])
+    known = ~np.isnan(change)
+    shown = shown[known]
+    told = ~np.isnan(shown).all(axis=0)
+    names = tuple(name for name, is_told in zip((*FEATURES, *more), told, strict=True) if is_told)
+    shown = shown[:, told]
+    means = np.nanmean(shown, axis=0)
+    filled = np.where(np.isnan(shown), means, shown)
+    return Rows(names, filled, change[known], counts[known])
+
+
+def _change(rows: Rows) -> Change:
+    import numpy as np
+
+    return Change(
+        mends=fit_logistic(rows.names, rows.shown, np.maximum(rows.change, 0.0), rows.counts),
+        spoils=fit_logistic(rows.names, rows.shown, np.maximum(-rows.change, 0.0), rows.counts),
+    )
+
+
+def _curve(trials: Trials, v: int) -> list[tuple[float, float, int]]:
+    """The mean expected and the mean measured gain of more samples, and the number of such steps,
+    in parts of equal size by the expected gain: on the folds that each fit left out."""
+    import numpy as np
+
+    expected, measured = [], []
+    for held_out in folds(len(trials.problems)):
+        rest, test = without(trials, held_out), trials.of(held_out)
+        assert rest.courses is not None and test.courses is not None
+        predictor = fit_predictor(rest, rest.courses.ways.pilots)
+        change = _change(_samples(rest.courses, v, hopes(rest, predictor)))
+        rows = _samples(test.courses, v, hopes(test, predictor))
+        expected.append(_told(change.mends, rows) - _told(change.spoils, rows))
+        measured.append(rows.change)
+    foretold, found = np.concatenate(expected), np.concatenate(measured)
+    parts = np.array_split(np.argsort(foretold, kind="stable"), PARTS)
+    return [
+        (float(foretold[part].mean()), float(found[part].mean()), len(part))
+        for part in parts
+        if len(part)
+    ]
+
+
+def _told(logistic: Logistic, rows: Rows) -> "NDArray[np.float64]":
+    """The probability of each row."""
+    import numpy as np
+    from scipy.special import expit
+
+    odds = np.full(len(rows.shown), logistic.intercept)
+    for name, column in zip(rows.names, rows.shown.T, strict=True):
+        if name in logistic.weights:
+            each = logistic.weights[name]
+            odds += each.weight * (column - each.mean) / each.deviation
+    found: NDArray[np.float64] = expit(odds)
+    return found
+
+
+def _pilots(trials: Trials, pilots: int) -> "NDArray[np.float64]":
+    """What the pilots use on average, in the order of ``USED``."""
+    arm = next(
+        a
+        for a, each in enumerate(trials.arms)
+        if each.is_sampling and each.strategy != "cot" and each.n == pilots and not each.stop
+    )
+    found: NDArray[np.float64] = trials.used[:, :, arm].mean(axis=(0, 1))
+    return found
+
+
+def _use(used: "NDArray[np.float64]") -> Use:
+    return Use(**dict(zip(USED, map(float, used), strict=True)))
