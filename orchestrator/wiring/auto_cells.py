@@ -77,7 +77,8 @@ def _across(cell: Cell, auto: Auto, source: str, problems: Sequence[Problem]) ->
     )
     _check_other_problems(profile, cell.task, source, problems)
     assert auto.budget is not None
-    plan = profile.plan(profile.within(auto.budget, auto.unit))
+    models = [each.name for each in (*cell.policies, *cell.prms)]
+    plan = profile.plan(profile.within(auto.budget, auto.unit, models))
     return replace(
         cell,
         strategy=replace(auto, profile=profile.digest, pilots=profile.pilots),

@@ -32,6 +32,7 @@ of policy and PRM together, pilots included.
   budget that puts it above outside the interval, if any does, and at that of best-of-32, with the
   ratio of their inference FLOPs, policy and PRM, as if nothing had been in a prefix cache: in a run
   of many strategies one fills it for the other.
+- ``across_models``: the choice of the model, see ``across_models.py``.
 - ``live``: auto run for real on every fold with the profile of the others, at the tokens of
   best-of-16, beside what the cross-fitted trials foretold.
 
@@ -67,6 +68,7 @@ from orchestrator.optimal.profiling.measured import USED
 from orchestrator.optimal.profiling.resampling import chance
 from orchestrator.statistics import paired_bootstrap, wilson
 from orchestrator.storage.store import read_records
+from tests.benchmarks.across_models import across_models
 from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, of_auto
 from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
 from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded
@@ -389,6 +391,7 @@ def main() -> None:
         "pool_gain": {pair.name: pool_gain(pair) for pair in found},
         "resampling_inside": resampling(found, read_records(options.out / "direct")),
         "small_vs_large": small_against_large(found, records),
+        "across_models": asyncio.run(across_models(records)),
     }
     if not options.no_live:
         runs = LiveRuns(config, found, options.out / "live", console)

@@ -78,6 +78,7 @@ def test_only_the_models_that_are_needed_are_in_the_config(run: Path) -> None:
     path, profile = the_profile(run)
     config = advised_config(run, path, profile, advise(profile, 0.9, {}))
     assert list(config.policies) == ["large"]
+    assert [each.name for cell in config.all_cells for each in cell.policies] == ["large"]
 
 
 def test_a_file_that_is_there_is_not_overwritten(run: Path, tmp_path: Path) -> None:

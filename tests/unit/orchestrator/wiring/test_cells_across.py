@@ -59,8 +59,9 @@ def test_the_budget_picks_the_plan_and_the_digest_names_the_cell(path: Path) -> 
     ("changes", "error", "complaint"),
     [
         ({"task": "math500"}, ProfileError, "was measured with the task 'sums'"),
-        ({"policies": ("small", "middle", "large")}, ProfileError, "the policies small, large"),
-        ({"prms": ()}, ProfileError, "with the PRMs prm, and this cell has none"),
+        ({"policies": ("small", "middle", "large")}, ProfileError, "does not know middle"),
+        ({"prms": ("other",)}, ProfileError, "with the PRMs prm, and does not know other"),
+        ({"policies": ("large",)}, ProfileError, "does with large, prm alone: name more"),
         ({"budget": 3.0}, ProfileError, "less than the cheapest answer takes: 1000 is the least"),
         ({"unit": "cost"}, ProfileError, "no plans for a budget of cost, only of flops"),
     ],
@@ -80,9 +81,10 @@ def test_a_profile_of_one_policy_is_none_across_models(tmp_path: Path) -> None:
         routed([cell(alone)], PROBLEMS)
 
 
-def test_a_cell_of_one_policy_takes_no_profile_across_models_of_several(path: Path) -> None:
-    with pytest.raises(ProfileError, match="name the same ones, or measure"):
-        routed([cell(path, policies=("small",))], PROBLEMS)
+def test_a_cell_with_some_of_the_models_is_routed_by_plans_that_ask_no_other(path: Path) -> None:
+    for changes in ({"policies": ("small",)}, {"prms": ()}):
+        (found,) = routed([cell(path, **changes)], PROBLEMS)
+        assert found.across is not None and found.across.plan == PLANS[1e3]
 
 
 def test_no_one_is_judged_on_the_problems_a_profile_was_measured_on(tmp_path: Path) -> None:
