@@ -77,7 +77,7 @@ def _across(cell: Cell, auto: Auto, source: str, problems: Sequence[Problem]) ->
     )
     _check_other_problems(profile, cell.task, source, problems)
     assert auto.budget is not None
-    models = [each.name for each in (*cell.policies, *cell.prms)]
+    models = [each.name for each in cell.models]
     plan = profile.plan(profile.within(auto.budget, auto.unit, models))
     return replace(
         cell,
