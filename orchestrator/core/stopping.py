@@ -1,7 +1,7 @@
 """Early stopping: when a search has seen enough. Pure functions; each strategy names its rule.
 
 ``totals`` are what each answer was given so far: one a sample for a majority, the sum of its
-samples' PRM scores for a weighted vote.
+samples' PRM scores for a weighted vote. They count as that many samples.
 """
 
 import math
@@ -20,8 +20,9 @@ those not seen yet included."""
 VOTE_RULES: tuple[VoteRule, ...] = get_args(VoteRule)
 
 
-def is_settled(totals: Sequence[float], to_come: int, rule: VoteRule, confidence: float) -> bool:
-    """Whether a vote may be closed with ``to_come`` samples of at most one vote each open."""
+def is_settled(totals: Sequence[float], to_come: float, rule: VoteRule, confidence: float) -> bool:
+    """Whether a vote may be closed: with ``to_come`` more votes at most for any answer, infinitely
+    many where a further sample may also change what others weigh."""
     first, second, *_ = [*sorted(totals, reverse=True), 0.0, 0.0]
     return first - second > to_come + ROUNDING or is_sure(totals, rule, confidence)
 

@@ -34,6 +34,7 @@ from orchestrator.core.votes.vote import ROUNDING, Majority, Vote, Voter
 __all__ = [
     "BY_CONFIDENCE",
     "BY_SCORES",
+    "ONE_DECIDES",
     "ROUNDING",
     "VOTES",
     "Ballot",
@@ -52,6 +53,7 @@ __all__ = [
     "Voter",
     "Weighted",
     "elect",
+    "most_to_change",
     "ties",
 ]
 
@@ -64,6 +66,16 @@ BY_CONFIDENCE: tuple[Vote, ...] = tuple(
     for kind in (Confident, MostConfident, TopConfident, Borda)
     for measure in MEASURES
 )
+
+ONE_DECIDES = (Max, BestOfMajority, MostConfident)
+"""Votes in which a single leaf decides: however many there are, they tell no surer."""
+
+
+def most_to_change(vote: Vote, to_come: int) -> float:
+    """By how much ``to_come`` more leaves can change the difference between two answers: each by 1
+    at most where a leaf weighs the same whoever else votes, otherwise without a bound."""
+    return to_come if isinstance(vote, Majority | Weighted) else math.inf
+
 
 VOTES: Mapping[str, Vote] = MappingProxyType(
     {vote.name: vote for vote in (Majority(), *BY_SCORES, *BY_CONFIDENCE)}

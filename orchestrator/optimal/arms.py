@@ -5,9 +5,38 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.core.difficulty import SAMPLING
-from orchestrator.core.voting import ByConfidence, ByScores, Majority, Max, Vote, Weighted
+from orchestrator.core.voting import (
+    VOTES,
+    BestOfMajority,
+    Borda,
+    ByConfidence,
+    ByScores,
+    Confident,
+    Majority,
+    Max,
+    MostConfident,
+    Pooled,
+    TopConfident,
+    Vote,
+    Weighted,
+)
 
 SCORED_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
+"""Votes of the paper, with every confidence at which they may stop."""
+
+POOR_PRM_VOTES: tuple[Vote, ...] = (BestOfMajority("last"), Pooled("last"))
+"""Votes for a PRM that is not to be trusted too far."""
+
+CONFIDENT_VOTES: tuple[Vote, ...] = (
+    Confident("mean"),
+    Confident("tail"),
+    Confident("lowest"),
+    TopConfident("tail"),
+    TopConfident("lowest"),
+    Borda("mean"),
+    MostConfident("mean"),
+)
+"""Votes that ask no PRM, each by the measures that its authors recommend."""
 
 CONFIDENCES = (0.55, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 """Confidences at which a vote may stop, from hardly decided to nearly certain. The low ones pay off
@@ -47,6 +76,23 @@ class Arm:
         """The rule that stops sampling before ``n``; None if there is none."""
         return self.settings.get("stop") if self.is_sampling else None
 
+    @property
+    def watched(self) -> Vote:
+        """The vote whose totals tell whether samples are enough: as in the strategy, the stop's, if
+        it names one, else by the PRM's scores where there are some."""
+        if self.stop and "vote" in self.stop:
+            return VOTES[self.stop["vote"]]
+        return Majority() if self.strategy in ("cot", "majority") else Weighted("last")
+
+
+def votes_of(*, is_scored: bool, has_logprobs: bool) -> tuple[Vote, ...]:
+    """The votes that samples can take, by what is known of them."""
+    return (
+        *(SCORED_VOTES if is_scored else (Majority(),)),
+        *(POOR_PRM_VOTES if is_scored else ()),
+        *(CONFIDENT_VOTES if has_logprobs else ()),
+    )
+
 
 def fallback_arms(
     arms: Sequence[Arm], strategy: str, settings: Mapping[str, Any], vote: Vote
@@ -74,10 +120,6 @@ def sampling_arms(
     most, sizes = int(settings["n"]), [pilots]
     while sizes[-1] * 2 <= most:
         sizes.append(sizes[-1] * 2)
-    stops: list[dict[str, Any]] = [
-        {"stop": {"rule": "beta", "confidence": confidence, "batch": pilots}}
-        for confidence in CONFIDENCES
-    ]
     return [Arm(strategy="cot", settings={**cot, "temperature": 0.0}, vote=Majority())] + [
         Arm(
             strategy="best_of_n" if isinstance(vote, ByScores) else "majority",
@@ -86,7 +128,20 @@ def sampling_arms(
         )
         for vote in votes
         for n in sizes
-        for stop in [{}, *(stops if n > 2 * pilots else [])]
+        for stop in [{}, *(_stops(vote, pilots) if n > 2 * pilots else [])]
+    ]
+
+
+def _stops(vote: Vote, batch: int) -> list[dict[str, Any]]:
+    """The rules by which samples under ``vote`` may stop. One by confidence is watched itself;
+    under one by scores, the sum of these is."""
+    if isinstance(vote, MostConfident):
+        return []
+    named = {"vote": vote.name} if isinstance(vote, ByConfidence) else {}
+    confidences = CONFIDENCES if vote in SCORED_VOTES else CONFIDENCES[::2]
+    return [
+        {"stop": {"rule": "beta", "confidence": confidence, "batch": batch, **named}}
+        for confidence in confidences
     ]
 
 

@@ -9,7 +9,17 @@ from orchestrator.core.expansion_rules import TURNED_DOWN
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Need, Strategy
 from orchestrator.core.stopping import is_settled, is_sure
-from orchestrator.core.voting import Vote, elect
+from orchestrator.core.voting import (
+    ONE_DECIDES,
+    VOTES,
+    ByConfidence,
+    ByScores,
+    Vote,
+    elect,
+    most_to_change,
+)
+from orchestrator.errors import ConfigError
+from orchestrator.formats.closest import closest
 from orchestrator.strategies.settings import Stop, WholeSolutions, check_samples_can_differ
 from orchestrator.strategies.traits import FirstDraw, Traits
 
@@ -20,7 +30,8 @@ class RepeatedSampling(WholeSolutions):
 
     is_scored: ClassVar[bool]
     vote: ClassVar[Vote]
-    """The vote that ``stop`` looks at: a sample gives its answer between 0 and 1."""
+    """The vote that ``stop`` looks at unless it names another: a sample gives its answer between 0
+    and 1."""
 
     n: int = 16
     stop: Stop | None = None
@@ -29,6 +40,13 @@ class RepeatedSampling(WholeSolutions):
         # by name: a class with slots is made anew, and super() looks for the old one
         WholeSolutions.__post_init__(self)
         check_samples_can_differ(self.n, self.temperature)
+        if self.stop:
+            check_vote(self.stop, is_scored=self.is_scored, has_logprobs=bool(self.logprobs))
+
+    @property
+    def watched(self) -> Vote:
+        """The vote that ``stop`` looks at."""
+        return VOTES[self.stop.vote] if self.stop and self.stop.vote else self.vote
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -83,7 +101,8 @@ class RepeatedSampling(WholeSolutions):
         to_come, stop = self.n - len(leaves), self.stop
         if to_come <= 0 or stop is None:
             return to_come <= 0
-        return is_settled(tally(self.vote, leaves), to_come, stop.rule, stop.confidence)
+        open_ = most_to_change(self.watched, to_come)
+        return is_settled(tally(self.watched, leaves), open_, stop.rule, stop.confidence)
 
     def is_unsure(self, leaves: Sequence[Node]) -> bool:
         """Whether as many solutions as may be drawn leave the vote below the confidence of
@@ -92,7 +111,7 @@ class RepeatedSampling(WholeSolutions):
         return (
             stop is not None
             and len(leaves) >= self.n
-            and not is_sure(tally(self.vote, leaves), stop.rule, stop.confidence)
+            and not is_sure(tally(self.watched, leaves), stop.rule, stop.confidence)
         )
 
     def next_batch(self, leaves: Sequence[Node], size: int) -> Self:
@@ -103,3 +122,29 @@ class RepeatedSampling(WholeSolutions):
 def tally(vote: Vote, leaves: Sequence[Node]) -> list[float]:
     """What ``vote`` gives each answer so far."""
     return list(elect(vote, leaves, classes_of(leaves)).totals.values())
+
+
+def check_vote(stop: Stop, *, is_scored: bool, has_logprobs: bool) -> None:
+    """Raises ``ConfigError`` where ``stop`` names a vote that samples cannot take, or that never is
+    settled."""
+    if stop.vote is None:
+        return
+    vote = VOTES.get(stop.vote)
+    if vote is None:
+        near = closest(stop.vote, VOTES)
+        known = f'did you mean "{near}"?' if near else f"known: {', '.join(VOTES)}"
+        problem = f'no vote is called "{stop.vote}": {known}'
+    elif isinstance(vote, ONE_DECIDES):
+        problem = f"{vote.name} lets one solution decide, which is never settled: name another vote"
+    elif isinstance(vote, ByScores) and not is_scored:
+        problem = f"{vote.name} goes by PRM scores, and this strategy asks for none: use best_of_n"
+    elif isinstance(vote, ByConfidence) and not has_logprobs:
+        problem = f"{vote.name} goes by log-probabilities: set `logprobs: true` beside `stop`"
+    elif stop.rule == "certain" and most_to_change(vote, 1) > 1:
+        problem = (
+            f"a further sample changes what others weigh under {vote.name}, so that nothing is "
+            "certain before the last: use `rule: beta`"
+        )
+    else:
+        return
+    raise ConfigError(f"stop: vote: {problem}", ("stop", "vote"))

@@ -15,7 +15,8 @@ from orchestrator.strategies.traits import FirstDraw, Traits
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Sampling goes on by ``batch`` until ``rule`` says that the vote is settled, with this
-    ``confidence`` where the rule is a posterior (see ``core.stopping``).
+    ``confidence`` where the rule is a posterior (see ``core.stopping``). ``vote`` names the vote it
+    looks at; without one it is the strategy's own.
 
     Raises ``ConfigError`` where ``confidence`` is no probability above one half.
     """
@@ -25,6 +26,7 @@ class Stop:
     rule: VoteRule
     confidence: float = 0.95
     batch: int = 4
+    vote: str | None = None
 
     def __post_init__(self) -> None:
         if not 0.5 < self.confidence < 1:

@@ -21,6 +21,10 @@ of policy and PRM together, pilots included.
   its bootstrap interval; the oracle knows each problem's true bin and chooses on the very problems,
   as the paper does (``in_hindsight``), or off the fold as auto does, so that it only knows the
   difficulty better (``off_fold``).
+- ``confidence_minus_majority``: by policy, votes by its confidence less the majority of the same
+  samples, and so at equal tokens, without a PRM: the mean over N = 4, 8, 16 and 32, with its 95 %
+  paired bootstrap interval. Vote, measure and setting are chosen on the other folds;
+  ``confidence_in_hindsight`` names the best one for each N, its accuracy and the majority's.
 - ``pool_gain``: a budget that holds on average over problems against one that each must keep, at
   equal tokens, by the trials.
 - ``pool_live``: run for real under the good PRM, one pool for all problems of a fold against a
@@ -69,6 +73,7 @@ from orchestrator.optimal.profiling.resampling import chance
 from orchestrator.statistics import paired_bootstrap, wilson
 from orchestrator.storage.store import read_records
 from tests.benchmarks.across_models import across_models
+from tests.benchmarks.confidence_votes import against_majority
 from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, of_auto
 from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
 from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded
@@ -160,6 +165,20 @@ def gap_closed(gains: Sequence[NDArray[np.float64]]) -> dict[str, list[float]]:
             *map(rounded, np.percentile(redrawn[:, 0] / redrawn[:, i], [2.5, 97.5])),
         ]
         for i, name in ((1, "in_hindsight"), (2, "off_fold"))
+    }
+
+
+def by_confidence(pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
+    """What votes by a policy's confidence gain over the majority; a policy has the same samples
+    under each PRM."""
+    by_policy = {pair.policy.name: pair.measured for pair in reversed(pairs)}
+    found = {name: against_majority(each, LADDER) for name, each in by_policy.items()}
+    known = {name: each for name, each in found.items() if each is not None}
+    return {
+        "confidence_minus_majority": {
+            name: interval(ours, theirs) for name, (ours, theirs, _) in known.items()
+        },
+        "confidence_in_hindsight": {name: seen for name, (_, _, seen) in known.items()},
     }
 
 
@@ -388,6 +407,7 @@ def main() -> None:
         "auto_minus_one_arm": {pair.name: against_one_arm(pair) for pair in found},
         "oracle_gap_closed": gap_closed([gains for _, gains in compared.values()]),
         "token_ratio_at_best_fixed": {pair.name: tokens_for_the_best_fixed(pair) for pair in found},
+        **by_confidence(found),
         "pool_gain": {pair.name: pool_gain(pair) for pair in found},
         "resampling_inside": resampling(found, read_records(options.out / "direct")),
         "small_vs_large": small_against_large(found, records),

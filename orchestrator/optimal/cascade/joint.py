@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import AUTO, Record
-from orchestrator.core.voting import Majority
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.looks import Seen, seen
@@ -191,7 +190,7 @@ def _named(used: Sequence[float]) -> Iterable[tuple[str, float]]:
 
 def _is_tried(arm: Arm, is_scored: bool) -> bool:
     """Whether a plan may choose an arm: of a PRM those that use it; and few of those that stop."""
-    if is_scored and (arm.strategy == "cot" or arm.vote == Majority()):
+    if is_scored and arm.strategy in ("cot", "majority"):
         return False
     return arm.stop is None or arm.stop["confidence"] in CONFIDENCES
 

@@ -12,10 +12,9 @@ from orchestrator import __version__
 from orchestrator.core.difficulty import BINS, difficulty
 from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
-from orchestrator.core.voting import Majority
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.allocation import ParetoFront, best_on_average
-from orchestrator.optimal.arms import SCORED_VOTES, Arm
+from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import FEWEST_PROBLEMS
 from orchestrator.optimal.profile import (
     AtBudget,
@@ -89,8 +88,7 @@ async def fit_profile(
     ]
     found = trials(measured, arms, pilots, seed=seed)
     sample = next(record for record in records if record.cell == cells.samples)
-    votes = SCORED_VOTES if cells.is_scored else (Majority(),)
-    by_n = resampled([each.samples.leaves for each in measured], votes)
+    by_n = resampled([each.samples.leaves for each in measured], cells.votes)
     return profile_of(found, sample, pilots, digest(records), seed, by_n)
 
 

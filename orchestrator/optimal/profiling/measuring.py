@@ -9,9 +9,9 @@ from orchestrator.core.difficulty import SAMPLING, independent_draws
 from orchestrator.core.equivalence import SameByProblem, classes
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.records import AUTO, Record
-from orchestrator.core.voting import Majority, Max, Vote, Weighted
+from orchestrator.core.voting import Max, Vote, Weighted
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.arms import SCORED_VOTES, Arm, fallback_arms, sampling_arms
+from orchestrator.optimal.arms import Arm, fallback_arms, sampling_arms, votes_of
 from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, Searched
 from orchestrator.strategies.fallback import FALLBACKS
 
@@ -32,10 +32,15 @@ class Cells:
     """The settings of the samples."""
     is_scored: bool
 
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """The votes that the samples can take."""
+        has_logprobs = bool(self.settings.get("logprobs"))
+        return votes_of(is_scored=self.is_scored, has_logprobs=has_logprobs)
+
     def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
         """Every arm that these cells measure, with the cell of its tree search, if it has one."""
-        votes = SCORED_VOTES if self.is_scored else (Majority(),)
-        samples = sampling_arms(self.settings, pilots, votes=votes)
+        samples = sampling_arms(self.settings, pilots, votes=self.votes)
         found: list[tuple[Arm, str | None]] = [(arm, None) for arm in samples]
         for cell, tree in self.trees.items():
             for vote in TREE_VOTES:

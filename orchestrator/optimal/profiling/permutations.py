@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.core.voting import ROUNDING, Majority, Vote, Weighted
+from orchestrator.core.voting import ROUNDING, Vote, most_to_change
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 from orchestrator.optimal.profiling.measured import Leaf, Searched
@@ -102,11 +102,11 @@ class Permutations:
 
         if arm.stop is None:
             return np.full(len(self._order), arm.n), np.full(len(self._order), False)
-        vote = Majority() if arm.strategy == "majority" else Weighted("last")
-        first, second, lead = self._lead(vote, arm.stop["batch"])
+        first, second, lead = self._lead(arm.watched, arm.stop["batch"])
         drawn = np.minimum(arm.n, self._checks(arm.stop["batch"]))
         is_sure = (lead >= arm.stop["confidence"]) & (first > 0)
-        ends = is_sure | (first - second > arm.n - drawn + ROUNDING) | (drawn == arm.n)
+        open_ = np.array([most_to_change(arm.watched, arm.n - each) for each in drawn.tolist()])
+        ends = is_sure | (first - second > open_ + ROUNDING) | (drawn == arm.n)
         last = ends.argmax(axis=1)
         lengths: NDArray[np.int64] = drawn[last]
         return lengths, ~is_sure[np.arange(len(last)), last] & (lengths == arm.n)

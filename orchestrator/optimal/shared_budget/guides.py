@@ -11,7 +11,6 @@ from typing import Protocol, Self
 from orchestrator.core.equivalence import classes_of
 from orchestrator.core.node import Node
 from orchestrator.core.stopping import lead
-from orchestrator.core.voting import Majority, Vote, Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Gains, Profile, Unit
 from orchestrator.optimal.routing.routed import strategy_of
@@ -139,7 +138,7 @@ class AlongFrontier:
             if incremental is None or not incremental.is_enough(leaves):
                 return Proposal(
                     arm=step.arm,
-                    gains=step.rate * doubt(leaves, step.arm.vote) / self._longer,
+                    gains=step.rate * doubt(leaves, step.arm) / self._longer,
                     expected=a_batch if incremental else step.extra * self._longer,
                     sure=step.sure,
                 )
@@ -153,7 +152,7 @@ class AlongFrontier:
             del self._steps[0]
 
 
-def doubt(leaves: Sequence[Node], vote: Vote) -> float:
-    """The posterior probability that the leading answer is not the most common one. Answers count
-    by number under majority, else by the PRM's scores."""
-    return 1.0 - lead(tally(Majority() if vote == Majority() else Weighted("last"), leaves))
+def doubt(leaves: Sequence[Node], arm: Arm) -> float:
+    """The posterior probability that another answer than the leading one is the most common, by
+    the vote that tells the arm whether its samples are enough."""
+    return 1.0 - lead(tally(arm.watched, leaves))

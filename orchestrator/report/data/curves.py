@@ -2,17 +2,22 @@
 
 A run counts many votes a cell. Showing the best of them would be choosing on the evaluation
 data, so a rule that does not use accuracy fixes the vote: the headline's vote, else the best path
-by its last score (the paper's default node value).
+by its last score (the paper's default node value). Samples without a PRM have two curves where they
+came with log-probabilities: the majority's, and the vote's by their mean.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.core.confidence import MEASURES
 from orchestrator.core.records import AUTO
 from orchestrator.core.rewards import REWARDS
 from orchestrator.report.data.cells import BASELINE, size_order, strategy_order
 from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.strategies.building import label_of
+
+BY_CONFIDENCE = "confidence vote"
+"""The label of unscored samples that vote by how sure the policy was of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,7 @@ def curves_of(rows: Sequence[SummaryRow], summary: Summary) -> list[Curve]:
 def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...]]]:
     """The curves of a strategy: a label, and kinds of votes in order of preference."""
     if strategy == "majority":
-        return [("majority", ("majority",))]
+        return [("majority", ("majority",)), (BY_CONFIDENCE, ("confident",))]
     if strategy == "best_of_n":
         return [("best-of-N", ("max",)), ("weighted vote", ("weighted",))]
     named = summary.headline.vote.rpartition("_")[0] if summary.headline else "max"
@@ -114,8 +119,8 @@ def _reward(summary: Summary) -> str:
 
 def _vote(counted: set[str], kinds: Sequence[str], reward: str) -> str | None:
     for kind in kinds:
-        rewards = [reward, *REWARDS]
-        for vote in [kind] if kind == "majority" else [f"{kind}_{name}" for name in rewards]:
+        by: Sequence[str] = MEASURES if kind == "confident" else (reward, *REWARDS)
+        for vote in [kind] if kind == "majority" else [f"{kind}_{name}" for name in by]:
             if vote in counted:
                 return vote
     return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.difficulty import BINS, EASY_FROM, MEDIUM_FROM
 from orchestrator.core.records import Record, Route
 from orchestrator.report.data.cells import CellRecords, gather
+from orchestrator.report.data.curves import BY_CONFIDENCE
 from orchestrator.report.data.shown import budget_in_words, routed_name
 from orchestrator.report.data.wording import model_name
 from orchestrator.report.figures.grid import Grid
@@ -73,6 +74,8 @@ def _label(route: Route) -> str:
     """The label of a problem's strategy and vote."""
     if route.strategy == "best_of_n" and route.vote.startswith("weighted"):
         return "weighted vote"
+    if route.strategy == "majority" and route.vote != "majority":
+        return BY_CONFIDENCE
     return label_of(route.strategy)
 
 

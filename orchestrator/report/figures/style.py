@@ -49,6 +49,7 @@ class Marking:
 
 LOOKS = {
     "majority": Marking(BLACK, "o"),
+    "confidence vote": Marking("#999933", "o"),
     "best-of-N": Marking("#56B4E9", "s"),
     "weighted vote": Marking("#0072B2", "D"),
     "beam search": Marking("#D55E00", "^"),

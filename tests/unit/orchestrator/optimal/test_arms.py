@@ -2,11 +2,20 @@
 
 import pytest
 
-from orchestrator.core.voting import VOTES, Confident, Max, Weighted
-from orchestrator.optimal.arms import CONFIDENCES, Arm, fallback_arms, sampling_arms
+from orchestrator.core.voting import VOTES, ByConfidence, Confident, Majority, Max, Weighted
+from orchestrator.optimal.arms import (
+    CONFIDENCES,
+    CONFIDENT_VOTES,
+    POOR_PRM_VOTES,
+    SCORED_VOTES,
+    Arm,
+    fallback_arms,
+    sampling_arms,
+    votes_of,
+)
 from orchestrator.optimal.routing.routed import strategy_of
 from orchestrator.optimal.wording import in_words
-from orchestrator.strategies import BestOfN
+from orchestrator.strategies import BestOfN, MajorityVoting
 
 WHOLE = {"temperature": 0.7, "top_p": 1.0, "max_tokens": 100, "n": 64}
 DVTS = {"n": 16, "width": 4}
@@ -24,7 +33,7 @@ def test_a_tree_search_follows_the_arms_that_stop_by_its_vote() -> None:
 
 
 def test_every_arm_is_a_strategy_that_its_settings_build() -> None:
-    arms = sampling_arms(WHOLE, 4)
+    arms = sampling_arms(WHOLE, 4, votes=votes_of(is_scored=True, has_logprobs=True))
     for arm in (*arms, *fallback_arms(arms, "dvts", DVTS, Weighted("last"))):
         strategy = strategy_of(arm)
         assert strategy.n == arm.n
@@ -45,6 +54,28 @@ def test_an_arm_that_votes_by_confidence_asks_for_log_probabilities_and_for_no_p
     assert all("prm" not in strategy_of(arm).needs for arm in arms)
 
 
+def test_a_policy_without_a_prm_has_arms_that_go_by_its_confidence() -> None:
+    unscored = votes_of(is_scored=False, has_logprobs=True)
+    arms = sampling_arms(WHOLE, 4, votes=unscored)
+    assert {arm.strategy for arm in arms} == {"cot", "majority"}
+    assert {arm.vote for arm in arms} == {Majority(), *CONFIDENT_VOTES}
+    for arm in arms:
+        asks = isinstance(arm.vote, ByConfidence)
+        assert bool(arm.settings.get("logprobs")) == asks
+        assert arm.watched == (arm.vote if asks and arm.stop else Majority())
+        built = strategy_of(arm)
+        assert not isinstance(built, MajorityVoting) or built.watched == arm.watched
+    assert votes_of(is_scored=False, has_logprobs=False) == (Majority(),)
+
+
+def test_a_policy_under_a_prm_has_arms_that_mistrust_it() -> None:
+    votes = votes_of(is_scored=True, has_logprobs=False)
+    assert votes == (*SCORED_VOTES, *POOR_PRM_VOTES)
+    arms = sampling_arms(WHOLE, 4, votes=POOR_PRM_VOTES)[1:]
+    assert {arm.strategy for arm in arms} == {"best_of_n"}
+    assert {arm.watched for arm in arms} == {Weighted("last")}
+
+
 STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
 
 
@@ -55,6 +86,25 @@ STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}
         ("majority", {"n": 4}, "majority", "majority of 4"),
         ("majority", {"n": 64} | STOP, "majority", "majority of 64 until 90 % sure"),
         ("best_of_n", {"n": 16}, "max_last", "best of 16 by PRM-Last"),
+        (
+            "best_of_n",
+            {"n": 16},
+            "best_of_majority_last",
+            "best of the frequent answers of 16 by PRM-Last",
+        ),
+        ("best_of_n", {"n": 16}, "pooled_last", "pooled vote of 16 by PRM-Last"),
+        (
+            "majority",
+            {"n": 64} | STOP,
+            "confident_mean",
+            "confidence vote of 64 by mean log-probability until 90 % sure",
+        ),
+        (
+            "majority",
+            {"n": 8},
+            "top_confident_lowest",
+            "majority of the surest 50% of 8 by the lowest window",
+        ),
         ("dvts", {"n": 16}, "max_last", "DVTS 16 with PRM-Last"),
         ("beam_search", {"n": 4}, "weighted_min", "beam search 4 with a vote by PRM-Min"),
         (

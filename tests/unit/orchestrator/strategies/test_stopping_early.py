@@ -55,6 +55,39 @@ async def test_a_likely_enough_majority_draws_no_more() -> None:
     assert await samples(beta, *[2, 3] * 32) == 64
 
 
+@pytest.mark.parametrize(("of_three", "drawn"), [(-6.0, 4), (-0.1, 8)])
+async def test_a_vote_stops_by_how_sure_the_policy_is_where_its_stop_says_so(
+    of_three: float, drawn: int
+) -> None:
+    """One of four samples differs, which settles the vote only if the policy is less sure of it."""
+    policy = answering(2, 2, 2, 3, *[2] * 60)
+    policy.likelihood = lambda seed, word: of_three if "3" in word else -0.1
+    stop = Stop(rule="beta", confidence=0.9, vote="confident_mean")
+    vote = MajorityVoting(n=16, logprobs=True, stop=stop)
+    assert len(await vote(ROOT, reading(policy, FakePRM()))) == drawn
+
+
+@pytest.mark.parametrize(
+    ("stop", "complaint"),
+    [
+        (Stop(rule="beta", vote="confident_men"), 'did you mean "confident_mean"'),
+        (Stop(rule="beta", vote="confident_mean"), "set `logprobs: true` beside"),
+        (Stop(rule="beta", vote="weighted_last"), "asks for none: use best_of_n"),
+        (Stop(rule="beta", vote="most_confident_mean"), "lets one solution decide"),
+    ],
+)
+def test_a_stop_that_no_samples_can_follow_is_refused(stop: Stop, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as refused:
+        MajorityVoting(n=16, stop=stop)
+    assert refused.value.keys == ("stop", "vote")
+
+
+def test_nothing_is_certain_where_samples_change_what_others_weigh() -> None:
+    with pytest.raises(ConfigError, match="use `rule: beta`"):
+        MajorityVoting(n=16, logprobs=True, stop=Stop(rule="certain", vote="borda_mean"))
+    BestOfN(n=16, stop=Stop(rule="certain", vote="weighted_min"))
+
+
 class NearTask(BoxTask):
     """Calls numbers equal that are at most a half apart."""
 

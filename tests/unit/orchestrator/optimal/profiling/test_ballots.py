@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.confidence import MEASURES, Confidence
@@ -53,6 +53,7 @@ def elections(draw: st.DrawFn) -> tuple[list[One], list[One], list[list[int]], l
 
 
 @pytest.mark.parametrize("vote", VOTES.values(), ids=str)
+@settings(max_examples=40)  # of each of many votes
 @given(election=elections())
 def test_every_way_elects_what_it_would_alone(
     vote: Vote, election: tuple[list[One], list[One], list[list[int]], list[int]]
@@ -70,6 +71,7 @@ def test_every_way_elects_what_it_would_alone(
 @pytest.mark.parametrize(
     "vote", [vote for vote in VOTES.values() if not isinstance(vote, Max)], ids=str
 )
+@settings(max_examples=40)  # of each of many votes
 @given(election=elections())
 def test_every_answer_is_given_what_it_would_be_alone(
     vote: Vote, election: tuple[list[One], list[One], list[list[int]], list[int]]

@@ -5,9 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.stopping import is_settled, is_sure
-from orchestrator.core.voting import Majority, Max, Vote, Weighted, elect
-from orchestrator.optimal.arms import Arm
+from orchestrator.core.voting import (
+    ByConfidence,
+    ByScores,
+    Majority,
+    Max,
+    MostConfident,
+    Vote,
+    Weighted,
+    elect,
+    most_to_change,
+)
+from orchestrator.optimal.arms import CONFIDENT_VOTES, POOR_PRM_VOTES, SCORED_VOTES, Arm
 from orchestrator.optimal.profiling.measured import Leaf, Searched
 from orchestrator.optimal.profiling.permutations import Permutations
 
@@ -15,6 +26,7 @@ PILOTS = 2
 USED = (0.0, 11.0, 5.0, 120.0, 60.0, 0.9, 2.0)
 
 
+CONFIDENCES = st.none() | st.integers(-8, 0).map(lambda tenths: Confidence.level(tenths / 10))
 SCORES = st.one_of(st.just(()), st.integers(0, 10).map(lambda tenths: (tenths / 10,)))
 """None where a solution was not scored."""
 
@@ -31,6 +43,7 @@ def leaves(draw: st.DrawFn) -> list[Leaf]:
             scores=draw(SCORES),
             tokens=draw(st.integers(1, 50)),
             text=draw(st.sampled_from("abcdef")),
+            confidence=draw(CONFIDENCES),
         )
         for _ in range(13)
     ]
@@ -45,8 +58,7 @@ STOPS = st.one_of(
 
 
 def given_so_far(arm: Arm, samples: list[Leaf]) -> list[float]:
-    vote = Majority() if arm.strategy == "majority" else Weighted("last")
-    return list(elect(vote, samples, [each.answer for each in samples]).totals.values())
+    return list(elect(arm.watched, samples, [each.answer for each in samples]).totals.values())
 
 
 def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
@@ -56,7 +68,8 @@ def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
     count = PILOTS if arm.stop else arm.n
     while arm.stop and count < arm.n:
         so_far = given_so_far(arm, samples[:count])
-        if is_settled(so_far, arm.n - count, "beta", arm.stop["confidence"]):
+        to_come = most_to_change(arm.watched, arm.n - count)
+        if is_settled(so_far, to_come, "beta", arm.stop["confidence"]):
             break
         count = min(arm.n, count + PILOTS)
     return samples[:count]
@@ -80,7 +93,7 @@ ORDERS = st.lists(st.permutations(range(9)), min_size=1, max_size=4)
 
 @given(
     leaves(),
-    st.sampled_from([Majority(), Max("last"), Weighted("last")]),
+    st.sampled_from([*SCORED_VOTES, *POOR_PRM_VOTES, *CONFIDENT_VOTES]),
     st.sampled_from([2, 4, 7]),
     STOPS,
     ORDERS,
@@ -89,16 +102,17 @@ def test_every_order_elects_and_costs_what_it_would_alone(
     leaves: list[Leaf], vote: Vote, n: int, stop: dict[str, object] | None, orders: list[list[int]]
 ) -> None:
     samples = leaves[:9]
-    settings = {"n": n} | ({"stop": stop} if stop else {})
-    arm = Arm(
-        strategy="majority" if vote == Majority() else "best_of_n", settings=settings, vote=vote
-    )
+    by_confidence = isinstance(vote, ByConfidence) and not isinstance(vote, MostConfident)
+    named = {"vote": vote.name} if by_confidence else {}
+    settings = {"n": n} | ({"stop": stop | named} if stop else {})
+    strategy = "best_of_n" if isinstance(vote, ByScores) else "majority"
+    arm = Arm(strategy=strategy, settings=settings, vote=vote)
     right, used = Permutations(samples, np.array(orders), PILOTS, USED).outcome(arm)
     for way, order in enumerate(orders):
         voters = drawn(arm, [samples[i] for i in order])
         assert right[way] == elects(vote, voters)
         assert used[way, 0] == sum(each.tokens for each in voters)
-        scored = [voters[:PILOTS], voters[PILOTS:] if vote != Majority() else []]
+        scored = [voters[:PILOTS], voters[PILOTS:] if isinstance(vote, ByScores) else []]
         texts = sum(len({each.text for each in part}) for part in scored)
         assert used[way, 3] == 120.0 * texts / len({each.text for each in samples[1:]})
         assert used[way, 1] == 11.0 * (1 + (len(voters) > PILOTS))
