@@ -127,7 +127,7 @@ def _with_own(
         prms={**prms, **connections.prms},
         found={
             **connections.found,
-            **dict.fromkeys(policies, PolicyAbilities(continuation="tokens")),
+            **dict.fromkeys(policies, PolicyAbilities(continuation="tokens", logprobs=True)),
             **dict.fromkeys(prms, PRMAbilities()),
         },
     )

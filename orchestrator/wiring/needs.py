@@ -184,5 +184,9 @@ def _substitutes(cell: Cell, policy: str, settings: PolicyConfig, found: Found) 
         needed.append("logprobs")
     return Substitutes(
         emulated=tuple(each for each, is_used in emulated.items() if is_used),
-        refused=tuple(each for each in needed if each in can.refused),
+        refused=tuple(
+            each
+            for each in needed
+            if each in can.refused or (each == "logprobs" and not can.logprobs)
+        ),
     )

@@ -84,3 +84,18 @@ def test_what_auto_does_cannot_be_planned_for() -> None:
     mine = config(1_000_000)
     with pytest.raises(ConfigError, match="leave its cells out"):
         forecast(mine, {})
+
+
+@pytest.mark.parametrize("has_them", [False, True])
+def test_log_probabilities_that_a_server_does_not_return_are_named_where_they_are_needed(
+    has_them: bool,
+) -> None:
+    values = config(1).model_dump(mode="json", exclude_defaults=True)
+    samples = {"policy": "policy", "strategy": "majority", "n": 4}
+    values["cells"] = [samples | {"logprobs": True}, samples]
+    found = {"policy": PolicyAbilities(logprobs=has_them)}
+    of = validate(values, "run.yaml")
+    asking, silent = cells(of)
+    missed = () if has_them else ("logprobs",)
+    assert substitutes(asking, of.policies, found).refused == missed
+    assert substitutes(silent, of.policies, found).refused == ()
