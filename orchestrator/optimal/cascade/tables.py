@@ -228,9 +228,11 @@ def fit_predictor(trials: JointTrials, path: Path) -> Predictor:
 
 
 def quantile_limits(score: "NDArray[np.float64]") -> tuple[float, ...]:
-    """Limits that cut scores into up to ``BINS`` bins of equally many, to six decimals, as a
-    profile's file keeps them."""
+    """Limits that cut scores into up to ``BINS`` bins of equally many, none of them empty. They
+    have six decimals, as a profile's file keeps them."""
     import numpy as np
 
     limits = np.unique(np.round(np.quantile(score, np.arange(1, BINS) / BINS), 6))
-    return tuple(float(each) for each in limits if score.min() < each < 1.0)
+    limits = limits[(limits > score.min()) & (limits < 1.0)]
+    counts = np.bincount(np.searchsorted(limits, score.ravel(), side="right"), minlength=BINS)
+    return tuple(float(each) for each, above in zip(limits, counts[1:], strict=False) if above)
