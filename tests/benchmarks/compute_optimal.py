@@ -27,6 +27,9 @@ of policy and PRM together, pilots included.
   ``confidence_in_hindsight`` names the best one for each N, its accuracy and the majority's.
 - ``pool_gain``: a budget that holds on average over problems against one that each must keep, at
   equal tokens, by the trials.
+- ``pool_minus_equal``: by policy under the good PRM, one pool for all problems less the best single
+  strategy that gives each of them the same, at equal totals, over the budgets of best-of-N
+  (``pool_offline``); ``pool_minus_equal_by_budget`` lists each.
 - ``pool_live``: run for real under the good PRM, one pool for all problems of a fold against a
   budget that each must keep (what best-of-8 and best-of-16 take), the pool's cap being what that
   took; and both against a budget that holds on average.
@@ -77,6 +80,7 @@ from tests.benchmarks.confidence_votes import against_majority
 from tests.benchmarks.fixed_strategies import best_in_hindsight, best_off_fold, of_auto
 from tests.benchmarks.live_auto import Live, LiveRuns, by_itself, pooled
 from tests.benchmarks.measured_pairs import Pair, interval, measure_all, pairs, rounded
+from tests.benchmarks.pool_offline import pool_minus_equal
 
 LADDER = (4, 8, 16, 32)
 """Budgets are what best-of-N takes at these N."""
@@ -229,6 +233,19 @@ def pool_gain(pair: Pair) -> dict[str, Any]:
         gains.append(ours.right)
         rivals.append(max(affordable, key=lambda one: one.right.mean()).right)
     return {"difference": interval(np.mean(gains, axis=0), np.mean(rivals, axis=0))}
+
+
+def against_equal_budgets(pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
+    """A pool against equal budgets, by policy under the good PRM."""
+    found = {
+        pair.policy.name: pool_minus_equal(pair, LADDER)
+        for pair in pairs
+        if pair.prm.name == GOOD_PRM
+    }
+    return {
+        "pool_minus_equal": {name: each["difference"] for name, each in found.items()},
+        "pool_minus_equal_by_budget": {name: each["by_budget"] for name, each in found.items()},
+    }
 
 
 def live_outcome(pair: Pair, live: Live) -> dict[str, Any]:
@@ -409,6 +426,7 @@ def main() -> None:
         "token_ratio_at_best_fixed": {pair.name: tokens_for_the_best_fixed(pair) for pair in found},
         **by_confidence(found),
         "pool_gain": {pair.name: pool_gain(pair) for pair in found},
+        **against_equal_budgets(found),
         "resampling_inside": resampling(found, read_records(options.out / "direct")),
         "small_vs_large": small_against_large(found, records),
         "across_models": asyncio.run(across_models(records)),

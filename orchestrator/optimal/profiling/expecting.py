@@ -35,7 +35,8 @@ def fit_gains(trials: Trials, predictor: Predictor, *, is_judged: bool = True) -
     courses = trials.courses
     if courses is None or len(courses.ways.sizes) < 2:
         return None
-    v = int(courses.right.mean(axis=(0, 2, 3)).argmax())
+    many = courses.right[..., len(courses.ways.sizes) // 2 :]  # where votes differ, and pools end
+    v = int(many.mean(axis=(0, 2, 3)).argmax())
     hope = hopes(trials, predictor)
     arm = courses.ways.sampling[v]
     searches = [
