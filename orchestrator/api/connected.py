@@ -15,8 +15,10 @@ from orchestrator.errors import ConfigError
 from orchestrator.runs.plan import Cell, NamedModel, Substitutes
 from orchestrator.runs.ports.sharing import Demand
 from orchestrator.runs.ports.stack import RunWide, Terms, stack, stack_prm
+from orchestrator.runs.ports.trees import AcrossModels
 from orchestrator.runs.ports.unscored import Unscored
-from orchestrator.wiring.auto_cells import routed
+from orchestrator.strategies.traits import traits
+from orchestrator.wiring.auto_cells import models_measured, routed
 from orchestrator.wiring.connect import Connections
 from orchestrator.wiring.needs import check_able, remarks, substitutes
 from orchestrator.wiring.prices import unpriced
@@ -69,27 +71,41 @@ class Connected:
         prm: str | None,
         limits: Limits,
     ) -> Cell:
-        """One strategy under one policy and PRM, named where there are several, for one question.
+        """One strategy under one policy and PRM, named where there are several, for one question;
+        ``auto`` takes all that its profile was measured with.
 
         Raises ``ConfigError`` where the models cannot do what it needs.
         """
-        policy = _chosen("policy", policy, list(self.policies))
-        judge = _chosen("prm", prm, list(self.prms)) if "prm" in strategy.needs else None
-        models = [
-            NamedModel(name=name, price=self.prices.get(name)) for name in (policy, judge) if name
-        ]
+        policies, prms = self.measured(strategy)
+        if policy or not policies:
+            policies = [_chosen("policy", policy, list(self.policies))]
+        if prm or (not prms and "prm" in strategy.needs):
+            prms = [_chosen("prm", prm, list(self.prms))]
+        ours, judges = (
+            tuple(NamedModel(name=name, price=self.prices.get(name)) for name in names)
+            for names in (policies, prms)
+        )
         if limits.cost is not None:
-            self._check_priced(models)
+            self._check_priced([*ours, *judges])
         cell = Cell(
             task="question",
-            policies=(models[0],),
-            prms=tuple(models[1:]),
+            policies=ours,
+            prms=judges,
             strategy_name=type(strategy).__name__,
             strategy=strategy,
         )
         (cell,) = routed([cell], [question])
         self.check([cell])
         return cell
+
+    def measured(self, strategy: Strategy) -> tuple[list[str], list[str]]:
+        """Those of the policies and PRMs that the profile of ``auto`` was measured with; none for
+        any other strategy, and without a profile."""
+        auto = traits(strategy).auto
+        if auto is None or auto.profile is None:
+            return [], []
+        policies, prms = models_measured(auto.profile)
+        return [n for n in policies if n in self.policies], [n for n in prms if n in self.prms]
 
     def _check_priced(self, models: Sequence[NamedModel]) -> None:
         names = {model.name for model in models}
@@ -118,6 +134,24 @@ class Connected:
         """What requests to these models cost."""
         run = RunWide(prices=self.prices, one_per_request=self.connections.one_per_request)
         return Terms.of(run, policy, prm)
+
+    def across(self, cell: Cell, question: Problem) -> AcrossModels:
+        """What the trees of a cell across models ask."""
+        run, nobody = (
+            RunWide(one_per_request=self.connections.one_per_request),
+            Demand([], [question]),
+        )
+        return AcrossModels(
+            policies={
+                name: stack(self.policies[name], name=name, demand=nobody, run=run).policy
+                for name in (each.name for each in cell.policies)
+            },
+            prms={
+                name: stack_prm(self.prms[name], name=name, draws=nobody.draws, run=run).prm
+                for name in (each.name for each in cell.prms)
+            },
+            terms=self.terms,
+        )
 
     def ports(self, cell: Cell, question: Problem) -> Models:
         """What one tree asks, wrapped as a run of it alone would wrap it."""

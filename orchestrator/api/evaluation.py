@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ async def evaluate(
     out: str | Path | None = None,
     seed: int = 0,
 ) -> AsyncGenerator[Record, None]:
-    """Every strategy on every problem, under each policy and PRM; yields records as they finish.
+    """Every strategy on every problem, under each policy and PRM (``Auto`` under those that its
+    profile was measured with, together); yields records as they finish.
 
     ``limits`` hold for each problem, as in ``solve``, and ``budget`` for the whole run. A record
     has a verdict of each usual vote, and of the ``votes`` of your own. ``task`` words the questions
@@ -74,7 +75,7 @@ async def evaluate(
             "task": _task(directory.folder / PROBLEMS, problems, models.task),
             "policies": models.config.policies,
             "prms": models.config.prms,
-            "cells": [_cells(strategy, models) for strategy in strategies],
+            "cells": [cells for strategy in strategies for cells in _cells(strategy, models)],
             "votes": [_vote(vote) for vote in votes],
             "seed": seed,
             "trees": concurrency,
@@ -160,15 +161,19 @@ def _task(path: Path, problems: Sequence[Problem], task: Task) -> dict[str, Any]
     }
 
 
-def _cells(strategy: Strategy, models: Connected) -> dict[str, Any]:
-    """One strategy under every policy and PRM, as a config says it."""
-    settings = settings_of(strategy)
-    return {
-        "policy": list(models.policies),
-        "prm": list(models.prms) if "prm" in strategy.needs else [],
-        "strategy": name_of(strategy),
-        **{key: value for key, value in settings.items() if value is not None},
-    }
+def _cells(strategy: Strategy, models: Connected) -> Iterator[dict[str, Any]]:
+    """One strategy under every policy and PRM, as a config says it; under those of its profile,
+    where it has one."""
+    settings = {key: each for key, each in settings_of(strategy).items() if each is not None}
+    settings["strategy"] = name_of(strategy)
+    policies, prms = models.measured(strategy)
+    if policies:
+        yield {"policy": policies, "prm": prms, **settings}
+        return
+    judges: list[str | None] = [*models.prms] if "prm" in strategy.needs else []
+    for policy in models.policies:
+        for prm in judges or [None]:
+            yield {"policy": policy, "prm": [prm] if prm else [], **settings}
 
 
 def _vote(vote: Vote) -> dict[str, Any]:

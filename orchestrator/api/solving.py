@@ -15,7 +15,7 @@ from orchestrator.core.task import Task
 from orchestrator.core.voting import Vote, Weighted, elect
 from orchestrator.runs.answers import AnswerReader
 from orchestrator.runs.plan import Substitutes
-from orchestrator.runs.search import Outcome, Place, SearchProgress, search, use
+from orchestrator.runs.search import Outcome, Place, SearchProgress, search, search_across, use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,8 @@ async def solve(
     where nothing is scored. One by confidence goes with a strategy that has ``logprobs=True``.
     Whatever of ``limits`` runs out, time included, the best answer so far comes back. ``task``
     words what is asked and reads the answers: the one that the models are connected for, unless
-    given. ``policy`` and ``prm`` name the models where several are connected. The same ``seed``
+    given. ``policy`` and ``prm`` name the models where several are connected;
+    ``Auto`` asks all that its profile was measured with. The same ``seed``
     grows the same tree on a deterministic server. ``on_progress`` is called after each response.
     Cancelling the call cancels its requests, which ends them at the server.
 
@@ -101,20 +102,29 @@ async def solve(
         cell.routing.open(1, 1, use(Spend()))
     async with models.asking(task) as asked:
         answers = AnswerReader(asked.task, problem)
-        outcome = await search(
-            question,
-            cell.strategy,
-            asked.ports(cell, problem),
-            limits,
-            terms=models.terms(cell.policy.name, cell.prm.name if cell.prm else None),
-            place=Place(
-                seed=seed,
-                tree=Tree(problem=problem.id, number=next(models.numbers)),
-                routing=cell.routing,
-            ),
-            answers=answers,
-            on_progress=on_progress,
-        )
+        tree = Tree(problem=problem.id, number=next(models.numbers))
+        place = Place(seed=seed, tree=tree, routing=cell.routing)
+        if cell.across is not None:
+            outcome = await search_across(
+                question,
+                cell.across,
+                asked.across(cell, problem),
+                limits,
+                place=place,
+                answers=answers,
+                on_progress=on_progress,
+            )
+        else:
+            outcome = await search(
+                question,
+                cell.strategy,
+                asked.ports(cell, problem),
+                limits,
+                terms=models.terms(cell.policy.name, cell.prm.name if cell.prm else None),
+                place=place,
+                answers=answers,
+                on_progress=on_progress,
+            )
         decision = outcome.decision
         vote = vote or (decision.arm.vote if decision else Weighted("last"))
         return await _answer(outcome, vote, answers, models.substitutes(cell))

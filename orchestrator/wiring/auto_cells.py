@@ -42,6 +42,16 @@ def routed(cells: Sequence[Cell], problems: Sequence[Problem]) -> list[Cell]:
     ]
 
 
+def models_measured(profile: str) -> tuple[list[str], list[str]]:
+    """The policies and PRMs that a profile was measured with. Raises ``ProfileError``."""
+    path = _where(profile)
+    if is_across(path):
+        across = read_across(path)
+        return [each.name for each in across.policies], [each.name for each in across.prms]
+    alone = read(path)
+    return [alone.policy.name], [alone.prm.name] if alone.prm else []
+
+
 def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
     if auto.profile is None:
         whole = WholeSolutions()

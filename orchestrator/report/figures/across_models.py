@@ -27,15 +27,14 @@ from orchestrator.report.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Amount = Callable[[SummaryRow], float]
-"""What a cell used a problem; 0 where it is not known."""
-
 
 def flops(row: SummaryRow) -> float:
+    """Per problem; 0 where it is not known."""
     return row.flops.total / row.problems if row.flops else 0.0
 
 
 def cost(row: SummaryRow) -> float:
+    """USD per problem."""
     return row.cost / row.problems
 
 
@@ -50,7 +49,10 @@ def accuracy_vs_cost(summary: Summary) -> "Figure | None":
 
 
 def _figure(
-    summary: Summary, used: Amount, xlabel: str, ticks: Callable[[float], str]
+    summary: Summary,
+    used: Callable[[SummaryRow], float],
+    xlabel: str,
+    ticks: Callable[[float], str],
 ) -> "Figure | None":
     """Every cell whose use is known. None where they are all of one policy, and tokens compare."""
     rows = [row for row in shown_rows(summary) if used(row) > 0]

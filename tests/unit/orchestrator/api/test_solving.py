@@ -1,13 +1,21 @@
 """``orchard.solve`` on models without a server."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import orchestrator as orchard
 from orchestrator.core.node import Node
+from orchestrator.optimal.cascade.plan import Plan
+from orchestrator.optimal.cascade.profile import dumped_across
+from orchestrator.optimal.profile import ProfiledModel, dumped
 from orchestrator.testing import FakePolicy, FakePRM, run_in_virtual_time
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS, small_across
+from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 QUESTION = "What is 3 + 4?"
 
@@ -217,3 +225,33 @@ async def test_what_was_lost_and_how_samples_ended_is_in_the_outcome() -> None:
     answer = await solve(FakePolicy(failures={2: lost}), FakePRM(), strategy=cut)
     assert answer.outcome.failed_branches == 1 and answer.outcome.failure == "nothing answers"
     assert answer.value is not None
+
+
+async def test_auto_goes_from_model_to_model_by_a_profile_across_them(tmp_path: Path) -> None:
+    profile = tmp_path / "across.yaml"
+    policies = ("policy", "policy-2")
+    small = replace(GREEDY, policy="policy")
+    hard = Plan(pilots=PILOTS, first=replace(LARGE, policy="policy-2"))
+    plans = {1e3: Plan(pilots=PILOTS, first=small), 1e6: hard}
+    profile.write_text(dumped_across(small_across(plans=plans, task="question", policies=policies)))
+    for budget, value in ((1e3, "5"), (1e6, "7")):
+        answer = await solve(
+            [answering(*[5] * 8), answering(*[7] * 8)],
+            FakePRM(),
+            strategy=orchard.Auto(profile=str(profile), budget=budget, unit="flops"),
+        )
+        assert (answer.value, answer.error) == (value, None)
+        assert answer.outcome.decision is not None
+        assert answer.outcome.decision.policy == policies[value == "7"]
+        assert sum(use.policy_tokens for use in answer.outcome.models.values()) == (
+            answer.spent.policy_tokens
+        )
+
+
+async def test_auto_with_a_profile_of_one_policy_asks_its_policy_and_prm(tmp_path: Path) -> None:
+    profile, of = tmp_path / "profile.yaml", small_profile()
+    models = {"policy": ProfiledModel("policy"), "prm": ProfiledModel("prm")}
+    profile.write_text(dumped(msgspec.structs.replace(of, task="question", **models)))
+    auto = orchard.Auto(profile=str(profile), budget=500.0)
+    answer = await solve(FakePolicy(), FakePRM(), strategy=auto)
+    assert answer.error is None and answer.spent.prm_tokens > 0
