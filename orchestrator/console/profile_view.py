@@ -60,15 +60,16 @@ def _unlike_the_last(words: Sequence[str]) -> Iterator[str]:
 
 
 def samples(profile: Profile) -> Table:
-    """Accuracy of each vote, and pass@n, by number of samples."""
-    votes = list(dict.fromkeys(each.vote for each in profile.samples))
-    table = _table("n", *("pass@n" if vote == PASS else vote for vote in votes))
+    """Accuracy of each vote, and pass@n, by number of samples n, with the interval at the most."""
     found = {(each.vote, each.n): each for each in profile.samples}
-    for n in dict.fromkeys(each.n for each in profile.samples):
-        row = [found[vote, n] for vote in votes]
+    ns = list(dict.fromkeys(n for _, n in found))
+    table = _table("n", *map(str, ns), *(f"95 % interval at {n}" for n in ns[-1:]))
+    for vote in dict.fromkeys(vote for vote, _ in found):
+        row, most = [found[vote, n] for n in ns], found[vote, ns[-1]]
         table.add_row(
-            str(n),
-            *(f"{percent(each.accuracy)} {_interval(each.low, each.high)}" for each in row),
+            "pass@n" if vote == PASS else vote,
+            *(percent(each.accuracy) for each in row),
+            _interval(most.low, most.high),
         )
     return table
 
