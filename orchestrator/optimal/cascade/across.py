@@ -100,7 +100,7 @@ def _sampling(models: Mapping[Models, tuple[Cells, Any]]) -> dict[str, Any]:
             "across models all samples must be drawn alike, and these runs differ in "
             "`temperature`, `top_p` or `max_tokens`"
         )
-    asks = any(cells.settings.get("logprobs") for cells, _ in models.values())
+    asks = any(cells.has_logprobs for cells, _ in models.values())
     return found[0] | ({"logprobs": True} if asks else {})
 
 

@@ -31,12 +31,13 @@ class Cells:
     settings: Mapping[str, Any]
     """The settings of the samples."""
     is_scored: bool
+    has_logprobs: bool
+    """Whether the server returned log-probabilities of the samples: asking is not enough."""
 
     @property
     def votes(self) -> tuple[Vote, ...]:
         """The votes that the samples can take."""
-        has_logprobs = bool(self.settings.get("logprobs"))
-        return votes_of(is_scored=self.is_scored, has_logprobs=has_logprobs)
+        return votes_of(is_scored=self.is_scored, has_logprobs=self.has_logprobs)
 
     def arms(self, pilots: int) -> list[tuple[Arm, str | None]]:
         """Every arm that these cells measure, with the cell of its tree search, if it has one."""
@@ -57,6 +58,7 @@ def sort_out(records: Iterable[Record]) -> Cells:
 
     Raises ``ProfileError`` if the greedy or the sample cell is missing.
     """
+    records = list(records)
     found = {record.cell: record for record in records}
     cells = {cell: found[cell] for cell in sorted(found)}  # the same for any order of records
     whole = [record for record in cells.values() if record.strategy in SAMPLING]
@@ -75,6 +77,12 @@ def sort_out(records: Iterable[Record]) -> Cells:
         trees={cell: each for cell, each in cells.items() if is_tree_search(each)},
         settings=samples.settings,
         is_scored=samples.prm is not None,
+        has_logprobs=any(
+            leaf.confidence is not None
+            for record in records
+            if record.cell == samples.cell
+            for leaf in record.leaves
+        ),
     )
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.confidence import Confidence
 from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
+from orchestrator.core.voting import ByConfidence
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import SCORED_VOTES
 from orchestrator.optimal.profile import PASS, Profile, Resampled, check_fits, dumped, read
@@ -60,6 +62,23 @@ async def test_a_search_that_was_tried_on_a_part_is_judged_on_all_problems(
     assert told.low <= true.accuracy <= told.high
     assert told.high - told.low > true.high - true.low
     assert len(part.origin.problems) == 90
+
+
+@pytest.mark.parametrize("returned", [False, True])
+def test_votes_by_confidence_are_measured_where_log_probabilities_came_not_only_were_asked_for(
+    run: Run, returned: bool
+) -> None:
+    sure = Confidence.level(-0.5) if returned else None
+    records = [
+        replace(
+            record,
+            settings={**record.settings, "logprobs": True},
+            leaves=tuple(replace(leaf, confidence=sure) for leaf in record.leaves),
+        )
+        for record in run(2)
+    ]
+    cells = sort_out([*records, replace(records[-1], leaves=(), error="gone")])
+    assert any(isinstance(vote, ByConfidence) for vote in cells.votes) is returned
 
 
 async def test_a_search_tried_on_hardly_any_problem_is_left_out(
