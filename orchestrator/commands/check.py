@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +59,14 @@ async def _ask(experiment: Experiment, addresses: Addresses) -> list[dict[str, A
     for name, error in connected.failures.items():
         entries[name]["error"] = str(error).removeprefix(f"{name}: ")
     for cell in cells:
-        names = [policy.name for policy in cell.policies]
-        try:
-            check_able([cell] if found.keys() >= set(names) else [], config.policies, found)
-        except ConfigError as error:
-            for name in names:
-                entries[name].setdefault("error", str(error))
-        else:
-            for name in names:
-                _note_emulated(entries[name], cell, config, found)
+        for policy in cell.policies:
+            alone = replace(cell, policies=(policy,))
+            try:
+                check_able([alone] if policy.name in found else [], config.policies, found)
+            except ConfigError as error:
+                entries[policy.name].setdefault("error", str(error))
+            else:
+                _note_emulated(entries[policy.name], alone, config, found)
     for name in found:
         entries[name]["remarks"] = remarks(name, cells, found)
     return list(entries.values())
