@@ -4,7 +4,8 @@ All numbers are cross-fitted, FLOPs are those of policies and PRMs:
 
 - ``flops_at_largest_greedy``: the FLOPs at which plans are as accurate as the largest policy's
   greedy answer, over that answer's (``ratio``; None where no plan is). Between two plans a share of
-  the problems may go to each (``mixed``).
+  the problems may go to each (``mixed``); ``inside_interval`` is the ratio at which the paired
+  interval holds no difference.
 - ``flops_at_best_fixed``: the same for the best fixed strategy of any policy at N = 64, chosen on
   the other folds.
 - ``above_single_auto``: plans less the best auto of any single policy and PRM that uses as much at
@@ -120,8 +121,17 @@ def _at(
         "flops": float(f"{over:.4g}"),
         "ratio": None if ratio is None else _rounded(ratio),
         "mixed": None if mixed is None else _rounded(mixed),
+        "inside_interval": _inside(points, right, over),
         "most": _rounded(max(accuracy for accuracy, _ in reached)),
     }
+
+
+def _inside(points: Sequence[FrontPoint], right: NDArray[np.float64], over: float) -> float | None:
+    """The ratio at which the paired interval of the difference holds none."""
+    for point in points:
+        if paired_bootstrap(point.right.tolist(), right.tolist()).high >= 0:
+            return _rounded(point.used["flops"].mean() / over)
+    return None
 
 
 def _above(points: Sequence[FrontPoint], alone: Any) -> list[float] | None:
