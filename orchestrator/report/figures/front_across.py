@@ -31,7 +31,7 @@ def draw_front(profile: AcrossProfile, folder: Path, name: str) -> list[Path]:
 
 def front_across(profile: AcrossProfile) -> "Figure":
     """A panel for each unit: the plans with their 95 % intervals; the ``auto`` of each policy as a
-    line and its fixed strategies as points, in the policy's colour."""
+    line, in the first unit, and its fixed strategies as points, in the policy's colour."""
     from matplotlib.figure import Figure
 
     units = list(profile.fronts)
@@ -51,6 +51,8 @@ def front_across(profile: AcrossProfile) -> "Figure":
         )  # fmt: skip
         if all(used(came, unit) > 0 for came in points):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e+0", "e"))
+            axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(LABELS[unit])
     panels[0].set_ylabel(f"% right on {profile.task}")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -66,6 +68,8 @@ def _alone(axes: "Axes", profile: AcrossProfile, unit: str) -> None:
             *_curve(fixed, unit), color=look.colour, marker=look.marker, linestyle="none",
             markersize=2.5, alpha=0.6, label=f"{policy.name}, fixed", zorder=2,
         )  # fmt: skip
+        if unit != next(iter(profile.fronts)):
+            continue  # what policies come to alone was fitted for the first unit
         for prm in dict.fromkeys(each.prm for each in own if each.strategy == AUTO):
             routed = [each.came for each in own if (each.prm, each.strategy) == (prm, AUTO)]
             under = f" under {prm}" if prm else ""
