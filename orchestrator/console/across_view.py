@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.optimal.cascade.profile import AcrossProfile, Came, Compared, Point, used
+from orchestrator.optimal.cascade.profile import AcrossProfile, Came, Compared, FiledPoint, used
 from orchestrator.optimal.cascade.wording import plan_in_words
 from orchestrator.report.data.wording import (
     counted,
@@ -33,7 +33,7 @@ def front_table(profile: AcrossProfile) -> RenderableType:
     return Group(Text(title, style="bold"), *(Padding(each, (0, 0, 1, 0)) for each in tables))
 
 
-def _front(profile: AcrossProfile, points: list[Point], unit: str) -> Table:
+def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table:
     table = _table("right %", "95 % interval", *_columns(points[0].came))
     table.title = f"for a budget of {unit}"
     table.title_justify, table.title_style = "left", "dim"

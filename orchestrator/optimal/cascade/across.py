@@ -10,15 +10,20 @@ from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import AUTO, Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.cascade.amounts import Amounts
-from orchestrator.optimal.cascade.front import FrontPoint, ServedModel, fronts, measures, only
-from orchestrator.optimal.cascade.joint import JointTrials, Models, joint_trials, measure_models
+from orchestrator.optimal.cascade.front import ChargedModel, FrontPoint, fronts, measures, only
+from orchestrator.optimal.cascade.joint import (
+    JointTrials,
+    PolicyAndPRM,
+    joint_trials,
+    measure_models,
+)
 from orchestrator.optimal.cascade.profile import (
     AcrossModel,
     AcrossProfile,
     Came,
     Compared,
     FiledPlan,
-    Point,
+    FiledPoint,
     filed,
 )
 from orchestrator.optimal.difficulty.evidence import QUESTION_LOGPROB
@@ -42,7 +47,7 @@ class Measurements:
     """Joint trials with what they use in every measure; ``sampling`` is how samples were drawn."""
 
     task: str
-    models: Mapping[str, ServedModel]
+    models: Mapping[str, ChargedModel]
     trials: JointTrials
     used: Mapping[str, Amounts]
     sampling: Mapping[str, Any]
@@ -81,16 +86,16 @@ async def measurements(
     )
 
 
-def _served(records: Sequence[Record], prices: Mapping[str, Price]) -> dict[str, ServedModel]:
-    found: dict[str, ServedModel] = {}
+def _served(records: Sequence[Record], prices: Mapping[str, Price]) -> dict[str, ChargedModel]:
+    found: dict[str, ChargedModel] = {}
     for each in sorted(records, key=lambda each: each.policy_params or 0):
         for name, parameters in ((each.policy, each.policy_params), (each.prm, each.prm_params)):
             if name is not None and name not in found:
-                found[name] = ServedModel(parameters=parameters, price=prices.get(name))
+                found[name] = ChargedModel(parameters=parameters, price=prices.get(name))
     return found
 
 
-def _sampling(models: Mapping[Models, tuple[Cells, Any]]) -> dict[str, Any]:
+def _sampling(models: Mapping[PolicyAndPRM, tuple[Cells, Any]]) -> dict[str, Any]:
     found = [
         {key: cells.settings[key] for key in SAMPLING if key in cells.settings}
         for cells, _ in models.values()
@@ -136,12 +141,12 @@ def _question(predictors: Sequence[Predictor]) -> dict[str, bool]:
     return {QUESTION_LOGPROB: True} if QUESTION_LOGPROB in read else {}
 
 
-def _model(name: str, served: ServedModel) -> AcrossModel:
+def _model(name: str, served: ChargedModel) -> AcrossModel:
     return AcrossModel(name=name, parameters=served.parameters, price=served.price)
 
 
-def _point(point: FrontPoint, plan: FiledPlan) -> Point:
-    return Point(
+def _point(point: FrontPoint, plan: FiledPlan) -> FiledPoint:
+    return FiledPoint(
         came=came(point.right, point.used),
         answers={policy: share for policy, share in point.answers.items() if share},
         plan=plan,
@@ -200,7 +205,7 @@ def auto_alone(trials: JointTrials, used: Mapping[str, Amounts], unit: Unit) -> 
 
 def autos(
     trials: JointTrials, used: Mapping[str, Amounts], unit: Unit
-) -> dict[Models, list[FrontPoint]]:
+) -> dict[PolicyAndPRM, list[FrontPoint]]:
     """The front of every policy alone, under each PRM; of one that has none, without."""
     pairs = list(dict.fromkeys((arm.policy, arm.prm) for arm in trials.arms))
     scored = {policy for policy, prm in pairs if prm is not None}

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.cascade.profile import AcrossProfile, Point, used
+from orchestrator.optimal.cascade.profile import AcrossProfile, FiledPoint, used
 from orchestrator.optimal.cascade.wording import accuracy_in_words, plan_in_words, serves
 from orchestrator.optimal.profile import Unit
 
@@ -11,7 +11,7 @@ from orchestrator.optimal.profile import Unit
 class Advice(NamedTuple):
     """A point of the front of ``unit``, and the ``sentence`` that says what it is."""
 
-    point: Point
+    point: FiledPoint
     unit: Unit
     sentence: str
 
@@ -46,7 +46,7 @@ def budget_of(advice: Advice) -> float:
     return float(f"{1.0006 * used(advice.point.came, advice.unit):.4g}")
 
 
-def _sentence(profile: AcrossProfile, point: Point) -> str:
+def _sentence(profile: AcrossProfile, point: FiledPoint) -> str:
     plan = profile.plan(point)
     problems = len(profile.origin.problems)
     return (
@@ -56,7 +56,7 @@ def _sentence(profile: AcrossProfile, point: Point) -> str:
     )
 
 
-def _takes(point: Point) -> str:
+def _takes(point: FiledPoint) -> str:
     came = point.came
     parts = [] if came.flops is None else [f"{came.flops:.2e} FLOPs"]
     parts += [f"${came.cost:.2g}"] if came.cost else []

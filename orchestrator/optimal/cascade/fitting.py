@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.optimal.cascade.amounts import Path, may_follow
 from orchestrator.optimal.cascade.plan import Action, Look, ModelArm, Plan, PlannedLook
-from orchestrator.optimal.cascade.tables import Node, Tables
+from orchestrator.optimal.cascade.tables import AfterLooks, Tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,7 +180,7 @@ def _planned(best: BestArms, chain: Path) -> Plan:
 
 class _Reached(NamedTuple):
     look: Look
-    node: Node
+    node: AfterLooks
     actions: "Sequence[_Reached | ModelArm]"
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from orchestrator.core.budget import Price
 from orchestrator.optimal.cascade.amounts import Amounts
 from orchestrator.optimal.cascade.fitting import fit_plan
-from orchestrator.optimal.cascade.joint import JointTrials, Models
-from orchestrator.optimal.cascade.outcomes import Outcome, carried_out
+from orchestrator.optimal.cascade.joint import JointTrials, PolicyAndPRM
+from orchestrator.optimal.cascade.outcomes import CarriedOut, carried_out
 from orchestrator.optimal.cascade.plan import Plan
 from orchestrator.optimal.cascade.tables import Tables
 from orchestrator.optimal.profile import Unit
@@ -32,7 +32,7 @@ counts every token, since in a run of many strategies one fills the cache for th
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
+class ChargedModel:
     """What a policy or PRM is charged by: its ``parameters`` and its ``price``, where known."""
 
     parameters: int | None = None
@@ -51,7 +51,7 @@ class FrontPoint:
     answers: Mapping[str, float]
 
 
-def measures(trials: JointTrials, models: Mapping[str, ServedModel]) -> dict[str, Amounts]:
+def measures(trials: JointTrials, models: Mapping[str, ChargedModel]) -> dict[str, Amounts]:
     """What trials use in every measure that is known of all models: ``tokens`` and ``seconds``,
     FLOPs where there are parameters, ``cost`` where some model has a price (others are free)."""
     used = {"tokens": _measured(trials, models, _tokens)}
@@ -71,7 +71,7 @@ def fronts(
     whole = Tables(trials, used[units[0]])
     by_unit = {unit: whole.in_unit(used[unit]) for unit in units}
     tried = {unit: price_range(tables, prices) for unit, tables in by_unit.items()}
-    parts: dict[Unit, list[tuple[list[int], list[Outcome]]]] = {unit: [] for unit in units}
+    parts: dict[Unit, list[tuple[list[int], list[CarriedOut]]]] = {unit: [] for unit in units}
     for held_out in folds(len(trials.problems)):
         rest = sorted({*range(len(trials.problems))} - {*held_out})
         fitted = Tables(trials.of(rest), used[units[0]].of(rest))
@@ -97,7 +97,7 @@ def fronts(
     }
 
 
-def _point(plan: Plan, outcome: Outcome, trials: JointTrials) -> FrontPoint:
+def _point(plan: Plan, outcome: CarriedOut, trials: JointTrials) -> FrontPoint:
     import numpy as np
 
     policies = np.array([arm.policy for arm in trials.arms])
@@ -141,7 +141,7 @@ def on_hull(points: Sequence[FrontPoint], unit: str) -> list[FrontPoint]:
 
 
 def only(
-    trials: JointTrials, used: Mapping[str, Amounts], models: Sequence[Models]
+    trials: JointTrials, used: Mapping[str, Amounts], models: Sequence[PolicyAndPRM]
 ) -> "tuple[JointTrials, dict[str, Amounts]]":
     """The trials with the arms and looks of some models alone."""
     arms = [a for a, arm in enumerate(trials.arms) if (arm.policy, arm.prm) in models]
@@ -170,7 +170,7 @@ def _slope(one: FrontPoint, other: FrontPoint, unit: str) -> float:
     return (_accuracy(other) - _accuracy(one)) / max(1e-12, _use(other, unit) - _use(one, unit))
 
 
-def _joined(parts: Sequence[tuple[list[int], Outcome]]) -> Outcome:
+def _joined(parts: Sequence[tuple[list[int], CarriedOut]]) -> CarriedOut:
     """The outcomes of all folds in one. What an arm would have come to on a problem it was not
     tried on is what it comes to on average."""
     import numpy as np
@@ -182,17 +182,19 @@ def _joined(parts: Sequence[tuple[list[int], Outcome]]) -> Outcome:
         found = np.concatenate(values)[order]
         return np.where(np.isnan(found), np.nanmean(found), found)
 
-    return Outcome(
+    return CarriedOut(
         right=joined([each.right for each in outcomes]),
         used={name: joined([each.used[name] for each in outcomes]) for name in outcomes[0].used},
         answers=np.concatenate([each.answers for each in outcomes])[order],
     )
 
 
-def _measured(trials: JointTrials, models: Mapping[str, ServedModel], charge: "_Charge") -> Amounts:
+def _measured(
+    trials: JointTrials, models: Mapping[str, ChargedModel], charge: "_Charge"
+) -> Amounts:
     import numpy as np
 
-    free = ServedModel(parameters=0)
+    free = ChargedModel(parameters=0)
 
     def charged(used: "NDArray[np.float64]", policy: str, prm: str | None) -> "NDArray[np.float64]":
         columns = {name: used[..., i] for i, name in enumerate(USED)}
@@ -208,24 +210,24 @@ def _measured(trials: JointTrials, models: Mapping[str, ServedModel], charge: "_
     )
 
 
-def _tokens(used: "_Columns", policy: ServedModel, prm: ServedModel) -> "NDArray[np.float64]":
+def _tokens(used: "_Columns", policy: ChargedModel, prm: ChargedModel) -> "NDArray[np.float64]":
     return used["policy_tokens"] + used["prm_tokens"]
 
 
-def _flops(used: "_Columns", policy: ServedModel, prm: ServedModel) -> "NDArray[np.float64]":
+def _flops(used: "_Columns", policy: ChargedModel, prm: ChargedModel) -> "NDArray[np.float64]":
     read = used["policy_tokens"] + used["prompt_tokens"]
     return 2.0 * ((policy.parameters or 0) * read + (prm.parameters or 0) * used["prm_tokens"])
 
 
 def _flops_with_cache(
-    used: "_Columns", policy: ServedModel, prm: ServedModel
+    used: "_Columns", policy: ChargedModel, prm: ChargedModel
 ) -> "NDArray[np.float64]":
     held = (policy.parameters or 0) * used["cached_tokens"]
     held = held + (prm.parameters or 0) * used["prm_cached_tokens"]
     return _flops(used, policy, prm) - 2.0 * held
 
 
-def _cost(used: "_Columns", policy: ServedModel, prm: ServedModel) -> "NDArray[np.float64]":
+def _cost(used: "_Columns", policy: ChargedModel, prm: ChargedModel) -> "NDArray[np.float64]":
     """By the models' prices; what a generative PRM writes counts as if it had read it."""
     total = 0.0 * used["policy_tokens"]
     if policy.price is not None:
@@ -241,7 +243,7 @@ def _cost(used: "_Columns", policy: ServedModel, prm: ServedModel) -> "NDArray[n
     return 1e-6 * total
 
 
-def _seconds(used: "_Columns", policy: ServedModel, prm: ServedModel) -> "NDArray[np.float64]":
+def _seconds(used: "_Columns", policy: ChargedModel, prm: ChargedModel) -> "NDArray[np.float64]":
     return used["seconds"]
 
 
@@ -249,4 +251,4 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     _Columns = Mapping[str, NDArray[np.float64]]
-    _Charge = Callable[[_Columns, ServedModel, ServedModel], NDArray[np.float64]]
+    _Charge = Callable[[_Columns, ChargedModel, ChargedModel], NDArray[np.float64]]

@@ -1,8 +1,8 @@
 """The trials of several models on the same problems: what plans across models are fitted to.
 
 One row, a problem and a trial of it, holds what every model's pilots showed and what every arm of
-every model would have come to. Models do not share samples, so any trial of one may stand beside
-any of another; under several PRMs a policy's samples are the same.
+every model would have come to. Models do not share samples, so any trial of one may
+stand beside any of another; under several PRMs a policy's samples are the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Models = tuple[str, str | None]
+PolicyAndPRM = tuple[str, str | None]
 """A policy and the PRM that scores it, or None, by their names."""
 
 CONFIDENCES = (0.6, 0.7, 0.85, 0.95, 0.99)
@@ -97,17 +97,17 @@ class JointTrials:
 
 async def measure_models(
     records: Sequence[Record], same: SameByProblem
-) -> dict[Models, tuple[Cells, list[Measured]]]:
+) -> dict[PolicyAndPRM, tuple[Cells, list[Measured]]]:
     """What was measured of every policy, under every PRM and without one, on the problems that all
     of them have; policies in the order of their parameters.
 
     Raises ``ProfileError`` if a policy has no greedy solution or no samples.
     """
-    groups: dict[Models, list[Record]] = {}
+    groups: dict[PolicyAndPRM, list[Record]] = {}
     for record in sorted(records, key=lambda each: (each.policy_params or 0, each.policy)):
         if record.strategy != AUTO:
             groups.setdefault((record.policy, record.prm), []).append(record)
-    sorted_out: dict[Models, tuple[list[Record], Cells]] = {}
+    sorted_out: dict[PolicyAndPRM, tuple[list[Record], Cells]] = {}
     failures: dict[str, ProfileError] = {}
     for models, own in groups.items():
         try:
@@ -122,7 +122,7 @@ async def measure_models(
 
 
 def joint_trials(
-    models: Mapping[Models, tuple[Cells, list[Measured]]],
+    models: Mapping[PolicyAndPRM, tuple[Cells, list[Measured]]],
     pilots: int,
     *,
     draws: int = DRAWS,
@@ -158,11 +158,11 @@ def joint_trials(
 
 
 def _with_unscored(
-    models: Mapping[Models, tuple[Cells, list[Measured]]],
-) -> dict[Models, tuple[Cells, list[Measured]]]:
+    models: Mapping[PolicyAndPRM, tuple[Cells, list[Measured]]],
+) -> dict[PolicyAndPRM, tuple[Cells, list[Measured]]]:
     """Each policy first without a PRM, from the very samples that its PRMs score, then under each
     of them."""
-    found: dict[Models, tuple[Cells, list[Measured]]] = {}
+    found: dict[PolicyAndPRM, tuple[Cells, list[Measured]]] = {}
     for policy in dict.fromkeys(policy for policy, _ in models):
         own = {prm: each for (name, prm), each in models.items() if name == policy}
         scored = {prm: each for prm, each in own.items() if prm is not None}
@@ -196,7 +196,7 @@ def _is_tried(arm: Arm, is_scored: bool) -> bool:
 
 
 def _of_models(
-    models: Models,
+    models: PolicyAndPRM,
     cells: Cells,
     measured: Sequence[Measured],
     pilots: int,

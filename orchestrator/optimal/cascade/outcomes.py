@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CarriedOut:
     """By problem and trial ``[p, t]``: how often ``right``, in 0..1; what was ``used``, by the name
     of each measure; and the number of the arm that ``answers``, in ``JointTrials.arms``."""
 
@@ -24,7 +24,7 @@ class Outcome:
     answers: "NDArray[np.int64]"
 
 
-def carried_out(plan: Plan, trials: JointTrials, measures: Mapping[str, Amounts]) -> Outcome:
+def carried_out(plan: Plan, trials: JointTrials, measures: Mapping[str, Amounts]) -> CarriedOut:
     """Carry out a plan in every trial. A problem on which its arm was not tried has NaN."""
     import numpy as np
 
@@ -60,4 +60,4 @@ def carried_out(plan: Plan, trials: JointTrials, measures: Mapping[str, Amounts]
             follow(action, further, here & (bins == bin))
 
     follow(plan.first, (), np.full(shape, True))
-    return Outcome(right=right, used=used, answers=answers)
+    return CarriedOut(right=right, used=used, answers=answers)

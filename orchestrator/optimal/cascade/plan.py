@@ -77,7 +77,7 @@ class PlannedLook:
             raise ValueError("the limits of bins must ascend")
 
 
-class Decision(NamedTuple):
+class NextAction(NamedTuple):
     """What to do next, and why: the ``score``, and the number of its ``bin``, hardest first."""
 
     action: Action
@@ -106,12 +106,12 @@ class Plan:
                 if isinstance(action, int) and not at < action < len(self.looks):
                     raise ValueError(f"look {at} cannot lead to look {action}")
 
-    def decide(self, at: int, shown: Mapping[str, float]) -> Decision:
+    def decide(self, at: int, shown: Mapping[str, float]) -> NextAction:
         """What follows on look number ``at``, by what it and the looks before it showed."""
         planned = self.looks[at]
         score = planned.predictor(shown)
         bin = bisect_right(planned.limits, score)
-        return Decision(planned.actions[bin], score, bin)
+        return NextAction(planned.actions[bin], score, bin)
 
     @property
     def arms(self) -> list[ModelArm]:

@@ -93,7 +93,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seconds: float
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FiledPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A plan, what it ``came`` to, and the share of problems that each policy ``answers``."""
 
     came: Came
@@ -118,7 +118,7 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pilots: int
     sampling: dict[str, Any]
     """The settings that whole solutions, pilots among them, are drawn with."""
-    fronts: dict[Unit, list[Point]]
+    fronts: dict[Unit, list[FiledPoint]]
     alone: list[Compared]
     """Single policies, to compare with."""
     predictors: list[Predictor]
@@ -130,7 +130,7 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Names the profile by everything that routing depends on."""
         return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
 
-    def plan(self, point: Point) -> Plan:
+    def plan(self, point: FiledPoint) -> Plan:
         """The plan of one of its points. Raises ``ProfileError`` if the file is damaged."""
 
         def action(filed: FiledAction) -> Action:
@@ -156,7 +156,7 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         except (IndexError, ValueError) as error:
             raise ProfileError(f"the profile across models is damaged: {error}") from error
 
-    def front(self, unit: Unit) -> list[Point]:
+    def front(self, unit: Unit) -> list[FiledPoint]:
         """The points by their use in ``unit``, the cheapest first. Raises ``ProfileError``."""
         if unit not in self.fronts:
             known = ", ".join(self.fronts)
@@ -165,7 +165,9 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             )
         return self.fronts[unit]
 
-    def within(self, budget: float, unit: Unit, models: Collection[str] | None = None) -> Point:
+    def within(
+        self, budget: float, unit: Unit, models: Collection[str] | None = None
+    ) -> FiledPoint:
         """The most accurate point that uses ``budget`` of ``unit`` a problem at most, and none but
         ``models`` (None: all).
 
@@ -187,7 +189,7 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             )
         return fitting[-1]
 
-    def models(self, point: Point) -> set[str]:
+    def models(self, point: FiledPoint) -> set[str]:
         """The policies and PRMs that a point's plan may ask."""
         return {name for pair in self.plan(point).models for name in pair if name is not None}
 

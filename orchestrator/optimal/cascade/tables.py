@@ -48,7 +48,7 @@ def scores(predictor: Predictor, trials: JointTrials, path: Path) -> "NDArray[np
     return score
 
 
-class Node(NamedTuple):
+class AfterLooks(NamedTuple):
     """What is known after a path: the predictor, the limits of its bins, each trial's bin ``[n]``,
     and by bin what every arm is expected to be right and to use on top, ``[b, a]``."""
 
@@ -73,8 +73,8 @@ class Tables:
 
     def __init__(self, trials: JointTrials, amounts: Amounts) -> None:
         self.trials, self.amounts = trials, amounts
-        self._nodes: dict[Path, Node] = {}
-        self._told: dict[Path, Node] = {}
+        self._nodes: dict[Path, AfterLooks] = {}
+        self._told: dict[Path, AfterLooks] = {}
         self._errors: dict[tuple[Path, int, int, int], float] = {}
 
     def in_unit(self, amounts: Amounts) -> "Tables":
@@ -84,7 +84,7 @@ class Tables:
         found._told, found._errors = self._told, self._errors
         return found
 
-    def node(self, path: Path) -> Node:
+    def node(self, path: Path) -> AfterLooks:
         if path not in self._nodes:
             self._nodes[path] = self._made(path)
         return self._nodes[path]
@@ -116,7 +116,7 @@ class Tables:
         counts = self.tried.sum(axis=0) * draws
         return self.right.sum(axis=(0, 1)) / counts, self._amounts.sum(axis=(0, 1)) / counts
 
-    def _made(self, path: Path) -> Node:
+    def _made(self, path: Path) -> AfterLooks:
         import numpy as np
 
         if path not in self._told:
@@ -128,7 +128,7 @@ class Tables:
         used = np.where(total > 0, used, self.overall[1])
         return node._replace(extra=used - self._saved(node, path))
 
-    def _seen(self, path: Path) -> Node:
+    def _seen(self, path: Path) -> AfterLooks:
         """The node but for what arms use."""
         import numpy as np
 
@@ -136,7 +136,7 @@ class Tables:
         score = scores(predictor, self.trials, path)
         limits = quantile_limits(score)
         bins = np.searchsorted(np.array(limits), score, side="right").ravel()
-        node = Node(predictor, limits, bins, np.empty(0), np.empty(0))
+        node = AfterLooks(predictor, limits, bins, np.empty(0), np.empty(0))
         inside = self._inside(node)
         counts = inside.sum(axis=2)[..., None] * self.tried[:, None]  # [p, b, a]
         by_problem = inside @ self.right
@@ -145,7 +145,7 @@ class Tables:
         errors = standard_errors(by_problem, counts, right)
         return node._replace(right=shrunk(right, errors, self.overall[0]))
 
-    def _inside(self, node: Node) -> "NDArray[np.float32]":
+    def _inside(self, node: AfterLooks) -> "NDArray[np.float32]":
         """1 where a trial is in a bin, ``[p, b, t]``."""
         import numpy as np
 
@@ -172,7 +172,7 @@ class Tables:
         least = 0.5 / ((count > 0).sum() + 2)
         return float(max(np.sqrt((off**2).sum()) / total, least))
 
-    def _saved(self, node: Node, path: Path) -> "NDArray[np.float64]":
+    def _saved(self, node: AfterLooks, path: Path) -> "NDArray[np.float64]":
         """What each arm need not use after ``path``, ``[b, a]``."""
         import numpy as np
 

@@ -8,7 +8,7 @@ from orchestrator.optimal.cascade.profile import (
     AcrossProfile,
     Came,
     Compared,
-    Point,
+    FiledPoint,
     filed,
 )
 from orchestrator.optimal.difficulty.predictor import Predictor, Weight
@@ -48,7 +48,7 @@ def small_across() -> AcrossProfile:
     answers = [{"small": 1.0}, {"small": 0.75, "large": 0.25}, {"large": 1.0}]
     found, predictors, arms = filed(plans)
     points = [
-        Point(came=each, answers=shares, plan=plan)
+        FiledPoint(came=each, answers=shares, plan=plan)
         for each, shares, plan in zip(reached, answers, found, strict=True)
     ]
     return AcrossProfile(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from orchestrator.core.voting import Majority, Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan, PlannedLook
-from orchestrator.optimal.cascade.profile import AcrossModel, AcrossProfile, Came, Point, filed
+from orchestrator.optimal.cascade.profile import AcrossModel, AcrossProfile, Came, FiledPoint, filed
 from orchestrator.optimal.difficulty.predictor import Predictor, Weight
 from orchestrator.optimal.profile import Origin
 
@@ -86,7 +86,7 @@ def small_across(
         sampling=WHOLE,
         fronts={
             "flops": [
-                Point(came=_came(use), answers={}, plan=plan)
+                FiledPoint(came=_came(use), answers={}, plan=plan)
                 for use, plan in zip(plans, found, strict=True)
             ]
         },
