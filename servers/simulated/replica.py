@@ -170,7 +170,7 @@ class SimulatedReplica:
             wire.WrittenChatChoice(
                 i, wire.AssistantMessage(each.text), each.finish, each.stop,
                 _array(each.ids) if with_ids else None,
-                wire.ChatLogprobs([wire.ChatToken(logprob) for logprob in each.logprobs])
+                wire.SampledLogprobs([wire.ChatToken(logprob) for logprob in each.logprobs])
                 if request.logprobs
                 else None,
             )

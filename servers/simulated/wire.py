@@ -88,7 +88,7 @@ class ChatToken(msgspec.Struct):
     token: str = ""
 
 
-class ChatLogprobs(msgspec.Struct):
+class SampledLogprobs(msgspec.Struct):
     content: list[ChatToken]
 
 
@@ -112,7 +112,7 @@ class WrittenChatChoice(msgspec.Struct):
     finish_reason: str
     stop_reason: str | None
     token_ids: msgspec.Raw | None = None
-    logprobs: ChatLogprobs | None = None
+    logprobs: SampledLogprobs | None = None
 
 
 class CompletionBody(msgspec.Struct):

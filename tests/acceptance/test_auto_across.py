@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.core.voting import Weighted
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.cascade.profile import dumped_across
 from tests.acceptance.conftest import SEARCH, Person
 from tests.acceptance.test_resume import beyond, ended, is_lost, tokens
@@ -34,19 +34,19 @@ BEAMS = ModelArm(
 )
 
 
-def plan() -> Plan:
+def plan() -> Cascade:
     """Pilots of ``policy``, scored; where they disagree, a beam search of ``large``."""
     agreement = by("policy/agreement", mean=0.6, weight=40.0, pilots=PILOTS)
     look = Look(policy="policy", prm="prm", pilots=PILOTS)
     planned = PlannedLook(look=look, predictor=agreement, limits=(0.5,), actions=(BEAMS, VOTE))
-    return Plan(pilots=PILOTS, first=0, looks=(planned,))
+    return Cascade(pilots=PILOTS, first=0, looks=(planned,))
 
 
 @pytest.fixture(autouse=True)
 def profile(person: Person) -> Path:
     """Of the person's own policies, PRM and task."""
     person.problems(PROBLEMS)
-    greedy = Plan(pilots=PILOTS, first=ModelArm(policy="policy", prm=None, arm=GREEDY.arm))
+    greedy = Cascade(pilots=PILOTS, first=ModelArm(policy="policy", prm=None, arm=GREEDY.arm))
     across = small_across(
         plans={1e3: greedy, 1e6: plan()}, task="problems", policies=("policy", "large")
     )

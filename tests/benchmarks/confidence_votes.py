@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.core.confidence import MEASURES
+from orchestrator.core.confidence import MEASURES, Measure
 from orchestrator.core.voting import Borda, Confident, Majority, MostConfident, TopConfident, Vote
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 from orchestrator.optimal.profiling.measured import Measured
@@ -15,16 +15,17 @@ from tests.benchmarks.fixed_strategies import Fixed, best_off_fold
 WAYS = 64
 """Random draws of n of a problem's samples."""
 
-CANDIDATES: tuple[Vote, ...] = tuple(
-    vote
-    for measure in MEASURES
-    for vote in (
+
+def _votes(measure: Measure) -> list[Vote]:
+    return [
         *(Confident(measure, temperature=each) for each in (0.05, 0.1, 0.2, 0.5)),
         *(TopConfident(measure, keep=each) for each in (0.25, 0.5, 0.75)),
         *(Borda(measure, power=each) for each in (0.5, 1.0, 2.0)),
         MostConfident(measure),
-    )
-)
+    ]
+
+
+CANDIDATES = tuple(vote for measure in MEASURES for vote in _votes(measure))
 """What is chosen among: every vote and measure, at settings around the usual ones."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.core.voting import VOTES
+from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Gains
 from orchestrator.optimal.profiling.courses import SEARCHED, Courses
 from orchestrator.optimal.profiling.crossfit import fit_predictor, folds, without
@@ -102,12 +103,12 @@ class Problem:
             self._done.append(self._numbers[step.search])
 
 
-def _search(gains: Gains, s: int, arms: Sequence[object]) -> object:
+def _search(gains: Gains, s: int, arms: Sequence[Arm]) -> Arm:
     wanted = gains.searches[s]
     return next(
         arm
         for arm in arms
-        if (arm.strategy, dict(arm.settings)) == (wanted.strategy, wanted.settings)  # type: ignore[attr-defined]
+        if (arm.strategy, dict(arm.settings)) == (wanted.strategy, wanted.settings)
     )
 
 

@@ -32,7 +32,7 @@ Input: TypeAlias = str | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pooled:
+class PoolingResult:
     """What came back for one input: its rows, and its part of the request's tokens."""
 
     rows: list[list[float | None] | float | None]
@@ -40,7 +40,7 @@ class Pooled:
     cached_tokens: int = 0
 
 
-ReadPooled: TypeAlias = Callable[[Sequence[Pooled], str], R]
+ReadPooled: TypeAlias = Callable[[Sequence[PoolingResult], str], R]
 """From what came back for the inputs of a call, and the URL it came from, to what they mean. Raises
 ``BadResponse`` where that is not in it."""
 
@@ -148,7 +148,7 @@ class Coalescer(Generic[R]):
             rows = {item.index: item.data for item in answer.data}
             parts = shares(answer.usage, [max(1, len(each)) for each in sent])
             pooled = iter(
-                Pooled(rows=rows.get(i, []), tokens=tokens, cached_tokens=cached)
+                PoolingResult(rows=rows.get(i, []), tokens=tokens, cached_tokens=cached)
                 for i, (tokens, cached) in enumerate(parts)
             )
             answers: list[R | BadResponse] = []
@@ -166,10 +166,10 @@ class Coalescer(Generic[R]):
         return await self.transport.post("/pooling", request, PoolingResponse, read, node=node)
 
 
-def _first_paid(found: dict[Input, Pooled], one: Input) -> Pooled:
+def _first_paid(found: dict[Input, PoolingResult], one: Input) -> PoolingResult:
     """What came back for ``one``; the same again costs nothing."""
     pooled = found[one]
-    found[one] = Pooled(rows=pooled.rows)
+    found[one] = PoolingResult(rows=pooled.rows)
     return pooled
 
 

@@ -15,7 +15,7 @@ from orchestrator.endpoints.prm.base import (
     naming_nan,
     probability,
 )
-from orchestrator.endpoints.prm.coalescing import Pooled
+from orchestrator.endpoints.prm.coalescing import PoolingResult
 from orchestrator.endpoints.prm.pooling import ask_each
 from orchestrator.errors import BadResponse, ConfigError
 
@@ -58,14 +58,16 @@ class OutcomePRM(HttpPRM):
 
         def read(answer: PoolingResponse, url: str) -> Reading:
             rows, used = answer.data[0].data if answer.data else [], answer.usage
-            pooled = Pooled(rows=rows, tokens=used.prompt_tokens, cached_tokens=used.cached_tokens)
+            pooled = PoolingResult(
+                rows=rows, tokens=used.prompt_tokens, cached_tokens=used.cached_tokens
+            )
             return _reading(node, pooled, url)
 
         with naming_nan(self.url):
             return await self.transport.post("/pooling", request, PoolingResponse, read, node=node)
 
 
-def _reading(node: Node, pooled: Pooled, url: str) -> Reading:
+def _reading(node: Node, pooled: PoolingResult, url: str) -> Reading:
     match pooled.rows:
         case [float() | None as score]:
             scores = [probability(score, url)] * len(node.steps)

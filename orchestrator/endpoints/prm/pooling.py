@@ -10,7 +10,7 @@ from typing import TypeAlias
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.endpoints.prm.base import Reading, ReadingOrError, apart, naming_nan, probability
-from orchestrator.endpoints.prm.coalescing import Coalescer, Input, Pooled
+from orchestrator.endpoints.prm.coalescing import Coalescer, Input, PoolingResult
 from orchestrator.errors import BadResponse
 
 Render: TypeAlias = Callable[[str, Sequence[str]], str]
@@ -34,7 +34,7 @@ async def read_tags(
     Raises ``BadResponse`` where the pairs are not one a step, and other ``EndpointError``.
     """
 
-    def read(at: int, pooled: Pooled, url: str) -> Reading:
+    def read(at: int, pooled: PoolingResult, url: str) -> Reading:
         rows, steps = pooled.rows, len(nodes[at].steps)
         if len(rows) != steps:
             raise BadResponse(
@@ -63,7 +63,7 @@ async def read_tokens(
     """
     inputs = [tuple(token for piece in each for token in piece) for each in pieces]
 
-    def read(at: int, pooled: Pooled, url: str) -> Reading:
+    def read(at: int, pooled: PoolingResult, url: str) -> Reading:
         rows, ids = pooled.rows, inputs[at]
         if len(rows) != len(ids):
             raise BadResponse(
@@ -81,7 +81,7 @@ async def ask_each(
     pooling: Coalescer[list[ReadingOrError]],
     nodes: Sequence[Node],
     inputs: Sequence[Input],
-    read: Callable[[int, Pooled, str], Reading],
+    read: Callable[[int, PoolingResult, str], Reading],
 ) -> list[ReadingOrError]:
     """What ``read`` makes of each of ``inputs``, which it has the number of. One that cannot be
     read while others can is asked for again, alone.
@@ -89,7 +89,7 @@ async def ask_each(
     Raises ``BadResponse`` where none can be read, and other ``EndpointError``.
     """
 
-    def read_all(found: Sequence[Pooled], url: str) -> list[ReadingOrError]:
+    def read_all(found: Sequence[PoolingResult], url: str) -> list[ReadingOrError]:
         outcomes: list[ReadingOrError] = []
         errors: list[BadResponse] = []
         for number, pooled in enumerate(found):
@@ -104,7 +104,7 @@ async def ask_each(
         return outcomes
 
     async def alone(number: int) -> ReadingOrError:
-        def read_one(found: Sequence[Pooled], url: str) -> list[ReadingOrError]:
+        def read_one(found: Sequence[PoolingResult], url: str) -> list[ReadingOrError]:
             return [read(number, found[0], url)]
 
         outcome = await apart(pooling.ask([inputs[number]], nodes[number], read_one))
@@ -119,7 +119,7 @@ async def ask_each(
     return [asked_again.get(number, each) for number, each in enumerate(outcomes)]
 
 
-def _reading(scores: list[float], pooled: Pooled) -> Reading:
+def _reading(scores: list[float], pooled: PoolingResult) -> Reading:
     return Reading(scores=scores, tokens=pooled.tokens, cached_tokens=pooled.cached_tokens)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.optimal.cascade.amounts import Path, may_follow
-from orchestrator.optimal.cascade.plan import Action, Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.plan import Action, Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.cascade.tables import AfterLooks, Tables
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Choice(NamedTuple):
     values: "NDArray[np.float64]"
 
 
-def fit_plan(tables: Tables, price: float) -> Plan:
+def fit_plan(tables: Tables, price: float) -> Cascade:
     """The plan of the largest expected ``right - price * used``.
 
     A look is added if the plan gains as much by it as one problem more that is right, and left out
@@ -158,7 +158,7 @@ class _Backwards:
         return _Choice(actions, values)
 
 
-def _planned(best: BestArms, chain: Path) -> Plan:
+def _planned(best: BestArms, chain: Path) -> Cascade:
     """The plan over a chain, with the looks that are reached and that decide something."""
     found, tables = _Backwards(best, chain, skips=True), best.tables
     arms = tables.trials.arms
@@ -184,7 +184,7 @@ class _Reached(NamedTuple):
     actions: "Sequence[_Reached | ModelArm]"
 
 
-def _numbered(first: _Reached | ModelArm, pilots: int) -> Plan:
+def _numbered(first: _Reached | ModelArm, pilots: int) -> Cascade:
     """The plan whose looks are numbered as they are reached."""
     looks: list[PlannedLook | None] = []
 
@@ -201,7 +201,7 @@ def _numbered(first: _Reached | ModelArm, pilots: int) -> Plan:
         return at
 
     action = number(first)
-    return Plan(pilots=pilots, first=action, looks=tuple(each for each in looks if each))
+    return Cascade(pilots=pilots, first=action, looks=tuple(each for each in looks if each))
 
 
 def _merged(reached: _Reached, actions: Sequence[Action]) -> PlannedLook:

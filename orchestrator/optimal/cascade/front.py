@@ -13,7 +13,7 @@ from orchestrator.optimal.cascade.amounts import Amounts
 from orchestrator.optimal.cascade.fitting import fit_plan
 from orchestrator.optimal.cascade.joint import JointTrials, PolicyAndPRM
 from orchestrator.optimal.cascade.outcomes import CarriedOut, carried_out
-from orchestrator.optimal.cascade.plan import Plan
+from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.cascade.tables import Tables
 from orchestrator.optimal.profile import Unit
 from orchestrator.optimal.profiling.crossfit import folds
@@ -45,7 +45,7 @@ class FrontPoint:
     ``right`` and what it ``used``, by measure; and the share of problems each policy ``answers``.
     """
 
-    plan: Plan
+    plan: Cascade
     right: "NDArray[np.float64]"
     used: "Mapping[str, NDArray[np.float64]]"
     answers: Mapping[str, float]
@@ -97,7 +97,7 @@ def fronts(
     }
 
 
-def _point(plan: Plan, outcome: CarriedOut, trials: JointTrials) -> FrontPoint:
+def _point(plan: Cascade, outcome: CarriedOut, trials: JointTrials) -> FrontPoint:
     import numpy as np
 
     policies = np.array([arm.policy for arm in trials.arms])

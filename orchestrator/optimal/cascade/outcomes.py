@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.optimal.cascade.amounts import Amounts, Path, needs
 from orchestrator.optimal.cascade.joint import JointTrials
-from orchestrator.optimal.cascade.plan import Action, Plan
+from orchestrator.optimal.cascade.plan import Action, Cascade
 from orchestrator.optimal.cascade.tables import scores
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class CarriedOut:
     answers: "NDArray[np.int64]"
 
 
-def carried_out(plan: Plan, trials: JointTrials, measures: Mapping[str, Amounts]) -> CarriedOut:
+def carried_out(plan: Cascade, trials: JointTrials, measures: Mapping[str, Amounts]) -> CarriedOut:
     """Carry out a plan in every trial. A problem on which its arm was not tried has NaN."""
     import numpy as np
 

@@ -86,7 +86,7 @@ class NextAction(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Cascade:
     """What to do ``first``, and after each look.
 
     One ``Look`` may be there several times: each place in ``looks`` is reached by one way alone, so

@@ -17,7 +17,7 @@ from orchestrator.core.voting import VOTES
 from orchestrator.errors import ConfigError, ProfileError
 from orchestrator.formats.yaml_files import read_yaml
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.cascade.plan import Action, Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.plan import Action, Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.difficulty.predictor import Predictor
 from orchestrator.optimal.profile import Origin, Unit, problem_digest, rounded
 
@@ -130,7 +130,7 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Names the profile by everything that routing depends on."""
         return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
 
-    def plan(self, point: FiledPoint) -> Plan:
+    def plan(self, point: FiledPoint) -> Cascade:
         """The plan of one of its points. Raises ``ProfileError`` if the file is damaged."""
 
         def action(filed: FiledAction) -> Action:
@@ -140,7 +140,7 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             return self.arms[filed.arm].model_arm
 
         try:
-            return Plan(
+            return Cascade(
                 pilots=self.pilots,
                 first=action(point.plan.first),
                 looks=tuple(
@@ -206,7 +206,7 @@ def used(came: Came, unit: str) -> float:
 
 
 def filed(
-    plans: Sequence[Plan],
+    plans: Sequence[Cascade],
 ) -> tuple[list[FiledPlan], list[Predictor], list[FiledArm]]:
     """Plans as a file has them, with their predictors and arms, each there once."""
     predictors: list[Predictor] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm
 from orchestrator.optimal.cascade.profile import Came
 from orchestrator.optimal.wording import in_words
 
@@ -10,7 +10,7 @@ MOST_ARMS = 4
 """A plan may answer by more arms than anybody reads."""
 
 
-def plan_in_words(plan: Plan) -> str:
+def plan_in_words(plan: Cascade) -> str:
     """``look at the greedy answer of small, 4 samples of small under prm; then the greedy answer of
     small, DVTS 16 … of small under prm or the greedy answer of large``."""
     looks = [_look(look) for look in dict.fromkeys(each.look for each in plan.looks)]
@@ -21,7 +21,7 @@ def plan_in_words(plan: Plan) -> str:
     return answers if not looks else f"look at {', '.join(looks)}; then {answers}"
 
 
-def serves(plan: Plan) -> str:
+def serves(plan: Cascade) -> str:
     """The models it takes: ``small, large and the PRM prm``."""
     policies = list(dict.fromkeys(policy for policy, _ in plan.models))
     prms = list(dict.fromkeys(prm for _, prm in plan.models if prm is not None))

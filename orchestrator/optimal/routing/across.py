@@ -13,7 +13,7 @@ from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling, Strategy, Trees
 from orchestrator.core.records import ALL, LookTaken
 from orchestrator.optimal.cascade.looks import shown
-from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm
 from orchestrator.optimal.difficulty.evidence import LOGPROBS, Pilot
 from orchestrator.optimal.routing.routed import go_on, greedy, strategy_of
 from orchestrator.optimal.routing.router import Decision, as_pilots
@@ -26,7 +26,7 @@ RULE = "profile"
 class RoutingAcross:
     """Sends each problem from model to model by a ``plan``; ``sampling`` is used for pilots."""
 
-    plan: Plan
+    plan: Cascade
     sampling: Sampling
 
     def sampling_of(self, policy: str) -> Sampling:

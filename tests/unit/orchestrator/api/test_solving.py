@@ -10,7 +10,7 @@ import pytest
 
 import orchestrator as orchard
 from orchestrator.core.node import Node
-from orchestrator.optimal.cascade.plan import Plan
+from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.optimal.profile import ProfiledModel, dumped
 from orchestrator.testing import FakePolicy, FakePRM, run_in_virtual_time
@@ -231,8 +231,8 @@ async def test_auto_goes_from_model_to_model_by_a_profile_across_them(tmp_path: 
     profile = tmp_path / "across.yaml"
     policies = ("policy", "policy-2")
     small = replace(GREEDY, policy="policy")
-    hard = Plan(pilots=PILOTS, first=replace(LARGE, policy="policy-2"))
-    plans = {1e3: Plan(pilots=PILOTS, first=small), 1e6: hard}
+    hard = Cascade(pilots=PILOTS, first=replace(LARGE, policy="policy-2"))
+    plans = {1e3: Cascade(pilots=PILOTS, first=small), 1e6: hard}
     profile.write_text(dumped_across(small_across(plans=plans, task="question", policies=policies)))
     for budget, value in ((1e3, "5"), (1e6, "7")):
         answer = await solve(

@@ -2,7 +2,7 @@
 
 from orchestrator.core.voting import Majority
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.cascade.profile import (
     AcrossModel,
     AcrossProfile,
@@ -42,8 +42,8 @@ def small_across() -> AcrossProfile:
         limits=(0.5,),
         actions=(LARGE, SMALL),
     )
-    cascade = Plan(pilots=4, first=0, looks=(look,))
-    plans = [Plan(pilots=4, first=SMALL), cascade, Plan(pilots=4, first=LARGE)]
+    cascade = Cascade(pilots=4, first=0, looks=(look,))
+    plans = [Cascade(pilots=4, first=SMALL), cascade, Cascade(pilots=4, first=LARGE)]
     reached = [came(0.7, 1e3), came(0.86, 4e3), came(0.9, 2e4)]
     answers = [{"small": 1.0}, {"small": 0.75, "large": 0.25}, {"large": 1.0}]
     found, predictors, arms = filed(plans)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from orchestrator.core.voting import Majority, Weighted
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.cascade.profile import AcrossModel, AcrossProfile, Came, FiledPoint, filed
 from orchestrator.optimal.difficulty.predictor import Predictor, Weight
 from orchestrator.optimal.profile import Origin
@@ -45,10 +45,10 @@ def by(feature: str, mean: float, weight: float, pilots: int) -> Predictor:
     return Predictor(pilots=pilots, intercept=0.0, weights=weights)
 
 
-def small_plan(*, hard: ModelArm = LARGE) -> Plan:
+def small_plan(*, hard: ModelArm = LARGE) -> Cascade:
     """Greedy ``small`` first; where that is long, its scored pilots; where those disagree,
     ``hard``."""
-    return Plan(
+    return Cascade(
         pilots=PILOTS,
         first=0,
         looks=(
@@ -70,7 +70,7 @@ def small_plan(*, hard: ModelArm = LARGE) -> Plan:
 
 def small_across(
     *,
-    plans: dict[float, Plan] | None = None,
+    plans: dict[float, Cascade] | None = None,
     task: str = "sums",
     policies: Sequence[str] = ("small", "large"),
     prms: Sequence[str] = ("prm",),

@@ -15,7 +15,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.errors import EndpointUnavailable
-from orchestrator.optimal.cascade.plan import Plan as ModelPlan
+from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.routing.across import RoutingAcross
 from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
@@ -57,7 +57,7 @@ def large(node: Node, index: int) -> str:
 class Fleet:
     """Two policies and a PRM, and one cell across them."""
 
-    def __init__(self, plan: ModelPlan, *, prices: Mapping[str, Price] | None = None) -> None:
+    def __init__(self, plan: Cascade, *, prices: Mapping[str, Price] | None = None) -> None:
         self.small, self.large = FakePolicy(script=small), FakePolicy(script=large)
         self.prm = FakePRM()
         models = {
@@ -286,7 +286,7 @@ async def test_lost_pilots_leave_the_decision_to_the_others(
 async def test_without_a_look_every_problem_gets_the_one_arm(
     tmp_path: Path, make_problems: MakeProblems
 ) -> None:
-    fleet = Fleet(ModelPlan(pilots=PILOTS, first=replace(GREEDY, policy="large")))
+    fleet = Fleet(Cascade(pilots=PILOTS, first=replace(GREEDY, policy="large")))
     records = await fleet.run(tmp_path, make_problems(2))
     for record in records:
         assert record.route is not None and record.route.looks == ()

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, OrchardError, ProfileError
-from orchestrator.optimal.cascade.plan import Plan
+from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.optimal.profile import dumped, problem_digest
 from orchestrator.runs.plan import Cell, NamedModel
@@ -24,7 +24,7 @@ from tests.unit.orchestrator.optimal.small_plan import (
 from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 PROBLEMS = [Problem(id=f"q{i}", question="", answer="7") for i in range(4)]
-PLANS = {1e3: Plan(pilots=PILOTS, first=GREEDY), 1e6: small_plan()}
+PLANS = {1e3: Cascade(pilots=PILOTS, first=GREEDY), 1e6: small_plan()}
 
 
 @pytest.fixture

@@ -11,7 +11,14 @@ from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node, Tree, root
 from orchestrator.endpoints.http.wire import PoolingItem, PoolingResponse, TokenDetails, Usage
 from orchestrator.endpoints.prm import coalescing
-from orchestrator.endpoints.prm.coalescing import BUSY, INPUTS, WINDOW, Coalescer, Pooled, shares
+from orchestrator.endpoints.prm.coalescing import (
+    BUSY,
+    INPUTS,
+    WINDOW,
+    Coalescer,
+    PoolingResult,
+    shares,
+)
 from orchestrator.errors import (
     BadResponse,
     ContextOverflow,
@@ -68,16 +75,18 @@ def _tokens(one: str | tuple[int, ...]) -> int:
     return 10 if isinstance(one, str) else len(one)
 
 
-async def ask(coalescer: Coalescer[list[Pooled]], inputs: list[str], node: Node) -> list[Pooled]:
+async def ask(
+    coalescer: Coalescer[list[PoolingResult]], inputs: list[str], node: Node
+) -> list[PoolingResult]:
     return await coalescer.ask(inputs, node, lambda found, url: list(found))
 
 
 async def occupied(
     **settings: Any,
-) -> tuple[Busy, Coalescer[list[Pooled]], list[asyncio.Task[Any]]]:
+) -> tuple[Busy, Coalescer[list[PoolingResult]], list[asyncio.Task[Any]]]:
     """A server so busy that calls wait for one another, and the calls that keep it so."""
     server = Busy(**settings)
-    coalescer: Coalescer[list[Pooled]] = Coalescer(server)  # type: ignore[arg-type]
+    coalescer: Coalescer[list[PoolingResult]] = Coalescer(server)  # type: ignore[arg-type]
     tasks = [asyncio.create_task(ask(coalescer, [f"{i}"], NODE)) for i in range(BUSY)]
     await asyncio.sleep(0)
     assert server.sent == [[f"{i}"] for i in range(BUSY)]
@@ -159,7 +168,7 @@ async def test_what_an_answer_lacks_is_asked_for_again_and_what_it_holds_is_not(
     server, coalescer, _ = await occupied()
     lacks = [[13.0]]
 
-    def read(found: Sequence[Pooled], url: str) -> list[Pooled]:
+    def read(found: Sequence[PoolingResult], url: str) -> list[PoolingResult]:
         if found[0].rows in lacks:
             lacks.clear()
             raise BadResponse("no rows", url=url)
@@ -265,7 +274,7 @@ async def test_a_call_that_is_cancelled_as_its_answer_comes_is_cancelled(
 async def test_everything_asked_is_answered_whatever_the_load() -> None:
     server = Busy()
     server.gate.set()
-    coalescer: Coalescer[list[Pooled]] = Coalescer(server)  # type: ignore[arg-type]
+    coalescer: Coalescer[list[PoolingResult]] = Coalescer(server)  # type: ignore[arg-type]
     found = await fan_out(ask(coalescer, [f"{i}", f"{i + 1}"], NODE) for i in range(500))
     assert [each[1].rows for each in found] == [[float(i + 1)] for i in range(500)]
 

@@ -6,12 +6,12 @@ import pytest
 from orchestrator.optimal.cascade.amounts import Amounts, may_follow
 from orchestrator.optimal.cascade.fitting import fit_plan
 from orchestrator.optimal.cascade.outcomes import carried_out
-from orchestrator.optimal.cascade.plan import Look, Plan
+from orchestrator.optimal.cascade.plan import Cascade, Look
 from orchestrator.optimal.cascade.tables import Tables
 from tests.unit.orchestrator.optimal.cascade.world import World, greedy
 
 
-def planned(world: World, price: float) -> Plan:
+def planned(world: World, price: float) -> Cascade:
     return fit_plan(Tables(world.trials, world.spent), price)
 
 
@@ -33,7 +33,7 @@ def test_a_larger_model_that_is_simply_cheaper_answers_everything() -> None:
     world.policy("small", 0.9, 0.3, takes=10)
     world.prm("small", "prm", 0.92, 0.6, takes=10)
     world.policy("large", 0.97, 0.9, takes=12)
-    assert planned(world, 0.001) == Plan(pilots=4, first=greedy("large"))
+    assert planned(world, 0.001) == Cascade(pilots=4, first=greedy("large"))
 
 
 def test_a_poor_prm_is_never_asked() -> None:

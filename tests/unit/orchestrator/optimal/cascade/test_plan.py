@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.core.voting import Majority
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.cascade.plan import Look, ModelArm, Plan, PlannedLook
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.difficulty.predictor import Predictor, Weight
 
 COT = Arm(strategy="cot", settings={"temperature": 0.0}, vote=Majority())
@@ -22,32 +22,32 @@ def looking(*actions: object, limits: tuple[float, ...] = (0.5,)) -> PlannedLook
 
 
 def test_a_sure_answer_is_given_and_an_unsure_one_is_handed_over() -> None:
-    plan = Plan(pilots=4, first=0, looks=(looking(LARGE, SMALL),))
+    plan = Cascade(pilots=4, first=0, looks=(looking(LARGE, SMALL),))
     assert plan.decide(0, {"small/confidence": -0.1}).action == SMALL
     assert plan.decide(0, {"small/confidence": -3.0}).action == LARGE
 
 
 def test_a_score_on_a_limit_belongs_to_the_easier_bin() -> None:
-    plan = Plan(pilots=4, first=0, looks=(looking(LARGE, SMALL),))
+    plan = Cascade(pilots=4, first=0, looks=(looking(LARGE, SMALL),))
     decision = plan.decide(0, {"small/confidence": -1.0})
     assert (decision.score, decision.bin, decision.action) == (0.5, 1, SMALL)
 
 
 def test_a_plan_may_be_one_model_s_greedy_answer_without_any_look() -> None:
-    plan = Plan(pilots=4, first=LARGE)
+    plan = Cascade(pilots=4, first=LARGE)
     assert plan.arms == [LARGE]
     assert plan.models == [("large", None)]
 
 
 def test_models_are_those_looked_at_and_those_that_answer() -> None:
-    plan = Plan(pilots=4, first=0, looks=(looking(LARGE, 1), looking(SMALL, limits=())))
+    plan = Cascade(pilots=4, first=0, looks=(looking(LARGE, 1), looking(SMALL, limits=())))
     assert plan.models == [("small", None), ("large", None)]
 
 
 @pytest.mark.parametrize("leads_to", [0, 2, -1])
 def test_a_look_leads_only_to_later_ones(leads_to: int) -> None:
     with pytest.raises(ValueError, match="look 0 cannot lead to look"):
-        Plan(pilots=4, first=0, looks=(looking(leads_to, SMALL), looking(SMALL, LARGE)))
+        Cascade(pilots=4, first=0, looks=(looking(leads_to, SMALL), looking(SMALL, LARGE)))
 
 
 def test_bins_without_an_action_and_limits_that_fall_are_refused() -> None:
