@@ -93,6 +93,24 @@ def test_problems_are_routed_by_it_and_shown_where_they_went(profiled: Person) -
     assert "auto" in outcome.out
 
 
+def test_a_policy_without_a_prm_has_a_profile_and_is_routed_by_it(profiled: Person) -> None:
+    cells = [{"policy": "policy", "strategy": "majority", "n": 8}]
+    task = {"path": "problems.jsonl", "problems": CALIBRATION}
+    profiled.write_config("alone.yaml", task=task, cells=cells, headline=None)
+    outcome = profiled.orchard("profile", "alone.yaml")
+    assert outcome.code == 0, outcome.err
+    path = "runs/alone-profile/profiles/problems-policy.yaml"
+    profile = yaml.safe_load((profiled.home / path).read_text())
+    assert profile["prm"] is None
+    auto(profiled, "unscored", prm=[], profile=path)
+    outcome = profiled.orchard("run", "unscored.yaml")
+    assert outcome.code == 0, outcome.err
+    records = profiled.records("runs/unscored")
+    assert len(records) == ALL - CALIBRATION
+    assert {each["route"]["rule"] for each in records} == {"profile"}
+    assert sum(each["prm_tokens"] for each in records) == 0
+
+
 def test_a_run_that_measured_shows_its_routing_table(profiled: Person) -> None:
     shown = profiled.orchard("show", "runs/run-profile").out
     assert "routing by 32 problems (easy" in shown
@@ -179,7 +197,10 @@ def spent(record: dict[str, Any]) -> int:
         (["runs/run-profile", "--tokens", "9"], "--tokens and --set are for a config"),
         (["run.yaml", "--set", "task.problems=9"], "9 problems are too few"),
         (["run.yaml", "--tokens", "90"], "a cap of 90 tokens is less than the samples alone"),
-        (["run.yaml", "--set", "cells=[{policy: policy, strategy: cot}]"], "no cell has a `prm`"),
+        (
+            ["run.yaml", "--set", "cells=[{policy: policy, prm: prm, strategy: auto}]"],
+            "cells of auto alone",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_line(

@@ -82,18 +82,21 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
 
 
 def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
-    """A profile for each task, policy and PRM with enough records in ``runs``; none where several
-    policies have no PRM.
+    """A profile for each task, policy and PRM with enough records in ``runs``, and for each policy
+    that has no PRM there.
 
-    Raises ``ProfileError`` if there is neither.
+    Raises ``ProfileError`` if there is none.
     """
-    records = _records(runs)
-    groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        if record.prm is not None:
+    groups: dict[tuple[str, str, str | None], list[Record]] = defaultdict(list)
+    for record in _records(runs):
+        if not record.models:  # of a cell across models
             groups[record.task, record.policy, record.prm].append(record)
-    if not groups and len({record.policy for record in records}) < 2:
-        raise ProfileError("a profile is of a policy and a PRM, and no cell of this run has a PRM")
+    scored = {(task, policy) for task, policy, prm in groups if prm is not None}
+    groups = {
+        (task, policy, prm): own
+        for (task, policy, prm), own in groups.items()
+        if prm is not None or (task, policy) not in scored
+    }
 
     async def fit() -> list[Profile]:
         found, failures = [], []
@@ -103,9 +106,9 @@ def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
                 try:
                     found.append(await fit_profile(own, by_task[task]))
                 except ProfileError as error:
-                    failures.append(f"{policy} under {prm}: {error}")
-        if groups and not found:
-            raise ProfileError(failures[0])
+                    failures.append(f"{policy}{f' under {prm}' if prm else ''}: {error}")
+        if not found:
+            raise ProfileError(failures[0] if failures else "these runs have no records")
         for failure in failures:
             console.print(f"No profile of {failure}")
         return found
@@ -258,8 +261,8 @@ def _result(rounds: Rounds, found: Sequence[Sweep], records: Iterable[Record]) -
     if rounds.cap is None:
         return used
     tried = [
-        f"{tree.strategy_name} {tree.strategy.n} of {sweep.samples.policy.name} under "
-        f"{sweep.samples.prm and sweep.samples.prm.name}: "
+        f"{tree.strategy_name} {tree.strategy.n} of {sweep.samples.policy.name}"
+        f"{f' under {sweep.samples.prm.name}' if sweep.samples.prm else ''}: "
         + counted(sum(cell == tree.id for cell, _ in done), "problems")
         for sweep in found
         for tree in sweep.trees

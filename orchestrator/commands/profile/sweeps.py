@@ -41,7 +41,7 @@ def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
     greedy and sample cells that a profile needs. Only the largest number of samples is run: smaller
     ones, and votes without the PRM, are read off it.
 
-    Raises ``ProfileError`` if no cell has a PRM, and there is only one policy.
+    Raises ``ProfileError`` if every cell is one of ``auto``.
     """
     by_models: dict[tuple[str, str | None], list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -53,10 +53,10 @@ def sweeps(config: RunConfig, cells: Sequence[Cell]) -> list[Sweep]:
         for models, own in by_models.items()
         if models[1] is not None or models[0] not in scored
     }
-    if not scored and len(found) < 2:
+    if not found:
         raise ProfileError(
-            "a profile is of a policy and a PRM, or of several policies; this config has one "
-            "policy, and no cell has a `prm`: add for example "
+            "a profile measures the strategies of a config, and this one has cells of auto alone: "
+            "add for example "
             "{policy: …, prm: …, strategy: [best_of_n, beam_search, dvts], n: [4, 16, 64]}"
         )
     most = max((cell.strategy.n for cell in cells), default=1)

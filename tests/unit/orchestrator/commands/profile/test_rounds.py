@@ -131,9 +131,15 @@ def test_several_policies_need_no_prm() -> None:
     assert [each.samples.policy.name for each in found] == ["policy", "large"]
 
 
-def test_without_a_prm_there_is_nothing_to_profile() -> None:
-    with pytest.raises(ProfileError, match="no cell has a `prm`"):
-        sweeps(config(cells=CONFIG["cells"][:2]))
+def test_a_policy_without_a_prm_is_measured_with_log_probabilities() -> None:
+    (found,) = sweeps(config(cells=CONFIG["cells"][:2]))
+    assert (found.samples.strategy_name, found.samples.prm) == ("majority", None)
+    assert found.samples.settings["logprobs"] is True
+
+
+def test_cells_of_auto_alone_are_nothing_to_profile() -> None:
+    with pytest.raises(ProfileError, match="cells of auto alone"):
+        sweeps(config(cells=[{**PAIR, "strategy": "auto"}]))
 
 
 def test_too_few_samples_are_refused() -> None:
