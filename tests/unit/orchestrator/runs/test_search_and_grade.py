@@ -12,7 +12,7 @@ from orchestrator.core.ports import Policy
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record, Verdict
 from orchestrator.core.task import Grade, Task
-from orchestrator.core.voting import VOTES
+from orchestrator.core.voting import BY_SCORES
 from orchestrator.errors import BadResponse, EndpointRefused, EndpointUnavailable
 from orchestrator.runs.plan import Cell, Ports
 from orchestrator.runs.ports.branches import OnFailedBranch
@@ -77,7 +77,7 @@ async def test_a_record_says_what_was_run_what_it_cost_and_what_came_of_it(run: 
     assert record.prm_tokens == prm.tokens == ledger.spent.prm_tokens
     assert record.requests == len(policy.requests) + len(prm.requests) == ledger.spent.requests
     assert len(record.leaves) == 2
-    assert set(record.verdicts) == set(VOTES)
+    assert set(record.verdicts) == {"majority", *(vote.name for vote in BY_SCORES)}
 
 
 async def test_each_vote_elects_its_own_leaf(run: Any) -> None:
@@ -159,7 +159,7 @@ async def test_where_a_budget_ends_before_anything_was_scored_the_majority_decid
     )
     assert (record.ran_out, {leaf.scores for leaf in record.leaves}) == ("requests", {()})
     assert record.verdicts["majority"] == Verdict(answer="7", correct=True)
-    assert {record.verdicts[vote] for vote in VOTES if vote != "majority"} == {
+    assert {record.verdicts[vote.name] for vote in BY_SCORES} == {
         Verdict(answer="7", correct=True, by="majority")
     }
 
