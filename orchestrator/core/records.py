@@ -122,7 +122,8 @@ class Route:
 class ModelUse:
     """What one model of several did for a problem: tokens as a ``Record`` counts them, ``cost`` in
     USD and ``seconds`` in which a request of the problem was under way at its endpoint. ``params``
-    where known. A policy has no PRM tokens, and a PRM no others."""
+    where known. A policy has no PRM tokens, and a PRM no others. The leaves are those of the policy
+    that ``answered``: another than the route's, where that was lost or something ran out."""
 
     policy_tokens: int = 0
     prompt_tokens: int = 0
@@ -132,10 +133,11 @@ class ModelUse:
     cost: float = 0.0
     seconds: float = 0.0
     params: int | None = None
+    answered: bool = False
 
     @property
     def is_none(self) -> bool:
-        """Whether the model was not asked at all."""
+        """Whether nothing was used of the model: it was not asked, or answered no request."""
         return not (self.prompt_tokens or self.policy_tokens or self.prm_tokens)
 
     @property

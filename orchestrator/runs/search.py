@@ -171,7 +171,7 @@ async def search_across(
         seconds=clock.worked,
         undecided=frozenset(answers.undecided),
         decision=routed.decision,
-        models=trees.used,
+        models=trees.used(leaves),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from orchestrator.core.compute import total_flops
 from orchestrator.core.difficulty import BINS
-from orchestrator.core.records import ALL, AUTO, Record, Route
+from orchestrator.core.records import ALL, AUTO, ModelUse, Route
 from orchestrator.report.data.cells import CellRecords
 from orchestrator.report.data.subsets import SubsetResult, result_of
 from orchestrator.report.data.use import used
@@ -51,10 +51,10 @@ class RoutedBin(SubsetResult):
 
 
 class ModelShare(TypedDict):
-    """One model of a cell across models: the problems it was ``asked`` about, those it ``answered``
+    """One model of a cell across models: the ``problems`` it was used for, those it ``answered``
     (a policy), and its means per problem of the cell: ``tokens`` it wrote, or read as a PRM."""
 
-    asked: int
+    problems: int
     answered: int | None
     tokens: float
     flops: float | None
@@ -125,20 +125,17 @@ def _pool(cell: CellRecords) -> PoolUse:
 def _models(cell: CellRecords) -> dict[str, ModelShare]:
     records = list(cell.records.values())
     return {
-        name: _share(name, [record for record in records if name in record.models], len(records))
+        name: _share([each.models[name] for each in records if name in each.models], len(records))
         for name in dict.fromkeys(name for record in records for name in record.models)
     }
 
 
-def _share(name: str, records: Sequence[Record], problems: int) -> ModelShare:
-    used = [record.models[name] for record in records]
+def _share(used: Sequence[ModelUse], problems: int) -> ModelShare:
     flops = total_flops(use.flops for use in used)
     is_prm = any(use.prm_tokens for use in used)
     return ModelShare(
-        asked=sum(not use.is_none for use in used),
-        answered=None
-        if is_prm
-        else sum(record.route is not None and record.route.policy == name for record in records),
+        problems=sum(not use.is_none for use in used),
+        answered=None if is_prm else sum(use.answered for use in used),
         tokens=sum(use.policy_tokens + use.prm_tokens for use in used) / problems,
         flops=None if flops is None else flops.total / problems,
         cost=sum(use.cost for use in used) / problems,

@@ -52,9 +52,9 @@ def _pool(pool: PoolUse, unit: str) -> str:
 
 def _share(name: str, share: ModelShare) -> str:
     """What one model of several did, of the problems and on average."""
-    if not share["asked"]:
-        return f"{name}: not asked"
-    done = f"{name}: {counted(share['asked'], 'problems')}"
+    if not share["problems"]:
+        return f"{name}: not used"
+    done = f"{name}: {counted(share['problems'], 'problems')}"
     if share["answered"] is not None:
         done += f", of which it answered {share['answered']:,}"
     used = [in_unit(round(share["tokens"]), "tokens")]

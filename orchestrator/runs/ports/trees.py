@@ -95,9 +95,8 @@ class PolicyTrees:
             self._meters[model] = _Meter(self.scope.scope(model))
         return self._meters[model]
 
-    @property
-    def used(self) -> dict[str, ModelUse]:
-        """What each model did, by its name."""
+    def used(self, leaves: Sequence[Node]) -> dict[str, ModelUse]:
+        """What each model did, by its name; one policy grew ``leaves``."""
         return {
             name: ModelUse(
                 policy_tokens=(spent := meter.ledger.spent).policy_tokens,
@@ -107,6 +106,7 @@ class PolicyTrees:
                 prm_cached_tokens=spent.prm_cached_tokens,
                 cost=spent.cost,
                 seconds=meter.watch.seconds,
+                answered=self._grew(name, leaves),
             )
             for name, meter in self._meters.items()
         }
@@ -126,9 +126,12 @@ class PolicyTrees:
         """Tokens of policies and PRMs on the paths of ``leaves``, which one policy grew: what any
         other drew has no vote."""
         for (policy, _), ports in self._trees.items():
-            if leaves and leaves[0].tree.key == self.key(policy):
+            if self._grew(policy, leaves):
                 return ports.tokens_of(leaves)
         return 0, 0
+
+    def _grew(self, policy: str, leaves: Sequence[Node]) -> bool:
+        return bool(leaves) and leaves[0].tree.key == self.key(policy)
 
     @property
     def ends(self) -> Ends:

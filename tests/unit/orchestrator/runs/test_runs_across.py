@@ -239,10 +239,12 @@ async def test_a_policy_that_is_down_is_one_clear_line_and_the_others_answer_sta
     assert easy.error is None
     assert (hard.ran_out, hard.error) == ("endpoint", "nothing answers at http://large")
     assert len(hard.leaves) == PILOTS and hard.verdicts["auto"].answer is not None
+    assert [name for name, use in hard.models.items() if use.answered] == ["small"]
     asked = fleet.requests
     fleet.large.failures = {}
     *_, hard = await fleet.run(tmp_path, problems, journal=True)
     assert hard.error is None and hard.verdicts["auto"].correct
+    assert [name for name, use in hard.models.items() if use.answered] == ["large"]
     assert fleet.requests[0] == asked[0]
 
 

@@ -28,13 +28,18 @@ def across(number: int, *, handed_over: bool, correct: bool = True) -> Record:
     """A problem that the small policy answers greedily, or hands over to the large one."""
     looks = [LookTaken(policy="small", prm=None, pilots=1, score=0.05 if handed_over else 0.9)]
     models = {
-        "small": ModelUse(policy_tokens=10, prompt_tokens=5, seconds=0.2, cost=0.5, params=SMALL),
+        "small": ModelUse(
+            policy_tokens=10, prompt_tokens=5, seconds=0.2, cost=0.5, params=SMALL,
+            answered=not handed_over,
+        ),
         "large": ModelUse(params=LARGE),
         "prm": ModelUse(params=SMALL),
-    }
+    }  # fmt: skip
     if handed_over:
         looks.append(LookTaken(policy="small", prm="prm", pilots=4, score=0.2))
-        models["large"] = ModelUse(policy_tokens=40, prompt_tokens=5, seconds=0.6, params=LARGE)
+        models["large"] = ModelUse(
+            policy_tokens=40, prompt_tokens=5, seconds=0.6, params=LARGE, answered=True
+        )
         models["prm"] = ModelUse(prm_tokens=60, seconds=0.1, params=SMALL)
     route = Route(
         bin="hard" if handed_over else "easy",
@@ -82,7 +87,16 @@ def test_each_bin_names_the_model_that_answers_and_each_model_what_it_did() -> N
         "all\n"
         "  prm: 1 problem; 9 tokens, 2.743e6 FLOPs, 0.014 s a problem of all\n"
     )
-    assert "  large: not asked\n" in said(CELL[:6])
+    assert "  large: not used\n" in said(CELL[:6])
+
+
+def test_a_model_that_was_down_answered_nothing_where_the_leaves_are_anothers() -> None:
+    (lost,) = CELL[6:]
+    small = replace(lost.models["small"], answered=True)
+    models = {**lost.models, "small": small, "large": ModelUse(params=LARGE)}
+    words = said([*CELL[:6], replace(lost, models=models, ran_out="endpoint", error="down")])
+    assert "  small: 7 problems, of which it answered 7; " in words
+    assert "  large: not used\n" in words
 
 
 def test_a_cell_without_a_look_has_one_bin_of_all_problems() -> None:
@@ -115,7 +129,7 @@ def test_json_tells_the_looks_and_the_model_of_each_way() -> None:
     assert (easy["policy"], easy["prm"], easy["strategy"]) == ("small", None, "cot")
     assert (hard["policy"], hard["prm"], hard["strategy"]) == ("large", "prm", "beam_search")
     assert [look["pilots"] for look in hard["looks"]] == [1, 4]
-    assert cell["models"]["large"]["asked"] == cell["models"]["large"]["answered"] == 1
+    assert cell["models"]["large"]["problems"] == cell["models"]["large"]["answered"] == 1
     assert cell["models"]["prm"]["answered"] is None
 
 
