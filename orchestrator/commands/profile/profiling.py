@@ -89,8 +89,7 @@ def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
     """
     groups: dict[tuple[str, str, str | None], list[Record]] = defaultdict(list)
     for record in _records(runs):
-        if not record.models:  # of a cell across models
-            groups[record.task, record.policy, record.prm].append(record)
+        groups[record.task, record.policy, record.prm].append(record)
     scored = {(task, policy) for task, policy, prm in groups if prm is not None}
     groups = {
         (task, policy, prm): own
@@ -141,7 +140,8 @@ def fit_across(runs: Sequence[Path], console: Terminal) -> list[AcrossProfile]:
 
 
 def _records(runs: Sequence[Path]) -> list[Record]:
-    return [record for run in runs for record in read_records(run)]
+    """Those of single models: what a cell across them came to measures none of them."""
+    return [record for run in runs for record in read_records(run) if not record.models]
 
 
 async def _by_task(runs: Sequence[Path], stack: AsyncExitStack) -> dict[str, SameByProblem]:
