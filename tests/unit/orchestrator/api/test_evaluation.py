@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +11,10 @@ import pytest
 
 import orchestrator as orchard
 from orchestrator.core.node import Node
+from orchestrator.optimal.cascade.plan import Cascade
+from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.testing import FakePolicy, FakePRM
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS, small_across
 
 PROBLEMS = [
     orchard.Problem(id=f"p{i}", question=f"What is {i} + 1?", answer=str(i % 3)) for i in range(6)
@@ -63,6 +66,28 @@ async def test_every_strategy_gives_a_record_of_every_problem() -> None:
     assert len({key(record) for record in records}) == len(STRATEGIES) * len(PROBLEMS)
     assert {record.strategy for record in records} == {"cot", "best_of_n", "beam_search", "auto"}
     assert all(record.leaves and record.policy == "policy" for record in records)
+
+
+async def test_auto_by_a_profile_across_models_is_one_cell_of_all_its_models(
+    tmp_path: Path,
+) -> None:
+    policies = ("policy", "policy-2")
+    plans = {
+        1e3: Cascade(pilots=PILOTS, first=replace(GREEDY, policy="policy")),
+        1e6: Cascade(pilots=PILOTS, first=replace(LARGE, policy="policy-2")),
+    }
+    profile = tmp_path / "across.yaml"
+    across = small_across(plans=plans, task="problems", policies=policies)
+    profile.write_text(dumped_across(across))
+    autos = [orchard.Auto(profile=str(profile), budget=each, unit="flops") for each in plans]
+    records = await evaluate([FakePolicy(), FakePolicy()], [*autos, orchard.CoT()])
+    routed = [record for record in records if record.strategy == "auto"]
+    assert len(routed) == 2 * len(PROBLEMS) and len(records) == 4 * len(PROBLEMS)
+    assert {record.policy for record in routed} == {"policy, policy-2"}
+    for budget, policy in zip(plans, policies, strict=True):
+        own = [record for record in routed if record.settings["budget"] == budget]
+        assert {record.route.policy for record in own if record.route} == {policy}
+        assert all(record.models[policy].answered and record.leaves for record in own)
 
 
 class Capitals(orchard.Task):
