@@ -18,7 +18,8 @@ from tests.acceptance.conftest import SEARCH, Person
 from tests.acceptance.test_resume import beyond, ended, is_lost, tokens
 from tests.acceptance.test_runs import until
 from tests.integration.misbehaving import CHAT, COMPLETIONS, status
-from tests.unit.orchestrator.optimal.small_plan import GREEDY, PILOTS, WHOLE, by, small_across
+from tests.unit.orchestrator.optimal.small_across import profile_of
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, PILOTS, WHOLE, by
 
 PROBLEMS = 24
 
@@ -47,9 +48,8 @@ def profile(person: Person) -> Path:
     """Of the person's own policies, PRM and task."""
     person.problems(PROBLEMS)
     greedy = Cascade(pilots=PILOTS, first=ModelArm(policy="policy", prm=None, arm=GREEDY.arm))
-    across = small_across(
-        plans={1e3: greedy, 1e6: plan()}, task="problems", policies=("policy", "large")
-    )
+    plans = {1e3: greedy, 1e6: plan()}
+    across = profile_of(plans, task="problems", policies=("policy", "large"))
     return person.write("across.yaml", dumped_across(across))
 
 

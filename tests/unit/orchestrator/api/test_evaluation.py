@@ -14,7 +14,8 @@ from orchestrator.core.node import Node
 from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.testing import FakePolicy, FakePRM
-from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS, small_across
+from tests.unit.orchestrator.optimal.small_across import profile_of
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS
 
 PROBLEMS = [
     orchard.Problem(id=f"p{i}", question=f"What is {i} + 1?", answer=str(i % 3)) for i in range(6)
@@ -77,8 +78,7 @@ async def test_auto_by_a_profile_across_models_is_one_cell_of_all_its_models(
         1e6: Cascade(pilots=PILOTS, first=replace(LARGE, policy="policy-2")),
     }
     profile = tmp_path / "across.yaml"
-    across = small_across(plans=plans, task="problems", policies=policies)
-    profile.write_text(dumped_across(across))
+    profile.write_text(dumped_across(profile_of(plans, task="problems", policies=policies)))
     autos = [orchard.Auto(profile=str(profile), budget=each, unit="flops") for each in plans]
     records = await evaluate([FakePolicy(), FakePolicy()], [*autos, orchard.CoT()])
     routed = [record for record in records if record.strategy == "auto"]

@@ -14,7 +14,8 @@ from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.optimal.profile import ProfiledModel, dumped
 from orchestrator.testing import FakePolicy, FakePRM, run_in_virtual_time
-from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS, small_across
+from tests.unit.orchestrator.optimal.small_across import profile_of
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS
 from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 QUESTION = "What is 3 + 4?"
@@ -233,7 +234,7 @@ async def test_auto_goes_from_model_to_model_by_a_profile_across_them(tmp_path: 
     small = replace(GREEDY, policy="policy")
     hard = Cascade(pilots=PILOTS, first=replace(LARGE, policy="policy-2"))
     plans = {1e3: Cascade(pilots=PILOTS, first=small), 1e6: hard}
-    profile.write_text(dumped_across(small_across(plans=plans, task="question", policies=policies)))
+    profile.write_text(dumped_across(profile_of(plans, task="question", policies=policies)))
     for budget, value in ((1e3, "5"), (1e6, "7")):
         answer = await solve(
             [answering(*[5] * 8), answering(*[7] * 8)],

@@ -1,4 +1,6 @@
-"""A profile across models made up for tests: the small model answers where it is confident."""
+"""Profiles across models made up for tests."""
+
+from collections.abc import Mapping, Sequence
 
 from orchestrator.core.voting import Majority
 from orchestrator.optimal.arms import Arm
@@ -13,6 +15,7 @@ from orchestrator.optimal.cascade.profile import (
 )
 from orchestrator.optimal.difficulty.predictor import Predictor, Weight
 from orchestrator.optimal.profile import Origin
+from tests.unit.orchestrator.optimal.small_plan import PILOTS, WHOLE
 
 GREEDY = Arm(strategy="cot", settings={"temperature": 0.0, "max_tokens": 100}, vote=Majority())
 SMALL, LARGE = (ModelArm(policy=name, prm=None, arm=GREEDY) for name in ("small", "large"))
@@ -21,17 +24,46 @@ SMALL, LARGE = (ModelArm(policy=name, prm=None, arm=GREEDY) for name in ("small"
 def came(accuracy: float, flops: float) -> Came:
     return Came(
         accuracy=accuracy,
-        low=accuracy - 0.03,
-        high=accuracy + 0.02,
+        low=round(accuracy - 0.03, 6),
+        high=round(accuracy + 0.02, 6),
         tokens=flops / 100,
         flops=flops,
         flops_with_cache=0.8 * flops,
-        cost=1e-9 * flops,
-        seconds=1e-3 * flops,
+        cost=flops / 1e9,
+        seconds=flops / 1e3,
+    )
+
+
+def profile_of(
+    plans: Mapping[float, Cascade],
+    *,
+    task: str = "sums",
+    policies: Sequence[str] = ("small", "large"),
+    prms: Sequence[str] = ("prm",),
+) -> AcrossProfile:
+    """One front, of FLOPs: each plan by what it uses."""
+    found, predictors, arms = filed(list(plans.values()))
+    return AcrossProfile(
+        task=task,
+        policies=[AcrossModel(name=name, parameters=1000) for name in policies],
+        prms=[AcrossModel(name=name, parameters=500) for name in prms],
+        pilots=PILOTS,
+        sampling=WHOLE,
+        fronts={
+            "flops": [
+                FiledPoint(came=came(0.9, flops), answers={}, plan=plan)
+                for flops, plan in zip(plans, found, strict=True)
+            ]
+        },
+        alone=[],
+        predictors=predictors,
+        arms=arms,
+        origin=Origin(orchard="0", results="", problems=[]),
     )
 
 
 def small_across() -> AcrossProfile:
+    """The small model answers where it is confident."""
     look = PlannedLook(
         look=Look(policy="small", prm=None, pilots=1),
         predictor=Predictor(

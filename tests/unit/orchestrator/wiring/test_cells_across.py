@@ -15,12 +15,8 @@ from orchestrator.optimal.profile import dumped, problem_digest
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import Auto
 from orchestrator.wiring.auto_cells import routed
-from tests.unit.orchestrator.optimal.small_plan import (
-    GREEDY,
-    PILOTS,
-    small_across,
-    small_plan,
-)
+from tests.unit.orchestrator.optimal.small_across import profile_of
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, PILOTS, small_plan
 from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 PROBLEMS = [Problem(id=f"q{i}", question="", answer="7") for i in range(4)]
@@ -30,7 +26,7 @@ PLANS = {1e3: Cascade(pilots=PILOTS, first=GREEDY), 1e6: small_plan()}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     found = tmp_path / "across.yaml"
-    found.write_text(dumped_across(small_across(plans=PLANS)))
+    found.write_text(dumped_across(profile_of(PLANS)))
     return found
 
 
@@ -52,7 +48,7 @@ def test_the_budget_picks_the_plan_and_the_digest_names_the_cell(path: Path) -> 
         assert found.across is not None and found.across.plan == plan
         assert found.routing is None
         assert (found.across.sampling.temperature, found.across.sampling.until) == (0.7, "end")
-        assert f"profile{small_across(plans=PLANS).digest}" in found.id
+        assert f"profile{profile_of(PLANS).digest}" in found.id
 
 
 @pytest.mark.parametrize(
@@ -88,7 +84,7 @@ def test_a_cell_with_some_of_the_models_is_routed_by_plans_that_ask_no_other(pat
 
 
 def test_no_one_is_judged_on_the_problems_a_profile_was_measured_on(tmp_path: Path) -> None:
-    measured = small_across()
+    measured = profile_of(PLANS)
     origin = msgspec.structs.replace(measured.origin, problems=[problem_digest("sums", "q2")])
     seen = tmp_path / "seen.yaml"
     seen.write_text(dumped_across(msgspec.structs.replace(measured, origin=origin)))
