@@ -29,7 +29,7 @@ from orchestrator.core.votes.by_confidence import (
     TopConfident,
 )
 from orchestrator.core.votes.by_scores import BestOfMajority, ByScores, Max, Pooled, Weighted
-from orchestrator.core.votes.vote import ROUNDING, Majority, Vote, Voter
+from orchestrator.core.votes.vote import ROUNDING, ByValue, Majority, Vote, Voter
 
 __all__ = [
     "BY_CONFIDENCE",
@@ -42,6 +42,7 @@ __all__ = [
     "Borda",
     "ByConfidence",
     "ByScores",
+    "ByValue",
     "Confident",
     "Election",
     "Majority",
@@ -68,19 +69,18 @@ BY_CONFIDENCE: tuple[Vote, ...] = tuple(
 )
 
 ONE_DECIDES = (Max, BestOfMajority, MostConfident)
-"""Votes in which a single leaf decides: however many there are, they tell no surer."""
+"""Votes in which a single leaf decides: their totals never tell how sure the vote is."""
+
+VOTES: Mapping[str, Vote] = MappingProxyType(
+    {vote.name: vote for vote in (Majority(), *BY_SCORES, *BY_CONFIDENCE)}
+)
+"""The votes that configs, records and profiles name."""
 
 
 def most_to_change(vote: Vote, to_come: int) -> float:
     """By how much ``to_come`` more leaves can change the difference between two answers: each by 1
     at most where a leaf weighs the same whoever else votes, otherwise without a bound."""
     return to_come if isinstance(vote, Majority | Weighted) else math.inf
-
-
-VOTES: Mapping[str, Vote] = MappingProxyType(
-    {vote.name: vote for vote in (Majority(), *BY_SCORES, *BY_CONFIDENCE)}
-)
-"""The votes that configs, records and profiles name."""
 
 
 class Ballot(NamedTuple):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from orchestrator.core.confidence import Measure
 from orchestrator.core.votes.vote import (
     ROUNDING,
+    ByValue,
     Voter,
-    among,
     check,
     first_of_the_highest,
     unless_usual,
@@ -21,7 +21,7 @@ from orchestrator.core.votes.vote import (
 
 
 @dataclass(frozen=True, slots=True)
-class ByConfidence:
+class ByConfidence(ByValue):
     """Votes that go by a ``measure`` of confidence."""
 
     measure: Measure = "mean"
@@ -54,11 +54,8 @@ class Confident(ByConfidence):
     def name(self) -> str:
         return f"confident_{self.measure}{unless_usual(0.1, temperature=self.temperature)}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return among(self.values(voters), self._softmax)
-
-    def _softmax(self, values: Sequence[float]) -> list[float]:
-        surest = max(values, default=0.0)
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
+        surest = max(values)
         return scaled([math.exp((each - surest) / self.temperature) for each in values])
 
 
@@ -70,8 +67,8 @@ class MostConfident(ByConfidence):
     def name(self) -> str:
         return f"most_confident_{self.measure}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return among(self.values(voters), first_of_the_highest)
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
+        return first_of_the_highest(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class TopConfident(ByConfidence):
     (DeepConf; Fu et al. 2025, arXiv 2508.15260, which filters by ``tail`` or ``lowest`` and keeps
     0.1 or 0.9 of several hundred chains).
 
-    Raises ``ConfigError`` where ``keep`` is no share.
+    Raises ``ConfigError`` unless ``keep`` is above 0 and at most 1.
     """
 
     keep: float = 0.5
@@ -92,10 +89,7 @@ class TopConfident(ByConfidence):
     def name(self) -> str:
         return f"top_confident_{self.measure}{unless_usual(0.5, keep=self.keep)}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return among(self.values(voters), self._kept)
-
-    def _kept(self, values: Sequence[float]) -> list[float]:
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
         ranked, kept = sorted(values), math.ceil(self.keep * len(values) - ROUNDING)
         return [float(len(values) - bisect_right(ranked, each) < kept) for each in values]
 
@@ -120,15 +114,12 @@ class Borda(ByConfidence):
     def name(self) -> str:
         return f"borda_{self.measure}{unless_usual(1.0, power=self.power)}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return among(self.values(voters), self._counts)
-
-    def _counts(self, values: Sequence[float]) -> list[float]:
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
         ranked, n = sorted(values), len(values)
         return scaled([float((bisect_right(ranked, each) / n) ** self.power) for each in values])
 
 
 def scaled(weights: Sequence[float]) -> list[float]:
-    """So that they sum to their number."""
+    """``weights`` scaled to sum to their number."""
     total = math.fsum(weights)
     return [len(weights) * each / total for each in weights]

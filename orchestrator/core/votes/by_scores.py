@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from orchestrator.core.rewards import Reward, value
 from orchestrator.core.votes.vote import (
     ROUNDING,
+    ByValue,
     Voter,
-    among,
     check,
     first_of_the_highest,
     unless_usual,
@@ -18,7 +18,7 @@ from orchestrator.core.votes.vote import (
 
 
 @dataclass(frozen=True, slots=True)
-class ByScores:
+class ByScores(ByValue):
     """Votes that go by what the PRM's scores make a leaf worth."""
 
     reward: Reward = "last"
@@ -36,8 +36,8 @@ class Weighted(ByScores):
     def name(self) -> str:
         return f"weighted_{self.reward}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return self.values(voters)
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> Sequence[float]:
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,9 @@ class Max(ByScores):
     def name(self) -> str:
         return f"max_{self.reward}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        values = self.values(voters)
-        scored = [each for each in values if each is not None]
-        best = values.index(max(scored)) if scored else None
-        return [
-            None if each is None else each if i == best else 0.0 for i, each in enumerate(values)
-        ]
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
+        best = first_of_the_highest(values)
+        return [each * is_best for each, is_best in zip(values, best, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class BestOfMajority(ByScores):
     An answer is frequent with a ``share`` of the scored leaves, which is the paper's threshold, or
     where no other has more.
 
-    Raises ``ConfigError`` where ``share`` is none.
+    Raises ``ConfigError`` unless ``share`` is between 0 and 1.
     """
 
     share: float = 0.1
@@ -78,13 +74,11 @@ class BestOfMajority(ByScores):
     def name(self) -> str:
         return f"best_of_majority_{self.reward}{unless_usual(0.1, share=self.share)}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        values = self.values(voters)
-        scored = [(each, a) for each, a in zip(values, classes, strict=True) if each is not None]
-        counts = Counter(answer for _, answer in scored)
-        least = min(self.share * len(scored), max(counts.values(), default=0)) - ROUNDING
-        frequent = [each if counts[answer] >= least else -1.0 for each, answer in scored]
-        return among(values, lambda _: first_of_the_highest(frequent))
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
+        counts = Counter(classes)
+        least = min(self.share * len(classes), max(counts.values())) - ROUNDING
+        both = zip(values, classes, strict=True)
+        return first_of_the_highest([each if counts[a] >= least else -1.0 for each, a in both])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +100,15 @@ class Pooled(ByScores):
     def name(self) -> str:
         return f"pooled_{self.reward}"
 
-    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
-        return among(self.values(voters), _chances_of_being_best)
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> list[float]:
+        n, ranked = len(values), sorted(values)
 
+        def all_among_lowest(r: int) -> float:
+            return float((r / n) ** math.sqrt(n))
 
-def _chances_of_being_best(values: Sequence[float]) -> list[float]:
-    """Of √n drawn with replacement, times n."""
-    n, ranked = len(values), sorted(values)
-
-    def all_drawnamong(lowest: int) -> float:
-        return float((lowest / n) ** math.sqrt(n))
-
-    found = []
-    for each in values:
-        below, at_most = bisect_left(ranked, each), bisect_right(ranked, each)
-        chance = all_drawnamong(at_most) - all_drawnamong(below)
-        found.append(n * chance / (at_most - below))
-    return found
+        weights = []
+        for each in values:
+            below, at_most = bisect_left(ranked, each), bisect_right(ranked, each)
+            chance = all_among_lowest(at_most) - all_among_lowest(below)
+            weights.append(n * chance / (at_most - below))
+        return weights

@@ -1,6 +1,7 @@
-"""What a vote is, the majority's, and what the others have in common."""
+"""What a vote is, the majority, and what all other votes share."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -46,22 +47,40 @@ class Majority:
         return [1.0] * len(voters)
 
 
-def among(
-    values: Sequence[float | None], weigh: Callable[[list[float]], Sequence[float]]
-) -> list[float | None]:
-    """What ``weigh`` makes of the values there are; whoever has none abstains."""
-    weights = iter(weigh([each for each in values if each is not None]))
-    return [None if each is None else next(weights) for each in values]
+class ByValue(ABC):
+    """A vote by one number a leaf, its PRM score or its confidence. A leaf without one abstains."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def name(self) -> str: ...
+
+    @abstractmethod
+    def values(self, voters: Sequence[Voter]) -> list[float | None]:
+        """The number of each leaf by itself, None where it is not known."""
+
+    @abstractmethod
+    def weigh(self, values: Sequence[float], classes: Sequence[int]) -> Sequence[float]:
+        """The weights of the leaves that vote, one at least, from their values and classes."""
+
+    def weights(self, voters: Sequence[Voter], classes: Sequence[int]) -> list[float | None]:
+        values = self.values(voters)
+        known = [(each, a) for each, a in zip(values, classes, strict=True) if each is not None]
+        weights = iter(
+            self.weigh([each for each, _ in known], [a for _, a in known]) if known else ()
+        )
+        return [None if each is None else next(weights) for each in values]
 
 
 def first_of_the_highest(values: Sequence[float]) -> list[float]:
     """1 for the highest of ``values``, the first of equals, and 0 for the others."""
-    best = values.index(max(values)) if values else None
+    best = values.index(max(values))
     return [float(i == best) for i in range(len(values))]
 
 
 def unless_usual(usual: float, **setting: float) -> str:
-    """How a name tells a setting: not at all where it is the usual one."""
+    """The part of a vote's name that tells a setting: empty where it is the usual one."""
     ((key, each),) = setting.items()
     return "" if each == usual else f"_{key}{each:g}"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from orchestrator.core.confidence import Confidence
-from orchestrator.core.voting import ROUNDING, ByConfidence, ByScores, Majority, Vote
+from orchestrator.core.voting import ROUNDING, ByValue, Majority, Vote
 from orchestrator.optimal.profiling.measured import Leaf
 from orchestrator.optimal.profiling.weighing import NOWHERE, Weighing
 
@@ -64,7 +64,7 @@ class Drawn:
     def values(self, vote: Vote) -> list[float | None]:
         """What each one brings to a vote by itself; None where it abstains, or has no answer."""
         brought: list[float | None] = [1.0] * len(self)
-        if isinstance(vote, ByScores | ByConfidence):
+        if isinstance(vote, ByValue):
             both = zip(self.scores, self.confidences, strict=True)
             brought = vote.values([One(*each) for each in both])
         return [

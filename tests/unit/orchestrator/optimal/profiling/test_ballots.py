@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.confidence import MEASURES, Confidence
-from orchestrator.core.voting import VOTES, Max, Vote, elect
+from orchestrator.core.voting import VOTES, Vote, elect
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 
 SCORES = st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=2).map(tuple)
@@ -68,9 +68,7 @@ def test_every_way_elects_what_it_would_alone(
             assert found[way, k] == (elected is not None and voters[elected].right)
 
 
-@pytest.mark.parametrize(
-    "vote", [vote for vote in VOTES.values() if not isinstance(vote, Max)], ids=str
-)
+@pytest.mark.parametrize("vote", VOTES.values(), ids=str)
 @settings(max_examples=40)  # of each of many votes
 @given(election=elections())
 def test_every_answer_is_given_what_it_would_be_alone(
