@@ -21,8 +21,8 @@ from orchestrator.core.voting import (
     Weighted,
 )
 
-SCORED_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
-"""Votes of the paper, with every confidence at which they may stop."""
+PAPER_VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
+"""The votes of the paper."""
 
 POOR_PRM_VOTES: tuple[Vote, ...] = (BestOfMajority("last"), Pooled("last"))
 """Votes for a PRM that is not to be trusted too far."""
@@ -88,7 +88,7 @@ class Arm:
 def votes_of(*, is_scored: bool, has_logprobs: bool) -> tuple[Vote, ...]:
     """The votes that samples can take, by what is known of them."""
     return (
-        *(SCORED_VOTES if is_scored else (Majority(),)),
+        *(PAPER_VOTES if is_scored else (Majority(),)),
         *(POOR_PRM_VOTES if is_scored else ()),
         *(CONFIDENT_VOTES if has_logprobs else ()),
     )
@@ -108,7 +108,7 @@ def fallback_arms(
 
 
 def sampling_arms(
-    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = SCORED_VOTES
+    settings: Mapping[str, Any], pilots: int, *, votes: Sequence[Vote] = PAPER_VOTES
 ) -> list[Arm]:
     """Every arm that a run of ``settings["n"]`` samples can measure: the greedy answer, and for n =
     ``pilots``, twice that, and so on: all samples, or as many as it takes to settle the vote.
@@ -133,12 +133,13 @@ def sampling_arms(
 
 
 def _stops(vote: Vote, batch: int) -> list[dict[str, Any]]:
-    """The rules by which samples under ``vote`` may stop. One by confidence is watched itself;
-    under one by scores, the sum of these is."""
+    """The rules by which samples under ``vote`` may stop. A vote by confidence is looked at itself,
+    others at the strategy's own vote. The paper's stop at every one of ``CONFIDENCES``, others at
+    every second."""
     if isinstance(vote, MostConfident):
         return []
     named = {"vote": vote.name} if isinstance(vote, ByConfidence) else {}
-    confidences = CONFIDENCES if vote in SCORED_VOTES else CONFIDENCES[::2]
+    confidences = CONFIDENCES if vote in PAPER_VOTES else CONFIDENCES[::2]
     return [
         {"stop": {"rule": "beta", "confidence": confidence, "batch": batch, **named}}
         for confidence in confidences

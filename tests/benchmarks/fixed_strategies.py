@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.core.voting import Majority, Vote, elect
-from orchestrator.optimal.arms import SCORED_VOTES
+from orchestrator.optimal.arms import PAPER_VOTES
 from orchestrator.optimal.profiling.ballots import Drawn
 from orchestrator.optimal.profiling.crossfit import folds
 from orchestrator.optimal.profiling.measured import USED, Measured, Searched
@@ -48,7 +48,7 @@ def all_fixed(
         )
     ]
     samples = [Drawn.of(each.samples.leaves) for each in measured]
-    for vote in SCORED_VOTES:
+    for vote in PAPER_VOTES:
         for n in SIZES:
             found.append(
                 Fixed(

@@ -166,7 +166,7 @@ def _off_fold(trials: Trials, pilots: int) -> tuple[list[Gains], NDArray[np.floa
     for held_out in folds(len(trials.problems)):
         rest = without(trials, held_out)
         predictor = fit_predictor(rest, pilots)
-        fitted = fit_gains(rest, predictor, is_judged=False)
+        fitted = fit_gains(rest, predictor, with_curve=False)
         assert fitted is not None
         found |= dict.fromkeys(held_out, fitted)
         hope[held_out] = hopes(trials.of(held_out), predictor)

@@ -10,19 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from orchestrator.core.voting import Majority, Max, Vote, Weighted
-from orchestrator.optimal.arms import Arm
+from orchestrator.optimal.arms import PAPER_VOTES, Arm
 from orchestrator.optimal.difficulty.evidence import Pilot
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
-from orchestrator.optimal.profiling.measured import USED, Leaf, Measured
+from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, tokens
 from orchestrator.optimal.shared_budget.gains import FEATURES, sizes, standing
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-VOTES: tuple[Vote, ...] = (Majority(), Weighted("last"), Max("last"))
-"""The votes that a pool may hold, whichever is right most often."""
 
 WAYS = 4
 """Random orders of a problem's samples, at most."""
@@ -34,7 +30,7 @@ SEARCHED = 6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
     """The ways to go on from ``pilots``: sampling up to the most that were measured, one arm for
-    each vote, and the tree searches by cell, the cheaper ones first, each once."""
+    each vote that a pool may hold, and the tree searches by cell, the cheaper ones first."""
 
     pilots: int
     sampling: tuple[Arm, ...]
@@ -50,13 +46,15 @@ class Ways:
         most = max((arm.n for arm in whole), default=0)
         searches = {cell: arm for arm, cell in arms if cell and not arm.is_sampling}
         cost = {
-            cell: np.mean([_tokens(each, cell) for each in measured if cell in each.trees])
+            cell: tokens(
+                np.mean([each.trees[cell].used for each in measured if cell in each.trees], axis=0)
+            )
             for cell in searches
         }
         return cls(
             pilots=pilots,
             sampling=tuple(
-                arm for arm in whole if arm.n == most and not arm.stop and arm.vote in VOTES
+                arm for arm in whole if arm.n == most and not arm.stop and arm.vote in PAPER_VOTES
             ),
             searches={cell: searches[cell] for cell in sorted(searches, key=lambda c: cost[c])},
         )
@@ -64,11 +62,6 @@ class Ways:
     @property
     def sizes(self) -> list[int]:
         return sizes(self.pilots, self.sampling[0].n)
-
-
-def _tokens(measured: Measured, cell: str) -> float:
-    used = measured.trees[cell].used
-    return used[USED.index("policy_tokens")] + used[USED.index("prm_tokens")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.optimal.allocation import Allocation, best_for_each, best_on_average
 from orchestrator.optimal.difficulty.predictor import Predictor, fit
-from orchestrator.optimal.profiling.measured import USED
+from orchestrator.optimal.profiling.measured import USED, tokens
 from orchestrator.optimal.profiling.table import predicted_bins, tabulate, true_bins
-from orchestrator.optimal.profiling.trials import Trials, tokens
+from orchestrator.optimal.profiling.trials import Trials
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.optimal.difficulty.predictor import (
     FEWEST_PROBLEMS,
-    Logistic,
     Predictor,
     fit_logistic,
 )
-from orchestrator.optimal.profile import Gains, SearchGain, Use
+from orchestrator.optimal.profile import Gains, SearchGain
 from orchestrator.optimal.profiling.courses import SEARCHED, Courses
 from orchestrator.optimal.profiling.crossfit import fit_predictor, folds, without
-from orchestrator.optimal.profiling.measured import USED
+from orchestrator.optimal.profiling.measured import use_of
 from orchestrator.optimal.profiling.trials import Trials
 from orchestrator.optimal.shared_budget.gains import AHEAD, FEATURES, HOPE, Change, log
 
@@ -26,10 +25,10 @@ PARTS = 5
 """Parts of equal size that expected gains are compared with measured ones in."""
 
 
-def fit_gains(trials: Trials, predictor: Predictor, *, is_judged: bool = True) -> Gains | None:
+def fit_gains(trials: Trials, predictor: Predictor, *, with_curve: bool = True) -> Gains | None:
     """What more samples and each tree search are expected to gain. None if the trials do not tell.
-    A search that was tried on fewer than ``FEWEST_PROBLEMS`` is left out. Unless ``is_judged``, the
-    ``curve`` is empty, which takes most of the time."""
+    A search that was tried on fewer than ``FEWEST_PROBLEMS`` is left out. Fitting the ``curve``
+    takes most of the time."""
     import numpy as np
 
     courses = trials.courses
@@ -43,7 +42,7 @@ def fit_gains(trials: Trials, predictor: Predictor, *, is_judged: bool = True) -
         SearchGain(
             strategy=search.strategy,
             settings=dict(search.settings),
-            use=_use(np.nanmean(courses.cost[:, s], axis=0)),
+            use=use_of(np.nanmean(courses.cost[:, s], axis=0)),
             change=_change(_searches(courses, v, s, hope)),
         )
         for s, search in enumerate(courses.ways.searches.values())
@@ -53,10 +52,10 @@ def fit_gains(trials: Trials, predictor: Predictor, *, is_judged: bool = True) -
         strategy=arm.strategy,
         vote=arm.vote.name,
         settings=dict(arm.settings),
-        pilots=_use(_pilots(trials, courses.ways.pilots)),
+        pilots=use_of(_pilots(trials, courses.ways.pilots)),
         samples=_change(_samples(courses, v, hope)),
         searches=searches,
-        curve=_curve(trials, v) if is_judged else [],
+        curve=_curve(trials, v) if with_curve else [],
     )
 
 
@@ -149,36 +148,25 @@ def _curve(trials: Trials, v: int) -> list[tuple[float, float, int]]:
     in parts of equal size by the expected gain: on the folds that each fit left out."""
     import numpy as np
 
-    expected, measured = [], []
+    expected: list[float] = []
+    measured: list[float] = []
     for held_out in folds(len(trials.problems)):
         rest, test = without(trials, held_out), trials.of(held_out)
         assert rest.courses is not None and test.courses is not None
         predictor = fit_predictor(rest, rest.courses.ways.pilots)
         change = _change(_samples(rest.courses, v, hopes(rest, predictor)))
         rows = _samples(test.courses, v, hopes(test, predictor))
-        expected.append(_told(change.mends, rows) - _told(change.spoils, rows))
-        measured.append(rows.change)
-    foretold, found = np.concatenate(expected), np.concatenate(measured)
-    parts = np.array_split(np.argsort(foretold, kind="stable"), PARTS)
+        expected += [
+            change.gain(dict(zip(rows.names, shown, strict=True))) for shown in rows.shown.tolist()
+        ]
+        measured += rows.change.tolist()
+    by_step = np.array([expected, measured])
+    parts = np.array_split(np.argsort(by_step[0], kind="stable"), PARTS)
     return [
-        (float(foretold[part].mean()), float(found[part].mean()), len(part))
+        (float(by_step[0, part].mean()), float(by_step[1, part].mean()), len(part))
         for part in parts
         if len(part)
     ]
-
-
-def _told(logistic: Logistic, rows: Rows) -> "NDArray[np.float64]":
-    """The probability of each row."""
-    import numpy as np
-    from scipy.special import expit
-
-    odds = np.full(len(rows.shown), logistic.intercept)
-    for name, column in zip(rows.names, rows.shown.T, strict=True):
-        if name in logistic.weights:
-            each = logistic.weights[name]
-            odds += each.weight * (column - each.mean) / each.deviation
-    found: NDArray[np.float64] = expit(odds)
-    return found
 
 
 def _pilots(trials: Trials, pilots: int) -> "NDArray[np.float64]":
@@ -190,7 +178,3 @@ def _pilots(trials: Trials, pilots: int) -> "NDArray[np.float64]":
     )
     found: NDArray[np.float64] = trials.used[:, :, arm].mean(axis=(0, 1))
     return found
-
-
-def _use(used: "NDArray[np.float64]") -> Use:
-    return Use(**dict(zip(USED, map(float, used), strict=True)))

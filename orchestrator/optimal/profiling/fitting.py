@@ -39,7 +39,7 @@ from orchestrator.optimal.profiling.crossfit import (
     off_fold_predictions,
 )
 from orchestrator.optimal.profiling.expecting import fit_gains
-from orchestrator.optimal.profiling.measured import USED
+from orchestrator.optimal.profiling.measured import use_of
 from orchestrator.optimal.profiling.measuring import measure, sort_out
 from orchestrator.optimal.profiling.table import Table, predicted_bins, tabulate, true_bins
 from orchestrator.optimal.profiling.trials import Trials, trials
@@ -156,7 +156,7 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
                 expected=float(table.right[b, i]),
                 measured=float(table.measured[b, i]),
                 error=float(table.errors[b, i]),
-                use=_use(table.used[b, i]),
+                use=use_of(table.used[b, i]),
             )
             for b, bin in enumerate(BINS)
             if i in {*table.fronts[b].likely, *table.rungs[b].likely}
@@ -166,10 +166,6 @@ def _arm(found: Trials, table: Table, i: int) -> ProfiledArm:
 
 def _worth(i: int, front: ParetoFront) -> Worth | None:
     return "sure" if i in front.sure else "likely" if i in front.likely else None
-
-
-def _use(used: "NDArray[np.float64]") -> Use:
-    return Use(**dict(zip(USED, map(float, used), strict=True)))
 
 
 def _at_budgets(
@@ -190,7 +186,7 @@ def _at_budgets(
         budgets, cross_fitted(found, budgets, pilots=pilots, seed=seed), strict=True
     ):
         choice = best_on_average(*known, budget)
-        use = _use(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
+        use = use_of(sum(table.shares[b] * table.used[b, arm] for b, arm in enumerate(choice.arms)))
         rates = _for_all(routed.right, found.right[:, :, GREEDY].mean(axis=1))
         low, high = mean_interval(rates.tolist())
         shown.append(
@@ -233,7 +229,7 @@ def _expected(
     arm: Arm, table: Table, b: int, a: int, policy: ProfiledModel, prm: ProfiledModel | None
 ) -> Expected:
     right, error = float(table.right[b, a]), float(table.errors[b, a])
-    use = _use(table.used[b, a])
+    use = use_of(table.used[b, a])
     return Expected(
         strategy=in_words(arm),
         accuracy=right,

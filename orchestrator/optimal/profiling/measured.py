@@ -2,14 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.core.confidence import Confidence
+from orchestrator.optimal.profile import Use
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 USED = (
     "policy_tokens", "prompt_tokens", "cached_tokens", "prm_tokens", "prm_cached_tokens", "cost",
     "seconds",
 )  # fmt: skip
 """The fields of a record that count what an arm uses."""
+
+
+def use_of(used: "NDArray[np.float64]") -> Use:
+    """What was ``used``, in the order of ``USED``."""
+    return Use(**dict(zip(USED, map(float, used), strict=True)))
+
+
+def tokens(used: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Tokens of policy and PRM together. The last axis of ``used`` is ``USED``."""
+    found: NDArray[np.float64] = (
+        used[..., USED.index("policy_tokens")] + used[..., USED.index("prm_tokens")]
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from orchestrator.core.difficulty import BINS, by_quantiles, difficulty
 from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.difficulty.predictor import Predictor
+from orchestrator.optimal.profiling.measured import tokens
 from orchestrator.optimal.profiling.shrinkage import shrunk
-from orchestrator.optimal.profiling.trials import Trials, tokens
+from orchestrator.optimal.profiling.trials import Trials
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,7 @@ from orchestrator.optimal.difficulty.evidence import Pilot, features
 from orchestrator.optimal.difficulty.predictor import Labelled
 from orchestrator.optimal.profiling.courses import WAYS as COURSES
 from orchestrator.optimal.profiling.courses import Courses, Ways, course
-from orchestrator.optimal.profiling.measured import USED, Leaf, Measured
+from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, tokens
 from orchestrator.optimal.profiling.permutations import Permutations
 
 if TYPE_CHECKING:
@@ -61,14 +61,6 @@ class Trials:
             used=self.used[picked],
             courses=self.courses.of(picked) if self.courses else None,
         )
-
-
-def tokens(used: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """Tokens of policy and PRM together. The last axis of ``used`` is ``USED``."""
-    found: NDArray[np.float64] = (
-        used[..., USED.index("policy_tokens")] + used[..., USED.index("prm_tokens")]
-    )
-    return found
 
 
 def trials(

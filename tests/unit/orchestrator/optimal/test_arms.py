@@ -6,8 +6,8 @@ from orchestrator.core.voting import VOTES, ByConfidence, Confident, Majority, M
 from orchestrator.optimal.arms import (
     CONFIDENCES,
     CONFIDENT_VOTES,
+    PAPER_VOTES,
     POOR_PRM_VOTES,
-    SCORED_VOTES,
     Arm,
     fallback_arms,
     sampling_arms,
@@ -70,7 +70,7 @@ def test_a_policy_without_a_prm_has_arms_that_go_by_its_confidence() -> None:
 
 def test_a_policy_under_a_prm_has_arms_that_mistrust_it() -> None:
     votes = votes_of(is_scored=True, has_logprobs=False)
-    assert votes == (*SCORED_VOTES, *POOR_PRM_VOTES)
+    assert votes == (*PAPER_VOTES, *POOR_PRM_VOTES)
     arms = sampling_arms(WHOLE, 4, votes=POOR_PRM_VOTES)[1:]
     assert {arm.strategy for arm in arms} == {"best_of_n"}
     assert {arm.watched for arm in arms} == {Weighted("last")}

@@ -12,7 +12,7 @@ from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
 from orchestrator.core.voting import ByConfidence
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.arms import SCORED_VOTES
+from orchestrator.optimal.arms import PAPER_VOTES
 from orchestrator.optimal.profile import PASS, Profile, Resampled, check_fits, dumped, read
 from orchestrator.optimal.profiling.accuracy_by_n import resampled
 from orchestrator.optimal.profiling.fitting import FEWEST, fit_profile
@@ -129,11 +129,11 @@ async def test_what_fewer_samples_come_to_agrees_with_running_fewer(
     async def told(samples: int, seed: int) -> dict[tuple[str, int], Resampled]:
         records = run(300, samples=samples, seed=seed)
         measured = await measure(records, sort_out(records), same)
-        found = resampled([each.samples.leaves for each in measured], SCORED_VOTES)
+        found = resampled([each.samples.leaves for each in measured], PAPER_VOTES)
         return {(each.vote, each.n): each for each in found}
 
     many, few = await told(16, seed=0), await told(4, seed=1)
-    for vote in (*(each.name for each in SCORED_VOTES), PASS):
+    for vote in (*(each.name for each in PAPER_VOTES), PASS):
         # both are of 300 problems, other ones: their difference has the noise of both
         width = many[vote, 4].high - many[vote, 4].low
         assert many[vote, 4].accuracy == pytest.approx(few[vote, 4].accuracy, abs=0.75 * width)

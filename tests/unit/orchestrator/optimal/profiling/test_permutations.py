@@ -18,7 +18,7 @@ from orchestrator.core.voting import (
     elect,
     most_to_change,
 )
-from orchestrator.optimal.arms import CONFIDENT_VOTES, POOR_PRM_VOTES, SCORED_VOTES, Arm
+from orchestrator.optimal.arms import CONFIDENT_VOTES, PAPER_VOTES, POOR_PRM_VOTES, Arm
 from orchestrator.optimal.profiling.measured import Leaf, Searched
 from orchestrator.optimal.profiling.permutations import Permutations
 
@@ -93,7 +93,7 @@ ORDERS = st.lists(st.permutations(range(9)), min_size=1, max_size=4)
 
 @given(
     leaves(),
-    st.sampled_from([*SCORED_VOTES, *POOR_PRM_VOTES, *CONFIDENT_VOTES]),
+    st.sampled_from([*PAPER_VOTES, *POOR_PRM_VOTES, *CONFIDENT_VOTES]),
     st.sampled_from([2, 4, 7]),
     STOPS,
     ORDERS,
