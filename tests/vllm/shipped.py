@@ -27,7 +27,7 @@ def models() -> dict[str, Any]:
     at: dict[str, dict[str, Any]] = {
         name: {"source": str(MODELS / name), "context": CONTEXT} for name in (POLICY, *PRMS)
     }
-    at[POLICY] |= {"role": "policy", "prompt": "tiny"}
+    at[POLICY] |= {"role": "policy", "prompt": "tiny", "flags": {"max-logprobs": 1}}
     at["prm-qwen"] |= {
         "role": "prm",
         "family": "qwen_math",

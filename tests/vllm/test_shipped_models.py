@@ -5,15 +5,17 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from orchestrator.core.node import Node, root
-from orchestrator.core.ports import Models
+from orchestrator.core.ports import Models, Sampling
 from orchestrator.core.records import Record
-from orchestrator.endpoints.policies.http_policy import TokenPolicy
+from orchestrator.endpoints.policies.http_policy import ChatPolicy, HttpPolicy, TokenPolicy
+from orchestrator.endpoints.probing.probe import probe_policy
 from orchestrator.endpoints.transport.transport import Endpoint, Transport
 from orchestrator.statistics import wilson
 from orchestrator.storage.store import RECORDS, read_records
@@ -115,6 +117,36 @@ async def test_a_search_by_token_ids_sends_no_text_twice(start: Start) -> None:
         assert all(isinstance(token, int) for token in exchange["request"]["prompt"])
     cached = [e["answer"]["usage"]["prompt_tokens_details"]["cached_tokens"] for e in others]
     assert sum(hit > 0 for hit in cached) > len(cached) / 2
+
+
+@pytest.mark.parametrize("kind", [TokenPolicy, ChatPolicy])
+async def test_samples_and_questions_are_as_likely_as_on_the_embedded_server(
+    kind: type[HttpPolicy], start: Start
+) -> None:
+    question = root(next(held_out(1, seed=3)).question, seed=1, problem_id="p")
+    step = Sampling(temperature=0.0, max_tokens=64, logprobs=True)
+    tiny = PROMPTS["tiny"]
+
+    async def likelihoods(served: Endpoint) -> tuple[Node, Node]:
+        async with Transport(served) as transport:
+            policy = kind(transport, tiny.asking(MathTask.instruction), tiny.separator)
+            (first,) = await policy.extend(question, 1, replace(step, question_logprob=True))
+            (rest,) = await policy.extend(first, 1, replace(step, until="end"))
+            return first, rest
+
+    with serve(Spec(models={shipped.POLICY: MODELS / shipped.POLICY})) as (server,):
+        embedded = await likelihoods(Endpoint(urls=(server.url,), model=shipped.POLICY))
+    served = await likelihoods(endpoint(shipped.POLICY))
+    assert served[0].question_logprob == pytest.approx(embedded[0].question_logprob, abs=1e-3)
+    for ours, theirs in zip(served, embedded, strict=True):
+        assert ours.steps == theirs.steps
+        assert ours.confidence and theirs.confidence
+        assert astuple(ours.confidence) == pytest.approx(astuple(theirs.confidence), abs=1e-3)
+
+
+async def test_a_server_that_gives_one_logprob_a_token_is_seen_to_give_them(start: Start) -> None:
+    async with Transport(endpoint(shipped.POLICY)) as transport:
+        assert (await probe_policy(transport)).logprobs
 
 
 @pytest.mark.parametrize("name", shipped.PRMS)

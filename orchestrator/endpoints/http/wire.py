@@ -63,7 +63,6 @@ class ChatRequest(GenerateRequest, kw_only=True, omit_defaults=True):
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     logprobs: bool | None = None
-    top_logprobs: int | None = None
 
 
 class NextTokenRequest(msgspec.Struct, kw_only=True):

@@ -36,9 +36,9 @@ def likelihood_of_question(told: msgspec.Raw, question: str) -> float | None:
     """The mean log-probability a token of ``question``, from a response's ``prompt_logprobs``.
 
     The prompt holds the question between the chat template's own tokens, which are the same for
-    every problem. Its tokens are found by their text, letters and digits alone: tokenizers spell
-    white space and parts of characters in their own ways. Where it is not found, the mean is over
-    the whole prompt; the first token of a prompt has no log-probability and never counts.
+    every problem. Its tokens are found by their text, ASCII letters and digits alone: tokenizers
+    spell white space and parts of characters in their own ways. Where it is not found, the mean is
+    over the whole prompt; the first token of a prompt has no log-probability and never counts.
     vLLM computes such a prompt without its prefix cache, so ask once a problem at most.
 
     Raises ``ValueError`` for NaN or a number above 0.

@@ -64,7 +64,6 @@ async def chat(
     continued: bool = False,
     return_token_ids: bool = False,
     logprobs: bool | None = None,
-    top_logprobs: int | None = None,
 ) -> ChatResponse:
     request = ChatRequest(
         model=transport.endpoint.model,
@@ -79,7 +78,6 @@ async def chat(
         continue_final_message=continued,
         return_token_ids=return_token_ids,
         logprobs=logprobs,
-        top_logprobs=top_logprobs,
     )
     return await transport.post("/v1/chat/completions", request, ChatResponse, with_choices)
 

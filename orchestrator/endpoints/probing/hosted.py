@@ -62,6 +62,5 @@ async def _ask(transport: Transport, seed: int = 1) -> ChatResponse:
         seed=seed,
         stop=["\n\n"],
         logprobs=True,
-        top_logprobs=2,
     )
     return await transport.post("/v1/chat/completions", request, ChatResponse, with_choices)

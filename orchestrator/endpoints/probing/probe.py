@@ -228,7 +228,7 @@ async def _tells_ends(transport: Transport) -> bool:
 
 async def _gives_logprobs(transport: Transport) -> bool:
     try:
-        answer = await chat(transport, logprobs=True, top_logprobs=2)
+        answer = await chat(transport, logprobs=True)
     except EndpointUnavailable:
         raise
     except EndpointError:

@@ -223,6 +223,15 @@ async def test_a_server_that_refuses_unknown_fields_is_asked_without_them() -> N
     assert (can.n, can.token_ids, can.continuation) == (True, False, None)
 
 
+async def test_log_probabilities_of_the_sampled_tokens_are_enough() -> None:
+    """vLLM's ``--max-logprobs 0`` refuses those of any other token."""
+
+    def sampled_alone(asked: Any) -> Any:
+        return 400 if asked.get("top_logprobs") else vllm(asked)
+
+    assert (await probe_policy(Server(sampled_alone, completing))).logprobs
+
+
 async def test_token_ids_are_no_continuation_where_completions_are_missing() -> None:
     can = await probe_policy(Server(vllm, without))
     assert (can.token_ids, can.completions, can.continuation) == (True, False, "chat")
