@@ -4,6 +4,7 @@
 it: what the PRM reads and where its scores are.
 """
 
+import inspect
 from typing import Any
 
 from orchestrator.endpoints.prm.base import HttpPRM, ScoringRoute
@@ -43,6 +44,8 @@ def prm_family(name: str) -> type[HttpPRM]:
     kind = load_class(name)
     if not issubclass(kind, HttpPRM):
         raise ConfigError(f"{name} is no PRM family: derive it from `HttpPRM`")
+    if inspect.isabstract(kind):
+        raise ConfigError(f"{name} is no PRM family: it has no `read`")
     return kind
 
 

@@ -36,6 +36,10 @@ class Plain(HttpPRM):
         return []
 
 
+class Unread(HttpPRM):
+    """Reads nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trusted:
     least: float = 0.5
@@ -132,6 +136,8 @@ def test_votes_are_taken_beside_the_usual_ones_and_belong_to_what_a_run_is_held_
         ({"votes": [{"vote": f"{HERE}:Trusted", "least": "most"}]}, "least"),
         ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Path", "options": {"a": 1}}}},
          "derive it from `HttpPRM`"),
+        ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Unread", "options": {"a": 1}}}},
+         "it has no `read`"),
         ({"prms": {"prm": {"url": "http://c", "family": f"{HERE}:Plain",
                            "options": {"opneing": ""}}}}, '"opening"'),
     ],
