@@ -13,16 +13,23 @@ from orchestrator.console.terminal import Terminal
 def advise(
     run: Annotated[Path, typer.Argument(help="The directory of an `orchard profile`.")],
     accuracy: Annotated[
-        float | None, typer.Option(help="The share of problems to be right, e.g. 0.9.")
+        float | None, typer.Option(help="The least share of problems to be right, e.g. 0.9.")
     ] = None,
-    flops: Annotated[float | None, typer.Option(min=0, help="FLOPs a problem.")] = None,
-    cost: Annotated[float | None, typer.Option(min=0, help="USD a problem.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0, help="Seconds a problem.")] = None,
+    flops: Annotated[
+        float | None, typer.Option(min=0, help="FLOPs that a problem may take on average.")
+    ] = None,
+    cost: Annotated[
+        float | None, typer.Option(min=0, help="USD that a problem may take on average.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that a problem may take on average.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The config to write.")] = Path("advised.yaml"),
     as_json: JsonOption = False,
 ) -> None:
     """Say which models to serve, and with which strategy, for one goal.
 
+    Name one goal: an accuracy to reach, or what a problem may take.
     Reads the profile across models that `orchard profile` measured with several
     policies, and writes the config of a run that follows the advice.
     """

@@ -230,8 +230,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Each vote, and ``pass``, at every doubling of n."""
     origin: Origin
     gains: Gains | msgspec.UnsetType = msgspec.UNSET
-    """What a pool goes by. Where unset, as in profiles of before, pools go along the frontier of a
-    problem's bin, each step times the doubt about the vote (``shared_budget.guides``)."""
+    """What a pool goes by. Where unset, pools go along the frontier of a problem's bin, each step
+    times the doubt about the vote (``shared_budget.guides``)."""
 
     @property
     def digest(self) -> str:

@@ -1,5 +1,5 @@
 """Guides: which step of a pooled problem is next, from what its solutions show, and what it is
-worth. A profile that measured expected gains has a ``ByGain``, an older one an ``AlongFrontier``.
+worth. A profile with expected gains has a ``ByGain``, any other an ``AlongFrontier``.
 
 A guide looks at its own problem alone, so that any pool grows the same tree as far as it lets it.
 """
