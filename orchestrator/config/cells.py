@@ -125,21 +125,13 @@ class CellsConfig(Section):
                 "auto across models needs a `profile` of them, which `orchard profile CONFIG` "
                 "measures; without one give each policy and PRM a cell of its own"
             )
-        if auto.pool:
-            raise ConfigError("auto across models shares no pool: leave `pool` out", ("pool",))
         if auto.unit == "tokens" and len(self.policy) > 1:
             raise ConfigError(
                 "auto: a token of one model is not worth one of another: give the `budget` across "
                 "models in `unit: flops`, `cost` or `seconds`",
                 ("unit",),
             )
-        if auto.spread == "each":
-            raise ConfigError(
-                "auto across models keeps its budget on average: leave `spread: each` out",
-                ("spread",),
-            )
-        if auto.pilots is not None:
-            raise ConfigError("auto goes by the pilots of its profile: leave `pilots` out")
+        auto.check_across()
 
     def _strategy(self, name: str, n: int | None) -> Strategy:
         settings = dict(self.model_extra or {}) | ({} if n is None else {"n": n})

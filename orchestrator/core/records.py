@@ -187,8 +187,8 @@ class Record:
       version of the record's format.
     - Across models ``policy`` and ``prm`` name all of the cell's, joined by commas, and their
       parameters are None; ``models`` has what each used, by its name, and the counts above are
-      the sums. The leaves are those of the policy that answers. ``models`` is empty where there is
-      one policy, and one PRM or none.
+      the sums. The leaves are those of the policy that answers. ``models`` is empty for cells that
+      are routed by no profile across models.
     """
 
     format: int = RECORD_FORMAT

@@ -54,6 +54,18 @@ class Auto:
         if self.pilots is not None and self.pilots < 2:
             raise ConfigError(f"pilots = {self.pilots} must be at least 2", ("pilots",))
 
+    def check_across(self) -> None:
+        """Raises ``ConfigError`` for settings that a profile across models does not go by."""
+        if self.pool:
+            raise ConfigError("auto across models shares no pool: leave `pool` out", ("pool",))
+        if self.spread == "each":
+            raise ConfigError(
+                "auto across models keeps its budget on average: leave `spread: each` out",
+                ("spread",),
+            )
+        if self.pilots is not None:
+            raise ConfigError("auto goes by the pilots of its profile: leave `pilots` out")
+
     @property
     def needs(self) -> frozenset[Need]:
         """Answers. The published rule needs a PRM; a profile says itself whether it has one."""

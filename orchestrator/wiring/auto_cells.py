@@ -77,6 +77,7 @@ def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
 
 def _across(cell: Cell, auto: Auto, source: str, problems: Sequence[Problem]) -> Cell:
     """``cell`` with the plan that its profile across models has for its budget."""
+    auto.check_across()
     profile = read_across(_where(source))
     check_fits_across(
         profile,

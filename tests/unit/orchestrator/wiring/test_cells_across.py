@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
     return found
 
 
-def cell(path: Path, **changes: Any) -> Cell:
+def cell(path: Path, auto: dict[str, Any] | None = None, **changes: Any) -> Cell:
     named: dict[str, Any] = {"budget": 2e6, "unit": "flops", "policies": ("small", "large")}
     named |= {"prms": ("prm",), "task": "sums"} | changes
     return Cell(
@@ -38,7 +38,9 @@ def cell(path: Path, **changes: Any) -> Cell:
         policies=tuple(NamedModel(name=name) for name in named["policies"]),
         prms=tuple(NamedModel(name=name) for name in named["prms"]),
         strategy_name="auto",
-        strategy=Auto(profile=str(path), budget=named["budget"], unit=named["unit"]),
+        strategy=Auto(
+            profile=str(path), budget=named["budget"], unit=named["unit"], **(auto or {})
+        ),
     )
 
 
@@ -81,6 +83,22 @@ def test_a_cell_with_some_of_the_models_is_routed_by_plans_that_ask_no_other(pat
     for changes in ({"policies": ("small",)}, {"prms": ()}):
         (found,) = routed([cell(path, **changes)], PROBLEMS)
         assert found.across is not None and found.across.plan == PLANS[1e3]
+
+
+@pytest.mark.parametrize("policies", [("small",), ("small", "large")])
+@pytest.mark.parametrize(
+    ("auto", "complaint"),
+    [
+        ({"pool": True}, "shares no pool: leave `pool` out"),
+        ({"spread": "each"}, "leave `spread: each` out"),
+        ({"pilots": 8}, "leave `pilots` out"),
+    ],
+)
+def test_what_no_plan_across_models_keeps_to_is_refused(
+    path: Path, policies: tuple[str, ...], auto: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        routed([cell(path, auto, policies=policies)], PROBLEMS)
 
 
 def test_no_one_is_judged_on_the_problems_a_profile_was_measured_on(tmp_path: Path) -> None:
