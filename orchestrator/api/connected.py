@@ -137,10 +137,8 @@ class Connected:
 
     def across(self, cell: Cell, question: Problem) -> AcrossModels:
         """What the trees of a cell across models ask."""
-        run, nobody = (
-            RunWide(one_per_request=self.connections.one_per_request),
-            Demand([], [question]),
-        )
+        run = RunWide(one_per_request=self.connections.one_per_request)
+        nobody = Demand([], [question])
         return AcrossModels(
             policies={
                 name: stack(self.policies[name], name=name, demand=nobody, run=run).policy
