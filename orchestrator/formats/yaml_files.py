@@ -17,16 +17,20 @@ def read_yaml(path: Path) -> Any:
 
     Raises ``OSError`` where the file cannot be read, and ``ConfigError`` where it is no YAML.
     """
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a YAML file. Raises ``OSError``, and ``ConfigError`` where it is no text."""
     try:
         content = path.read_bytes()
     except ValueError:  # a NUL or a lone surrogate in its name
         raise ConfigError(f"{str(path)!r} cannot be the name of a file") from None
     try:
-        text = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}: is not text in UTF-8, line {line}") from None
-    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, source: str) -> Any:

@@ -6,6 +6,7 @@ the accuracy of routing under it on held-out problems.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from math import inf
 from pathlib import Path
@@ -18,7 +19,7 @@ from orchestrator.core.compute import search_flops
 from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.core.voting import VOTES
 from orchestrator.errors import ConfigError, ProfileError
-from orchestrator.formats.yaml_files import read_yaml
+from orchestrator.formats.yaml_files import parse_yaml, read_text
 from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Predictor
@@ -289,14 +290,26 @@ def rounded(value: Any) -> Any:
     return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def read(path: Path) -> Profile:
-    """Read a profile. Raises ``ProfileError`` if it is not one, or of another version."""
+_parsed = lru_cache(maxsize=8)(parse_yaml)
+
+
+def profile_values(path: Path) -> Any:
+    """What the file of a profile holds. ``solve`` reads it for each question, and parsing takes
+    long: the same text is parsed once.
+
+    Raises ``ProfileError`` if it cannot be read, or is no YAML.
+    """
     try:
-        values = read_yaml(path)
+        return _parsed(read_text(path), str(path))
     except OSError as error:
         raise ProfileError(f"cannot read the profile {path}: {error.strerror}") from error
     except ConfigError as error:
         raise ProfileError(f"cannot read the profile {error}") from error
+
+
+def read(path: Path) -> Profile:
+    """Read a profile. Raises ``ProfileError`` if it is not one, or of another version."""
+    values = profile_values(path)
     if not isinstance(values, dict) or "predictor" not in values:
         raise ProfileError(f"{path} is no profile: `orchard profile CONFIG` makes one")
     if values.get("version") != VERSION:

@@ -14,12 +14,11 @@ import yaml
 
 from orchestrator.core.budget import Price
 from orchestrator.core.voting import VOTES
-from orchestrator.errors import ConfigError, ProfileError
-from orchestrator.formats.yaml_files import read_yaml
+from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.plan import Action, Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.difficulty.predictor import Predictor
-from orchestrator.optimal.profile import Origin, Unit, problem_digest, rounded
+from orchestrator.optimal.profile import Origin, Unit, problem_digest, profile_values, rounded
 
 VERSION = 1
 
@@ -263,20 +262,15 @@ def dumped_across(profile: AcrossProfile) -> str:
 def is_across(path: Path) -> bool:
     """Whether a file holds a profile across models, rather than one of a policy and PRM."""
     try:
-        values = read_yaml(path)
-    except (OSError, ConfigError):
+        values = profile_values(path)
+    except ProfileError:
         return False
     return isinstance(values, dict) and "fronts" in values
 
 
 def read_across(path: Path) -> AcrossProfile:
     """Raises ``ProfileError`` if the file is not a profile across models, or of another version."""
-    try:
-        values = read_yaml(path)
-    except OSError as error:
-        raise ProfileError(f"cannot read the profile {path}: {error.strerror}") from error
-    except ConfigError as error:
-        raise ProfileError(f"cannot read the profile {error}") from error
+    values = profile_values(path)
     if not isinstance(values, Mapping) or "fronts" not in values:
         raise ProfileError(
             f"{path} is no profile across models: `orchard profile CONFIG` writes one where the "

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 
 from orchestrator.core.budget import Price
 from orchestrator.core.equivalence import SameByProblem
@@ -110,3 +112,19 @@ def test_a_cell_with_some_of_the_models_gets_the_best_plan_that_does_with_them(
     assert profile.models(point) == {"small"}
     with pytest.raises(ProfileError, match="no plan of the profile does with prm alone"):
         profile.within(1e15, "flops", ["prm"])
+
+
+def test_a_file_is_parsed_once_until_it_changes(
+    profile: AcrossProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, parsed, parse = tmp_path / "across.yaml", [], yaml.SafeLoader.get_single_data
+
+    def counted(loader: yaml.SafeLoader) -> object:
+        parsed.append(loader)
+        return parse(loader)
+
+    monkeypatch.setattr(yaml.SafeLoader, "get_single_data", counted)
+    for times, task in enumerate(("sums", "chains"), start=1):
+        path.write_text(dumped_across(msgspec.structs.replace(profile, task=task)))
+        assert is_across(path) and read_across(path).task == read_across(path).task == task
+        assert len(parsed) == times
