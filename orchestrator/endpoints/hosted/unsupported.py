@@ -172,7 +172,7 @@ def _is_name(place: Sequence[Any]) -> bool:
 
 
 def _text(said: Any) -> str:
-    """All that an error says, with the name that vLLM writes as two words as one."""
+    """All that an error says. vLLM's "prompt logprobs" is the parameter ``prompt_logprobs``."""
     return re.sub(r"\bprompt logprobs\b", "prompt_logprobs", "\n".join(_strings(said)))
 
 

@@ -290,9 +290,9 @@ class ErrorResponse(msgspec.Struct):
     error: ErrorDetail | str
 
 
-def is_listed(listed: msgspec.Raw) -> bool:
-    """Whether a server gave it, rather than null or nothing."""
-    return bytes(listed) not in (b"", b"null")
+def is_given(field: msgspec.Raw) -> bool:
+    """Whether a server sent the field with a value, rather than null or not at all."""
+    return bytes(field) not in (b"", b"null")
 
 
 def token_part(listed: msgspec.Raw) -> bytes | None:
@@ -301,7 +301,7 @@ def token_part(listed: msgspec.Raw) -> bytes | None:
     Token ids only go back to the server that sent them, so they are never made into numbers, which
     took nearly half of the client's memory. Raises ``ValueError`` where it is no such list.
     """
-    if not is_listed(listed):
+    if not is_given(listed):
         return None
     text = bytes(listed).translate(None, b" \t\r\n")
     if text[:1] + text[-1:] != b"[]" or text[1:-1].translate(None, b"0123456789,"):

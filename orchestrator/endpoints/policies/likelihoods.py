@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from orchestrator.core.confidence import Confidence, confidence
-from orchestrator.endpoints.http.wire import PromptToken, SampleLogprobs, is_listed
+from orchestrator.endpoints.http.wire import PromptToken, SampleLogprobs, is_given
 
 _sample = msgspec.json.Decoder(SampleLogprobs)
 _prompt = msgspec.json.Decoder(list[dict[str, PromptToken] | None])
@@ -76,7 +76,7 @@ def _plain(text: str) -> str:
 
 def _decoded(decoder: msgspec.json.Decoder[T], told: msgspec.Raw) -> T | None:
     """None where a server gave nothing, or something of another shape."""
-    if not is_listed(told):
+    if not is_given(told):
         return None
     try:
         return decoder.decode(told)

@@ -1,7 +1,7 @@
 """What a hosted model can do, found out by asking it twice."""
 
 from orchestrator.endpoints.hosted.clouds import HostedAPI
-from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, is_listed
+from orchestrator.endpoints.http.wire import ChatRequest, ChatResponse, is_given
 from orchestrator.endpoints.probing.asking import WORDS, with_choices
 from orchestrator.endpoints.probing.listening import tokens_to_answer
 from orchestrator.endpoints.probing.probe import PolicyAbilities, check_served
@@ -36,7 +36,7 @@ async def probe_hosted(
         n=samples.several,
         samples_differ=samples.differ,
         seed_honoured=samples.repeatable,
-        logprobs=all(is_listed(choice.logprobs) for choice in first.choices),
+        logprobs=all(is_given(choice.logprobs) for choice in first.choices),
         ends_told=False,
         tokens_to_answer=to_answer,
     )

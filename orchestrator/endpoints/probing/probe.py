@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import root
 from orchestrator.endpoints.http.ends import contents
-from orchestrator.endpoints.http.wire import ChatResponse, ModelCard, is_listed
+from orchestrator.endpoints.http.wire import ChatResponse, ModelCard, is_given
 from orchestrator.endpoints.prm import HttpPRM, ScoringRoute
 from orchestrator.endpoints.probing.asking import REFUSED, WORDS, chat, complete, texts, works
 from orchestrator.endpoints.probing.continuing import Continuation, Continued, continued
@@ -136,7 +136,7 @@ async def probe_policy(
     to_answer = await tokens_to_answer(transport, first, allowed)
     again = await _two_samples(transport, seed=1)
     samples = await judged(first, again, lambda: _two_samples(transport, seed=2))
-    gives_ids = all(map(is_listed, (first.prompt_token_ids, *(c.token_ids for c in first.choices))))
+    gives_ids = all(map(is_given, (first.prompt_token_ids, *(c.token_ids for c in first.choices))))
     goes_on = gives_ids and await works(complete(transport, first.prompt_token_ids))
     how = Continued("tokens") if goes_on and by_ids else await continued(transport, separator)
     return PolicyAbilities(
@@ -233,4 +233,4 @@ async def _gives_logprobs(transport: Transport) -> bool:
         raise
     except EndpointError:
         return False
-    return is_listed(answer.choices[0].logprobs)
+    return is_given(answer.choices[0].logprobs)
