@@ -77,7 +77,7 @@ class Arm:
         return self.settings.get("stop") if self.is_sampling else None
 
     @property
-    def watched(self) -> Vote:
+    def stopping_vote(self) -> Vote:
         """The vote whose totals tell whether samples are enough: as in the strategy, the stop's, if
         it names one, else by the PRM's scores where there are some."""
         if self.stop and "vote" in self.stop:

@@ -23,7 +23,7 @@ from orchestrator.formats.yaml_files import parse_yaml, read_text
 from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Predictor
-from orchestrator.optimal.shared_budget.gains import Change
+from orchestrator.optimal.shared_budget.expected_gain import Change
 
 VERSION = 1
 
@@ -199,10 +199,13 @@ class Gains(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """As many samples as were measured."""
         return Arm(strategy=self.strategy, settings=self.settings, vote=VOTES[self.vote])
 
-    def search(self, number: int) -> Arm:
-        """One of the searches."""
-        found = self.searches[number]
-        return Arm(strategy=found.strategy, settings=found.settings, vote=VOTES[self.vote])
+    @property
+    def search_arms(self) -> tuple[Arm, ...]:
+        """The arm of each search."""
+        vote = VOTES[self.vote]
+        return tuple(
+            Arm(strategy=each.strategy, settings=each.settings, vote=vote) for each in self.searches
+        )
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -232,7 +235,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     origin: Origin
     gains: Gains | msgspec.UnsetType = msgspec.UNSET
     """What a pool goes by. Where unset, pools go along the frontier of a problem's bin, each step
-    times the doubt about the vote (``shared_budget.guides``)."""
+    times the doubt about the vote (``shared_budget.step_rules``)."""
 
     @property
     def digest(self) -> str:

@@ -44,7 +44,7 @@ class RepeatedSampling(WholeSolutions):
             check_vote(self.stop, is_scored=self.is_scored, has_logprobs=bool(self.logprobs))
 
     @property
-    def watched(self) -> Vote:
+    def stopping_vote(self) -> Vote:
         """The vote that ``stop`` looks at."""
         return VOTES[self.stop.vote] if self.stop and self.stop.vote else self.vote
 
@@ -101,8 +101,8 @@ class RepeatedSampling(WholeSolutions):
         to_come, stop = self.n - len(leaves), self.stop
         if to_come <= 0 or stop is None:
             return to_come <= 0
-        open_ = most_to_change(self.watched, to_come)
-        return is_settled(tally(self.watched, leaves), open_, stop.rule, stop.confidence)
+        open_ = most_to_change(self.stopping_vote, to_come)
+        return is_settled(tally(self.stopping_vote, leaves), open_, stop.rule, stop.confidence)
 
     def is_unsure(self, leaves: Sequence[Node]) -> bool:
         """Whether as many solutions as may be drawn leave the vote below the confidence of
@@ -111,7 +111,7 @@ class RepeatedSampling(WholeSolutions):
         return (
             stop is not None
             and len(leaves) >= self.n
-            and not is_sure(tally(self.watched, leaves), stop.rule, stop.confidence)
+            and not is_sure(tally(self.stopping_vote, leaves), stop.rule, stop.confidence)
         )
 
     def next_batch(self, leaves: Sequence[Node], size: int) -> Self:

@@ -1,4 +1,4 @@
-"""A pool against equal budgets, played on the courses of a profile's trials.
+"""A pool against equal budgets, played on the trajectories of a profile's trials.
 
 Each problem's samples come in recorded orders, and its tree searches join them as they did when
 they were measured. The pool grants one step at a time to the problem with the highest expected gain
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from orchestrator.core.voting import VOTES
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Gains
-from orchestrator.optimal.profiling.courses import SEARCHED, Courses
 from orchestrator.optimal.profiling.crossfit import fit_predictor, folds, without
-from orchestrator.optimal.profiling.expecting import fit_gains, hopes
 from orchestrator.optimal.profiling.fitting import PILOTS
+from orchestrator.optimal.profiling.fitting_gains import fit_gains, hopes
+from orchestrator.optimal.profiling.trajectories import SEARCHED, Trajectories
 from orchestrator.optimal.profiling.trials import Trials
-from orchestrator.optimal.shared_budget.gains import (
+from orchestrator.optimal.shared_budget.expected_gain import (
     FEATURES,
     HOPE,
     Step,
@@ -46,11 +46,13 @@ class Played:
 class Problem:
     """One problem of a fold in one way: how many samples are drawn, and which searches follow."""
 
-    def __init__(self, courses: Courses, gains: Gains, place: tuple[int, int], hope: float) -> None:
-        self._courses, self._gains = courses, gains
+    def __init__(
+        self, trajectories: Trajectories, gains: Gains, place: tuple[int, int], hope: float
+    ) -> None:
+        self._trajectories, self._gains = trajectories, gains
         self._p, self._w = place
         self._hope = hope
-        ways = courses.ways
+        ways = trajectories.ways
         self._sizes = ways.sizes
         self._v = [arm.vote for arm in ways.sampling].index(VOTES[gains.vote])
         arms = list(ways.searches.values())
@@ -60,7 +62,7 @@ class Problem:
 
     @property
     def right(self) -> float:
-        c, p, v, w = self._courses, self._p, self._v, self._w
+        c, p, v, w = self._trajectories, self._p, self._v, self._w
         if not self._done:
             return float(c.right[p, v, w, self._k])
         if len(self._done) == 1:
@@ -70,7 +72,7 @@ class Problem:
     def next(self, a_sample: float, searches: Sequence[float]) -> Step | None:
         """The step that is worth most. A second search follows only the pilots' first one, as
         trials know no others."""
-        c, p, v, w, k = self._courses, self._p, self._v, self._w, self._k
+        c, p, v, w, k = self._trajectories, self._p, self._v, self._w, self._k
         row = c.later[p, v, w, self._done[0]] if self._done else c.shown[p, v, w, k]
         shown = {
             name: value
@@ -93,7 +95,7 @@ class Problem:
         """Tokens that a step takes of this problem: the next size of samples, or its search."""
         if step.search is None:
             return (self._sizes[self._k + 1] - self._sizes[self._k]) * a_sample
-        used = self._courses.cost[self._p, self._numbers[step.search]]
+        used = self._trajectories.cost[self._p, self._numbers[step.search]]
         return float(used[0] + used[3])
 
     def take(self, step: Step) -> None:
@@ -114,9 +116,9 @@ def _search(gains: Gains, s: int, arms: Sequence[Arm]) -> Arm:
 
 def play(trials: Trials, budgets: Sequence[float], *, pilots: int) -> list[Played]:
     """What pools of so many tokens a problem come to, each problem judged off its fold."""
-    courses = trials.courses
-    assert courses is not None
-    count, _, ways, _ = courses.right.shape
+    trajectories = trials.trajectories
+    assert trajectories is not None
+    count, _, ways, _ = trajectories.right.shape
     gains, hope = _off_fold(trials, pilots)
     # tokens of a sample of each problem, its PRM included
     arm = next(a for a, each in enumerate(trials.arms) if each.n == pilots and each.is_sampling)
@@ -124,7 +126,7 @@ def play(trials: Trials, budgets: Sequence[float], *, pilots: int) -> list[Playe
     right = np.zeros((len(budgets), count))
     tokens = np.zeros((len(budgets), count))
     for w in range(ways):
-        problems = [Problem(courses, gains[p], (p, w), hope[p, w]) for p in range(count)]
+        problems = [Problem(trajectories, gains[p], (p, w), hope[p, w]) for p in range(count)]
         used = pilots * a_sample
 
         def entry(p: int, problems: list[Problem] = problems) -> tuple[float, int, Step] | None:
@@ -161,8 +163,8 @@ def _off_fold(trials: Trials, pilots: int) -> tuple[list[Gains], NDArray[np.floa
     """Of each problem, the gains that were fitted to the other folds, and what its pilots let hope
     for in each way."""
     found: dict[int, Gains] = {}
-    assert trials.courses is not None
-    hope = np.empty(trials.courses.right.shape[:3:2])
+    assert trials.trajectories is not None
+    hope = np.empty(trials.trajectories.right.shape[:3:2])
     for held_out in folds(len(trials.problems)):
         rest = without(trials, held_out)
         predictor = fit_predictor(rest, pilots)

@@ -177,7 +177,8 @@ class Rounds:
         cells = sort_out(records)
         # Judged alone: as a fallback, after samples that are nearly sure, any search looks good.
         arms = [(arm, cell) for arm, cell in cells.arms(PILOTS) if not arm.has_fallback]
-        found = trials(await measure(records, cells, same), arms, PILOTS)
+        measured = await measure(records, cells, same)
+        found = trials(measured, arms, PILOTS, with_trajectories=False)
         table = tabulate(found, true_bins(found))
         short = shortfalls(table.right.tolist(), table.errors.tolist(), table.tokens.tolist())
         nearest = {

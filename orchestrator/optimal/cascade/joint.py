@@ -15,7 +15,7 @@ from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.looks import Seen, seen
 from orchestrator.optimal.cascade.plan import Look, ModelArm
-from orchestrator.optimal.profiling.measured import USED, Measured, Searched
+from orchestrator.optimal.profiling.measured import USED, Measured, Searched, pilot
 from orchestrator.optimal.profiling.measuring import Cells, measure_together, sort_out
 from orchestrator.optimal.profiling.permutations import Permutations
 from orchestrator.optimal.profiling.trials import (
@@ -24,7 +24,6 @@ from orchestrator.optimal.profiling.trials import (
     in_orders,
     outcomes,
     permutations,
-    pilot,
 )
 
 if TYPE_CHECKING:

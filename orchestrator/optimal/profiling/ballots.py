@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from orchestrator.core.confidence import Confidence
 from orchestrator.core.voting import ROUNDING, ByValue, Majority, Vote
+from orchestrator.optimal.profiling.batched_weights import NOWHERE, BatchedWeights
 from orchestrator.optimal.profiling.measured import Leaf
-from orchestrator.optimal.profiling.weighing import NOWHERE, Weighing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +88,7 @@ class Ballots:
         last = np.tile(np.arange(len(samples), len(self._drawn)), (len(order), 1))
         self._place = np.hstack([np.argsort(order, axis=1), last]).astype(np.int32)
         self._joined = len(joined)
-        self._weighings: dict[Vote, Weighing] = {}
+        self._by_vote: dict[Vote, BatchedWeights] = {}
 
     def totals(self, vote: Vote, lengths: "NDArray[np.int64]") -> "NDArray[np.float64]":
         """What each answer is given, ``[w, k, c]``."""
@@ -96,8 +96,8 @@ class Ballots:
 
         shape = (len(self._place), len(lengths), -1)
         present, place = self._elections(vote, lengths)
-        weighing = self._weighing(vote)
-        found = (weighing.weights(present, place) @ weighing.one_hot).reshape(shape)
+        batched = self._batched(vote)
+        found = (batched.weights(present, place) @ batched.one_hot).reshape(shape)
         if vote == MAJORITY or (is_held := present.any(axis=1)).all():
             return found
         by_majority = self.totals(MAJORITY, lengths)
@@ -109,13 +109,13 @@ class Ballots:
 
         shape = (len(self._place), len(lengths))
         present, place = self._elections(vote, lengths)
-        weighing, everyone = self._weighing(vote), np.arange(len(present))
-        weights = weighing.weights(present, place)
-        totals = weights @ weighing.one_hot
+        batched, everyone = self._batched(vote), np.arange(len(present))
+        weights = batched.weights(present, place)
+        totals = weights @ batched.one_hot
         most = totals.max(axis=1, keepdims=True)
-        ties = (most - totals <= ROUNDING * most)[:, weighing.classes]
+        ties = (most - totals <= ROUNDING * most)[:, batched.classes]
         first = np.where(present & ties, place, NOWHERE).argmin(axis=1)
-        is_own = present & (weighing.classes == weighing.classes[first, None])
+        is_own = present & (batched.classes == batched.classes[first, None])
         weights = np.where(is_own, weights, -1.0)
         is_best = weights == weights.max(axis=1, keepdims=True)
         elected = np.where(is_best, place, NOWHERE).argmin(axis=1)
@@ -135,11 +135,11 @@ class Ballots:
         is_drawn = place < np.tile(lengths, len(self._place))[:, None]
         if self._joined:
             is_drawn[:, -self._joined :] = True
-        return is_drawn & self._weighing(vote).may_vote, place
+        return is_drawn & self._batched(vote).may_vote, place
 
-    def _weighing(self, vote: Vote) -> Weighing:
-        if vote not in self._weighings:
+    def _batched(self, vote: Vote) -> BatchedWeights:
+        if vote not in self._by_vote:
             classes = [self._answers.get(answer, 0) for answer in self._drawn.answers]
             values = self._drawn.values(vote)
-            self._weighings[vote] = Weighing(vote, values, classes, len(self._answers))
-        return self._weighings[vote]
+            self._by_vote[vote] = BatchedWeights(vote, values, classes, len(self._answers))
+        return self._by_vote[vote]

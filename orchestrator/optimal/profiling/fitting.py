@@ -38,7 +38,7 @@ from orchestrator.optimal.profiling.crossfit import (
     fit_predictor,
     off_fold_predictions,
 )
-from orchestrator.optimal.profiling.expecting import fit_gains
+from orchestrator.optimal.profiling.fitting_gains import fit_gains
 from orchestrator.optimal.profiling.measured import use_of
 from orchestrator.optimal.profiling.measuring import measure, sort_out
 from orchestrator.optimal.profiling.table import Table, predicted_bins, tabulate, true_bins

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.confidence import Confidence
+from orchestrator.optimal.difficulty.evidence import Pilot
 from orchestrator.optimal.profile import Use
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ class Leaf:
     confidence: Confidence | None = None
     question_logprob: float | None = None
     prompt_tokens: int = 0
+
+
+def pilot(leaf: Leaf) -> Pilot:
+    """What a predictor reads of a solution."""
+    return Pilot(
+        answer=leaf.answer,
+        scores=leaf.scores,
+        tokens=leaf.tokens,
+        confidence=leaf.confidence,
+        question_logprob=leaf.question_logprob,
+        prompt_tokens=leaf.prompt_tokens,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,10 +102,12 @@ class Permutations:
 
         if arm.stop is None:
             return np.full(len(self._order), arm.n), np.full(len(self._order), False)
-        first, second, lead = self._lead(arm.watched, arm.stop["batch"])
+        first, second, lead = self._lead(arm.stopping_vote, arm.stop["batch"])
         drawn = np.minimum(arm.n, self._checks(arm.stop["batch"]))
         is_sure = (lead >= arm.stop["confidence"]) & (first > 0)
-        open_ = np.array([most_to_change(arm.watched, arm.n - each) for each in drawn.tolist()])
+        open_ = np.array(
+            [most_to_change(arm.stopping_vote, arm.n - each) for each in drawn.tolist()]
+        )
         ends = is_sure | (first - second > open_ + ROUNDING) | (drawn == arm.n)
         last = ends.argmax(axis=1)
         lengths: NDArray[np.int64] = drawn[last]

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
-from orchestrator.optimal.difficulty.evidence import Pilot, features
+from orchestrator.optimal.difficulty.evidence import features
 from orchestrator.optimal.difficulty.predictor import Labelled
-from orchestrator.optimal.profiling.courses import WAYS as COURSES
-from orchestrator.optimal.profiling.courses import Courses, Ways, course
-from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, tokens
+from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, pilot, tokens
 from orchestrator.optimal.profiling.permutations import Permutations
+from orchestrator.optimal.profiling.trajectories import (
+    ORDERS,
+    Continuations,
+    Trajectories,
+    trajectory,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +46,8 @@ class Trials:
     labelled: tuple[tuple[Labelled, ...], ...]
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
-    courses: Courses | None = None
-    """How votes go as samples come in; trial ``t`` is way ``w`` of them. None: not looked at."""
+    trajectories: Trajectories | None = None
+    """How votes go as samples come in; trial ``t`` is way ``w`` of them. None if not computed."""
 
     @property
     def tokens(self) -> "NDArray[np.float64]":
@@ -59,7 +63,7 @@ class Trials:
             labelled=tuple(self.labelled[i] for i in picked),
             right=self.right[picked],
             used=self.used[picked],
-            courses=self.courses.of(picked) if self.courses else None,
+            trajectories=self.trajectories.of(picked) if self.trajectories else None,
         )
 
 
@@ -70,8 +74,10 @@ def trials(
     *,
     draws: int = DRAWS,
     seed: int = 0,
+    with_trajectories: bool = True,
 ) -> Trials:
     """The trials of all problems. An arm with a tree search comes with the cell of that search.
+    Only expected gains need ``trajectories``.
 
     Raises ``ProfileError`` if there are no problems, or too few samples of one.
     """
@@ -86,15 +92,15 @@ def trials(
     if not measured:
         raise ProfileError("no problem has both its greedy solution and its samples")
     draws = min(draws, fewest // (pilots - 1))
-    ways = Ways.of(arms, measured, pilots)
-    rows = [_problem(each, arms, ways, draws, seed) for each in measured]
+    rows = [_problem(each, arms, pilots, draws, seed) for each in measured]
+    ways = Continuations.of(arms, measured, pilots) if with_trajectories else None
     return Trials(
         problems=tuple(each.problem for each in measured),
         arms=tuple(arm for arm, _ in arms),
         labelled=tuple(row.labelled for row in rows),
         right=np.array([row.right for row in rows]),
         used=np.array([row.used for row in rows]),
-        courses=Courses.joined(ways, [row.course for row in rows]) if ways.sampling else None,
+        trajectories=_trajectories(measured, ways, draws, seed) if ways else None,
     )
 
 
@@ -148,19 +154,16 @@ def outcomes(
 
 
 class TrialRow(NamedTuple):
-    """One problem: the labelled pilots of each trial, ``right[t, a]``, ``used[t, a]``, and its part
-    of ``Courses``."""
+    """One problem: the labelled pilots of each trial, ``right[t, a]`` and ``used[t, a]``."""
 
     labelled: tuple[Labelled, ...]
     right: "NDArray[np.float64]"
     used: "NDArray[np.float64]"
-    course: "dict[str, NDArray[np.float64]]"
 
 
 def _problem(
-    measured: Measured, arms: Sequence[tuple[Arm, str | None]], ways: Ways, draws: int, seed: int
+    measured: Measured, arms: Sequence[tuple[Arm, str | None]], pilots: int, draws: int, seed: int
 ) -> TrialRow:
-    pilots = ways.pilots
     samples, orders = in_orders(measured, pilots, draws, seed)
     solutions = [pilot(each) for each in samples]
     labelled = []
@@ -176,18 +179,15 @@ def _problem(
         )
     drawn = permutations(measured, samples, orders, pilots)
     right, used = outcomes(drawn, measured, arms, draws)
-    few = orders[::WAYS][:COURSES]
-    looked = course(samples, few, measured, ways, pilot) if ways.sampling else {}
-    return TrialRow(tuple(labelled), right, used, looked)
+    return TrialRow(tuple(labelled), right, used)
 
 
-def pilot(leaf: Leaf) -> Pilot:
-    """What a predictor reads of a solution."""
-    return Pilot(
-        answer=leaf.answer,
-        scores=leaf.scores,
-        tokens=leaf.tokens,
-        confidence=leaf.confidence,
-        question_logprob=leaf.question_logprob,
-        prompt_tokens=leaf.prompt_tokens,
-    )
+def _trajectories(
+    measured: Sequence[Measured], ways: Continuations, draws: int, seed: int
+) -> Trajectories:
+    """Of the first ``ORDERS`` trials of each problem."""
+    rows = []
+    for each in measured:
+        samples, orders = in_orders(each, ways.pilots, draws, seed)
+        rows.append(trajectory(samples, orders[::WAYS][:ORDERS], each, ways))
+    return Trajectories.joined(ways, rows)

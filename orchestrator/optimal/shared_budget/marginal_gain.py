@@ -12,14 +12,14 @@ from orchestrator.optimal.profile import Profile, Unit, Use
 from orchestrator.optimal.routing.routed import Attempt, pilots, strategy_of
 from orchestrator.optimal.routing.router import Decision, read_pilots
 from orchestrator.optimal.shared_budget.frontier import LEAST, FrontierStep, frontier
-from orchestrator.optimal.shared_budget.guides import (
+from orchestrator.optimal.shared_budget.pool import Pool
+from orchestrator.optimal.shared_budget.step_rules import (
     AlongFrontier,
     ByGain,
     Costs,
-    Guide,
     Proposal,
+    StepRule,
 )
-from orchestrator.optimal.shared_budget.pool import Pool
 from orchestrator.strategies.traits import traits
 
 LABEL = "pool"
@@ -40,7 +40,7 @@ class PooledRouting:
     @property
     def arms(self) -> list[Arm]:
         if gains := self._gains:
-            return [gains.arm, *(gains.search(number) for number in range(len(gains.searches)))]
+            return [gains.arm, *gains.search_arms]
         return [step.arm for steps in self.frontiers.values() for step in steps]
 
     @property
@@ -73,7 +73,7 @@ class PooledRouting:
             [self.amount(found.use) for _, found in here],
         )
 
-    def guide(self, predicted: float, bin: Bin, used: float) -> Guide:
+    def rule(self, predicted: float, bin: Bin, used: float) -> StepRule:
         """What leads a problem of which the pilots predict this pass@1 and ``used`` so much."""
         if gains := self._gains:
             costs = Costs.of(self.profile, gains, self._unit)
@@ -116,22 +116,22 @@ class MarginalGainSearch:
         if not leaves:
             return []
         predicted, bin = read_pilots(profile.predictor, leaves)
-        guide = self.routing.guide(predicted, bin, self._so_far())
+        rule = self.routing.rule(predicted, bin, self._so_far())
         self.decision = decision = Decision(
-            arm=guide.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True
+            arm=rule.arm, predicted=predicted, bin=bin, rule=LABEL, cut=True
         )
-        while proposal := guide.propose(leaves, self._so_far() / self._batches):
-            self.decision = replace(decision, arm=guide.arm)
+        while proposal := rule.propose(leaves, self._so_far() / self._batches):
+            self.decision = replace(decision, arm=rule.arm)
             if not await self._may_use(proposal, leaves, root.tree.number):
                 return leaves
-            guide.follow(proposal)
-            self.decision = replace(decision, arm=guide.arm)
+            rule.follow(proposal)
+            self.decision = replace(decision, arm=rule.arm)
             grown = await one_batch(strategy_of(proposal.arm), size, root, models, leaves)
             self._batches += 1
             if len(grown) == len(leaves):  # its requests failed, and would again
                 break
             leaves = grown
-        self.decision = replace(decision, arm=guide.arm, cut=False)
+        self.decision = replace(decision, arm=rule.arm, cut=False)
         return leaves
 
     async def _may_use(self, proposal: Proposal, leaves: Sequence[Node], number: int) -> bool:

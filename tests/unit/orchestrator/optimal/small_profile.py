@@ -14,7 +14,7 @@ from orchestrator.optimal.profile import (
     Share,
     Use,
 )
-from orchestrator.optimal.shared_budget.gains import Change
+from orchestrator.optimal.shared_budget.expected_gain import Change
 
 PILOTS = 4
 

@@ -62,9 +62,9 @@ def test_a_policy_without_a_prm_has_arms_that_go_by_its_confidence() -> None:
     for arm in arms:
         asks = isinstance(arm.vote, ByConfidence)
         assert bool(arm.settings.get("logprobs")) == asks
-        assert arm.watched == (arm.vote if asks and arm.stop else Majority())
+        assert arm.stopping_vote == (arm.vote if asks and arm.stop else Majority())
         built = strategy_of(arm)
-        assert not isinstance(built, MajorityVoting) or built.watched == arm.watched
+        assert not isinstance(built, MajorityVoting) or built.stopping_vote == arm.stopping_vote
     assert votes_of(is_scored=False, has_logprobs=False) == (Majority(),)
 
 
@@ -73,7 +73,7 @@ def test_a_policy_under_a_prm_has_arms_that_mistrust_it() -> None:
     assert votes == (*PAPER_VOTES, *POOR_PRM_VOTES)
     arms = sampling_arms(WHOLE, 4, votes=POOR_PRM_VOTES)[1:]
     assert {arm.strategy for arm in arms} == {"best_of_n"}
-    assert {arm.watched for arm in arms} == {Weighted("last")}
+    assert {arm.stopping_vote for arm in arms} == {Weighted("last")}
 
 
 STOP = {"stop": {"rule": "beta", "confidence": 0.9, "batch": 4}}

@@ -58,7 +58,9 @@ STOPS = st.one_of(
 
 
 def given_so_far(arm: Arm, samples: list[Leaf]) -> list[float]:
-    return list(elect(arm.watched, samples, [each.answer for each in samples]).totals.values())
+    return list(
+        elect(arm.stopping_vote, samples, [each.answer for each in samples]).totals.values()
+    )
 
 
 def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
@@ -68,7 +70,7 @@ def drawn(arm: Arm, samples: list[Leaf]) -> list[Leaf]:
     count = PILOTS if arm.stop else arm.n
     while arm.stop and count < arm.n:
         so_far = given_so_far(arm, samples[:count])
-        to_come = most_to_change(arm.watched, arm.n - count)
+        to_come = most_to_change(arm.stopping_vote, arm.n - count)
         if is_settled(so_far, to_come, "beta", arm.stop["confidence"]):
             break
         count = min(arm.n, count + PILOTS)

@@ -1,5 +1,5 @@
-"""Fits what going on is expected to gain (``shared_budget.gains``) to the courses that votes took
-on the problems of a profile."""
+"""Fits expected gains (``shared_budget.expected_gain``) to how votes went on a profile's problems
+(``trajectories``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from orchestrator.optimal.difficulty.predictor import (
     fit_logistic,
 )
 from orchestrator.optimal.profile import Gains, SearchGain
-from orchestrator.optimal.profiling.courses import SEARCHED, Courses
 from orchestrator.optimal.profiling.crossfit import fit_predictor, folds, without
 from orchestrator.optimal.profiling.measured import use_of
+from orchestrator.optimal.profiling.trajectories import SEARCHED, Trajectories
 from orchestrator.optimal.profiling.trials import Trials
-from orchestrator.optimal.shared_budget.gains import AHEAD, FEATURES, HOPE, Change, log
+from orchestrator.optimal.shared_budget.expected_gain import AHEAD, FEATURES, HOPE, Change, log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,29 +31,30 @@ def fit_gains(trials: Trials, predictor: Predictor, *, with_curve: bool = True) 
     takes most of the time."""
     import numpy as np
 
-    courses = trials.courses
-    if courses is None or len(courses.ways.sizes) < 2:
+    trajectories = trials.trajectories
+    if trajectories is None or len(trajectories.ways.sizes) < 2:
         return None
-    many = courses.right[..., len(courses.ways.sizes) // 2 :]  # where votes differ, and pools end
+    half = len(trajectories.ways.sizes) // 2
+    many = trajectories.right[..., half:]  # where votes differ, and pools end
     v = int(many.mean(axis=(0, 2, 3)).argmax())
     hope = hopes(trials, predictor)
-    arm = courses.ways.sampling[v]
+    arm = trajectories.ways.sampling[v]
     searches = [
         SearchGain(
             strategy=search.strategy,
             settings=dict(search.settings),
-            use=use_of(np.nanmean(courses.cost[:, s], axis=0)),
-            change=_change(_searches(courses, v, s, hope)),
+            use=use_of(np.nanmean(trajectories.cost[:, s], axis=0)),
+            change=_change(_searches(trajectories, v, s, hope)),
         )
-        for s, search in enumerate(courses.ways.searches.values())
-        if (~np.isnan(courses.cost[:, s, 0])).sum() >= FEWEST_PROBLEMS
+        for s, search in enumerate(trajectories.ways.searches.values())
+        if (~np.isnan(trajectories.cost[:, s, 0])).sum() >= FEWEST_PROBLEMS
     ]
     return Gains(
         strategy=arm.strategy,
         vote=arm.vote.name,
         settings=dict(arm.settings),
-        pilots=use_of(_pilots(trials, courses.ways.pilots)),
-        samples=_change(_samples(courses, v, hope)),
+        pilots=use_of(_pilots(trials, trajectories.ways.pilots)),
+        samples=_change(_samples(trajectories, v, hope)),
         searches=searches,
         curve=_curve(trials, v) if with_curve else [],
     )
@@ -63,8 +64,8 @@ def hopes(trials: Trials, predictor: Predictor) -> "NDArray[np.float64]":
     """The logarithm of the pass@1 that each way's pilots predict, ``[p, w]``."""
     import numpy as np
 
-    assert trials.courses is not None
-    ways = trials.courses.right.shape[2]
+    assert trials.trajectories is not None
+    ways = trials.trajectories.right.shape[2]
     return np.array(
         [[log(predictor(each.shown)) for each in row[:ways]] for row in trials.labelled]
     )
@@ -81,31 +82,31 @@ class Rows:
     counts: "NDArray[np.float64]"
 
 
-def _samples(courses: Courses, v: int, hope: "NDArray[np.float64]") -> Rows:
+def _samples(trajectories: Trajectories, v: int, hope: "NDArray[np.float64]") -> Rows:
     """From every number of samples to every larger one."""
     import numpy as np
 
-    looked = courses.ways.sizes
+    looked = trajectories.ways.sizes
     parts = []
     for k, size in enumerate(looked[:-1]):
         for j in range(k + 1, len(looked)):
             ahead = np.full(hope.shape, np.log(looked[j] / size))
-            change = courses.right[:, v, :, j] - courses.right[:, v, :, k]
+            change = trajectories.right[:, v, :, j] - trajectories.right[:, v, :, k]
             count = 1.0 / (hope.shape[1] * (len(looked) - 1 - k))
-            parts.append((courses.shown[:, v, :, k], (hope, ahead), change, count))
+            parts.append((trajectories.shown[:, v, :, k], (hope, ahead), change, count))
     return _rows((HOPE, AHEAD), parts)
 
 
-def _searches(courses: Courses, v: int, s: int, hope: "NDArray[np.float64]") -> Rows:
+def _searches(trajectories: Trajectories, v: int, s: int, hope: "NDArray[np.float64]") -> Rows:
     """From samples to search ``s``, and from the cheaper searches that followed the pilots."""
     parts = []
     count = 1.0 / hope.shape[1]
-    for k in range(min(SEARCHED, len(courses.ways.sizes))):
-        change = courses.searched[:, v, :, k, s] - courses.right[:, v, :, k]
-        parts.append((courses.shown[:, v, :, k], (hope,), change, count))
+    for k in range(min(SEARCHED, len(trajectories.ways.sizes))):
+        change = trajectories.searched[:, v, :, k, s] - trajectories.right[:, v, :, k]
+        parts.append((trajectories.shown[:, v, :, k], (hope,), change, count))
     for t in range(s):
-        change = courses.twice[:, v, :, t, s] - courses.searched[:, v, :, 0, t]
-        parts.append((courses.later[:, v, :, t], (hope,), change, count))
+        change = trajectories.twice[:, v, :, t, s] - trajectories.searched[:, v, :, 0, t]
+        parts.append((trajectories.later[:, v, :, t], (hope,), change, count))
     return _rows((HOPE,), parts)
 
 
@@ -152,10 +153,10 @@ def _curve(trials: Trials, v: int) -> list[tuple[float, float, int]]:
     measured: list[float] = []
     for held_out in folds(len(trials.problems)):
         rest, test = without(trials, held_out), trials.of(held_out)
-        assert rest.courses is not None and test.courses is not None
-        predictor = fit_predictor(rest, rest.courses.ways.pilots)
-        change = _change(_samples(rest.courses, v, hopes(rest, predictor)))
-        rows = _samples(test.courses, v, hopes(test, predictor))
+        assert rest.trajectories is not None and test.trajectories is not None
+        predictor = fit_predictor(rest, rest.trajectories.ways.pilots)
+        change = _change(_samples(rest.trajectories, v, hopes(rest, predictor)))
+        rows = _samples(test.trajectories, v, hopes(test, predictor))
         expected += [
             change.gain(dict(zip(rows.names, shown, strict=True))) for shown in rows.shown.tolist()
         ]

@@ -12,7 +12,13 @@ from orchestrator.core.records import Record
 from orchestrator.optimal.difficulty.evidence import Pilot
 from orchestrator.optimal.profile import Gains, Profile, dumped, read
 from orchestrator.optimal.profiling.fitting import fit_profile
-from orchestrator.optimal.shared_budget.gains import AHEAD, HOPE, log, more_samples, standing
+from orchestrator.optimal.shared_budget.expected_gain import (
+    AHEAD,
+    HOPE,
+    log,
+    more_samples,
+    standing,
+)
 from tests.unit.orchestrator.optimal.small_profile import small_profile
 
 Run = Callable[..., list[Record]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.optimal.difficulty.evidence import Pilot
 from orchestrator.optimal.difficulty.predictor import Logistic, Weight
-from orchestrator.optimal.shared_budget.gains import (
+from orchestrator.optimal.shared_budget.expected_gain import (
     AHEAD,
     FLOOR,
     Change,

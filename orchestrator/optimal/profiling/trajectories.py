@@ -1,26 +1,26 @@
 """How the vote on a problem goes as samples come in, and what a tree search then makes of it: what
-expected gains (``shared_budget.gains``) are fitted to.
+expected gains (``shared_budget.expected_gain``) are fitted to.
 
 Samples come in several random orders, the ways ``w``, each with pilots of its own; ``k`` numbers
 the ``sizes`` after which the vote is looked at, ``v`` the votes, ``s`` the tree searches and ``f``
 the ``FEATURES``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from orchestrator.optimal.arms import PAPER_VOTES, Arm
 from orchestrator.optimal.difficulty.evidence import Pilot
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
-from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, tokens
-from orchestrator.optimal.shared_budget.gains import FEATURES, sizes, standing
+from orchestrator.optimal.profiling.measured import USED, Leaf, Measured, pilot, tokens
+from orchestrator.optimal.shared_budget.expected_gain import FEATURES, sizes, standing
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WAYS = 4
+ORDERS = 4
 """Random orders of a problem's samples, at most."""
 
 SEARCHED = 6
@@ -28,7 +28,7 @@ SEARCHED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class Continuations:
     """The ways to go on from ``pilots``: sampling up to the most that were measured, one arm for
     each vote that a pool may hold, and the tree searches by cell, the cheaper ones first."""
 
@@ -39,23 +39,27 @@ class Ways:
     @classmethod
     def of(
         cls, arms: Sequence[tuple[Arm, str | None]], measured: Sequence[Measured], pilots: int
-    ) -> Self:
+    ) -> Self | None:
+        """None if no arm draws samples alone."""
         import numpy as np
 
         whole = [arm for arm, _ in arms if arm.strategy in ("majority", "best_of_n")]
         most = max((arm.n for arm in whole), default=0)
+        sampling = tuple(
+            arm for arm in whole if arm.n == most and not arm.stop and arm.vote in PAPER_VOTES
+        )
+        if not sampling:
+            return None
         searches = {cell: arm for arm, cell in arms if cell and not arm.is_sampling}
         cost = {
-            cell: tokens(
-                np.mean([each.trees[cell].used for each in measured if cell in each.trees], axis=0)
+            cell: np.mean(
+                [tokens(np.array(each.trees[cell].used)) for each in measured if cell in each.trees]
             )
             for cell in searches
         }
         return cls(
             pilots=pilots,
-            sampling=tuple(
-                arm for arm in whole if arm.n == most and not arm.stop and arm.vote in PAPER_VOTES
-            ),
+            sampling=sampling,
             searches={cell: searches[cell] for cell in sorted(searches, key=lambda c: cost[c])},
         )
 
@@ -65,14 +69,14 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Courses:
+class Trajectories:
     """``shown[p, v, w, k, f]`` after so many samples, ``right[p, v, w, k]`` whether the vote is;
     ``searched[p, v, w, k, s]`` whether it is after a search that follows them. ``later[p, v, w, s,
     f]`` is shown after a search that follows the pilots, and ``twice[p, v, w, s, t]`` whether the
     vote is right after a further one. ``cost[p, s]`` is what a search used, ``[p, s, USED]``. NaN
     where a search was not tried, or scores are missing."""
 
-    ways: Ways
+    ways: Continuations
     shown: "NDArray[np.float64]"
     right: "NDArray[np.float64]"
     searched: "NDArray[np.float64]"
@@ -80,30 +84,28 @@ class Courses:
     twice: "NDArray[np.float64]"
     cost: "NDArray[np.float64]"
 
-    def of(self, chosen: Sequence[int]) -> "Courses":
+    def of(self, chosen: Sequence[int]) -> "Trajectories":
         """Those of some problems, by index."""
-        return self._each(lambda values: values[list(chosen)])
-
-    def _each(self, pick: Any) -> "Courses":
         names = ("shown", "right", "searched", "later", "twice", "cost")
-        return replace(self, **{name: pick(getattr(self, name)) for name in names})
+        return replace(self, **{name: getattr(self, name)[list(chosen)] for name in names})
 
     @classmethod
-    def joined(cls, ways: Ways, rows: "Sequence[Mapping[str, NDArray[np.float64]]]") -> "Courses":
-        """Of all problems, from those of each (``course``)."""
+    def joined(
+        cls, ways: Continuations, rows: "Sequence[Mapping[str, NDArray[np.float64]]]"
+    ) -> "Trajectories":
+        """Of all problems, from those of each (``trajectory``)."""
         import numpy as np
 
         return cls(ways=ways, **{name: np.array([row[name] for row in rows]) for name in rows[0]})
 
 
-def course(
+def trajectory(
     samples: Sequence[Leaf],
     orders: Sequence[Sequence[int]],
     measured: Measured,
-    ways: Ways,
-    as_pilot: Callable[[Leaf], Pilot],
+    ways: Continuations,
 ) -> "dict[str, NDArray[np.float64]]":
-    """One problem's part of ``Courses``, from its ``samples`` in ``orders``."""
+    """One problem's part of ``Trajectories``, from its ``samples`` in ``orders``."""
     import numpy as np
 
     cells = list(ways.searches)
@@ -118,8 +120,8 @@ def course(
         "twice": np.full((*shape, len(cells), len(cells)), np.nan),
         "cost": np.full((len(cells), len(USED)), np.nan),
     }
-    solutions = [as_pilot(each) for each in samples]
-    found_in = {cell: [as_pilot(each) for each in leaves] for cell, leaves in trees.items()}
+    solutions = [pilot(each) for each in samples]
+    found_in = {cell: [pilot(each) for each in leaves] for cell, leaves in trees.items()}
     seen = {
         is_scored: _seen(solutions, orders, ways, found_in, is_scored)
         for is_scored in {arm.strategy == "best_of_n" for arm in ways.sampling}
@@ -148,7 +150,7 @@ def course(
 def _seen(
     solutions: Sequence[Pilot],
     orders: Sequence[Sequence[int]],
-    ways: Ways,
+    ways: Continuations,
     found_in: Mapping[str, Sequence[Pilot]],
     is_scored: bool,
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":

@@ -2,12 +2,10 @@
 
 One question orders the problems of a pool: how likely does the next step turn a wrong answer into a
 right one, for each unit it costs? A problem whose vote is settled has little to gain, and so has a
-hopeless one, whose answers are all different and all scored low. Both are passed over, and what
-they leave goes to the others: a bandit over problems, as in Zuo & Zhu 2025 (arXiv 2506.12721). They
-drop a problem once a verifier accepts an answer, and order the others by an upper confidence bound,
-by the gap of the two best rewards or by the entropy of the answers. Here a profile has measured
-what comes of more samples, or of a tree search, after such evidence: two logistic regressions for
-each way to go on (``Change``).
+hopeless one, whose answers are all different and all scored low. Both are passed over, and their
+share goes to the others: a bandit over problems, as in Zuo & Zhu 2025 (arXiv 2506.12721), who
+estimate on the fly how hard each is. Here a profile has measured what comes of more samples, or of
+a tree search, after such evidence: two logistic regressions for each way to go on (``Change``).
 """
 
 import math

@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 NOWHERE = 2**30
 """The place of whoever does not vote: after everyone."""
 
-
 LOWEST = -1e300
 """Below the confidence of any voter, and finite: an election may have none."""
 
 
-class Weighing:
+class BatchedWeights:
     """Whose ballots may be in an election under ``vote``, and what they weigh in each.
 
     ``values`` are what each voter brings by itself, and ``classes`` number its answers; those whose

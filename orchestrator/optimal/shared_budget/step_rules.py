@@ -1,7 +1,7 @@
-"""Guides: which step of a pooled problem is next, from what its solutions show, and what it is
-worth. A profile with expected gains has a ``ByGain``, any other an ``AlongFrontier``.
+"""Step rules: which step of a pooled problem is next, by what its solutions show, and what it is
+worth. A profile with expected gains is followed ``ByGain``, any other ``AlongFrontier``.
 
-A guide looks at its own problem alone, so that any pool grows the same tree as far as it lets it.
+A rule looks at its own problem alone, so that any pool grows the same tree as far as it lets it.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,7 @@ from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Gains, Profile, Unit
 from orchestrator.optimal.routing.routed import strategy_of
 from orchestrator.optimal.routing.router import as_pilots
-from orchestrator.optimal.shared_budget.frontier import LEAST, FrontierStep
-from orchestrator.optimal.shared_budget.gains import (
+from orchestrator.optimal.shared_budget.expected_gain import (
     HOPE,
     Step,
     best,
@@ -25,6 +24,7 @@ from orchestrator.optimal.shared_budget.gains import (
     sizes,
     standing,
 )
+from orchestrator.optimal.shared_budget.frontier import LEAST, FrontierStep
 from orchestrator.strategies.sampling import tally
 from orchestrator.strategies.traits import traits
 
@@ -41,7 +41,7 @@ class Proposal:
     sure: bool
 
 
-class Guide(Protocol):
+class StepRule(Protocol):
     """What a problem of a pool does next."""
 
     @property
@@ -86,7 +86,7 @@ class ByGain:
         self._gains, self._costs, self._longer = gains, costs, longer
         self._hope = log(hope)
         self._ahead = sizes(pilots, gains.arm.n)
-        self._searched = -1
+        self._searches, self._searched = gains.search_arms, -1
         self.arm = replace(gains.arm, settings={**gains.settings, "n": pilots})
 
     def propose(self, leaves: Sequence[Node], a_batch: float) -> Proposal | None:
@@ -96,7 +96,7 @@ class ByGain:
         worth = step.rate / self._longer
         if step.search is None:
             return Proposal(arm=self._gains.arm, gains=worth, expected=a_batch, sure=True)
-        arm = self._gains.search(step.search)
+        arm = self._searches[step.search]
         return Proposal(arm=arm, gains=worth, expected=step.cost * self._longer, sure=True)
 
     def _steps(self, leaves: Sequence[Node]) -> list[Step]:
@@ -118,9 +118,8 @@ class ByGain:
 
     def follow(self, proposal: Proposal) -> None:
         self.arm = proposal.arm
-        searches = [self._gains.search(number) for number in range(len(self._gains.searches))]
-        if proposal.arm in searches:
-            self._searched = searches.index(proposal.arm)
+        if proposal.arm in self._searches:
+            self._searched = self._searches.index(proposal.arm)
 
 
 class AlongFrontier:
@@ -155,4 +154,4 @@ class AlongFrontier:
 def doubt(leaves: Sequence[Node], arm: Arm) -> float:
     """The posterior probability that another answer than the leading one is the most common, by
     the vote that tells the arm whether its samples are enough."""
-    return 1.0 - lead(tally(arm.watched, leaves))
+    return 1.0 - lead(tally(arm.stopping_vote, leaves))
