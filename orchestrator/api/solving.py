@@ -87,10 +87,10 @@ async def solve(
     where nothing is scored. One by confidence goes with a strategy that has ``logprobs=True``.
     Whatever of ``limits`` runs out, time included, the best answer so far comes back. ``task``
     words what is asked and reads the answers: the one that the models are connected for, unless
-    given. ``policy`` and ``prm`` name the models where several are connected;
-    ``Auto`` asks all that its profile was measured with. The same ``seed``
-    grows the same tree on a deterministic server. ``on_progress`` is called after each response.
-    Cancelling the call cancels its requests, which ends them at the server.
+    given. ``policy`` and ``prm`` name the models where several are connected; ``Auto`` asks all
+    that its profile was measured with. The same ``seed`` grows the same tree on a deterministic
+    server. ``on_progress`` is called after each response. Cancelling the call cancels its requests,
+    which ends them at the server.
 
     Raises ``ConfigError`` where the models cannot do what the strategy needs, or a limit of the
     cost cannot be kept for want of a price, and ``EndpointRefused`` for a wrong key or model. An

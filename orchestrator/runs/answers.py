@@ -87,8 +87,10 @@ def _stated(answer: str | None) -> str | None:
 
 
 class AnsweringPolicy:
-    """A policy whose finished paths say which answer they came to, for strategies that go by
-    them, and which of those read by ``answers`` are equal: of one tree unless given."""
+    """A policy whose finished paths carry their answers, for strategies that go by them.
+
+    ``answers`` tells which of them are equal: those of this tree alone, unless it is given.
+    """
 
     def __init__(
         self, policy: Policy, reader: AnswerReader, answers: Answers | None = None

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,10 @@ from tests.acceptance.test_resume import beyond, ended, is_lost, tokens
 from tests.acceptance.test_runs import until
 from tests.integration.misbehaving import CHAT, COMPLETIONS, status
 from tests.unit.orchestrator.optimal.small_across import profile_of
-from tests.unit.orchestrator.optimal.small_plan import GREEDY, PILOTS, WHOLE, by
+from tests.unit.orchestrator.optimal.small_plan import GREEDY, PILOTS, VOTE, by
 
 PROBLEMS = 24
 
-VOTE = ModelArm(
-    policy="policy",
-    prm="prm",
-    arm=Arm(strategy="best_of_n", settings={**WHOLE, "n": PILOTS}, vote=Weighted("last")),
-)
 BEAMS = ModelArm(
     policy="large",
     prm="prm",
@@ -38,8 +34,8 @@ BEAMS = ModelArm(
 def plan() -> Cascade:
     """Pilots of ``policy``, scored; where they disagree, a beam search of ``large``."""
     agreement = by("policy/agreement", mean=0.6, weight=40.0, pilots=PILOTS)
-    look = Look(policy="policy", prm="prm", pilots=PILOTS)
-    planned = PlannedLook(look=look, predictor=agreement, limits=(0.5,), actions=(BEAMS, VOTE))
+    look, vote = Look(policy="policy", prm="prm", pilots=PILOTS), replace(VOTE, policy="policy")
+    planned = PlannedLook(look=look, predictor=agreement, limits=(0.5,), actions=(BEAMS, vote))
     return Cascade(pilots=PILOTS, first=0, looks=(planned,))
 
 
@@ -47,7 +43,7 @@ def plan() -> Cascade:
 def profile(person: Person) -> Path:
     """Of the person's own policies, PRM and task."""
     person.problems(PROBLEMS)
-    greedy = Cascade(pilots=PILOTS, first=ModelArm(policy="policy", prm=None, arm=GREEDY.arm))
+    greedy = Cascade(pilots=PILOTS, first=replace(GREEDY, policy="policy"))
     plans = {1e3: greedy, 1e6: plan()}
     across = profile_of(plans, task="problems", policies=("policy", "large"))
     return person.write("across.yaml", dumped_across(across))

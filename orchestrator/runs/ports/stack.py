@@ -195,7 +195,7 @@ def tree_ports(
     where that is another.
 
     ``beside`` is the recorder of the same tree under another PRM. With ``answers`` finished paths
-    carry their answers, with those of other trees of the problem where all are ``read`` together; a
+    carry their answers; ``read`` holds those of all trees of the problem, where it has several. A
     step that ``is_complete`` ends its path. ``reward`` ranks the siblings that may stand in for a
     lost branch; ``on_response`` is called after each response.
     """
