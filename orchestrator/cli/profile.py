@@ -100,7 +100,7 @@ def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -
     for profile, path in zip(across, across_paths, strict=True):
         drawn = draw_front(profile, folder, path.stem)
         if not as_json:
-            Terminal().print(across_report(profile, path))
+            Terminal().print(across_report(profile, runs[0] if out is None else None))
             console.print(f"Figure   {drawn[0]}")
     if as_json:
         told = _json([*found, *across], [*paths, *across_paths])

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from orchestrator.commands.profile.profiling import across_in
-from orchestrator.config.run import RunConfig, load
+from orchestrator.config.run import RunConfig, load, validate
 from orchestrator.errors import ConfigError, ProfileError, RunError
 from orchestrator.optimal.cascade.advice import Advice, budget_of, for_accuracy, for_budget
 from orchestrator.optimal.cascade.profile import AcrossProfile
@@ -70,7 +70,7 @@ def advised_config(run: Path, path: Path, profile: AcrossProfile, advice: Advice
     task = values["task"]
     if task.get("problems") is not None:
         task["skip"] = task.get("skip", 0) + task["problems"]
-    return RunConfig.model_validate(values)
+    return validate(values, str(run / CONFIG))
 
 
 def write_config(config: RunConfig, out: Path) -> None:

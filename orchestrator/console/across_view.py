@@ -19,9 +19,11 @@ from orchestrator.report.data.wording import (
 )
 
 
-def across_report(profile: AcrossProfile, path: Path) -> RenderableType:
-    """Everything that is said of the profile at ``path``."""
-    return Group(front_table(profile), _compared(profile), _use(profile, path))
+def across_report(profile: AcrossProfile, run: Path | None) -> RenderableType:
+    """Everything that is said of a profile; with how to go on, if it is in the directory of a
+    ``run``."""
+    parts = [front_table(profile), _compared(profile)]
+    return Group(*parts, *([_use(profile, run)] if run is not None else []))
 
 
 def front_table(profile: AcrossProfile) -> RenderableType:
@@ -34,7 +36,7 @@ def front_table(profile: AcrossProfile) -> RenderableType:
 
 
 def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table:
-    table = _table("right %", "95 % interval", *_columns(points[0].came))
+    table = _table("right %", "95 % interval", *_columns(profile))
     table.title = f"for a budget of {unit}"
     table.title_justify, table.title_style = "left", "dim"
     table.add_column("who answers", overflow="fold")
@@ -43,7 +45,7 @@ def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table
         shares = sorted(point.answers.items(), key=lambda each: -each[1])
         table.add_row(
             *_accuracy(point.came),
-            *_amounts(point.came),
+            *_amounts(profile, point.came),
             ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares),
             plan_in_words(profile.plan(point)),
         )
@@ -52,7 +54,7 @@ def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table
 
 def _compared(profile: AcrossProfile) -> RenderableType:
     """The best there is of each policy alone."""
-    table = _table("right %", "95 % interval", *_columns(profile.alone[0].came))
+    table = _table("right %", "95 % interval", *_columns(profile))
     table.add_column("one policy alone, at its most accurate", overflow="fold")
     best: dict[tuple[str, str | None], Compared] = {}
     for each in profile.alone:
@@ -62,12 +64,14 @@ def _compared(profile: AcrossProfile) -> RenderableType:
     for (policy, prm), each in best.items():
         under = f" under {prm}" if prm else ""
         table.add_row(
-            *_accuracy(each.came), *_amounts(each.came), f"{policy}{under}: {each.strategy}"
+            *_accuracy(each.came),
+            *_amounts(profile, each.came),
+            f"{policy}{under}: {each.strategy}",
         )
     return Padding(table, (0, 0, 1, 0))
 
 
-def _use(profile: AcrossProfile, path: Path) -> RenderableType:
+def _use(profile: AcrossProfile, run: Path) -> RenderableType:
     unit, points = next(iter(profile.fronts.items()))
     middle = points[len(points) // 2]
     goal = int(100 * middle.came.accuracy) / 100
@@ -76,20 +80,21 @@ def _use(profile: AcrossProfile, path: Path) -> RenderableType:
             f"{percent(middle.came.accuracy)} % takes {in_unit(used(middle.came, unit), unit)} a "
             "problem. For a config that does it:"
         ),
-        Text(f"  orchard advise {path.parent.parent} --accuracy {goal:g}\n", overflow="fold"),
+        Text(f"  orchard advise {run} --accuracy {goal:g}\n", overflow="fold"),
     )
 
 
-def _columns(came: Came) -> list[str]:
-    flops = ["FLOPs", "with cache"] if came.flops is not None else []
-    return [*flops, "$", "s"]
+def _columns(profile: AcrossProfile) -> list[str]:
+    flops = ["FLOPs", "with cache"] if "flops" in profile.fronts else []
+    return [*flops, *(["$"] if "cost" in profile.fronts else []), "s"]
 
 
-def _amounts(came: Came) -> list[str]:
+def _amounts(profile: AcrossProfile, came: Came) -> list[str]:
     known = [each for each in (came.flops, came.flops_with_cache) if each is not None]
+    cost = dollars(came.cost).removeprefix("$") if came.cost else "–"
     return [
         *map(scientific, known),
-        dollars(came.cost).removeprefix("$") if came.cost else "–",
+        *([cost] if "cost" in profile.fronts else []),
         f"{came.seconds:.1f}",
     ]
 

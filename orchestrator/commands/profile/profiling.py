@@ -16,7 +16,7 @@ from orchestrator.config.run import RunConfig, load
 from orchestrator.console.terminal import Terminal
 from orchestrator.core.equivalence import SameByProblem, comparing
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import Record
+from orchestrator.core.records import AUTO, Record
 from orchestrator.core.task import Task, opened
 from orchestrator.errors import BudgetExhausted, ProfileError, RunError, TaskError
 from orchestrator.optimal.cascade.across import across_profile, measurements
@@ -116,11 +116,12 @@ def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
 
 
 def fit_across(runs: Sequence[Path], console: Terminal) -> list[AcrossProfile]:
-    """A profile across models for each task with several policies in ``runs``. What keeps one from
-    being fitted is printed."""
+    """A profile across models for each task of which ``runs`` measured several policies. What
+    keeps one from being fitted is printed."""
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in _records(runs):
-        by_task[record.task].append(record)
+        if record.strategy != AUTO:
+            by_task[record.task].append(record)
     several = {task: own for task, own in by_task.items() if len({each.policy for each in own}) > 1}
     charged = {name: price for run in runs for name, price in prices(load(run / CONFIG)).items()}
 

@@ -66,9 +66,9 @@ class Measurements:
 async def measurements(
     records: Sequence[Record], same: SameByProblem, prices: Mapping[str, Price]
 ) -> Measurements:
-    """Raises ``ProfileError`` if the records do not hold what a profile across models needs."""
-    own = [each for each in records if each.strategy != AUTO]
-    models = await measure_models(own, same)
+    """What ``records``, none of them of ``auto``, measure. Raises ``ProfileError`` if they do not
+    hold what a profile across models needs."""
+    models = await measure_models(records, same)
     problems = len(next(iter(models.values()))[1])
     if problems < FEWEST:
         raise ProfileError(
@@ -76,9 +76,9 @@ async def measurements(
             f"generalizes: it needs at least {FEWEST}, better some hundreds"
         )
     trials = joint_trials(models, PILOTS)
-    served = _served(own, prices)
+    served = _served(records, prices)
     return Measurements(
-        task=own[0].task,
+        task=records[0].task,
         models=served,
         trials=trials,
         used=measures(trials, served),

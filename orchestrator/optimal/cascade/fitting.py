@@ -59,8 +59,8 @@ def fit_plan(tables: Tables, price: float) -> Cascade:
         best = found[chain]
     for look in chain:
         shorter = tuple(each for each in chain if each != look)
-        if worth(shorter) > best - pays:
-            chain, best = shorter, worth(shorter)
+        if (value := worth(shorter)) > best - pays:
+            chain, best = shorter, value
     return _planned(arms, chain)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.core.equivalence import SameByProblem
-from orchestrator.core.records import AUTO, Record
+from orchestrator.core.records import Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.looks import Seen, seen
@@ -104,8 +104,7 @@ async def measure_models(
     """
     groups: dict[PolicyAndPRM, list[Record]] = {}
     for record in sorted(records, key=lambda each: (each.policy_params or 0, each.policy)):
-        if record.strategy != AUTO:
-            groups.setdefault((record.policy, record.prm), []).append(record)
+        groups.setdefault((record.policy, record.prm), []).append(record)
     sorted_out: dict[PolicyAndPRM, tuple[list[Record], Cells]] = {}
     failures: dict[str, ProfileError] = {}
     for models, own in groups.items():

@@ -81,6 +81,15 @@ def test_only_the_models_that_are_needed_are_in_the_config(run: Path) -> None:
     assert [each.name for cell in config.all_cells for each in cell.policies] == ["large"]
 
 
+def test_a_model_that_the_runs_config_lacks_is_named(run: Path) -> None:
+    lacking = CONFIG | {"policies": {"small": {"url": "http://s/v1"}}}
+    lacking["cells"] = [{"policy": "small", "strategy": "majority", "n": 16}]
+    (run / "config.yaml").write_text(yaml.safe_dump(lacking))
+    path, profile = the_profile(run)
+    with pytest.raises(ConfigError, match="no policy is named 'large'"):
+        advised_config(run, path, profile, advise(profile, 0.9, {}))
+
+
 def test_a_file_that_is_there_is_not_overwritten(run: Path, tmp_path: Path) -> None:
     path, profile = the_profile(run)
     config = advised_config(run, path, profile, advise(profile, 0.85, {}))

@@ -9,12 +9,14 @@ from orchestrator.console.across_view import across_report
 from tests.unit.orchestrator.optimal.small_across import small_across
 
 
-def test_the_table_says_which_models_answer_how_at_which_accuracy_and_use() -> None:
+def text_of(run: Path | None) -> str:
     out = StringIO()
-    Console(file=out, width=200).print(
-        across_report(small_across(), Path("runs/r/profiles/p.yaml"))
-    )
-    text = out.getvalue()
+    Console(file=out, width=200).print(across_report(small_across(), run))
+    return out.getvalue()
+
+
+def test_the_table_says_which_models_answer_how_at_which_accuracy_and_use() -> None:
+    text = text_of(Path("runs/r"))
     assert "small (10), large (200)" in text
     assert "for a budget of flops" in text and "for a budget of seconds" in text
     assert "small 75 %, large 25 %" in text
@@ -22,3 +24,12 @@ def test_the_table_says_which_models_answer_how_at_which_accuracy_and_use() -> N
     assert "[83.0, 88.0]" in text and "4.00e3" in text
     assert "small: majority of 16" in text
     assert "orchard advise runs/r --accuracy 0.86" in text
+
+
+def test_a_profile_outside_of_its_run_promises_no_advice() -> None:
+    assert "orchard advise" not in text_of(None)
+
+
+def test_there_is_no_column_of_costs_where_no_model_has_a_price() -> None:
+    heads = [line for line in text_of(None).splitlines() if line.startswith("right %")]
+    assert heads and not any("$" in head for head in heads)
