@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -24,6 +24,8 @@ from orchestrator.optimal.allocation import ParetoFront
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.difficulty.predictor import Predictor
 from orchestrator.optimal.shared_budget.expected_gain import Change
+
+P = TypeVar("P")
 
 VERSION = 1
 
@@ -278,19 +280,19 @@ def problem_digest(task: str, problem: str) -> str:
     return blake2b(f"{task}/{problem}".encode(), digest_size=4).hexdigest()
 
 
-def dumped(profile: Profile) -> str:
-    """The profile as YAML, with six significant digits."""
-    values = rounded(msgspec.to_builtins(profile))
+def dumped(profile: msgspec.Struct) -> str:
+    """A profile, also one across models, as YAML, with six significant digits."""
+    values = _rounded(msgspec.to_builtins(profile))
     text: str = yaml.safe_dump(values, sort_keys=False, width=100, default_flow_style=None)
     return text
 
 
-def rounded(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):
-        return {key: rounded(each) for key, each in value.items()}
-    return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 _parsed = lru_cache(maxsize=8)(parse_yaml)
@@ -312,29 +314,41 @@ def profile_values(path: Path) -> Any:
 
 def read(path: Path) -> Profile:
     """Read a profile. Raises ``ProfileError`` if it is not one, or of another version."""
+    return read_as(
+        path, Profile, VERSION, "predictor", "profile", "`orchard profile CONFIG` makes one"
+    )
+
+
+def read_as(path: Path, kind: type[P], version: int, key: str, name: str, how_to_get_one: str) -> P:
+    """Read a profile of a ``kind``, which is called by its ``name`` and told by its ``key``.
+
+    Raises ``ProfileError`` if it is not one, or of another version.
+    """
     values = profile_values(path)
-    if not isinstance(values, dict) or "predictor" not in values:
-        raise ProfileError(f"{path} is no profile: `orchard profile CONFIG` makes one")
-    if values.get("version") != VERSION:
+    if not isinstance(values, dict) or key not in values:
+        raise ProfileError(f"{path} is no {name}: {how_to_get_one}")
+    if values.get("version") != version:
         raise ProfileError(
-            f"{path} is a profile of version {values.get('version')}, and this Orchard reads "
-            f"{VERSION}: measure it again with `orchard profile`"
+            f"{path} is a {name} of version {values.get('version')}, and this Orchard reads "
+            f"{version}: measure it again with `orchard profile`"
         )
     try:
-        return msgspec.convert(values, Profile)
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise ProfileError(f"the profile {path} is damaged: {error}") from error
 
 
 def check_fits(profile: Profile, *, source: str, task: str, policy: str, prm: str | None) -> None:
     """Raises ``ProfileError`` if a profile was measured on another task, policy or PRM."""
-    for what, theirs, ours in (
-        ("task", profile.task, task),
-        ("policy", profile.policy.name, policy),
-        ("PRM", profile.prm and profile.prm.name, prm),
-    ):
-        if theirs != ours:
-            raise ProfileError(
-                f"the profile {source} was measured with the {what} {theirs!r}, and this cell has "
-                f"{ours!r}, and what is best depends on it: measure one with `orchard profile`"
-            )
+    check_same("task", profile.task, task, source)
+    check_same("policy", profile.policy.name, policy, source)
+    check_same("PRM", profile.prm.name if profile.prm else None, prm, source)
+
+
+def check_same(what: str, theirs: str | None, ours: str | None, source: str) -> None:
+    """Raises ``ProfileError`` if a profile has another task, policy or PRM than a cell."""
+    if theirs != ours:
+        raise ProfileError(
+            f"the profile {source} was measured with the {what} {theirs!r}, and this cell has "
+            f"{ours!r}, and what is best depends on it: measure one with `orchard profile`"
+        )

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.core.voting import Weighted
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm, PlannedLook
-from orchestrator.optimal.cascade.profile import dumped_across
+from orchestrator.optimal.profile import dumped
 from tests.acceptance.conftest import SEARCH, Person
 from tests.acceptance.test_resume import beyond, ended, is_lost, tokens
 from tests.acceptance.test_runs import until
@@ -46,7 +46,7 @@ def profile(person: Person) -> Path:
     greedy = Cascade(pilots=PILOTS, first=replace(GREEDY, policy="policy"))
     plans = {1e3: greedy, 1e6: plan()}
     across = profile_of(plans, task="problems", policies=("policy", "large"))
-    return person.write("across.yaml", dumped_across(across))
+    return person.write("across.yaml", dumped(across))
 
 
 def config(person: Person, **changes: Any) -> Path:

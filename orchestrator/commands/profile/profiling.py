@@ -22,7 +22,6 @@ from orchestrator.errors import BudgetExhausted, ProfileError, RunError, TaskErr
 from orchestrator.optimal.cascade.across import across_profile, measurements
 from orchestrator.optimal.cascade.profile import (
     AcrossProfile,
-    dumped_across,
     is_across,
     read_across,
 )
@@ -203,7 +202,7 @@ def written(profiles: Sequence[Profile], folder: Path) -> list[Path]:
 def written_across(profiles: Sequence[AcrossProfile], folder: Path) -> list[Path]:
     """The same for profiles across models."""
     names = [_file_name([each.task, "across"]) for each in profiles]
-    return _written([dumped_across(each) for each in profiles], names, folder)
+    return _written([dumped(each) for each in profiles], names, folder)
 
 
 def _written(texts: Sequence[str], names: Sequence[str], folder: Path) -> list[Path]:

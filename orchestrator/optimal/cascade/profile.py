@@ -4,13 +4,12 @@ It holds the front of each unit: plans, from the cheapest to the most accurate, 
 to on problems it was not fitted to. A run takes the best one that its budget allows.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from orchestrator.core.budget import Price
 from orchestrator.core.voting import VOTES
@@ -18,7 +17,14 @@ from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.plan import Action, Cascade, Look, ModelArm, PlannedLook
 from orchestrator.optimal.difficulty.predictor import Predictor
-from orchestrator.optimal.profile import Origin, Unit, problem_digest, profile_values, rounded
+from orchestrator.optimal.profile import (
+    Origin,
+    Unit,
+    check_same,
+    problem_digest,
+    profile_values,
+    read_as,
+)
 
 VERSION = 1
 
@@ -252,13 +258,6 @@ def filed(
     )
 
 
-def dumped_across(profile: AcrossProfile) -> str:
-    """The profile as YAML, numbers to six digits."""
-    values = rounded(msgspec.to_builtins(profile))
-    text: str = yaml.safe_dump(values, sort_keys=False, width=100, default_flow_style=None)
-    return text
-
-
 def is_across(path: Path) -> bool:
     """Whether a file holds a profile across models, rather than one of a policy and PRM."""
     try:
@@ -270,21 +269,8 @@ def is_across(path: Path) -> bool:
 
 def read_across(path: Path) -> AcrossProfile:
     """Raises ``ProfileError`` if the file is not a profile across models, or of another version."""
-    values = profile_values(path)
-    if not isinstance(values, Mapping) or "fronts" not in values:
-        raise ProfileError(
-            f"{path} is no profile across models: `orchard profile CONFIG` writes one where the "
-            "config has several policies"
-        )
-    if values.get("version") != VERSION:
-        raise ProfileError(
-            f"{path} is a profile across models of version {values.get('version')}, and this "
-            f"Orchard reads {VERSION}: measure it again with `orchard profile`"
-        )
-    try:
-        return msgspec.convert(values, AcrossProfile)
-    except msgspec.ValidationError as error:
-        raise ProfileError(f"the profile {path} is damaged: {error}") from error
+    how_to_get_one = "`orchard profile CONFIG` writes one where the config has several policies"
+    return read_as(path, AcrossProfile, VERSION, "fronts", "profile across models", how_to_get_one)
 
 
 def check_fits_across(
@@ -297,11 +283,7 @@ def check_fits_across(
 ) -> None:
     """Raises ``ProfileError`` if a profile was measured for another task, or without some of the
     models. A cell may leave out some of the profile's: plans that ask them are passed over."""
-    if profile.task != task:
-        raise ProfileError(
-            f"the profile {source} was measured with the task {profile.task!r}, and this cell has "
-            f"{task!r}: measure one with `orchard profile`"
-        )
+    check_same("task", profile.task, task, source)
     for what, theirs, ours in (
         ("policies", profile.policies, policies),
         ("PRMs", profile.prms, prms),

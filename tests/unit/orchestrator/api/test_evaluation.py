@@ -12,7 +12,7 @@ import pytest
 import orchestrator as orchard
 from orchestrator.core.node import Node
 from orchestrator.optimal.cascade.plan import Cascade
-from orchestrator.optimal.cascade.profile import dumped_across
+from orchestrator.optimal.profile import dumped
 from orchestrator.testing import FakePolicy, FakePRM
 from tests.unit.orchestrator.optimal.small_across import profile_of
 from tests.unit.orchestrator.optimal.small_plan import GREEDY, LARGE, PILOTS
@@ -78,7 +78,7 @@ async def test_auto_by_a_profile_across_models_is_one_cell_of_all_its_models(
         1e6: Cascade(pilots=PILOTS, first=replace(LARGE, policy="policy-2")),
     }
     profile = tmp_path / "across.yaml"
-    profile.write_text(dumped_across(profile_of(plans, task="problems", policies=policies)))
+    profile.write_text(dumped(profile_of(plans, task="problems", policies=policies)))
     autos = [orchard.Auto(profile=str(profile), budget=each, unit="flops") for each in plans]
     records = await evaluate([FakePolicy(), FakePolicy()], [*autos, orchard.CoT()])
     routed = [record for record in records if record.strategy == "auto"]

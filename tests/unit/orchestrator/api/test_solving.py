@@ -11,7 +11,6 @@ import pytest
 import orchestrator as orchard
 from orchestrator.core.node import Node
 from orchestrator.optimal.cascade.plan import Cascade
-from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.optimal.profile import ProfiledModel, dumped
 from orchestrator.testing import FakePolicy, FakePRM, run_in_virtual_time
 from tests.unit.orchestrator.optimal.small_across import profile_of
@@ -234,7 +233,7 @@ async def test_auto_goes_from_model_to_model_by_a_profile_across_them(tmp_path: 
     small = replace(GREEDY, policy="policy")
     hard = Cascade(pilots=PILOTS, first=replace(LARGE, policy="policy-2"))
     plans = {1e3: Cascade(pilots=PILOTS, first=small), 1e6: hard}
-    profile.write_text(dumped_across(profile_of(plans, task="question", policies=policies)))
+    profile.write_text(dumped(profile_of(plans, task="question", policies=policies)))
     for budget, value in ((1e3, "5"), (1e6, "7")):
         answer = await solve(
             [answering(*[5] * 8), answering(*[7] * 8)],

@@ -8,7 +8,7 @@ import yaml
 from orchestrator.commands.advise import advise, advised_config, the_profile, write_config
 from orchestrator.config.run import load
 from orchestrator.errors import ConfigError, ProfileError, RunError
-from orchestrator.optimal.cascade.profile import dumped_across
+from orchestrator.optimal.profile import dumped
 from tests.unit.orchestrator.optimal.small_across import small_across
 
 CONFIG = {
@@ -22,7 +22,7 @@ CONFIG = {
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "sums-across.yaml").write_text(dumped_across(small_across()))
+    (tmp_path / "profiles" / "sums-across.yaml").write_text(dumped(small_across()))
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     return tmp_path
 

@@ -10,7 +10,6 @@ import pytest
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, OrchardError, ProfileError
 from orchestrator.optimal.cascade.plan import Cascade
-from orchestrator.optimal.cascade.profile import dumped_across
 from orchestrator.optimal.profile import dumped, problem_digest
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import Auto
@@ -26,7 +25,7 @@ PLANS = {1e3: Cascade(pilots=PILOTS, first=GREEDY), 1e6: small_plan()}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     found = tmp_path / "across.yaml"
-    found.write_text(dumped_across(profile_of(PLANS)))
+    found.write_text(dumped(profile_of(PLANS)))
     return found
 
 
@@ -105,7 +104,7 @@ def test_no_one_is_judged_on_the_problems_a_profile_was_measured_on(tmp_path: Pa
     measured = profile_of(PLANS)
     origin = msgspec.structs.replace(measured.origin, problems=[problem_digest("sums", "q2")])
     seen = tmp_path / "seen.yaml"
-    seen.write_text(dumped_across(msgspec.structs.replace(measured, origin=origin)))
+    seen.write_text(dumped(msgspec.structs.replace(measured, origin=origin)))
     with pytest.raises(ProfileError, match=r"1 of the 4 problems of sums .*`task\.skip`"):
         routed([cell(seen)], PROBLEMS)
     (found,) = routed([replace(cell(seen), problems=2)], PROBLEMS)

@@ -16,11 +16,11 @@ from orchestrator.optimal.cascade.across import across_profile, measurements
 from orchestrator.optimal.cascade.profile import (
     AcrossProfile,
     check_fits_across,
-    dumped_across,
     is_across,
     read_across,
     used,
 )
+from orchestrator.optimal.profile import dumped
 from tests.unit.orchestrator.optimal.cascade.test_joint import under
 
 Run = Callable[..., list[Record]]
@@ -42,10 +42,10 @@ def test_the_profile_that_is_read_is_the_one_that_was_written(
     profile: AcrossProfile, tmp_path: Path
 ) -> None:
     path = tmp_path / "across.yaml"
-    path.write_text(dumped_across(profile))
+    path.write_text(dumped(profile))
     again = read_across(path)
     assert is_across(path)
-    assert dumped_across(again) == dumped_across(profile)
+    assert dumped(again) == dumped(profile)
     assert again.prms[0].name == "prm" and again.policies[1].price == PRICES["large"]
     for points in again.fronts.values():
         for point in points:
@@ -125,6 +125,6 @@ def test_a_file_is_parsed_once_until_it_changes(
 
     monkeypatch.setattr(yaml.SafeLoader, "get_single_data", counted)
     for times, task in enumerate(("sums", "chains"), start=1):
-        path.write_text(dumped_across(msgspec.structs.replace(profile, task=task)))
+        path.write_text(dumped(msgspec.structs.replace(profile, task=task)))
         assert is_across(path) and read_across(path).task == read_across(path).task == task
         assert len(parsed) == times
