@@ -12,7 +12,13 @@ from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import dollars, model_name
 from orchestrator.report.figures.grid import Grid
 from orchestrator.report.figures.pareto import front
-from orchestrator.report.figures.plots import limits, routed_points, row_share
+from orchestrator.report.figures.plots import (
+    limits,
+    log_axis,
+    power_of_ten,
+    routed_points,
+    row_share,
+)
 from orchestrator.report.figures.style import (
     ACROSS,
     COT,
@@ -40,7 +46,7 @@ def cost(row: SummaryRow) -> float:
 
 def accuracy_vs_flops(summary: Summary) -> "Figure | None":
     """Accuracy by FLOPs of policy and PRM together."""
-    return _figure(summary, flops, "FLOPs of policies and PRMs per problem", "{:.0e}".format)
+    return _figure(summary, flops, "FLOPs of policies and PRMs per problem", power_of_ten)
 
 
 def accuracy_vs_cost(summary: Summary) -> "Figure | None":
@@ -59,13 +65,9 @@ def _figure(
     sizes = _policies(rows)
     if len(sizes) < 2:
         return None
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
     grid = Grid([rows], lambda rows: rows[0].task, 1, 1.6 * PANEL_WIDTH)
     ((_, axes),) = grid.cells()
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: ticks(amount)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_axis(axes, list(map(used, rows)), ticks)
     ahead = front([row for row in rows if row.strategy != AUTO], used)
     reach = [*map(used, ahead), max(map(used, rows))]
     heights = [100 * row.accuracy for row in ahead]

@@ -1,23 +1,28 @@
 """The front across models, with single policies to compare: accuracy against what is used."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.records import AUTO
 from orchestrator.optimal.cascade.profile import AcrossProfile, Came, used
+from orchestrator.optimal.profile import Unit
+from orchestrator.report.data.wording import dollars
 from orchestrator.report.figures.draw import save
+from orchestrator.report.figures.plots import log_axis, power_of_ten, thousands
 from orchestrator.report.figures.style import INK, OTHER_LOOKS, PANEL_HEIGHT, PANEL_WIDTH, RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABELS = {
-    "tokens": "tokens a problem",
-    "flops": "FLOPs a problem, policies and PRMs",
-    "cost": "USD a problem",
-    "seconds": "seconds a problem",
+AXES: dict[Unit, tuple[str, Callable[[float], str]]] = {
+    "tokens": ("tokens a problem", thousands),
+    "flops": ("FLOPs a problem, policies and PRMs", power_of_ten),
+    "cost": ("USD a problem", dollars),
+    "seconds": ("seconds a problem", "{:g}".format),
 }
+"""What each unit's axis is called, and how the amounts at its ticks are written."""
 
 
 def draw_front(profile: AcrossProfile, folder: Path, name: str) -> list[Path]:
@@ -49,11 +54,11 @@ def front_across(profile: AcrossProfile) -> "Figure":
             ],
             color=INK, marker="o", capsize=2, zorder=4, label="across models",
         )  # fmt: skip
+        name, label = AXES[unit]
+        axes.set_xlabel(name)
         if all(used(came, unit) > 0 for came in points):
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e+0", "e"))
-            axes.xaxis.set_minor_formatter("")
-        axes.set_xlabel(LABELS[unit])
+            shown = [*points, *(each.came for each in profile.alone)]
+            log_axis(axes, [at for at in _curve(shown, unit)[0] if at > 0], label)
     panels[0].set_ylabel(f"% right on {profile.task}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)

@@ -4,7 +4,7 @@ matplotlib is imported inside the functions, since it takes a second to load.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.core.difficulty import BINS
@@ -12,7 +12,7 @@ from orchestrator.report.data.curves import Panel
 from orchestrator.report.data.shown import row_name
 from orchestrator.report.data.subsets import SubsetResult
 from orchestrator.report.data.summary import SummaryRow
-from orchestrator.report.data.wording import percent
+from orchestrator.report.data.wording import percent, scientific
 from orchestrator.report.figures.grid import Grid, panel_title, reference_labels, side_by_side
 from orchestrator.report.figures.style import (
     BLACK,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOKENS = "policy + PRM tokens per problem"
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def accuracy_vs_n(panels: Sequence[Panel]) -> "Figure | None":
@@ -161,14 +163,26 @@ def budget_axis(axes: "Axes", budgets: Sequence[int]) -> None:
 
 def token_axis(axes: "Axes", spent: Sequence[float]) -> None:
     """Tokens, by their logarithm."""
+    log_axis(axes, spent, thousands)
+
+
+def log_axis(axes: "Axes", amounts: Sequence[float], label: Callable[[float], str]) -> None:
+    """Amounts, by their logarithm; ``label`` writes those at the ticks."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xscale("log")
-    low, high = min(spent) / 1.25, max(spent) * 1.25
+    low, high = min(amounts) / 1.25, max(amounts) * 1.25
     axes.set_xlim(low, high)
     axes.set_xticks(decade_ticks(low, high))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: thousands(count)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: label(amount)))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def power_of_ten(count: float) -> str:
+    """``10⁸`` or ``3×10⁸``."""
+    mantissa, _, exponent = scientific(count, 1).partition("e")
+    power = "10" + exponent.translate(SUPERSCRIPTS)
+    return power if mantissa == "1.0" else f"{float(mantissa):g}×{power}"
 
 
 def thousands(count: float) -> str:

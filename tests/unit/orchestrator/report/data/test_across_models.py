@@ -159,5 +159,7 @@ def test_figures_compare_all_policies_by_flops_and_cost_and_no_tokens_across_the
         assert labels == [
             "CoT", "large (2M)", "small (0.16M)", "auto across models", "best fixed",
         ]  # fmt: skip
+        ticks = [text.get_text() for text in figure.get_axes()[0].get_xticklabels()]
+        assert len(ticks) >= 3 and not any("e+" in tick for tick in ticks)
     alone = summarise([each for each in GREEDY if each.policy == "small"])
     assert accuracy_vs_flops(alone) is None

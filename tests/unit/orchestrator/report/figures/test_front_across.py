@@ -17,6 +17,12 @@ def test_there_is_a_panel_for_each_unit_with_the_front_and_what_policies_do_alon
     assert {"across models", "small, fixed", "large, auto"} <= labels
 
 
+def test_every_axis_has_ticks_to_read_it_by() -> None:
+    flops, seconds = front_across(small_across()).get_axes()
+    assert [text.get_text() for text in flops.get_xticklabels()] == ["10³", "3×10³", "10⁴"]
+    assert [text.get_text() for text in seconds.get_xticklabels()] == ["1", "3", "10"]
+
+
 def test_it_is_written_for_papers_and_for_pages(tmp_path: Path) -> None:
     files = draw_front(small_across(), tmp_path / "new", "sums-across")
     assert [file.name for file in files] == ["sums-across.svg", "sums-across.png"]
