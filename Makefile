@@ -36,6 +36,7 @@ bench: $(VENV)/.installed-dev  ## measure: one JSON line a benchmark
 	$(BIN)/python tests/benchmarks/step_cost.py --trees 4000 --rounds 1 --no-peer
 	$(BIN)/python tests/benchmarks/journal_cost.py
 	$(BIN)/python tests/benchmarks/import_time.py
+	$(BIN)/python tests/benchmarks/stop_time.py
 	$(BIN)/python tests/benchmarks/rate_limits.py
 	$(BIN)/python tests/benchmarks/makespan.py
 	$(BIN)/python tests/benchmarks/prefix_affinity.py

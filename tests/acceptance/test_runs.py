@@ -169,11 +169,9 @@ def test_a_stopped_run_prints_the_command_that_finishes_it(
     config, total = long_run(person)
     with person.start("run", config.name, "--set", "seed=3") as process:
         until(lambda: half_way(person))
-        stopped = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert time.monotonic() - stopped < 5
     assert err == ""
     before = person.records()
     assert MANY < len(before) < total
