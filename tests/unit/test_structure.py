@@ -16,11 +16,7 @@ MOST_LINES = 400
 MOST_FUNCTION_LINES = 60
 
 PATHS = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-TESTS = [
-    path
-    for path in sorted((ROOT / "tests").rglob("*.py"))
-    if not path.is_relative_to(ROOT / "tests" / "benchmarks")
-]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in PATHS}
 
 

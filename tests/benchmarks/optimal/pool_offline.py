@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from orchestrator.core.voting import VOTES
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.profile import Gains
-from orchestrator.optimal.profiling.crossfit import fit_predictor, folds, without
+from orchestrator.optimal.profiling.crossfit import cross_fitted, fit_predictor, folds, without
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.profiling.fitting_gains import fit_gains, hopes
 from orchestrator.optimal.profiling.trajectories import SEARCHED, Trajectories
@@ -30,8 +30,8 @@ from orchestrator.optimal.shared_budget.expected_gain import (
     best,
     more_samples,
 )
-from tests.benchmarks.fixed_strategies import best_off_fold
-from tests.benchmarks.measured_pairs import Pair, interval, rounded
+from tests.benchmarks.optimal.fixed_strategies import best_off_fold
+from tests.benchmarks.optimal.measured_pairs import GOOD_PRM, LADDER, Pair, interval, rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +194,38 @@ def pool_minus_equal(pair: Pair, sizes: Sequence[int]) -> dict[str, Any]:
             }
             for n, budget, pool, rival in zip(sizes, budgets, played, rivals, strict=True)
         },
+    }
+
+
+def pool_gain(pair: Pair) -> dict[str, Any]:
+    """A budget on average against one for each problem, at equal tokens."""
+    budgets = np.geomspace(pair.budget(4), pair.budget(64), 24).tolist()
+    pooled = cross_fitted(pair.trials, budgets, pilots=PILOTS)
+    each = cross_fitted(pair.trials, budgets, pilots=PILOTS, spread="each")
+    gains, rivals = [], []
+    for budget in (pair.budget(n) for n in LADDER):
+        ours = max(
+            (one for one in pooled if one.tokens.mean() <= budget),
+            key=lambda one: one.tokens.mean(),
+            default=pooled[0],
+        )
+        tokens = ours.tokens.mean()
+        affordable = [one for one in each if one.tokens.mean() <= tokens] or [
+            min(each, key=lambda one: one.tokens.mean())
+        ]
+        gains.append(ours.right)
+        rivals.append(max(affordable, key=lambda one: one.right.mean()).right)
+    return {"difference": interval(np.mean(gains, axis=0), np.mean(rivals, axis=0))}
+
+
+def against_equal_budgets(pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
+    """A pool against equal budgets, by policy under the good PRM."""
+    found = {
+        pair.policy.name: pool_minus_equal(pair, LADDER)
+        for pair in pairs
+        if pair.prm.name == GOOD_PRM
+    }
+    return {
+        "pool_minus_equal": {name: each["difference"] for name, each in found.items()},
+        "pool_minus_equal_by_budget": {name: each["by_budget"] for name, each in found.items()},
     }

@@ -22,7 +22,12 @@ from orchestrator.statistics import paired_bootstrap
 from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.tasks.math.task import MathTask
 from orchestrator.wiring.experiment import Experiment
-from tests.benchmarks.fixed_strategies import Fixed, all_fixed
+from tests.benchmarks.optimal.fixed_strategies import Fixed, all_fixed
+
+LADDER = (4, 8, 16, 32)
+"""Budgets are what best-of-N takes at these N."""
+
+GOOD_PRM = "prm-qwen"
 
 
 def measure_all(config: RunConfig, folder: Path, console: Terminal) -> None:

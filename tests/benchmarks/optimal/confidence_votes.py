@@ -10,7 +10,8 @@ from orchestrator.core.confidence import MEASURES, Measure
 from orchestrator.core.voting import Borda, Confident, Majority, MostConfident, TopConfident, Vote
 from orchestrator.optimal.profiling.ballots import Ballots, Drawn
 from orchestrator.optimal.profiling.measured import Measured
-from tests.benchmarks.fixed_strategies import Fixed, best_off_fold
+from tests.benchmarks.optimal.fixed_strategies import Fixed, best_off_fold
+from tests.benchmarks.optimal.measured_pairs import LADDER, Pair, interval
 
 WAYS = 64
 """Random draws of n of a problem's samples."""
@@ -65,3 +66,17 @@ def _right(
         for vote in votes:
             found[vote][:, p] = ballots.elects_right(vote, np.array(ladder)).mean(axis=0)
     return found
+
+
+def by_confidence(pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
+    """What votes by a policy's confidence gain over the majority; a policy has the same samples
+    under each PRM."""
+    by_policy = {pair.policy.name: pair.measured for pair in reversed(pairs)}
+    found = {name: against_majority(each, LADDER) for name, each in by_policy.items()}
+    known = {name: each for name, each in found.items() if each is not None}
+    return {
+        "confidence_minus_majority": {
+            name: interval(ours, theirs) for name, (ours, theirs, _) in known.items()
+        },
+        "confidence_in_hindsight": {name: seen for name, (_, _, seen) in known.items()},
+    }

@@ -4,7 +4,7 @@ itself, or all of a fold in one pool."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from orchestrator.console.terminal import Terminal
 from orchestrator.core.ports import Sampling
 from orchestrator.core.records import AUTO, Record
 from orchestrator.optimal.profile import Profile
-from orchestrator.optimal.profiling.crossfit import Spread, folds, without
+from orchestrator.optimal.profiling.crossfit import Spread, cross_fitted, folds, without
 from orchestrator.optimal.profiling.fitting import PILOTS, profile_of
 from orchestrator.optimal.routing.routed import Routing, SeparateRouting
 from orchestrator.optimal.routing.router import ProfileRouter
@@ -27,7 +27,8 @@ from orchestrator.storage.run_directory import RunDirectory
 from orchestrator.storage.store import read_records
 from orchestrator.strategies import Auto
 from orchestrator.wiring.experiment import Experiment
-from tests.benchmarks.measured_pairs import Pair
+from tests.benchmarks.optimal.fixed_strategies import best_off_fold
+from tests.benchmarks.optimal.measured_pairs import GOOD_PRM, Pair, interval, rounded
 
 
 class Live(NamedTuple):
@@ -133,3 +134,38 @@ class LiveRuns:
             strategy=auto,
             routing=routing,
         )
+
+
+def live_outcome(pair: Pair, live: Live) -> dict[str, Any]:
+    """What came of routing at the tokens of best-of-16, beside what the trials foretold."""
+    (foretold,) = cross_fitted(pair.trials, [pair.budget(16)], pilots=PILOTS)
+    fixed = best_off_fold(pair.fixed, float(live.tokens.mean())).right
+    return {
+        **came_to(live),
+        "foretold": rounded(foretold.right.mean()),
+        "foretold_tokens": round(float(foretold.tokens.mean())),
+        "minus_best_fixed": interval(live.right, fixed),
+    }
+
+
+def pool_live(runs: LiveRuns, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """A pool for each fold against equal budgets for each problem, at the tokens of the latter."""
+    good = [pair.name for pair in pairs if pair.prm.name == GOOD_PRM]
+    found: dict[str, dict[str, Any]] = {name: {} for name in good}
+    for n in (8, 16):
+        each = runs.run(f"each-{n}", by_itself(n, "each"), good)
+        average = runs.run(f"average-{n}", by_itself(n), good)
+        pool = runs.run(f"pool-{n}", pooled(each), good)
+        for name in good:
+            found[name][str(n)] = {
+                "each": came_to(each[name]),
+                "average": came_to(average[name]),
+                "pool": came_to(pool[name]),
+                "pool_minus_each": interval(pool[name].right, each[name].right),
+                "pool_minus_average": interval(pool[name].right, average[name].right),
+            }
+    return found
+
+
+def came_to(live: Live) -> dict[str, float]:
+    return {"accuracy": rounded(live.right.mean()), "tokens": round(float(live.tokens.mean()))}
