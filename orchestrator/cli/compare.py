@@ -15,9 +15,9 @@ def compare(
         list[str] | None,
         typer.Option(
             "--cell",
-            metavar="TEXT",
-            help="Only cells whose name contains TEXT (or matches it, with * and ?). Repeatable; "
-            "the first is the baseline.",
+            metavar="TEXT[@VOTE]",
+            help="Only cells whose name contains TEXT (or matches it, with * and ?), under VOTE if "
+            "one is named, e.g. best_of_n-*-n16@borda_mean. Repeatable; the first is the baseline.",
         ),
     ] = None,
     as_json: JsonOption = False,

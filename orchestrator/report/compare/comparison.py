@@ -1,18 +1,16 @@
 """Compare cells, within a run or across runs, over the problems that both attempted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
 from orchestrator.core.compute import TotalFlops
 from orchestrator.errors import RunError
-from orchestrator.report.data.cells import BASELINE, CellRecords
+from orchestrator.report.data.cells import BASELINE, CellRecords, matches
 from orchestrator.report.data.ledger import total_flops
-from orchestrator.report.data.paired import Paired, paired
+from orchestrator.report.data.paired import Finding, Paired, paired
 from orchestrator.report.data.shown import shown_rows
 from orchestrator.report.data.summary import Summary, SummaryRow
-from orchestrator.statistics import sign_test
 
 FEWEST_WINS = 6
 """The fewest wins without a loss that pass the exact sign test at 5 %."""
@@ -20,7 +18,8 @@ FEWEST_WINS = 6
 MOST_NAMED = 8
 """How many cells an error message lists."""
 
-Finding = Literal["better", "worse", "not shown"]
+VOTE_AFTER = "@"
+"""Stands between a cell and its vote where both are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +64,7 @@ class CellComparison:
 
     @property
     def verdict(self) -> Finding:
-        """Better or worse if the interval excludes zero and the exact sign test agrees.
-
-        The bootstrap alone is overconfident if few problems differ.
-        """
-        found = self.found
-        if found.ci_low <= 0 <= found.ci_high or sign_test(found.wins, found.losses) >= 0.05:
-            return "not shown"
-        return "better" if found.difference > 0 else "worse"
+        return self.found.verdict
 
     @property
     def visible(self) -> float:
@@ -90,7 +82,8 @@ class RunComparison:
 
 def compare_runs(runs: Sequence[ComparedRun], wanted: Sequence[str] = ()) -> RunComparison:
     """Compare the cells whose name contains one of ``wanted`` (or matches it, with * and ?), in
-    the order of ``wanted``; by default all cells.
+    the order of ``wanted``; by default all cells. ``NAME@VOTE`` takes these cells under the vote of
+    this name (or the votes that match it) instead of the one that tables show.
 
     A cell of a later run is compared to the same cell of the first run. Other cells are compared to
     the first of ``wanted``, by default to their policy's CoT (across models to that of the
@@ -136,32 +129,43 @@ def _problems(run: ComparedRun) -> set[tuple[str, str]]:
 
 
 def _sides(runs: Sequence[ComparedRun], wanted: Sequence[str]) -> list[Side]:
-    sides = [
-        Side(
-            run=run.name,
-            row=row,
-            cell=run.cells[row.cell],
-            total=total_flops(row, run.trained),
-        )
-        for run in runs
-        for row in shown_rows(run.summary)
-    ]
+    shown = [_side(run, row) for run in runs for row in shown_rows(run.summary)]
     if not wanted:
-        return sides
-    chosen = {id(side): side for text in wanted for side in sides if _matches(side.cell.id, text)}
-    for text in wanted:
-        if not any(_matches(side.cell.id, text) for side in sides):
-            names = list(dict.fromkeys(side.cell.id for side in sides))
-            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-            raise RunError(
-                f"no cell has {text!r} in its name; there are: "
-                f"{'; '.join(names[:MOST_NAMED])}{more}"
-            )
-    return list(chosen.values())
+        return shown
+    every = [_side(run, row) for run in runs for row in run.summary.rows]
+    chosen = [side for text in wanted for side in _named(text, shown, every)]
+    return list({(side.run, side.cell.id, side.row.vote): side for side in chosen}.values())
 
 
-def _matches(cell: str, text: str) -> bool:
-    return text in cell or fnmatchcase(cell, f"*{text}*")
+def _side(run: ComparedRun, row: SummaryRow) -> Side:
+    return Side(
+        run=run.name, row=row, cell=run.cells[row.cell], total=total_flops(row, run.trained)
+    )
+
+
+def _named(text: str, shown: Sequence[Side], every: Sequence[Side]) -> list[Side]:
+    """The sides that ``CELL`` or ``CELL@VOTE`` names. Raises ``RunError`` if there is none."""
+    cell, at, vote = text.partition(VOTE_AFTER)
+    found = [side for side in (every if at else shown) if matches(side.cell.id, cell)]
+    if not found:
+        raise RunError(
+            f"no cell has {cell!r} in its name; there are: "
+            f"{_listed(dict.fromkeys(side.cell.id for side in shown))}"
+        )
+    if not at:
+        return found
+    voted = [side for side in found if fnmatchcase(side.row.vote, vote)]
+    if not voted:
+        raise RunError(
+            f"no cell with {cell!r} in its name counted the vote {vote!r}; they counted: "
+            f"{', '.join(dict.fromkeys(side.row.vote for side in found))}"
+        )
+    return voted
+
+
+def _listed(names: Collection[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return "; ".join(list(names)[:MOST_NAMED]) + more
 
 
 def _base(side: Side, sides: Sequence[Side], first: str, is_chosen: bool) -> Side | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from orchestrator.core.records import Record
 from orchestrator.core.voting import VOTES
@@ -78,6 +79,11 @@ def gather(records: Iterable[Record]) -> list[CellRecords]:
         found.setdefault(record.cell, {})[record.problem] = record
     cells = [CellRecords(id=id, records=by_problem) for id, by_problem in found.items()]
     return sorted(cells, key=_cell_order)
+
+
+def matches(cell: str, text: str) -> bool:
+    """Whether a cell's name contains ``text``, or matches it with * and ?."""
+    return text in cell or fnmatchcase(cell, f"*{text}*")
 
 
 def strategy_order(strategy: str) -> tuple[int, str]:

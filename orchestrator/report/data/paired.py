@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from orchestrator.statistics import paired_bootstrap
+from orchestrator.statistics import paired_bootstrap, sign_test
+
+Finding = Literal["better", "worse", "not shown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,16 @@ class Paired:
     ci_high: float
     wins: int
     losses: int
+
+    @property
+    def verdict(self) -> Finding:
+        """Better or worse if the interval excludes zero and the exact sign test agrees.
+
+        The bootstrap alone is overconfident if few problems differ.
+        """
+        if self.ci_low <= 0 <= self.ci_high or sign_test(self.wins, self.losses) >= 0.05:
+            return "not shown"
+        return "better" if self.difference > 0 else "worse"
 
 
 def paired(ours: Mapping[str, bool], theirs: Mapping[str, bool]) -> Paired | None:

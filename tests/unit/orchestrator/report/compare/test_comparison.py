@@ -107,6 +107,64 @@ def test_cells_that_cannot_be_compared_are_said_in_a_line(make_run, wanted, mess
         compare_runs([as_run(make_run(2))], wanted)
 
 
+@pytest.fixture
+def voting(make_record):
+    """A run of one cell in which some problems are right under each of three votes."""
+    right = {"majority": "000000001111", "borda_mean": "111111111111", "max_last": "000000111111"}
+    return as_run(
+        [
+            make_record(
+                problem=f"p{i}", strategy="best_of_n", n=16, prm="prm-qwen",
+                verdicts={v: Verdict(answer="7", correct=r[i] == "1") for v, r in right.items()},
+            )
+            for i in range(12)
+        ]
+    )  # fmt: skip
+
+
+def test_each_side_takes_the_vote_that_is_named_behind_its_cell(voting):
+    found = compare_runs([voting], ["best_of_n@majority", "best_of_n@borda_mean"])
+    (only,) = found.differences
+    assert (only.base.row.vote, only.side.row.vote) == ("majority", "borda_mean")
+    assert (only.found.wins, only.found.losses, only.verdict) == (8, 0, "better")
+    assert sentence(only).startswith(
+        "policy-160k (0.16M) best-of-N 16 borda_mean under prm-qwen is better than "
+        "policy-160k (0.16M) best-of-N 16 majority under prm-qwen: +66.7 points"
+    )
+
+
+def test_a_pattern_names_several_votes_and_none_counts_twice(voting):
+    found = compare_runs([voting], ["best_of_n@majority", "best_of_n@*"])
+    assert [side.row.vote for side in found.sides] == ["majority", "max_last", "borda_mean"]
+    assert {each.base.row.vote for each in found.differences} == {"majority"}
+
+
+def test_a_cell_alone_keeps_the_vote_that_tables_show(voting):
+    found = compare_runs([voting], ["best_of_n", "best_of_n@borda_mean"])
+    assert [side.row.vote for side in found.sides] == ["max_last", "borda_mean"]
+
+
+def test_across_runs_a_vote_stands_against_the_same_vote(voting):
+    after = ComparedRun(
+        name="two", summary=voting.summary, cells=voting.cells, trained=voting.trained
+    )
+    (only,) = compare_runs([voting, after], ["best_of_n@borda_mean"]).differences
+    assert (only.base.run, only.base.row.vote) == ("one", "borda_mean")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("best@borda", "no cell with 'best' in its name counted the vote 'borda'; they counted: "
+         "majority, max_last, borda_mean"),
+        ("nope@majority", "no cell has 'nope' in its name; there are: policy-160k/prm-qwen/best"),
+    ],
+)  # fmt: skip
+def test_a_vote_that_no_cell_counted_is_said_with_those_it_did(voting, wanted, message):
+    with pytest.raises(RunError, match=message):
+        compare_runs([voting], [wanted])
+
+
 def test_runs_of_other_tasks_or_problems_are_refused(cell):
     first = as_run(cell("10"), "one")
     with pytest.raises(RunError, match=r"one is of sums and two of aime24: .* the same task"):
