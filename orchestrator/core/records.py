@@ -87,7 +87,8 @@ ALL: Literal["all"] = "all"
 class LookTaken:
     """A look at a problem: ``pilots`` solutions of ``policy``, scored by ``prm`` unless that is
     None. ``score`` is the chance that the best answer so far was right, by what it and the looks
-    before it showed."""
+    before it showed. A look at the question alone has no pilots; its ``score`` is the chance that
+    the policy's greedy answer would be right."""
 
     policy: str
     prm: str | None
@@ -162,6 +163,8 @@ class ModelUse:
 class Record:
     """One problem in one cell.
 
+    - ``question_characters`` is the length of the problem's question (0 in records of older
+      versions).
     - ``verdicts`` is keyed by vote (``majority``, ``max_last``, ``weighted_min`` …, see
       ``core.voting``). ``settings`` are the fields of the strategy.
     - ``ran_out`` names the limit that ended the tree early (``tokens``, ``seconds`` …, ``POOL``),
@@ -203,6 +206,7 @@ class Record:
     settings: dict[str, object] = field(hash=False)
     problem: str
     level: str | None
+    question_characters: int = 0
     verdicts: dict[str, Verdict] = field(hash=False)
     policy_tokens: int
     prompt_tokens: int

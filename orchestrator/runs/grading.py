@@ -52,6 +52,7 @@ async def grade(
         settings=cell.settings,
         problem=problem.id,
         level=problem.level,
+        question_characters=len(problem.question),
         verdicts={
             name: _verdict(vote, leaves, electorate)
             for name, vote in _votes(cell, decision).items()

@@ -34,7 +34,7 @@ class Amounts:
 
     def saved(self, needed: Look, path: Path) -> Look | None:
         """The look whose use is saved, after ``path``, by what needs the look ``needed``."""
-        mine = [look for look in path if look.policy == needed.policy]
+        mine = [look for look in path if look.policy == needed.policy and look.pilots]
         if not mine:
             return None
         last = mine[-1]
@@ -53,7 +53,10 @@ def needs(arm: ModelArm, pilots: int) -> Look:
 
 
 def may_follow(look: Look, path: Path) -> bool:
-    """Whether a look shows more of its policy than the looks before: they only grow."""
+    """Whether a look shows more of its policy than the looks before: they only grow. Every look
+    shows the question, so that a look at it alone comes first or not at all."""
+    if not look.pilots:
+        return not path
     mine = [each for each in path if each.policy == look.policy]
     return not mine or (
         mine[-1] != look and mine[-1].pilots <= look.pilots and mine[-1].prm in (None, look.prm)

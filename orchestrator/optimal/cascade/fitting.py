@@ -40,7 +40,7 @@ def fit_plan(tables: Tables, price: float) -> Cascade:
     A look is added if the plan gains as much by it as one problem more that is right, and left out
     again if it turns out that it does not: smaller gains are the luck of these trials.
     """
-    looks, pays = tables.trials.looks, 1 / len(tables.trials.problems)
+    looks, pays = _candidates(tables.trials.looks), 1 / len(tables.trials.problems)
     arms = BestArms(tables, price)
 
     def worth(chain: Path) -> float:
@@ -62,6 +62,12 @@ def fit_plan(tables: Tables, price: float) -> Cascade:
         if (value := worth(shorter)) > best - pays:
             chain, best = shorter, value
     return _planned(arms, chain)
+
+
+def _candidates(looks: Sequence[Look]) -> list[Look]:
+    """The question is the same whichever policy is to answer it: one look at it alone is enough,
+    and it is the first one."""
+    return [look for i, look in enumerate(looks) if look.pilots or i == 0]
 
 
 def _grows(chain: Path) -> bool:

@@ -41,7 +41,8 @@ alike."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What one look showed in each trial: ``features[p, t, f]`` by ``names``, the class of the
-    ``leading`` answer ``[p, t]`` (-1: none) and whether it is ``right``."""
+    ``leading`` answer ``[p, t]`` (-1: none) and whether it is ``right``: after a look at the
+    question alone, whether the greedy answer will be."""
 
     names: tuple[str, ...]
     features: "NDArray[np.float64]"
@@ -212,7 +213,8 @@ def _of_models(
     ]
     looks = [Look(policy=policy, prm=prm, pilots=pilots)]
     if prm is None:
-        looks.insert(0, Look(policy=policy, prm=None, pilots=1))
+        free = [0] if all(each.characters for each in measured) else []
+        looks[:0] = [Look(policy=policy, prm=None, pilots=count) for count in (*free, 1)]
     rows = [_problem(each, arms, looks, pilots, draws, seed) for each in measured]
     return JointTrials(
         problems=(),
@@ -261,17 +263,18 @@ def _problem(
     firsts = [[samples[i] for i in order[:pilots]] for order in orders[::WAYS]]
     found = {}
     for look in looks:
-        each = [seen(look, trial) for trial in trials]
+        each = [seen(look, trial, measured.characters) for trial in trials]
+        winners = [one.winner if look.pilots else 0 for one in each]  # before any: the greedy one
         found[look] = [
-            (one, one.winner is not None and first[one.winner].right)
-            for one, first in zip(each, firsts, strict=True)
+            (one, winner is not None and first[winner].right)
+            for one, winner, first in zip(each, winners, firsts, strict=True)
         ]
     return _Row(
         right=right,
         used=used,
         drawn={
-            look: np.tile(greedy, (draws, 1))
-            if look.pilots == 1
+            look: np.tile(look.pilots * greedy, (draws, 1))
+            if look.pilots <= 1
             else _of_pilots(drawn, pilots, look.prm is not None, draws) + prompt
             for look in looks
         },

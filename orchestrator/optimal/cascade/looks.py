@@ -21,9 +21,9 @@ class Seen:
     leading: int | None
 
 
-def seen(look: Look, drawn: Sequence[Pilot]) -> Seen:
-    """What a look shows of its policy's solutions, the greedy one first. More may be drawn, or
-    scored, than it shows.
+def seen(look: Look, drawn: Sequence[Pilot], characters: int = 0) -> Seen:
+    """What a look shows of a question of so many ``characters`` (0: unknown) and of its policy's
+    solutions, the greedy one first. More may be drawn, or scored, than it shows.
 
     Its features are those of ``difficulty.evidence``, and where it is known also the ``tail`` and
     the ``lowest`` of the greedy solution's confidence.
@@ -31,7 +31,9 @@ def seen(look: Look, drawn: Sequence[Pilot]) -> Seen:
     pilots = list(drawn[: look.pilots])
     if look.prm is None:
         pilots = [replace(each, scores=()) for each in pilots]
-    found = features(pilots)
+    found = features(pilots, characters)
+    if not pilots:
+        return Seen(features=found, winner=None, leading=None)
     if len(pilots) == 1:
         found = {name: value for name, value in found.items() if name not in OF_SEVERAL}
     if (confidence := pilots[0].confidence) is not None:
@@ -42,8 +44,11 @@ def seen(look: Look, drawn: Sequence[Pilot]) -> Seen:
     return Seen(features=found, winner=winner, leading=None if winner is None else classes[winner])
 
 
-def shown(taken: Sequence[Look], drawn: Mapping[str, Sequence[Pilot]]) -> dict[str, float]:
-    """The evidence after the looks ``taken``, in this order.
+def shown(
+    taken: Sequence[Look], drawn: Mapping[str, Sequence[Pilot]], characters: int = 0
+) -> dict[str, float]:
+    """The evidence after the looks ``taken``, in this order, at a question of so many
+    ``characters`` (0: unknown).
 
     ``drawn`` holds the solutions of each policy by its name, the greedy one first; answers that are
     equal have one class, whichever policy gave them. A policy's last look counts: its features go
@@ -53,7 +58,7 @@ def shown(taken: Sequence[Look], drawn: Mapping[str, Sequence[Pilot]]) -> dict[s
     found: dict[str, float] = {}
     leading: dict[str, int | None] = {}
     for look in last_looks(taken):
-        each = seen(look, drawn[look.policy])
+        each = seen(look, drawn.get(look.policy, ()), characters)
         found |= {f"{look.policy}/{name}": value for name, value in each.features.items()}
         found |= {
             same(look.policy, other): float(each.leading is not None and each.leading == theirs)

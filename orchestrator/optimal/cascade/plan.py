@@ -1,8 +1,9 @@
 """A plan across models: what to look at, and which model answers with how much search. Pure.
 
-A problem takes looks, the cheapest first: the greedy solution of a policy alone, then its pilots
-unscored, then scored by a PRM. After each look a predictor reads what all looks so far showed, and
-the bin of its score decides: answer by an arm of some model, or take another look.
+A problem takes looks, the cheapest first: the question alone, which costs nothing, the greedy
+solution of a policy, then its pilots unscored, then scored by a PRM. After each look a predictor
+reads what all looks so far showed, and the bin of its score decides: answer by an arm of some
+model, or take another look.
 
 A run carries a plan out like this (``looks.shown`` makes the evidence)::
 
@@ -11,7 +12,7 @@ A run carries a plan out like this (``looks.shown`` makes the evidence)::
         look = plan.looks[action].look
         ...                      # draw, or score, what the look lacks
         taken.append(look)
-        action = plan.decide(action, shown(taken, drawn)).action
+        action = plan.decide(action, shown(taken, drawn, characters)).action
     ...                          # answer by the arm
 
 What was drawn of a policy is never drawn again, and never scored twice by one PRM. An arm of
@@ -34,7 +35,8 @@ from orchestrator.optimal.difficulty.predictor import Predictor
 class Look:
     """What is drawn to see how hard a problem is: ``pilots`` solutions of ``policy``.
 
-    The first of them is the greedy one. ``prm`` scores them all; None leaves them unscored.
+    The first of them is the greedy one. Without pilots it is a look at the question alone, which
+    asks no model. ``prm`` scores them all; None leaves them unscored.
     Policies and PRMs go by their names in the config.
     """
 
@@ -60,7 +62,8 @@ Action = ModelArm | int
 class PlannedLook:
     """A look and what follows on it.
 
-    ``predictor`` gives a score, in 0..1: the chance that the best answer so far is right.
+    ``predictor`` gives a score, in 0..1: the chance that the best answer so far is right; after the
+    question alone, that the policy's greedy answer will be.
     ``actions[b]`` is taken where the score lies between ``limits[b - 1]`` and ``limits[b]``, the
     former included; there is one action more than limits.
     """
@@ -125,7 +128,7 @@ class Cascade:
     @property
     def models(self) -> list[tuple[str, str | None]]:
         """The policies it may ask, each with the PRMs (or None) it may be scored by."""
-        looked = [(each.look.policy, each.look.prm) for each in self.looks]
+        looked = [(each.look.policy, each.look.prm) for each in self.looks if each.look.pilots]
         return list(dict.fromkeys([*looked, *((arm.policy, arm.prm) for arm in self.arms)]))
 
     def _actions(self) -> Iterator[Action]:

@@ -35,6 +35,8 @@ def accuracy_in_words(came: Came) -> str:
 
 
 def _look(look: Look) -> str:
+    if not look.pilots:
+        return "the length of the question"
     what = "the greedy answer" if look.pilots == 1 else f"{look.pilots} samples"
     return f"{what} of {look.policy}{_under(look.prm)}"
 

@@ -1,4 +1,4 @@
-"""Features of a problem's pilots, which need no reference answer."""
+"""Features of a problem and its pilots, which need no reference answer."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ LOGPROBS = frozenset({CONFIDENCE, "tail", "lowest"})
 """All features of the greedy solution's log-probabilities."""
 
 QUESTION_LENGTH, QUESTION_LOGPROB = "question_length", "question_logprob"
-"""The features of the question itself, known with the first request; the latter needs a server
-that returns log-probabilities of prompts."""
+"""The features of the question itself: its length is known before any request; its log-probability
+comes with the first one, from servers that return log-probabilities of prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,7 @@ class Pilot:
     """One sampled solution: the class of its answer (None if it states none), its PRM scores (one
     per step, empty without a PRM), its tokens and the policy's confidence in them, if known.
 
-    ``question_logprob`` is the mean log-probability per token of the question, None if unknown;
-    ``prompt_tokens`` is the length of the prompt, template included, 0 if unknown.
+    ``question_logprob`` is the mean log-probability per token of the question, None if unknown.
     """
 
     answer: int | None
@@ -33,11 +32,14 @@ class Pilot:
     tokens: int
     confidence: Confidence | None = None
     question_logprob: float | None = None
-    prompt_tokens: int = 0
 
 
-def features(samples: Sequence[Pilot]) -> dict[str, float]:
+def features(samples: Sequence[Pilot], characters: int = 0) -> dict[str, float]:
     """The features of a problem, by name. The first sample is the greedy one.
+
+    - ``question_length``: the logarithm of the question's ``characters``, if known (not 0).
+
+    With samples also:
 
     - ``agreement``: the share of samples with the most common answer.
     - ``backing``: the share of the other samples that agree with the first.
@@ -45,24 +47,25 @@ def features(samples: Sequence[Pilot]) -> dict[str, float]:
     - ``answered``: the share of samples that state an answer.
     - ``length``: the logarithm of the mean number of tokens.
     - ``confidence``: the mean log-probability per token of the first, if known.
-    - ``question_length``: the logarithm of the tokens of the first one's prompt, if known. The chat
-      template adds the same number to each question.
     - ``question_logprob``: the mean log-probability per token of the question, if known.
 
-    With scores also:
+    With scores of all samples also:
 
     - ``first``: PRM-Last of the first sample.
     - ``score``, ``best``, ``spread``: mean, maximum and deviation of PRM-Last over the samples.
     - ``weight``: the share of the answer that PRM-Vote elects, in 0..1.
     - ``doubt``: the mean over samples of the logit of their lowest step.
     """
+    found = {QUESTION_LENGTH: math.log(characters)} if characters else {}
+    if not samples:
+        return found
     classes = [sample.answer for sample in samples]
     given = elect(Majority(), samples, classes).totals
     unanswered = classes.count(None)
     shares = [count / len(samples) for count in given.values()]
     shares += [1 / len(samples)] * unanswered
     first, *others = samples
-    found = {
+    found |= {
         "agreement": max(given.values(), default=0.0) / len(samples),
         "backing": sum(first.answer is not None and each.answer == first.answer for each in others)
         / max(1, len(others)),
@@ -73,8 +76,6 @@ def features(samples: Sequence[Pilot]) -> dict[str, float]:
     }
     if first.confidence is not None:
         found[CONFIDENCE] = first.confidence.mean
-    if first.prompt_tokens:
-        found[QUESTION_LENGTH] = math.log(first.prompt_tokens)
     if first.question_logprob is not None:
         found[QUESTION_LOGPROB] = first.question_logprob
     if not all(sample.scores for sample in samples):

@@ -34,8 +34,7 @@ def tokens(used: "NDArray[np.float64]") -> "NDArray[np.float64]":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One solution, as votes and predictors see it. ``prompt_tokens`` is known (not 0) where it is
-    the only one of its search."""
+    """One solution, as votes and predictors see it."""
 
     answer: int | None
     right: bool
@@ -44,7 +43,6 @@ class Leaf:
     text: str
     confidence: Confidence | None = None
     question_logprob: float | None = None
-    prompt_tokens: int = 0
 
 
 def pilot(leaf: Leaf) -> Pilot:
@@ -55,7 +53,6 @@ def pilot(leaf: Leaf) -> Pilot:
         tokens=leaf.tokens,
         confidence=leaf.confidence,
         question_logprob=leaf.question_logprob,
-        prompt_tokens=leaf.prompt_tokens,
     )
 
 
@@ -72,9 +69,10 @@ class Searched:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One problem: its greedy solution, its independent samples, and the results of the tree
-    searches that ran on it, by cell."""
+    searches that ran on it, by cell. ``characters`` is the length of its question, 0 if unknown."""
 
     problem: str
     greedy: Searched
     samples: Searched
     trees: Mapping[str, Searched]
+    characters: int = 0

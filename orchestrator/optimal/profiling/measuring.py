@@ -140,7 +140,15 @@ async def _measured(
     for (cells, _), own in zip(groups, wanted, strict=True):
         results = {cell: _result(record, numbers) for cell, record in own.items()}
         greedy, samples = results.pop(cells.greedy), results.pop(cells.samples)
-        found.append(Measured(problem=problem, greedy=greedy, samples=samples, trees=results))
+        found.append(
+            Measured(
+                problem=problem,
+                greedy=greedy,
+                samples=samples,
+                trees=results,
+                characters=own[cells.greedy].question_characters,
+            )
+        )
     return found
 
 
@@ -156,7 +164,6 @@ def _result(record: Record, numbers: Iterator[int | None]) -> Searched:
                 text="".join(leaf.steps),
                 confidence=leaf.confidence,
                 question_logprob=leaf.question_logprob,
-                prompt_tokens=record.prompt_tokens if len(record.leaves) == 1 else 0,
             )
             for leaf in record.leaves
         ),

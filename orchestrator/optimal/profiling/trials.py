@@ -172,7 +172,7 @@ def _problem(
         labelled.append(
             Labelled(
                 problem=measured.problem,
-                shown=features([solutions[i] for i in order[:pilots]]),
+                shown=features([solutions[i] for i in order[:pilots]], measured.characters),
                 right=sum(samples[i].right for i in others),
                 samples=len(others),
             )

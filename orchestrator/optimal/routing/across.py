@@ -70,10 +70,11 @@ class SearchAcross:
         action = plan.first
         while isinstance(action, int):
             look = plan.looks[action].look
-            if not await self._pilots(trees, look.policy, look.prm, look.pilots):
+            if look.pilots and not await self._pilots(trees, look.policy, look.prm, look.pilots):
                 return []  # lost, and with them what the plan goes by
             looks.append(look)
-            action, score, _ = plan.decide(action, shown(looks, self._evidence()))
+            characters = len(trees.root(look.policy).question)
+            action, score, _ = plan.decide(action, shown(looks, self._evidence(), characters))
             scores.append(score)
         self.decision = decision(action, looks, scores)
         return await self._answer(trees, action)

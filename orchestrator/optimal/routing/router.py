@@ -59,7 +59,7 @@ class Router(Protocol):
 
 def evidence(pilots: Sequence[Node]) -> dict[str, float]:
     """The features of pilots that a predictor uses."""
-    return features(as_pilots(pilots, classes_of(pilots)))
+    return features(as_pilots(pilots, classes_of(pilots)), len(pilots[0].question))
 
 
 def as_pilots(nodes: Sequence[Node], classes: Sequence[int | None]) -> list[Pilot]:
@@ -71,7 +71,6 @@ def as_pilots(nodes: Sequence[Node], classes: Sequence[int | None]) -> list[Pilo
             tokens=each.tokens,
             confidence=each.confidence,
             question_logprob=each.question_logprob,
-            prompt_tokens=each.prompt_tokens,
         )
         for each, answer in zip(nodes, classes, strict=True)
     ]

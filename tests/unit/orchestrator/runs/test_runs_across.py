@@ -1,6 +1,7 @@
 """Runs whose problems go from model to model."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.core.records import Record
 from orchestrator.errors import EndpointUnavailable
-from orchestrator.optimal.cascade.plan import Cascade
+from orchestrator.optimal.cascade.plan import Cascade, Look, PlannedLook
 from orchestrator.optimal.routing.across import RoutingAcross
 from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
@@ -24,7 +25,14 @@ from orchestrator.storage.store import Store, read_records
 from orchestrator.strategies import Auto
 from orchestrator.testing.fakes import FakePolicy, FakePRM, Pause
 from tests.unit.orchestrator.conftest import BoxTask
-from tests.unit.orchestrator.optimal.small_plan import BEAMS, GREEDY, LARGE, PILOTS, small_plan
+from tests.unit.orchestrator.optimal.small_plan import (
+    BEAMS,
+    GREEDY,
+    LARGE,
+    PILOTS,
+    by,
+    small_plan,
+)
 
 GONE = EndpointUnavailable("nothing answers at http://large", url="")
 WHOLE = Sampling(temperature=0.7, max_tokens=100, until="end")
@@ -295,6 +303,31 @@ async def test_without_a_look_every_problem_gets_the_one_arm(
         assert (record.route.bin, record.route.predicted) == ("all", None)
         assert len(record.leaves) == 1
     assert fleet.requests == (0, 2, 0)
+
+
+async def test_a_question_may_decide_before_any_request(
+    tmp_path: Path, make_problems: MakeProblems
+) -> None:
+    """Problem 10's question is a character longer than those before."""
+    problems = make_problems(11)[8:]
+    length = math.log(len(problems[0].question))
+    look = PlannedLook(
+        look=Look(policy="small", prm=None, pilots=0),
+        predictor=by("small/question_length", mean=length + 0.001, weight=-10.0, pilots=0),
+        limits=(0.5,),
+        actions=(replace(GREEDY, policy="large"), GREEDY),
+    )
+    fleet = Fleet(Cascade(pilots=PILOTS, first=0, looks=(look,)))
+    records = await fleet.run(tmp_path, problems)
+    by_question = {each.id: each for each in problems}
+    assert fleet.requests == (2, 1, 0)
+    for record in records:
+        question = by_question[record.problem].question
+        is_long = len(question) > len(problems[0].question)
+        assert record.question_characters == len(question)
+        assert record.route is not None and record.route.policy == ("large" if is_long else "small")
+        assert [(each.policy, each.pilots) for each in record.route.looks] == [("small", 0)]
+        assert record.samples == 1
 
 
 def test_a_cell_across_models_is_named_by_all_of_them() -> None:

@@ -62,6 +62,42 @@ def test_without_a_price_the_best_arm_is_chosen_and_with_a_high_one_the_cheapest
     assert planned(world, 1.0).first == greedy("small")
 
 
+def test_a_long_question_goes_straight_to_the_large_model() -> None:
+    world = World()
+    for name, hard, takes in (("small", 0.1, 1), ("large", 0.95, 20)):
+        world.question(name, telling=6.0)
+        world.policy(name, 0.95, hard, takes=takes)
+    plan = planned(world, 0.01)
+    assert plan.first == 0
+    (question,) = plan.looks
+    assert question.look == Look(policy="small", prm=None, pilots=0)
+    assert question.actions == (greedy("large"), greedy("small"))
+    outcome = carried_out(plan, world.trials, {"": world.spent})
+    assert outcome.right.mean() > 0.93
+    assert outcome.used[""].mean() == pytest.approx(0.5 * 1 + 0.5 * 20, rel=0.02)
+
+
+def test_a_question_that_tells_nothing_is_not_looked_at_alone() -> None:
+    world = World()
+    world.question("small")
+    world.policy("small", 0.95, 0.1, takes=1, telling=6.0)
+    world.policy("large", 0.95, 0.95, takes=20)
+    assert all(each.look.pilots for each in planned(world, 0.01).looks)
+
+
+def test_a_look_at_the_question_alone_is_the_first_and_saves_nothing() -> None:
+    question, alone = (Look(policy="small", prm=None, pilots=n) for n in (0, 1))
+    large = Look(policy="large", prm=None, pilots=0)
+    assert may_follow(question, ()) and may_follow(alone, (question,))
+    assert not may_follow(question, (alone,)) and not may_follow(large, (alone,))
+    assert not may_follow(large, (question,))
+    world = World(problems=2)
+    world.question("small")
+    world.policy("small", 0.5, 0.5, takes=1)
+    assert world.spent.saved(alone, (question,)) is None
+    assert world.spent.saved(alone, (question, alone)) == alone
+
+
 def test_what_a_look_drew_is_saved_by_what_follows_and_nothing_else_is() -> None:
     world = World(problems=2)
     world.policy("small", 0.5, 0.5, takes=1)

@@ -55,6 +55,23 @@ async def test_each_look_uses_what_it_draws_and_only_scored_ones_ask_the_prm(
     assert used(trials, SCORED, "prm_tokens") == pytest.approx(400, abs=25)
 
 
+async def test_a_look_at_the_question_alone_is_free_and_shows_its_length(
+    run: Run, same: SameByProblem
+) -> None:
+    records = [replace(each, question_characters=10 * len(each.problem)) for each in run(30)]
+    trials = await joint(records, same)
+    question = Look(policy="policy", prm=None, pilots=0)
+    assert trials.looks == (question, ALONE, PILOTS, SCORED)
+    assert not trials.drawn[question].any()
+    assert trials.shown[question].names == ("question_length",)
+    lengths = trials.shown[question].features[..., 0]
+    assert np.array_equal(
+        np.exp(lengths).round()[:, 0], [10 * len(name) for name in trials.problems]
+    )
+    assert np.array_equal(trials.shown[question].right, trials.shown[ALONE].right)
+    assert all("question_length" in trials.shown[look].names for look in trials.looks)
+
+
 async def test_a_greedy_answer_pays_for_one_prompt_and_one_solution(
     run: Run, same: SameByProblem
 ) -> None:

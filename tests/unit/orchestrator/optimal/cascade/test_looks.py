@@ -9,6 +9,7 @@ def pilot(answer: int | None, score: float = 0.5) -> Pilot:
     return Pilot(answer=answer, scores=(score,), tokens=10)
 
 
+QUESTION = Look(policy="small", prm=None, pilots=0)
 GREEDY = Look(policy="small", prm=None, pilots=1)
 PILOTS = Look(policy="small", prm=None, pilots=3)
 SCORED = Look(policy="small", prm="prm", pilots=3)
@@ -37,6 +38,17 @@ def test_one_model_s_answers_are_evidence_for_the_next() -> None:
     assert agreeing["large/same/small"] == 1.0
     apart = shown([GREEDY, LARGE], DRAWN | {"large": [pilot(2)]})
     assert apart["large/same/small"] == 0.0
+
+
+def test_a_look_at_the_question_alone_shows_its_length_before_anything_is_drawn() -> None:
+    assert shown([QUESTION], {}, 100).keys() == {"small/question_length"}
+    later = shown([QUESTION, GREEDY], DRAWN, 100)
+    assert later == shown([GREEDY], DRAWN, 100)
+    assert later["small/question_length"] == shown([QUESTION], {}, 100)["small/question_length"]
+
+
+def test_a_question_states_no_answer_to_agree_with() -> None:
+    assert shown([QUESTION, LARGE], {"large": [pilot(1)]}, 100)["large/same/small"] == 0.0
 
 
 def test_answers_that_are_missing_do_not_agree() -> None:

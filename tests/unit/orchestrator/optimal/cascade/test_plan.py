@@ -44,6 +44,12 @@ def test_models_are_those_looked_at_and_those_that_answer() -> None:
     assert plan.models == [("small", None), ("large", None)]
 
 
+def test_a_look_at_the_question_alone_asks_no_model() -> None:
+    question = Look(policy="small", prm=None, pilots=0)
+    first = PlannedLook(look=question, predictor=SURE, limits=(), actions=(LARGE,))
+    assert Cascade(pilots=4, first=0, looks=(first,)).models == [("large", None)]
+
+
 @pytest.mark.parametrize("leads_to", [0, 2, -1])
 def test_a_look_leads_only_to_later_ones(leads_to: int) -> None:
     with pytest.raises(ValueError, match="look 0 cannot lead to look"):

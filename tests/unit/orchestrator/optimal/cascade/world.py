@@ -10,6 +10,7 @@ from orchestrator.optimal.cascade.plan import Look, ModelArm
 from orchestrator.optimal.profiling.measured import USED
 
 PILOTS = 4
+FEATURES = ("confidence", "backing", "score")
 
 
 class World:
@@ -31,14 +32,28 @@ class World:
 
     def _look(self, look: Look, is_right: np.ndarray, tells: np.ndarray, takes: float) -> None:
         before = [each for other, each in self.shown.items() if other.policy == look.policy]
-        known = [before[-1].features] if before else []  # a look shows what earlier ones did, too
-        features = np.concatenate([*known, tells[..., None]], axis=2)
+        known = before[-1:]  # a look shows what earlier ones did, too
+        names = [name for each in known for name in each.names]
+        names.append(next(name for name in FEATURES if name not in names))
         self.drawn[look] = np.full(self.shape, takes)
         self.shown[look] = Shown(
-            names=("confidence", "backing", "score")[: features.shape[2]],
-            features=features,
+            names=tuple(names),
+            features=np.concatenate([*(each.features for each in known), tells[..., None]], axis=2),
             leading=np.where(is_right, 0, self.random.integers(1, 1000, self.shape)),
             right=is_right.astype(float),
+        )
+
+    def question(self, policy: str, telling: float = 0.0) -> None:
+        """A look at the question alone, whose length says how hard it is as far as it is
+        ``telling``; added before the policy."""
+        length = self.random.normal(size=(self.shape[0], 1)) + telling * self.hard[:, None]
+        look = Look(policy=policy, prm=None, pilots=0)
+        self.drawn[look] = np.zeros(self.shape)
+        self.shown[look] = Shown(
+            names=("question_length",),
+            features=(length * np.ones(self.shape))[..., None],
+            leading=np.full(self.shape, -1),
+            right=~self.hard[:, None] * np.ones(self.shape),
         )
 
     def policy(

@@ -37,12 +37,17 @@ def test_how_likely_the_greedy_solution_was_is_shown_where_it_is_known() -> None
     assert "confidence" not in features([sample(1), known])
 
 
-def test_the_question_is_described_by_the_first_request_where_it_tells() -> None:
-    told = replace(sample(1), question_logprob=-2.5, prompt_tokens=100)
-    found = features([told, sample(1)])
+def test_the_question_is_described_by_its_length_and_by_the_first_request_where_it_tells() -> None:
+    told = replace(sample(1), question_logprob=-2.5)
+    found = features([told, sample(1)], 100)
     assert found["question_logprob"] == -2.5
     assert found["question_length"] == pytest.approx(4.605, abs=1e-3)
     assert not {"question_logprob", "question_length"} & features([sample(1), told]).keys()
+
+
+def test_before_any_sample_the_length_of_the_question_is_all_there_is() -> None:
+    assert features([], 100) == {"question_length": pytest.approx(4.605, abs=1e-3)}
+    assert features([]) == {}
 
 
 def test_what_some_pilots_do_not_show_is_no_ground_to_go_by() -> None:
