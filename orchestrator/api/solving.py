@@ -107,7 +107,7 @@ async def solve(
         if cell.across is not None:
             outcome = await search_across(
                 question,
-                cell.across,
+                cell.across.of(problem.id),
                 asked.across(cell, problem),
                 limits,
                 place=place,

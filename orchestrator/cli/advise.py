@@ -31,7 +31,8 @@ def advise(
 
     Name one goal: an accuracy to reach, or what a problem may take.
     Reads the profile across models that `orchard profile` measured with several
-    policies, and writes the config of a run that follows the advice.
+    policies, and writes the config of a run that follows the advice. A goal between two
+    plans is met by mixing them: each serves its share of the problems.
     """
     from orchestrator.commands import advise as command
     from orchestrator.optimal.profile import Unit
@@ -44,11 +45,18 @@ def advise(
     if as_json:
         import msgspec
 
+        mixture = advice.mixture
         told = {
             "sentence": advice.sentence,
             "unit": advice.unit,
             "config": str(out),
-            "point": msgspec.to_builtins(advice.point),
+            "budget": advice.budget,
+            "came": msgspec.to_builtins(mixture.came),
+            "answers": mixture.answers,
+            "plans": [
+                {"share": share, "plan": msgspec.to_builtins(point.plan)}
+                for share, point in mixture.shares
+            ],
         }
         Terminal().print_json_text(json.dumps(told, indent=2))
         return

@@ -8,7 +8,7 @@ import yaml
 from orchestrator.commands.profile.profiling import across_in
 from orchestrator.config.run import RunConfig, load, validate
 from orchestrator.errors import ConfigError, ProfileError, RunError
-from orchestrator.optimal.cascade.advice import Advice, budget_of, for_accuracy, for_budget
+from orchestrator.optimal.cascade.advice import Advice, for_accuracy, for_budget
 from orchestrator.optimal.cascade.profile import AcrossProfile
 from orchestrator.optimal.profile import Unit
 from orchestrator.storage.run_directory import CONFIG
@@ -50,7 +50,7 @@ def advised_config(run: Path, path: Path, profile: AcrossProfile, advice: Advice
     Raises ``ConfigError``.
     """
     values: dict[str, Any] = load(run / CONFIG).dumped()
-    needed = profile.models(advice.point)
+    needed = {name for point in advice.mixture.points for name in profile.models(point)}
     policies = [each.name for each in profile.policies if each.name in needed]
     prms = [each.name for each in profile.prms if each.name in needed]
     values["cells"] = [
@@ -60,7 +60,7 @@ def advised_config(run: Path, path: Path, profile: AcrossProfile, advice: Advice
             "strategy": "auto",
             "profile": str(path.resolve()),
             "unit": advice.unit,
-            "budget": budget_of(advice),
+            "budget": advice.budget,
         }
     ]
     for key in ("headline", "budget"):

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.optimal.cascade.mixture import reaching
 from orchestrator.optimal.cascade.profile import AcrossProfile, Came, Compared, FiledPoint, used
 from orchestrator.optimal.cascade.wording import plan_in_words
 from orchestrator.report.data.wording import (
@@ -73,12 +74,14 @@ def _compared(profile: AcrossProfile) -> RenderableType:
 
 def _use(profile: AcrossProfile, run: Path) -> RenderableType:
     unit, points = next(iter(profile.fronts.items()))
-    middle = points[len(points) // 2]
-    goal = int(100 * middle.came.accuracy) / 100
+    middle = points[len(points) // 2].came
+    goal = int(100 * middle.accuracy) / 100
+    advised = reaching(profile, goal, unit)
+    came = advised.came if advised else middle
     return Group(
         Text(
-            f"{percent(middle.came.accuracy)} % takes {in_unit(used(middle.came, unit), unit)} a "
-            "problem. For a config that does it:"
+            f"{percent(came.accuracy)} % takes {in_unit(used(came, unit), unit)} a problem. For a "
+            "config that does it:"
         ),
         Text(f"  orchard advise {run} --accuracy {goal:g}\n", overflow="fold"),
     )

@@ -96,6 +96,10 @@ class LookTaken:
     score: float
 
 
+PlanName = Literal["cheap", "dear"]
+"""One of the two plans that a budget between them mixes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """What was decided for a problem under ``strategy: auto``: its ``predicted`` pass@1, the
@@ -104,7 +108,7 @@ class Route:
 
     Across models ``policy`` and ``prm`` name those of the strategy, and ``looks`` were taken
     before, in this order; ``predicted`` is the score of the first, None (and the bin ``ALL``) where
-    there was none.
+    there was none. ``plan`` names the one it went by, where two were mixed.
     """
 
     bin: str
@@ -117,6 +121,7 @@ class Route:
     policy: str | None = None
     prm: str | None = None
     looks: tuple[LookTaken, ...] = ()
+    plan: PlanName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

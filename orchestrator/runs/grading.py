@@ -107,6 +107,7 @@ def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
         policy=decision.policy,
         prm=decision.prm,
         looks=decision.looks,
+        plan=decision.plan,
     )
 
 

@@ -11,6 +11,7 @@ from orchestrator.core.problem import Problem
 from orchestrator.core.task import Task
 from orchestrator.core.voting import BY_CONFIDENCE, BY_SCORES, Majority, Vote
 from orchestrator.optimal.routing.across import RoutingAcross
+from orchestrator.optimal.routing.mixed import MixedRouting
 from orchestrator.optimal.routing.routed import Routing, strategy_of
 from orchestrator.runs.ports.branches import OnFailedBranch
 from orchestrator.strategies.building import settings_of
@@ -42,7 +43,7 @@ class Cell:
     strategy: Strategy
     problems: int | None = None
     routing: Routing | None = None
-    across: RoutingAcross | None = None
+    across: RoutingAcross | MixedRouting | None = None
     own_votes: tuple[Vote, ...] = ()
 
     @property

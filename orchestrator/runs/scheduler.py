@@ -149,7 +149,12 @@ class Scheduler:
         answers = AnswerReader(self.ports.task, problem)
         if cell.across is not None:
             outcome = await search_across(
-                question, cell.across, shared.across(cell), limits, place=place, answers=answers
+                question,
+                cell.across.of(problem.id),
+                shared.across(cell),
+                limits,
+                place=place,
+                answers=answers,
             )
         else:
             outcome = await search(

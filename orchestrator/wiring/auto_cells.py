@@ -9,6 +9,7 @@ from orchestrator.config.reading import shipped_config
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, ProfileError
+from orchestrator.optimal.cascade.mixture import Mixture, by_dear_plan, within
 from orchestrator.optimal.cascade.profile import (
     AcrossProfile,
     check_fits_across,
@@ -18,6 +19,7 @@ from orchestrator.optimal.cascade.profile import (
 from orchestrator.optimal.profile import Profile, check_fits, read
 from orchestrator.optimal.profiling.fitting import PILOTS
 from orchestrator.optimal.routing.across import RoutingAcross
+from orchestrator.optimal.routing.mixed import MixedRouting
 from orchestrator.optimal.routing.routed import Routing, SeparateRouting
 from orchestrator.optimal.routing.router import ProfileRouter, PublishedRouter
 from orchestrator.optimal.shared_budget.caps import Amount, Seconds
@@ -76,7 +78,7 @@ def _routed(cell: Cell, auto: Auto, problems: Sequence[Problem]) -> Cell:
 
 
 def _across(cell: Cell, auto: Auto, source: str, problems: Sequence[Problem]) -> Cell:
-    """``cell`` with the plan that its profile across models has for its budget."""
+    """``cell`` with the plans that its profile across models has for its budget."""
     auto.check_across()
     profile = read_across(_where(source))
     check_fits_across(
@@ -89,11 +91,27 @@ def _across(cell: Cell, auto: Auto, source: str, problems: Sequence[Problem]) ->
     _check_other_problems(profile, cell.task, source, problems)
     assert auto.budget is not None
     models = [each.name for each in cell.models]
-    plan = profile.plan(profile.within(auto.budget, auto.unit, models))
+    mixture = within(profile, auto.budget, auto.unit, models)
     return replace(
         cell,
         strategy=replace(auto, profile=profile.digest, pilots=profile.pilots),
-        across=RoutingAcross(plan=plan, sampling=Sampling(**profile.sampling, until="end")),
+        across=_mixed(profile, mixture, [each.id for each in problems]),
+    )
+
+
+def _mixed(
+    profile: AcrossProfile, mixture: Mixture, problems: Sequence[str]
+) -> RoutingAcross | MixedRouting:
+    """The routing of these problems, in their order, by a mixture of two plans or of one."""
+    sampling = Sampling(**profile.sampling, until="end")
+    dear = RoutingAcross(plan=profile.plan(mixture.dear), sampling=sampling)
+    if not mixture.is_of_two:
+        return dear
+    cheap = replace(dear, plan=profile.plan(mixture.cheap), name="cheap")
+    return MixedRouting(
+        cheap=cheap,
+        dear=replace(dear, name="dear"),
+        dear_problems=by_dear_plan(problems, mixture.share, profile.digest),
     )
 
 

@@ -87,6 +87,25 @@ def test_show_names_the_model_that_answered_each_bin(person: Person) -> None:
     assert "pilots of a model that does not answer" in " ".join(ledger.out.split())
 
 
+def test_a_budget_between_two_plans_sends_its_share_of_the_problems_by_each(
+    person: Person,
+) -> None:
+    half = config(person, budget=500_500)
+    assert person.orchard("run", half, "--out", "runs/half").code == 0
+    by_plan: dict[str, list[dict[str, Any]]] = {"cheap": [], "dear": []}
+    for record in latest(person, "runs/half"):
+        by_plan[record["route"]["plan"]].append(record)
+    assert len(by_plan["dear"]) == pytest.approx(PROBLEMS / 2, abs=3)
+    assert all(not record["route"]["looks"] for record in by_plan["cheap"])
+    assert person.orchard("run", config(person), "--out", "runs/dear").code == 0
+    alone = {record["problem"]: record for record in latest(person, "runs/dear")}
+    for record in by_plan["dear"]:
+        assert record["leaves"] == alone[record["problem"]]["leaves"]
+    words = " ".join(person.orchard("show", "runs/half").out.split())
+    dear, cheap = len(by_plan["dear"]), len(by_plan["cheap"])
+    assert f"two plans are mixed: {dear} problems by the dear one, {cheap} by the cheap" in words
+
+
 def test_a_run_killed_and_stopped_grows_the_same_trees_and_pays_for_nothing_twice(
     person: Person,
 ) -> None:

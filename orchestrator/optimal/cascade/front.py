@@ -6,11 +6,13 @@ plan that is kept is fitted to all problems.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.core.budget import Price
 from orchestrator.optimal.cascade.amounts import Amounts
 from orchestrator.optimal.cascade.fitting import fit_plan
+from orchestrator.optimal.cascade.hull import Reached, on_hull
 from orchestrator.optimal.cascade.joint import JointTrials, PolicyAndPRM
 from orchestrator.optimal.cascade.outcomes import CarriedOut, carried_out
 from orchestrator.optimal.cascade.plan import Cascade
@@ -49,6 +51,10 @@ class FrontPoint:
     right: "NDArray[np.float64]"
     used: "Mapping[str, NDArray[np.float64]]"
     answers: Mapping[str, float]
+
+    def reached(self, unit: str) -> Reached:
+        """Its use in ``unit`` and its accuracy, on average."""
+        return Reached(float(self.used[unit].mean()), float(self.right.mean()))
 
 
 def measures(trials: JointTrials, models: Mapping[str, ChargedModel]) -> dict[str, Amounts]:
@@ -91,7 +97,7 @@ def fronts(
                 )
                 for i, price in enumerate(tried[unit])
             ],
-            unit,
+            partial(FrontPoint.reached, unit=unit),
         )
         for unit in units
     }
@@ -126,20 +132,6 @@ def price_range(tables: Tables, count: int) -> list[float]:
     return [float(each) for each in np.geomspace(2 * most, least, count)]
 
 
-def on_hull(points: Sequence[FrontPoint], unit: str) -> list[FrontPoint]:
-    """The points that no mixture of others beats, the cheapest first."""
-    found: list[FrontPoint] = []
-    for point in sorted(points, key=lambda each: (_use(each, unit), -_accuracy(each))):
-        if found and _accuracy(point) <= _accuracy(found[-1]):
-            continue
-        while len(found) > 1 and _slope(found[-2], point, unit) >= _slope(
-            found[-2], found[-1], unit
-        ):
-            found.pop()
-        found.append(point)
-    return found
-
-
 def only(
     trials: JointTrials, used: Mapping[str, Amounts], models: Sequence[PolicyAndPRM]
 ) -> "tuple[JointTrials, dict[str, Amounts]]":
@@ -156,18 +148,6 @@ def only(
         ),
         {name: replace(each, arms=each.arms[:, :, arms]) for name, each in used.items()},
     )
-
-
-def _accuracy(point: FrontPoint) -> float:
-    return float(point.right.mean())
-
-
-def _use(point: FrontPoint, unit: str) -> float:
-    return float(point.used[unit].mean())
-
-
-def _slope(one: FrontPoint, other: FrontPoint, unit: str) -> float:
-    return (_accuracy(other) - _accuracy(one)) / max(1e-12, _use(other, unit) - _use(one, unit))
 
 
 def _joined(parts: Sequence[tuple[list[int], CarriedOut]]) -> CarriedOut:

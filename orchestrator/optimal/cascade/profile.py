@@ -1,10 +1,11 @@
 """A profile across models, in a file that people can read.
 
 It holds the front of each unit: plans, from the cheapest to the most accurate, with what each came
-to on problems it was not fitted to. A run takes the best one that its budget allows.
+to on problems it was not fitted to. A run takes the best one that its budget allows, or mixes two
+(``mixture``).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -169,30 +170,6 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"the profile across models has no plans for a budget of {unit}, only of {known}"
             )
         return self.fronts[unit]
-
-    def within(
-        self, budget: float, unit: Unit, models: Collection[str] | None = None
-    ) -> FiledPoint:
-        """The most accurate point that uses ``budget`` of ``unit`` a problem at most, and none but
-        ``models`` (None: all).
-
-        Raises ``ProfileError`` if even the cheapest one uses more.
-        """
-        points = [
-            each for each in self.front(unit) if models is None or self.models(each) <= set(models)
-        ]
-        if not points:
-            raise ProfileError(
-                f"no plan of the profile does with {', '.join(models or ())} alone: name more of "
-                "its models, or measure a profile of these with `orchard profile`"
-            )
-        fitting = [each for each in points if used(each.came, unit) <= budget]
-        if not fitting:
-            raise ProfileError(
-                f"a budget of {budget:g} {unit} a problem is less than the cheapest answer takes: "
-                f"{used(points[0].came, unit):.4g} is the least"
-            )
-        return fitting[-1]
 
     def models(self, point: FiledPoint) -> set[str]:
         """The policies and PRMs that a point's plan may ask."""

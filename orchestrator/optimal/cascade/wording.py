@@ -21,10 +21,11 @@ def plan_in_words(plan: Cascade) -> str:
     return answers if not looks else f"look at {', '.join(looks)}; then {answers}"
 
 
-def serves(plan: Cascade) -> str:
-    """The models it takes: ``small, large and the PRM prm``."""
-    policies = list(dict.fromkeys(policy for policy, _ in plan.models))
-    prms = list(dict.fromkeys(prm for _, prm in plan.models if prm is not None))
+def serves(*plans: Cascade) -> str:
+    """The models they take: ``small, large and the PRM prm``."""
+    models = [pair for plan in plans for pair in plan.models]
+    policies = list(dict.fromkeys(policy for policy, _ in models))
+    prms = list(dict.fromkeys(prm for _, prm in models if prm is not None))
     return _listed([*policies, *(f"the PRM {prm}" for prm in prms)], "and")
 
 

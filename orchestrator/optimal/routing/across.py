@@ -11,7 +11,7 @@ from orchestrator.core.equivalence import classes_of
 from orchestrator.core.fanout import fan_out
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Models, Sampling, Strategy, Trees
-from orchestrator.core.records import ALL, LookTaken
+from orchestrator.core.records import ALL, LookTaken, PlanName
 from orchestrator.optimal.cascade.looks import shown
 from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm
 from orchestrator.optimal.difficulty.evidence import LOGPROBS, Pilot
@@ -24,10 +24,16 @@ RULE = "profile"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingAcross:
-    """Sends each problem from model to model by a ``plan``; ``sampling`` is used for pilots."""
+    """Sends each problem from model to model by a ``plan``; ``sampling`` is used for pilots. Where
+    two plans are mixed, the plan has a ``name``."""
 
     plan: Cascade
     sampling: Sampling
+    name: PlanName | None = None
+
+    def of(self, problem: str) -> "RoutingAcross":
+        """Itself: it has one plan for every problem."""
+        return self
 
     def sampling_of(self, policy: str) -> Sampling:
         """How pilots of a policy are drawn: with log-probabilities if a vote of it reads them."""
@@ -76,7 +82,7 @@ class SearchAcross:
             characters = len(trees.root(look.policy).question)
             action, score, _ = plan.decide(action, shown(looks, self._evidence(), characters))
             scores.append(score)
-        self.decision = decision(action, looks, scores)
+        self.decision = decision(action, looks, scores, self.routing.name)
         return await self._answer(trees, action)
 
     async def _answer(self, trees: Trees, chosen: ModelArm) -> list[Node]:
@@ -140,7 +146,9 @@ class Solutions:
             self.nodes = [each if each.scores else next(scored) for each in self.nodes]
 
 
-def decision(chosen: ModelArm, looks: Sequence[Look], scores: Sequence[float]) -> Decision:
+def decision(
+    chosen: ModelArm, looks: Sequence[Look], scores: Sequence[float], plan: PlanName | None
+) -> Decision:
     """What was decided after ``looks`` with these ``scores``. A problem's difficulty is what its
     first look told."""
     first = scores[0] if scores else None
@@ -151,6 +159,7 @@ def decision(chosen: ModelArm, looks: Sequence[Look], scores: Sequence[float]) -
         rule=RULE,
         policy=chosen.policy,
         prm=chosen.prm,
+        plan=plan,
         looks=tuple(
             LookTaken(policy=look.policy, prm=look.prm, pilots=look.pilots, score=round(score, 6))
             for look, score in zip(looks, scores, strict=True)

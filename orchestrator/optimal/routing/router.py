@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from orchestrator.core.difficulty import BINS, Bin, difficulty
 from orchestrator.core.equivalence import classes_of
 from orchestrator.core.node import Node
-from orchestrator.core.records import LookTaken
+from orchestrator.core.records import LookTaken, PlanName
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.allocation import Allocation
 from orchestrator.optimal.arms import Arm
@@ -24,7 +24,8 @@ class Decision:
     that decided. ``cut``: with a larger pool the problem would have continued.
 
     Across models ``policy`` and ``prm`` are those of the arm, ``looks`` were taken before it, and
-    ``predicted`` is the score of the first: None, and the bin ``ALL``, where there was none.
+    ``predicted`` is the score of the first: None, and the bin ``ALL``, where there was none. Where
+    two plans are mixed, ``plan`` is the one that decided.
     """
 
     arm: Arm
@@ -35,6 +36,7 @@ class Decision:
     policy: str | None = None
     prm: str | None = None
     looks: tuple[LookTaken, ...] = ()
+    plan: PlanName | None = None
 
 
 class Router(Protocol):

@@ -1,14 +1,15 @@
 """Where ``strategy: auto`` sent the problems, by their predicted difficulty."""
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TypedDict
+from typing import TypedDict, get_args
 
 from orchestrator.core.compute import total_flops
 from orchestrator.core.difficulty import BINS
-from orchestrator.core.records import ALL, AUTO, ModelUse, Route
+from orchestrator.core.records import ALL, AUTO, ModelUse, PlanName, Route
 from orchestrator.report.data.cells import CellRecords
 from orchestrator.report.data.subsets import SubsetResult, result_of
 from orchestrator.report.data.use import used
@@ -76,7 +77,8 @@ class PoolUse(TypedDict):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRoutes:
     """The routes of one cell by predicted bin, and what its shared ``pool`` used. ``models`` has
-    the part of each model of a cell across models."""
+    the part of each model of a cell across models. Where its budget mixes two plans, ``plans``
+    counts the problems that went by each."""
 
     task: str
     cell: str
@@ -87,6 +89,7 @@ class CellRoutes:
     bins: dict[str, RoutedBin]
     pool: PoolUse | None = None
     models: dict[str, ModelShare] = field(default_factory=dict)
+    plans: dict[str, int] = field(default_factory=dict)
 
 
 def routes_of(cells: Iterable[CellRecords]) -> tuple[CellRoutes, ...]:
@@ -107,9 +110,15 @@ def routes_of(cells: Iterable[CellRecords]) -> tuple[CellRoutes, ...]:
                     bins=_bins(cell, routes),
                     pool=_pool(cell) if first.settings.get("pool") else None,
                     models=_models(cell),
+                    plans=_plans(routes.values()),
                 )
             )
     return tuple(found)
+
+
+def _plans(routes: Iterable[Route]) -> dict[str, int]:
+    counts = Counter(route.plan for route in routes)
+    return {name: counts[name] for name in get_args(PlanName) if name in counts}
 
 
 def _pool(cell: CellRecords) -> PoolUse:

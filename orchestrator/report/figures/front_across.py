@@ -35,8 +35,9 @@ def draw_front(profile: AcrossProfile, folder: Path, name: str) -> list[Path]:
 
 
 def front_across(profile: AcrossProfile) -> "Figure":
-    """A panel for each unit: the plans with their 95 % intervals; the ``auto`` of each policy as a
-    line, in the first unit, and its fixed strategies as points, in the policy's colour."""
+    """A panel for each unit: the plans with their 95 % intervals, and between them a line, which is
+    what mixtures of two plans come to; the ``auto`` of each policy as a line, in the first unit,
+    and its fixed strategies as points, in the policy's colour."""
     from matplotlib.figure import Figure
 
     units = list(profile.fronts)

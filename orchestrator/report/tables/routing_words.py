@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from rich.text import Text
 
+from orchestrator.core.records import PlanName
 from orchestrator.core.voting import VOTES
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.wording import in_words
@@ -23,7 +25,7 @@ def routing(routes: Sequence[CellRoutes]) -> list[Text]:
     """For each cell that routes, the strategies of each bin and how many problems got them."""
     lines: list[Text] = []
     for cell in routes:
-        lines += [Text(_title(cell), style="bold"), *map(Text, _bins(cell))]
+        lines += [Text(_title(cell), style="bold"), *map(Text, [*_plans(cell), *_bins(cell)])]
         lines += [Text(f"  {_share(name, share)}") for name, share in cell.models.items()]
         if cell.pool is not None:
             lines.append(Text(f"  {_pool(cell.pool, str(cell.settings['unit']))}"))
@@ -38,6 +40,16 @@ def _title(cell: CellRoutes) -> str:
     ways = [way for found in cell.bins.values() for way in found["ways"]]
     rules = dict.fromkeys(way["rule"] for way in ways if way["rule"] not in MEASURED)
     return "; ".join([title, *rules])
+
+
+def _plans(cell: CellRoutes) -> Iterator[str]:
+    """Which problems went by which plan, where the budget lies between two."""
+    if cell.plans:
+        cheap, dear = (cell.plans.get(name, 0) for name in get_args(PlanName))
+        yield (
+            f"  two plans are mixed: {counted(dear, 'problems')} by the dear one, {cheap:,} by the "
+            "cheap one"
+        )
 
 
 def _pool(pool: PoolUse, unit: str) -> str:

@@ -8,6 +8,7 @@ import yaml
 from orchestrator.commands.advise import advise, advised_config, the_profile, write_config
 from orchestrator.config.run import load
 from orchestrator.errors import ConfigError, ProfileError, RunError
+from orchestrator.optimal.cascade.mixture import within
 from orchestrator.optimal.profile import dumped
 from tests.unit.orchestrator.optimal.small_across import small_across
 
@@ -28,14 +29,45 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_an_accuracy_is_answered_by_the_cheapest_plan_that_reaches_it() -> None:
-    advice = advise(small_across(), 0.85, {})
-    assert advice.point == small_across().fronts["flops"][1]
+    advice = advise(small_across(), 0.86, {})
+    assert advice.mixture.points == [small_across().fronts["flops"][1]]
     assert advice.sentence.startswith(
         "Serve small and large, and look at the greedy answer of small; then the greedy answer of "
         "large or the greedy answer of small: 86.0 % [83.0, 88.0] right"
     )
     assert "4.00e+03 FLOPs" in advice.sentence
-    assert advice.sentence.endswith("85 % lies within the interval")
+    assert advice.sentence.endswith("86 % lies within the interval")
+
+
+def test_an_accuracy_between_two_plans_is_answered_by_mixing_them() -> None:
+    advice = advise(small_across(), 0.82, {})
+    assert advice.sentence == (
+        "Serve small and large, and mix two plans: for 75 % of the problems, look at the greedy "
+        "answer of small; then the greedy answer of large or the greedy answer of small; for the "
+        "other 25 %, the greedy answer of small; together 82.0 % [79.0, 84.0] right (95 % interval "
+        "over 2 problems that it was not fitted to), for 3.25e+03 FLOPs, $3.2e-06, 3.2 s a "
+        "problem; 82 % lies within the interval"
+    )
+    assert advice.budget == 3250
+
+
+def test_a_budget_between_two_plans_is_spent_by_mixing_them() -> None:
+    advice = advise(small_across(), None, {"flops": 12_000.5})
+    assert advice.sentence.startswith(
+        "Serve small and large, and mix two plans: for 50 % of the problems, the greedy answer of "
+        "large; for the other 50 %, look at"
+    )
+    assert advice.mixture.came.flops == pytest.approx(12_000.5)
+    assert advice.budget == 12_000.5
+
+
+@pytest.mark.parametrize("accuracy", [0.703, 0.7777, 0.8123, 0.86, 0.8611, 0.9])
+def test_the_budget_of_a_config_is_short_and_buys_the_accuracy(accuracy: float) -> None:
+    advice = advise(small_across(), accuracy, {})
+    assert float(f"{advice.budget:.4g}") == advice.budget
+    bought = within(small_across(), advice.budget, advice.unit)
+    assert bought.points == advice.mixture.points
+    assert accuracy <= bought.came.accuracy < accuracy + 0.0002
 
 
 def test_one_model_that_is_simply_best_is_said_to_be() -> None:
@@ -71,7 +103,7 @@ def test_the_config_runs_the_advised_plan_on_other_problems(run: Path, tmp_path:
     assert [each.name for each in cell.policies] == ["small", "large"]
     assert (again.task.skip, again.task.problems) == (150, 100)
     budget = yaml.safe_load(out.read_text())["cells"][0]["budget"]
-    assert profile.within(budget, advice.unit) == advice.point
+    assert within(profile, budget, advice.unit).points == advice.mixture.points
 
 
 def test_only_the_models_that_are_needed_are_in_the_config(run: Path) -> None:

@@ -14,10 +14,11 @@ from orchestrator.core.compute import inference_flops
 from orchestrator.core.node import Node
 from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import Record
+from orchestrator.core.records import PlanName, Record
 from orchestrator.errors import EndpointUnavailable
 from orchestrator.optimal.cascade.plan import Cascade, Look, PlannedLook
 from orchestrator.optimal.routing.across import RoutingAcross
+from orchestrator.optimal.routing.mixed import MixedRouting
 from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.journal import JOURNAL, Journal
@@ -62,10 +63,25 @@ def large(node: Node, index: int) -> str:
     return r"It is \boxed{2}."
 
 
-class Fleet:
-    """Two policies and a PRM, and one cell across them."""
+def routed_by(plan: Cascade, name: PlanName | None = None) -> RoutingAcross:
+    return RoutingAcross(plan=plan, sampling=WHOLE, name=name)
 
-    def __init__(self, plan: Cascade, *, prices: Mapping[str, Price] | None = None) -> None:
+
+def mixture(problems: list[Problem]) -> MixedRouting:
+    """Every second problem goes by ``small_plan``, the others get a greedy answer of ``small``."""
+    return MixedRouting(
+        cheap=routed_by(Cascade(pilots=PILOTS, first=GREEDY), "cheap"),
+        dear=routed_by(small_plan(hard=BEAMS), "dear"),
+        dear_problems=frozenset(problem.id for problem in problems[::2]),
+    )
+
+
+class Fleet:
+    """Two policies and a PRM, and one cell across them, of a plan or a mixture of two."""
+
+    def __init__(
+        self, plan: Cascade | MixedRouting, *, prices: Mapping[str, Price] | None = None
+    ) -> None:
         self.small, self.large = FakePolicy(script=small), FakePolicy(script=large)
         self.prm = FakePRM()
         models = {
@@ -78,7 +94,7 @@ class Fleet:
             prms=(models["prm"],),
             strategy_name="auto",
             strategy=Auto(profile="digest", budget=1.0, unit="flops", fallback_n=4),
-            across=RoutingAcross(plan=plan, sampling=WHOLE),
+            across=plan if isinstance(plan, MixedRouting) else routed_by(plan),
         )
 
     async def run(
@@ -328,6 +344,33 @@ async def test_a_question_may_decide_before_any_request(
         assert record.route is not None and record.route.policy == ("large" if is_long else "small")
         assert [(each.policy, each.pilots) for each in record.route.looks] == [("small", 0)]
         assert record.samples == 1
+
+
+async def test_each_problem_goes_by_the_plan_of_a_mixture_that_it_belongs_to(
+    tmp_path: Path, make_problems: MakeProblems
+) -> None:
+    problems = make_problems(6)
+    records = await Fleet(mixture(problems)).run(tmp_path, problems)
+    routes = [record.route for record in records if record.route is not None]
+    assert [route.plan for route in routes] == ["dear", "cheap"] * 3
+    assert [len(route.looks) for route in routes] == [1, 0, 2, 0, 2, 0]
+    assert [route.policy for route in routes] == [*["small"] * 2, "large", *["small"] * 3]
+
+
+async def test_one_plan_alone_needs_no_name(tmp_path: Path, make_problems: MakeProblems) -> None:
+    (record,) = await Fleet(small_plan()).run(tmp_path, make_problems(1))
+    assert record.route is not None and record.route.plan is None
+
+
+async def test_a_mixture_is_replayed_by_the_plans_that_it_was_run_by(
+    tmp_path: Path, make_problems: MakeProblems
+) -> None:
+    problems = make_problems(6)
+    first = await Fleet(mixture(problems)).run(tmp_path / "run", problems, journal=True)
+    (tmp_path / "run" / "records.jsonl").unlink()
+    again = Fleet(mixture(problems))
+    assert await again.run(tmp_path / "run", problems, journal=True) == first
+    assert again.requests == (0, 0, 0)
 
 
 def test_a_cell_across_models_is_named_by_all_of_them() -> None:

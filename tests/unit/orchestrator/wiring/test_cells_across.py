@@ -11,6 +11,8 @@ from orchestrator.core.problem import Problem
 from orchestrator.errors import ConfigError, OrchardError, ProfileError
 from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.profile import dumped, problem_digest
+from orchestrator.optimal.routing.across import RoutingAcross
+from orchestrator.optimal.routing.mixed import MixedRouting
 from orchestrator.runs.plan import Cell, NamedModel
 from orchestrator.strategies import Auto
 from orchestrator.wiring.auto_cells import routed
@@ -44,12 +46,55 @@ def cell(path: Path, auto: dict[str, Any] | None = None, **changes: Any) -> Cell
 
 
 def test_the_budget_picks_the_plan_and_the_digest_names_the_cell(path: Path) -> None:
-    for budget, plan in ((1e3, PLANS[1e3]), (9e5, PLANS[1e3]), (2e6, PLANS[1e6])):
+    for budget, plan in ((1e3, PLANS[1e3]), (1e6, PLANS[1e6]), (2e6, PLANS[1e6])):
         (found,) = routed([cell(path, budget=budget)], PROBLEMS)
-        assert found.across is not None and found.across.plan == plan
+        assert isinstance(found.across, RoutingAcross) and found.across.plan == plan
         assert found.routing is None
         assert (found.across.sampling.temperature, found.across.sampling.until) == (0.7, "end")
         assert f"profile{profile_of(PLANS).digest}" in found.id
+
+
+def mixed(path: Path, problems: list[Problem], budget: float = 500_500.0) -> MixedRouting:
+    (found,) = routed([cell(path, budget=budget)], problems)
+    assert isinstance(found.across, MixedRouting)
+    return found.across
+
+
+def some(count: int) -> list[Problem]:
+    return [Problem(id=f"q{i}", question="", answer="7") for i in range(count)]
+
+
+def test_a_budget_between_two_plans_sends_a_share_of_the_problems_by_each(path: Path) -> None:
+    for budget, share in ((500_500.0, 0.5), (101_000.0, 0.1001), (900_000.0, 0.8999)):
+        across, problems = mixed(path, some(200), budget), some(200)
+        dear = [each.id for each in problems if across.of(each.id) is across.dear]
+        assert len(dear) == pytest.approx(share * 200, abs=3)
+    assert (across.cheap.plan, across.cheap.name) == (PLANS[1e3], "cheap")
+    assert (across.dear.plan, across.dear.name) == (PLANS[1e6], "dear")
+
+
+def test_a_cell_that_gets_more_problems_keeps_the_plans_of_those_it_had(path: Path) -> None:
+    few, many = mixed(path, some(30)), mixed(path, some(90))
+    for problem in some(30):
+        assert few.of(problem.id).name == many.of(problem.id).name
+    assert few == mixed(path, some(30))
+
+
+def test_the_first_problems_of_a_cell_are_all_that_count(path: Path) -> None:
+    (found,) = routed([replace(cell(path, budget=500_500.0), problems=30)], some(90))
+    assert found.across == mixed(path, some(30))
+
+
+def test_a_question_alone_gets_the_dear_plan_with_the_chance_of_its_share(path: Path) -> None:
+    alone = [mixed(path, [problem]).of(problem.id).name for problem in some(200)]
+    assert alone.count("dear") == pytest.approx(100, abs=25)
+
+
+def test_a_policy_may_be_asked_for_what_either_plan_asks_of_it(path: Path) -> None:
+    across = mixed(path, some(4))
+    large = [type(each).__name__ for each in across.searches_of("large")]
+    small = [type(each).__name__ for each in across.searches_of("small")]
+    assert (small, large) == (["CoT", "CoT", "BestOfN"], ["CoT", "BestOfN"])
 
 
 @pytest.mark.parametrize(
@@ -81,7 +126,7 @@ def test_a_profile_of_one_policy_is_none_across_models(tmp_path: Path) -> None:
 def test_a_cell_with_some_of_the_models_is_routed_by_plans_that_ask_no_other(path: Path) -> None:
     for changes in ({"policies": ("small",)}, {"prms": ()}):
         (found,) = routed([cell(path, **changes)], PROBLEMS)
-        assert found.across is not None and found.across.plan == PLANS[1e3]
+        assert isinstance(found.across, RoutingAcross) and found.across.plan == PLANS[1e3]
 
 
 @pytest.mark.parametrize("policies", [("small",), ("small", "large")])

@@ -13,6 +13,7 @@ from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.cascade.across import across_profile, measurements
+from orchestrator.optimal.cascade.mixture import within
 from orchestrator.optimal.cascade.profile import (
     AcrossProfile,
     check_fits_across,
@@ -66,12 +67,12 @@ def test_a_front_rises_with_what_it_uses_in_every_unit_that_is_known(
 
 def test_a_budget_buys_the_most_accurate_plan_it_pays_for(profile: AcrossProfile) -> None:
     points = profile.fronts["flops"]
-    assert profile.within(1e15, "flops") == points[-1]
-    assert profile.within(used(points[0].came, "flops"), "flops") == points[0]
+    assert within(profile, 1e15, "flops").points == [points[-1]]
+    assert within(profile, used(points[0].came, "flops"), "flops").points == [points[0]]
     with pytest.raises(ProfileError, match="less than the cheapest answer takes"):
-        profile.within(1.0, "flops")
+        within(profile, 1.0, "flops")
     with pytest.raises(ProfileError, match="no plans for a budget of tokens"):
-        profile.within(1.0, "tokens")
+        within(profile, 1.0, "tokens")
 
 
 def test_other_tasks_and_other_models_are_refused(profile: AcrossProfile) -> None:
@@ -108,10 +109,10 @@ def test_files_that_are_none_are_refused_with_the_reason(
 def test_a_cell_with_some_of_the_models_gets_the_best_plan_that_does_with_them(
     profile: AcrossProfile,
 ) -> None:
-    point = profile.within(1e15, "flops", ["small"])
+    (point,) = within(profile, 1e15, "flops", ["small"]).points
     assert profile.models(point) == {"small"}
     with pytest.raises(ProfileError, match="no plan of the profile does with prm alone"):
-        profile.within(1e15, "flops", ["prm"])
+        within(profile, 1e15, "flops", ["prm"])
 
 
 def test_a_file_is_parsed_once_until_it_changes(

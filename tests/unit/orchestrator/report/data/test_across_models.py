@@ -110,6 +110,23 @@ def test_a_cell_without_a_look_has_one_bin_of_all_problems() -> None:
     assert cell["bins"]["all"]["predicted"] is None
 
 
+def test_a_cell_that_mixes_two_plans_says_how_many_problems_went_by_each() -> None:
+    mixed = [
+        replace(each, route=replace(each.route, plan="dear" if i < 3 else "cheap"))
+        for i, each in enumerate(CELL)
+        if each.route
+    ]
+    assert said(mixed).splitlines()[:3] == [
+        "Routing of small, large under prm, 2e9 FLOPs a problem",
+        "  two plans are mixed: 3 problems by the dear one, 4 by the cheap one",
+        "  easy, 6 problems: small's greedy answer",
+    ]
+    (cell,) = json.loads(to_json(summarise(mixed)))["routes"]
+    assert cell["plans"] == {"cheap": 4, "dear": 3}
+    (cell,) = json.loads(to_json(summarise(CELL)))["routes"]
+    assert cell["plans"] == {}
+
+
 def test_the_flops_of_a_row_are_the_sum_over_its_models() -> None:
     (row,) = summarise(CELL).rows
     assert row.models == ("small", "large", "prm")
