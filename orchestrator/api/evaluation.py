@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.api.connected import Connected
-from orchestrator.commands.results import read_results
+from orchestrator.commands.results import read_results, results_json
 from orchestrator.config.run import validate
 from orchestrator.config.sections import located
 from orchestrator.core.budget import UNLIMITED, Limits
@@ -23,7 +23,6 @@ from orchestrator.core.voting import Vote
 from orchestrator.errors import ConfigError, RunError
 from orchestrator.formats.class_names import class_name
 from orchestrator.formats.jsonlines import decoded
-from orchestrator.report.data.summary import to_json
 from orchestrator.runs.scheduler import Scheduler
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.strategies.building import name_of, settings_of
@@ -119,7 +118,7 @@ async def _as_they_finish(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)  # what failed is raised above
         if not directory.store.is_empty:
-            directory.write(SUMMARY, to_json(read_results(directory, None)[1]))
+            directory.write(SUMMARY, results_json(*read_results(directory, None)))
 
 
 def _keep(problems: Sequence[Problem], directory: RunDirectory) -> None:

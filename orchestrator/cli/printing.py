@@ -1,5 +1,6 @@
 """What several commands print."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,18 +8,31 @@ from orchestrator.console.terminal import Terminal
 from orchestrator.errors import ProfileError
 
 if TYPE_CHECKING:
+    from orchestrator.core.records import Record
     from orchestrator.report.data.summary import Summary
 
 
-def print_summary(summary: "Summary", as_json: bool) -> None:
+def print_summary(records: "Sequence[Record]", summary: "Summary", as_json: bool) -> None:
     """A run's results, as tables or as JSON."""
-    from orchestrator.report.data.summary import to_json
+    from orchestrator.commands.results import results_json
     from orchestrator.report.tables.table import report
 
     if as_json:
-        Terminal().print_json_text(to_json(summary).decode())
+        Terminal().print_json_text(results_json(records, summary).decode())
     else:
         Terminal().print(report(summary))
+
+
+def print_votes(
+    records: "Sequence[Record]", summary: "Summary", cells: Sequence[str], *, all_votes: bool
+) -> None:
+    """The votes over the same leaves, of the cells that ``cells`` names."""
+    from orchestrator.report.data.cells import cells_by_id
+    from orchestrator.report.data.votes import shown_votes
+    from orchestrator.report.tables.votes_table import votes_table
+
+    shown = shown_votes(summary, cells_by_id(records), cells, all_votes=all_votes)
+    Terminal().print(votes_table(shown))
 
 
 def print_routing(summary: "Summary", run: Path) -> None:

@@ -97,7 +97,7 @@ def _execute(path: Path, overrides: list[str], out: Path, figures: bool, as_json
     goes_on = directory.resume_command + (" --json" if as_json else "")
     result = run_config(load(path, overrides), directory, console, goes_on)
     if result.summary is not None:
-        print_summary(result.summary, as_json)
+        print_summary(result.records, result.summary, as_json)
         for line in warnings(result.summary.rows):
             console.print(line)
         if not as_json:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import JsonOption
-from orchestrator.cli.printing import print_routing, print_summary
+from orchestrator.cli.printing import print_routing, print_summary, print_votes
 from orchestrator.console.terminal import Terminal
 
 
@@ -16,6 +16,26 @@ def show(
         bool,
         typer.Option("--ledger", help="Show what it used: tokens, waste, FLOPs, cost, time."),
     ] = False,
+    by_vote: Annotated[
+        bool,
+        typer.Option(
+            "--votes",
+            help="Show the votes over the same samples, each against their majority: one of each "
+            "kind, at the largest N.",
+        ),
+    ] = False,
+    all_votes: Annotated[
+        bool, typer.Option("--all-votes", help="Show every one of these votes.")
+    ] = False,
+    cells: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cell",
+            metavar="TEXT",
+            help="Show the votes of cells whose name contains TEXT (or matches it, with * and ?), "
+            "tree searches too. Repeatable.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the results of a run, finished or not."""
@@ -27,13 +47,16 @@ def show(
 
     directory = RunDirectory(run)
     config = validate(directory.config(), str(run / CONFIG))
-    _, summary = read_results(directory, config.headline_spec)
+    records, summary = read_results(directory, config.headline_spec)
+    if (by_vote or all_votes or cells) and not as_json:
+        print_votes(records, summary, cells or (), all_votes=all_votes)
+        return
     if as_ledger and not as_json:
         from orchestrator.report.data.ledger import ledger
 
         Terminal().print(ledger(summary, config.trained_on))
         return
-    print_summary(summary, as_json)
+    print_summary(records, summary, as_json)
     if as_json:
         return
     say = Terminal(soft_wrap=True).print

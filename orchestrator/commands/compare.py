@@ -9,7 +9,7 @@ from orchestrator.config.run import validate
 from orchestrator.errors import RunError
 from orchestrator.report.compare.comparison import ComparedRun, RunComparison, compare_runs
 from orchestrator.report.compare.gains import Gain, gains
-from orchestrator.report.data.cells import gather
+from orchestrator.report.data.cells import cells_by_id
 from orchestrator.storage.run_directory import CONFIG, RunDirectory
 
 
@@ -39,6 +39,6 @@ def _read(path: Path, name: str) -> ComparedRun:
     return ComparedRun(
         name=name,
         summary=summary,
-        cells={cell.id: cell for cell in gather(records)},
+        cells=cells_by_id(records),
         trained=config.trained_on,
     )

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from orchestrator.commands.results import read_results
+from orchestrator.commands.results import read_results, results_json
 from orchestrator.commands.run_state import remaining, to_go, unfinished
 from orchestrator.commands.session import carry_out, farewell, resumable, stoppable, until_later
 from orchestrator.config.run import RunConfig
 from orchestrator.console.terminal import Terminal
 from orchestrator.core.records import Record
 from orchestrator.errors import BudgetExhausted, RateLimited
-from orchestrator.report.data.summary import Summary, to_json
+from orchestrator.report.data.summary import Summary
 from orchestrator.report.figures.draw import draw
 from orchestrator.storage.run_directory import SUMMARY, RunDirectory
 from orchestrator.wiring.claim import claim
@@ -58,7 +58,7 @@ def run_config(
         left = remaining(directory, experiment)
         if not directory.store.is_empty:
             records, summary = read_results(directory, experiment.headline)
-            directory.write(SUMMARY, to_json(summary))
+            directory.write(SUMMARY, results_json(records, summary))
     return RunResult(
         experiment=experiment,
         records=records,

@@ -1,12 +1,12 @@
 """Compare cells, within a run or across runs, over the problems that both attempted."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from orchestrator.core.compute import TotalFlops
 from orchestrator.errors import RunError
-from orchestrator.report.data.cells import BASELINE, CellRecords, matches
+from orchestrator.report.data.cells import BASELINE, CellRecords, listed, matches
 from orchestrator.report.data.ledger import total_flops
 from orchestrator.report.data.paired import Finding, Paired, paired
 from orchestrator.report.data.shown import shown_rows
@@ -14,9 +14,6 @@ from orchestrator.report.data.summary import Summary, SummaryRow
 
 FEWEST_WINS = 6
 """The fewest wins without a loss that pass the exact sign test at 5 %."""
-
-MOST_NAMED = 8
-"""How many cells an error message lists."""
 
 VOTE_AFTER = "@"
 """Stands between a cell and its vote where both are named."""
@@ -150,7 +147,7 @@ def _named(text: str, shown: Sequence[Side], every: Sequence[Side]) -> list[Side
     if not found:
         raise RunError(
             f"no cell has {cell!r} in its name; there are: "
-            f"{_listed(dict.fromkeys(side.cell.id for side in shown))}"
+            f"{listed(dict.fromkeys(side.cell.id for side in shown))}"
         )
     if not at:
         return found
@@ -161,11 +158,6 @@ def _named(text: str, shown: Sequence[Side], every: Sequence[Side]) -> list[Side
             f"{', '.join(dict.fromkeys(side.row.vote for side in found))}"
         )
     return voted
-
-
-def _listed(names: Collection[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return "; ".join(list(names)[:MOST_NAMED]) + more
 
 
 def _base(side: Side, sides: Sequence[Side], first: str, is_chosen: bool) -> Side | None:

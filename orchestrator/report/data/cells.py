@@ -1,6 +1,6 @@
 """Group records into cells, sorted as tables show them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,6 +10,9 @@ from orchestrator.strategies import STRATEGIES
 
 BASELINE = "cot"
 """The strategy that searches are compared to: the policy's greedy answer."""
+
+MOST_NAMED = 8
+"""How many cells a message lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +84,19 @@ def gather(records: Iterable[Record]) -> list[CellRecords]:
     return sorted(cells, key=_cell_order)
 
 
+def cells_by_id(records: Iterable[Record]) -> dict[str, CellRecords]:
+    return {cell.id: cell for cell in gather(records)}
+
+
 def matches(cell: str, text: str) -> bool:
     """Whether a cell's name contains ``text``, or matches it with * and ?."""
     return text in cell or fnmatchcase(cell, f"*{text}*")
+
+
+def listed(cells: Collection[str]) -> str:
+    """Names of cells for a message, the first of many."""
+    more = f" and {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
+    return "; ".join(list(cells)[:MOST_NAMED]) + more
 
 
 def strategy_order(strategy: str) -> tuple[int, str]:

@@ -94,7 +94,7 @@ def curves_of(rows: Sequence[SummaryRow], summary: Summary) -> list[Curve]:
     for strategy in strategies:
         own = [row for row in rows if row.strategy == strategy]
         for label, kinds in _variants(strategy, summary):
-            vote = _vote({row.vote for row in own}, kinds, _reward(summary))
+            vote = _vote({row.vote for row in own}, kinds, reward_of(summary))
             if vote is not None:
                 # Of cells that differ only in settings, the first for each N is shown.
                 by_n = {row.n: row for row in reversed(own) if row.vote == vote}
@@ -113,7 +113,8 @@ def _variants(strategy: str, summary: Summary) -> list[tuple[str, tuple[str, ...
     return [(label_of(strategy), (named, "max", "weighted", "majority"))]
 
 
-def _reward(summary: Summary) -> str:
+def reward_of(summary: Summary) -> str:
+    """The reward that votes by scores are shown by: the headline's, else the last score."""
     return (summary.headline and summary.headline.vote.rpartition("_")[2]) or "last"
 
 

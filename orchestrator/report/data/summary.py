@@ -136,9 +136,11 @@ def summarise(records: Iterable[Record], headline: HeadlineSpec | None = None) -
     )
 
 
-def to_json(summary: Summary) -> bytes:
-    """``summary.json``: indented by two, keys in the order of the fields, four decimals."""
-    return msgspec.json.format(msgspec.json.encode(rounded(asdict(summary))), indent=2) + b"\n"
+def to_json(summary: Summary, **more: Any) -> bytes:
+    """``summary.json``: indented by two, keys in the order of the fields and then ``more``, four
+    decimals."""
+    content = rounded(asdict(summary) | more)
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
 def _row(cell: CellRecords, vote: str, bins: Bins | None, difficulty_of: str | None) -> SummaryRow:

@@ -8,6 +8,9 @@ EMULATED = {
 }
 """What is emulated for an API that lacks it, in words."""
 
+SHOWN = {"better": "better", "worse": "worse", "not shown": "–"}
+"""The verdicts on a difference, in a table."""
+
 
 def parameters(count: int) -> str:
     """A model's size with three digits at most: 0.16M, 13.5M, 7B."""

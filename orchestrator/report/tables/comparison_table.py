@@ -17,6 +17,7 @@ from orchestrator.report.data.derived import EfficiencyGain, times_fewer
 from orchestrator.report.data.shown import budget_in_words, row_name
 from orchestrator.report.data.summary import SummaryRow, rounded
 from orchestrator.report.data.wording import (
+    SHOWN,
     amount,
     model_name,
     percent,
@@ -31,8 +32,6 @@ COLUMNS = (
     ("right\n%", 5), ("tokens", 6), ("FLOPs", 6), ("points", 6), ("95 % interval", 14),
     ("shown", 9),
 )  # fmt: skip
-
-SHOWN = {"better": "better", "worse": "worse", "not shown": "–"}
 
 
 def comparison_table(found: RunComparison, gains: Sequence[tuple[str, Gain]]) -> RenderableType:

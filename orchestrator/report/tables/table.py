@@ -283,7 +283,10 @@ def _notes(summary: Summary) -> Iterator[RenderableType]:
         *_unknown_bins(shown),
     ]
     if hidden := len(summary.rows) - len(shown):
-        notes.append(f"{hidden} more rows, under other votes, are in summary.json.")
+        notes.append(
+            f"{hidden} more rows, under other votes, are in summary.json; `orchard show RUN "
+            "--votes` compares the votes over the same samples."
+        )
     if summary.failed:
         answered = "which count by the answers they have, if any"
         notes.append(f"Problems that did not finish, {answered}: {summary.failed}.")

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -112,6 +112,28 @@ def _solve(policy: str, index: int, strategy: str, n: int, prm: str | None) -> R
         leaves=tuple(leaves), verdicts=verdicts, policy_tokens=tokens,
         prm_tokens=tokens * 2 if prm else 0, requests=growth * 3,
     )  # fmt: skip
+
+
+def voted(
+    right: Mapping[str, str], strategy: str = "best_of_n", n: int = 16, **changes: object
+) -> list[Record]:
+    """A cell in which each vote is ``right``, "1", or wrong on one problem after the other."""
+    return [
+        record(
+            problem=f"p{i}",
+            strategy=strategy,
+            n=n,
+            verdicts={vote: Verdict(answer="7", correct=each == "1") for vote, each in by_vote},
+            **changes,  # type: ignore[arg-type]
+        )
+        for i in range(len(next(iter(right.values()))))
+        for by_vote in [[(vote, each[i]) for vote, each in right.items()]]
+    ]
+
+
+@pytest.fixture(scope="session")
+def make_voted() -> Callable[..., list[Record]]:
+    return voted
 
 
 @pytest.fixture(scope="session")

@@ -108,18 +108,10 @@ def test_cells_that_cannot_be_compared_are_said_in_a_line(make_run, wanted, mess
 
 
 @pytest.fixture
-def voting(make_record):
-    """A run of one cell in which some problems are right under each of three votes."""
+def voting(make_voted):
+    """A run of one cell of three votes."""
     right = {"majority": "000000001111", "borda_mean": "111111111111", "max_last": "000000111111"}
-    return as_run(
-        [
-            make_record(
-                problem=f"p{i}", strategy="best_of_n", n=16, prm="prm-qwen",
-                verdicts={v: Verdict(answer="7", correct=r[i] == "1") for v, r in right.items()},
-            )
-            for i in range(12)
-        ]
-    )  # fmt: skip
+    return as_run(make_voted(right, prm="prm-qwen"))
 
 
 def test_each_side_takes_the_vote_that_is_named_behind_its_cell(voting):
