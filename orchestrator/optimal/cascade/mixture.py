@@ -4,11 +4,12 @@ problems."""
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 from orchestrator.errors import ProfileError
-from orchestrator.optimal.cascade.hull import Reached, on_hull
+from orchestrator.optimal.cascade.hull import Reached, at_accuracy, at_use, on_hull
 from orchestrator.optimal.cascade.profile import AcrossProfile, Came, FiledPoint, used
 from orchestrator.optimal.profile import Unit
 
@@ -83,32 +84,26 @@ def within(
     Raises ``ProfileError`` if even the cheapest plan uses more.
     """
     points = _hull(profile, unit, models)
-    least = [used(each.came, unit) for each in points]
-    affordable = sum(each <= budget for each in least)
-    if not affordable:
+    reached = [_reached(each, unit) for each in points]
+    found = at_use(reached, budget)
+    if found is None:
         raise ProfileError(
             f"a budget of {budget:g} {unit} a problem is less than the cheapest answer takes: "
-            f"{least[0]:.4g} is the least"
+            f"{reached[0].use:.4g} is the least"
         )
-    at = affordable - 1
-    if affordable == len(points) or budget <= FOUR_DIGITS * least[at]:
-        return Mixture.of_one(points[at])
-    share = (budget - least[at]) / (least[at + 1] - least[at])
-    return Mixture(cheap=points[at], dear=points[at + 1], share=share)
+    if budget <= FOUR_DIGITS * reached[found.cheap].use:
+        return Mixture.of_one(points[found.cheap])
+    return Mixture(cheap=points[found.cheap], dear=points[found.dear], share=found.share)
 
 
 def reaching(profile: AcrossProfile, accuracy: float, unit: Unit) -> Mixture | None:
     """The mixture that uses the least of ``unit`` of all that are expected to reach ``accuracy``;
     None if no plan does."""
     points = _hull(profile, unit)
-    reached = [each.came.accuracy for each in points]
-    below = sum(each < accuracy for each in reached)
-    if below == len(points):
+    found = at_accuracy([_reached(each, unit) for each in points], accuracy)
+    if found is None:
         return None
-    if not below or reached[below] == accuracy:
-        return Mixture.of_one(points[below])
-    share = (accuracy - reached[below - 1]) / (reached[below] - reached[below - 1])
-    return Mixture(cheap=points[below - 1], dear=points[below], share=share)
+    return Mixture(cheap=points[found.cheap], dear=points[found.dear], share=found.share)
 
 
 def by_dear_plan(problems: Sequence[str], share: float, digest: str) -> frozenset[str]:
@@ -143,4 +138,8 @@ def _hull(
             f"no plan of the profile does with {', '.join(models or ())} alone: name more of its "
             "models, or measure a profile of these with `orchard profile`"
         )
-    return on_hull(points, lambda each: Reached(used(each.came, unit), each.came.accuracy))
+    return on_hull(points, partial(_reached, unit=unit))
+
+
+def _reached(point: FiledPoint, unit: Unit) -> Reached:
+    return Reached(used(point.came, unit), point.came.accuracy)

@@ -4,17 +4,18 @@ All numbers are cross-fitted, FLOPs are those of policies and PRMs:
 
 - ``flops_at_largest_greedy``: the FLOPs at which plans are as accurate as the largest policy's
   greedy answer, over that answer's (``ratio``; None where no plan is). Between two plans a share of
-  the problems may go to each (``mixed``); ``inside_interval`` is the ratio at which the paired
-  interval holds no difference.
+  the problems goes by each, as runs do it; ``one_plan`` is the ratio of the next plan alone, and
+  ``inside_interval`` the ratio at which the paired interval holds no difference.
 - ``flops_at_best_fixed``: the same for the best fixed strategy of any policy at N = 64, chosen on
   the other folds.
-- ``above_single_auto``: plans less the best auto of any single policy and PRM that uses as much at
-  most, chosen on the very problems, mean over the plans' front; with its 95 % paired interval.
+- ``above_single_auto``: plans less the best auto of any single policy and PRM at equal FLOPs, which
+  is chosen on the very problems; both mix two of their plans. The mean over the FLOPs of all plans
+  of both, with its 95 % paired interval.
 - ``front``: accuracy and FLOPs of each plan, with the shares of the policies that answer.
 - ``with_cache``: all of these where tokens that a prefix cache held take no FLOPs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from orchestrator.core.records import Record
 from orchestrator.optimal.cascade.across import Measurements, autos, measurements
 from orchestrator.optimal.cascade.amounts import Amounts
 from orchestrator.optimal.cascade.front import FLOPS_WITH_CACHE, FrontPoint, fronts
+from orchestrator.optimal.cascade.hull import Between, Reached, at_accuracy, at_use
 from orchestrator.optimal.cascade.joint import JointTrials
 from orchestrator.optimal.cascade.plan import ModelArm
 from orchestrator.optimal.profiling.crossfit import folds
@@ -34,6 +36,9 @@ from orchestrator.tasks.math.task import MathTask
 LARGE_N = 64
 
 PRICES = 24
+
+HALVINGS = 8
+"""Of a share between two plans."""
 
 
 async def across_models(records: Sequence[Record]) -> dict[str, Any]:
@@ -106,47 +111,74 @@ def _at(
 ) -> dict[str, Any]:
     """What the plans take to be ``right`` as often, over its ``flops``."""
     goal, over = float(np.nanmean(right)), float(np.nanmean(flops))
-    reached = [(float(each.right.mean()), float(each.used["flops"].mean())) for each in points]
-    enough = [i for i, (accuracy, _) in enumerate(reached) if accuracy >= goal]
-    ratio = mixed = None
-    if enough:
-        accuracy, most = reached[enough[0]]
-        ratio = mixed = most / over
-        if enough[0]:
-            below, least = reached[enough[0] - 1]
-            share = (goal - below) / max(1e-12, accuracy - below)
-            mixed = (least + share * (most - least)) / over
+    found = at_accuracy(_reached(points), goal)
+    ratio = one_plan = None
+    if found is not None:
+        ratio = _rounded(_flops(points, found) / over)
+        one_plan = _rounded(_flops(points, _at_point(found.dear)) / over)
     return {
         "goal": _rounded(goal),
         "flops": float(f"{over:.4g}"),
-        "ratio": None if ratio is None else _rounded(ratio),
-        "mixed": None if mixed is None else _rounded(mixed),
+        "ratio": ratio,
+        "one_plan": one_plan,
         "inside_interval": _inside(points, right, over),
-        "most": _rounded(max(accuracy for accuracy, _ in reached)),
+        "most": _rounded(max(each.right.mean() for each in points)),
     }
 
 
 def _inside(points: Sequence[FrontPoint], right: NDArray[np.float64], over: float) -> float | None:
     """The ratio at which the paired interval of the difference holds none."""
-    for point in points:
-        if paired_bootstrap(point.right.tolist(), right.tolist()).high >= 0:
-            return _rounded(point.used["flops"].mean() / over)
-    return None
+
+    def is_inside(at: Between) -> bool:
+        return paired_bootstrap(_right(points, at).tolist(), right.tolist()).high >= 0
+
+    inside = [i for i in range(len(points)) if is_inside(_at_point(i))]
+    if not inside:
+        return None
+    dear = inside[0]
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS if dear else 0):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_inside(Between(dear - 1, dear, middle)) else (middle, high)
+    return _rounded(_flops(points, Between(max(0, dear - 1), dear, high)) / over)
 
 
-def _above(points: Sequence[FrontPoint], alone: Any) -> list[float] | None:
-    single = [point for own in alone for point in own]
+def _above(
+    points: Sequence[FrontPoint], alone: Iterable[Sequence[FrontPoint]]
+) -> list[float] | None:
+    single = [(own, _reached(own)) for own in alone]
+    reached = _reached(points)
     ours, theirs = [], []
-    for point in points:
-        allowed = point.used["flops"].mean()
-        affordable = [each for each in single if each.used["flops"].mean() <= allowed]
-        if affordable:
-            ours.append(point.right)
-            theirs.append(max(affordable, key=lambda each: float(each.right.mean())).right)
+    for allowed in sorted(
+        {each.use for own in (reached, *(one for _, one in single)) for each in own}
+    ):
+        mine = at_use(reached, allowed)
+        affordable = [_right(own, at) for own, one in single if (at := at_use(one, allowed))]
+        if mine and affordable:
+            ours.append(_right(points, mine))
+            theirs.append(max(affordable, key=lambda each: float(each.mean())))
     if not ours:
         return None
     found = paired_bootstrap(np.mean(ours, axis=0).tolist(), np.mean(theirs, axis=0).tolist())
     return [_rounded(each) for each in found]
+
+
+def _reached(points: Sequence[FrontPoint]) -> list[Reached]:
+    return [each.reached("flops") for each in points]
+
+
+def _at_point(number: int) -> Between:
+    return Between(number, number, 1.0)
+
+
+def _right(points: Sequence[FrontPoint], at: Between) -> NDArray[np.float64]:
+    """How often right by problem, where a share of the problems goes by each of two plans."""
+    return (1 - at.share) * points[at.cheap].right + at.share * points[at.dear].right
+
+
+def _flops(points: Sequence[FrontPoint], at: Between) -> float:
+    cheap, dear = (float(points[i].used["flops"].mean()) for i in (at.cheap, at.dear))
+    return cheap + at.share * (dear - cheap)
 
 
 def _rounded(number: Any) -> float:
