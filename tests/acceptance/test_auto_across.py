@@ -106,6 +106,23 @@ def test_a_budget_between_two_plans_sends_its_share_of_the_problems_by_each(
     assert f"two plans are mixed: {dear} problems by the dear one, {cheap} by the cheap" in words
 
 
+def test_advice_between_two_plans_is_a_config_that_mixes_them(
+    person: Person, profile: Path
+) -> None:
+    measured = person.home / "runs" / "measured"
+    (measured / "profiles").mkdir(parents=True)
+    config(person).rename(measured / "config.yaml")
+    profile.rename(measured / "profiles" / "problems-across.yaml")
+    advised = person.orchard("advise", "runs/measured", "--accuracy", "0.85", "--json")
+    said = json.loads(advised.out)
+    assert "mix two plans: for 50 % of the problems, look at" in said["sentence"]
+    assert (said["budget"], said["came"]["accuracy"]) == (500_500, pytest.approx(0.85))
+    assert [plan["share"] for plan in said["plans"]] == pytest.approx([0.5, 0.5])
+    assert person.orchard("run", "advised.yaml", "--out", "runs/run").code == 0
+    plans = Counter(record["route"]["plan"] for record in latest(person))
+    assert plans["dear"] == pytest.approx(PROBLEMS / 2, abs=3)
+
+
 def test_a_run_killed_and_stopped_grows_the_same_trees_and_pays_for_nothing_twice(
     person: Person,
 ) -> None:
