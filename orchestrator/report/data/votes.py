@@ -53,6 +53,17 @@ class CellVotes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VotesByN:
+    """One of each kind of vote over the samples of a policy under a PRM, for each N, smallest
+    first."""
+
+    policy: str
+    policy_params: int | None
+    prm: str | None
+    cells: tuple[CellVotes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownVotes:
     """The votes of the shown ``cells``; ``hidden_votes`` counts the rows left out of them, and
     ``hidden_cells`` the other cells that took several votes."""
@@ -83,6 +94,18 @@ def shown_votes(
         hidden_votes=sum(map(len, chosen)) - sum(map(len, rows)),
         hidden_cells=len(voting) - len(chosen),
     )
+
+
+def votes_by_n(summary: Summary, cells: CellsById) -> list[VotesByN]:
+    """The usual votes over samples, for each policy and PRM."""
+    found: dict[tuple[str, int | None, str | None], list[CellVotes]] = {}
+    for rows in sampling_cells(summary):
+        models = rows[0].policy, rows[0].policy_params, rows[0].prm
+        found.setdefault(models, []).append(_compared(usual_votes(rows, summary), cells))
+    return [
+        VotesByN(policy=policy, policy_params=params, prm=prm, cells=tuple(own))
+        for (policy, params, prm), own in found.items()
+    ]
 
 
 def voting_cells(summary: Summary) -> list[list[SummaryRow]]:

@@ -15,6 +15,7 @@ from orchestrator.report.figures.across_models import accuracy_vs_cost, accuracy
 from orchestrator.report.figures.pareto import pareto
 from orchestrator.report.figures.spending import spending
 from orchestrator.report.figures.style import RC
+from orchestrator.report.figures.votes_plot import accuracy_by_vote
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,6 +57,7 @@ def draw(summary: Summary, records: Sequence[Record], folder: Path) -> list[Path
         with matplotlib.rc_context(RC):
             drawn = {name: plot(task_panels) for name, plot in FIGURES.items()}
             drawn["spending"] = spending(own)
+            drawn["votes"] = accuracy_by_vote(of_task, own)
             drawn |= {name: plot(of_task) for name, plot in OF_ALL_POLICIES.items()}
             for name, figure in drawn.items():
                 if figure is not None:

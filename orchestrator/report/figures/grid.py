@@ -1,9 +1,8 @@
 """Panels side by side, with one legend above."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from orchestrator.report.data.curves import Panel
 from orchestrator.report.data.wording import model_name
 from orchestrator.report.figures.style import (
     FAINT,
@@ -24,6 +23,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class OfModels(Protocol):
+    """A panel of one policy under one PRM, or none."""
+
+    @property
+    def policy(self) -> str: ...
+
+    @property
+    def policy_params(self) -> int | None: ...
+
+    @property
+    def prm(self) -> str | None: ...
+
+
+RIGHT = "right answers, %"
+
+
 class Grid(Generic[T]):
     """A figure with one titled panel for each of ``panels``, ``columns`` in a row."""
 
@@ -33,13 +48,14 @@ class Grid(Generic[T]):
         title: Callable[[T], str],
         columns: int,
         width: float = PANEL_WIDTH,
+        height: float = PANEL_HEIGHT,
     ) -> None:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         self.columns = columns
         self.rows = -(-len(panels) // self.columns)
-        size = width * self.columns, PANEL_HEIGHT * self.rows + LEGEND_HEIGHT
+        size = width * self.columns, height * self.rows + LEGEND_HEIGHT
         self.figure: Figure = Figure(
             figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, hspace=0.04)
         )
@@ -57,10 +73,12 @@ class Grid(Generic[T]):
         for _, axes in self._cells:
             axes.set_ylim(low - (room if low > 0 else 0), high + room)
 
-    def finish(self, xlabel: str | None, ylabel: str = "right answers, %") -> "Figure":
-        """Label the outer axes and put one legend on top."""
+    def finish(
+        self, xlabel: str | None, ylabel: str | None = RIGHT, first: Sequence[str] = ()
+    ) -> "Figure":
+        """Label the outer axes and put one legend on top. It begins with the labels ``first``."""
         for place, (_, axes) in enumerate(self._cells):
-            if place % self.columns == 0:
+            if ylabel and place % self.columns == 0:
                 axes.set_ylabel(ylabel)
             if xlabel and place + self.columns >= len(self._cells):
                 axes.set_xlabel(xlabel)
@@ -68,8 +86,8 @@ class Grid(Generic[T]):
         for _, axes in self._cells:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 found.setdefault(label, _opaque(handle))
-        others = sorted(found.keys() - {"CoT", *LOOKS, *ROUTED, FRONT})
-        order = ("CoT", *LOOKS, *others, *ROUTED, FRONT)
+        others = sorted(found.keys() - {*first, "CoT", *LOOKS, *ROUTED, FRONT})
+        order = (*first, "CoT", *LOOKS, *others, *ROUTED, FRONT)
         labels = [label for label in order if label in found]
         self.figure.legend(
             handles=[found[label] for label in labels], labels=labels, loc="outside upper center",
@@ -126,13 +144,13 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     return moved
 
 
-def side_by_side(panels: Sequence[Panel]) -> int:
+def side_by_side(panels: Sequence[OfModels]) -> int:
     """How many panels fit a row, so that a policy's PRMs share one if possible."""
     prms = len({panel.prm for panel in panels})
     return prms if prms in (2, 3) else min(2, len(panels))
 
 
-def panel_title(panel: Panel, note: str = "") -> str:
+def panel_title(panel: OfModels, note: str = "") -> str:
     """The policy with its size, and its PRM below."""
     name = model_name(panel.policy, panel.policy_params)
     under = [f"under {panel.prm}"] if panel.prm else []

@@ -69,7 +69,7 @@ def test_every_figure_is_drawn_as_svg_and_png_and_shows_something(make_run, make
     files = drawn([*make_run(12), *make_routed(profile="p")], tmp_path / "figures")
     assert {(file.stem, file.suffix) for file in files} == {
         (name, suffix)
-        for name in {*NAMES, "spending", "accuracy_vs_flops"}
+        for name in {*NAMES, "spending", "accuracy_vs_flops", "votes"}
         for suffix in (".svg", ".png")
     }
     for file in files:
