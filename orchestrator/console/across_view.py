@@ -38,7 +38,8 @@ def front_table(profile: AcrossProfile) -> RenderableType:
 
 def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table:
     table = _table("right %", "95 % interval", *_columns(profile))
-    table.title = f"for a budget of {unit}"
+    mixes = "; one between two rows mixes them" if len(points) > 1 else ""
+    table.title = f"for a budget of {unit}{mixes}"
     table.title_justify, table.title_style = "left", "dim"
     table.add_column("who answers", overflow="fold")
     table.add_column("how", overflow="fold")

@@ -3,15 +3,17 @@
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from orchestrator.console.across_view import across_report
-from tests.unit.orchestrator.optimal.small_across import small_across
+from orchestrator.optimal.cascade.profile import AcrossProfile
+from tests.unit.orchestrator.optimal.small_across import came, small_across
 
 
-def text_of(run: Path | None) -> str:
+def text_of(run: Path | None, profile: AcrossProfile | None = None) -> str:
     out = StringIO()
-    Console(file=out, width=200).print(across_report(small_across(), run))
+    Console(file=out, width=200).print(across_report(profile or small_across(), run))
     return out.getvalue()
 
 
@@ -24,6 +26,22 @@ def test_the_table_says_which_models_answer_how_at_which_accuracy_and_use() -> N
     assert "[83.0, 88.0]" in text and "4.00e3" in text
     assert "small: majority of 16" in text
     assert "orchard advise runs/r --accuracy 0.86" in text
+
+
+def test_it_says_that_budgets_between_two_plans_mix_them() -> None:
+    assert "for a budget of flops; one between two rows mixes them" in text_of(None)
+
+
+def test_what_an_advised_accuracy_takes_is_what_the_advice_comes_to() -> None:
+    points = [came(accuracy, flops) for accuracy, flops in ((0.7, 1e3), (0.866, 4e3), (0.9, 2e4))]
+    profile = small_across()
+    front = [
+        msgspec.structs.replace(point, came=each)
+        for point, each in zip(profile.fronts["flops"], points, strict=True)
+    ]
+    text = text_of(Path("runs/r"), msgspec.structs.replace(profile, fronts={"flops": front}))
+    assert "86.0 % takes 3.892e3 FLOPs a problem" in text
+    assert "--accuracy 0.86" in text
 
 
 def test_a_profile_outside_of_its_run_promises_no_advice() -> None:
