@@ -108,7 +108,8 @@ class Route:
 
     Across models ``policy`` and ``prm`` name those of the strategy, and ``looks`` were taken
     before, in this order; ``predicted`` is the score of the first, None (and the bin ``ALL``) where
-    there was none. ``plan`` names the one it went by, where two were mixed.
+    there was none. ``plan`` names the one it went by, where two were mixed. A ``direct`` search
+    started without pilots: its own leaves alone voted.
     """
 
     bin: str
@@ -122,6 +123,7 @@ class Route:
     prm: str | None = None
     looks: tuple[LookTaken, ...] = ()
     plan: PlanName | None = None
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

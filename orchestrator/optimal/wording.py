@@ -25,8 +25,9 @@ _MEASURES: Mapping[Measure, str] = {
 _REWARDS = {reward: f"PRM-{reward.title()}" for reward in REWARDS}
 
 
-def in_words(arm: Arm) -> str:
-    """``majority of 4``, ``DVTS 16 with PRM-Last``, ``weighted vote of 64 until 97 % sure``."""
+def in_words(arm: Arm, *, direct: bool = False) -> str:
+    """``majority of 4``, ``DVTS 16 with PRM-Last``, ``weighted vote of 64 until 97 % sure``. A
+    ``direct`` search starts without pilots."""
     if arm.strategy == "cot":
         return "the greedy answer"
     if arm.strategy == "majority":
@@ -47,7 +48,7 @@ def in_words(arm: Arm) -> str:
             what, ending = f"{vote.name} of {arm.n}", f"with a {vote.name}"
     if arm.strategy == "best_of_n":
         return f"{what}{_until(arm)}{_else(arm)}"
-    return f"{label_of(arm.strategy)} {arm.n} {ending}"
+    return f"{label_of(arm.strategy)} {arm.n} {ending}{' (no pilots)' if direct else ''}"
 
 
 def _of_samples(arm: Arm) -> str:

@@ -108,6 +108,7 @@ def _route(decision: Decision | None, *, is_cut: bool) -> Route | None:
         prm=decision.prm,
         looks=decision.looks,
         plan=decision.plan,
+        direct=decision.direct,
     )
 
 

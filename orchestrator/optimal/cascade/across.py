@@ -17,6 +17,7 @@ from orchestrator.optimal.cascade.joint import (
     joint_trials,
     measure_models,
 )
+from orchestrator.optimal.cascade.plan import ModelArm
 from orchestrator.optimal.cascade.profile import (
     AcrossModel,
     AcrossProfile,
@@ -171,12 +172,12 @@ def came(right: "NDArray[np.float64]", used: "Mapping[str, NDArray[np.float64]]"
 
 def fixed_alone(trials: JointTrials, used: Mapping[str, Amounts]) -> list[Compared]:
     """Every strategy of one policy that neither stops early nor falls back, as an ordinary cell
-    runs it, on the problems it was tried on."""
+    runs it (a tree search without pilots), on the problems it was tried on."""
     import numpy as np
 
     found = []
     for a, each in enumerate(trials.arms):
-        if each.arm.stop is not None or each.arm.has_fallback:
+        if not is_fixed(each):
             continue
         right = trials.right[:, :, a].mean(axis=1).astype(float)
         tried = ~np.isnan(right)
@@ -192,6 +193,13 @@ def fixed_alone(trials: JointTrials, used: Mapping[str, Amounts]) -> list[Compar
             )
         )
     return found
+
+
+def is_fixed(each: ModelArm) -> bool:
+    """Whether an arm does what an ordinary cell does of every problem."""
+    return each.direct or (
+        each.arm.is_sampling and each.arm.stop is None and not each.arm.has_fallback
+    )
 
 
 def auto_alone(trials: JointTrials, used: Mapping[str, Amounts], unit: Unit) -> list[Compared]:

@@ -35,7 +35,7 @@ class Amounts:
     def saved(self, needed: Look, path: Path) -> Look | None:
         """The look whose use is saved, after ``path``, by what needs the look ``needed``."""
         mine = [look for look in path if look.policy == needed.policy and look.pilots]
-        if not mine:
+        if not mine or not needed.pilots:
             return None
         last = mine[-1]
         common = Look(
@@ -47,7 +47,9 @@ class Amounts:
 
 
 def needs(arm: ModelArm, pilots: int) -> Look:
-    """What an arm begins with."""
+    """What an arm begins with; a direct one with nothing but the question."""
+    if arm.direct:
+        return Look(policy=arm.policy, prm=None, pilots=0)
     is_greedy = arm.arm.strategy == "cot"
     return Look(policy=arm.policy, prm=arm.prm, pilots=1 if is_greedy else pilots)
 

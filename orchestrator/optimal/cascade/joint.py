@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
+from orchestrator.core.voting import elect
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.arms import Arm
 from orchestrator.optimal.cascade.looks import Seen, seen
@@ -215,11 +216,15 @@ def _of_models(
     if prm is None:
         free = [0] if all(each.characters for each in measured) else []
         looks[:0] = [Look(policy=policy, prm=None, pilots=count) for count in (*free, 1)]
-    rows = [_problem(each, arms, looks, pilots, draws, seed) for each in measured]
+    searches = [(arm, cell) for arm, cell in arms if cell is not None and not arm.is_sampling]
+    rows = [_problem(each, arms, searches, looks, pilots, draws, seed) for each in measured]
     return JointTrials(
         problems=(),
         pilots=pilots,
-        arms=tuple(ModelArm(policy=policy, prm=prm, arm=arm) for arm, _ in arms),
+        arms=(
+            *(ModelArm(policy=policy, prm=prm, arm=arm) for arm, _ in arms),
+            *(ModelArm(policy=policy, prm=prm, arm=arm, direct=True) for arm, _ in searches),
+        ),
         right=np.array([row.right for row in rows], dtype=np.float32),
         used=np.array([row.used for row in rows], dtype=np.float32),
         drawn={look: np.array([row.drawn[look] for row in rows]) for look in looks},
@@ -241,6 +246,7 @@ class _Row:
 def _problem(
     measured: Measured,
     arms: Sequence[tuple[Arm, str | None]],
+    searches: Sequence[tuple[Arm, str]],
     looks: Sequence[Look],
     pilots: int,
     draws: int,
@@ -269,9 +275,10 @@ def _problem(
             (one, winner is not None and first[winner].right)
             for one, winner, first in zip(each, winners, firsts, strict=True)
         ]
+    alone = _alone(measured, searches)
     return _Row(
-        right=right,
-        used=used,
+        right=np.concatenate([right, np.tile(alone[:, 0], (draws, 1))], axis=1),
+        used=np.concatenate([used, np.tile(alone[:, 1:], (draws, 1, 1))], axis=1),
         drawn={
             look: np.tile(look.pilots * greedy, (draws, 1))
             if look.pilots <= 1
@@ -280,6 +287,23 @@ def _problem(
         },
         seen=found,
     )
+
+
+def _alone(measured: Measured, searches: Sequence[tuple[Arm, str]]) -> "NDArray[np.float64]":
+    """Whether a tree search without pilots is right, and then what it uses, ``[a, 1 + USED]``: the
+    result of its own cell. NaN where it was not tried."""
+    import numpy as np
+
+    prompt = measured.greedy.used[USED.index("prompt_tokens")]
+    found = np.full((len(searches), 1 + len(USED)), np.nan)
+    for row, (arm, cell) in zip(found, searches, strict=True):
+        if (tree := measured.trees.get(cell)) is not None:
+            election = elect(arm.vote, tree.leaves, [leaf.answer for leaf in tree.leaves])
+            row[0] = election.winner is not None and tree.leaves[election.winner].right
+            row[1:] = tree.used
+            cached = 1 + USED.index("cached_tokens")
+            row[cached] = max(0.0, row[cached] - prompt)
+    return found
 
 
 def _of_pilots(

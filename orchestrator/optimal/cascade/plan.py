@@ -16,9 +16,10 @@ A run carries a plan out like this (``looks.shown`` makes the evidence)::
     ...                          # answer by the arm
 
 What was drawn of a policy is never drawn again, and never scored twice by one PRM. An arm of
-``cot`` answers with its policy's greedy solution, which it draws where no look did. Any other arm
-first draws what is missing of its policy's ``plan.pilots``, scores them where it has a PRM, and
-goes on from them as ``optimal.routing`` does from pilots.
+``cot`` answers with its policy's greedy solution, which it draws where no look did. A direct arm
+searches from the root, and only its own leaves vote. Any other arm first draws what is missing of
+its policy's ``plan.pilots``, scores them where it has a PRM, and goes on from them as
+``optimal.routing`` does from pilots.
 """
 
 from bisect import bisect_right
@@ -47,11 +48,20 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArm:
-    """An arm, and the models it runs on; ``prm`` is None where it needs no scores."""
+    """An arm, and the models it runs on; ``prm`` is None where it needs no scores.
+
+    A ``direct`` one is a tree search that starts without pilots, as an ordinary cell runs it.
+    Raises ``ValueError`` where samples are to be direct: those go on from pilots at no extra cost.
+    """
 
     policy: str
     prm: str | None
     arm: Arm
+    direct: bool = False
+
+    def __post_init__(self) -> None:
+        if self.direct and self.arm.is_sampling:
+            raise ValueError(f"{self.arm.strategy} is no tree search: it starts with pilots")
 
 
 Action = ModelArm | int
@@ -93,8 +103,8 @@ class Cascade:
     """What to do ``first``, and after each look.
 
     One ``Look`` may be there several times: each place in ``looks`` is reached by one way alone, so
-    that its predictor always reads the same evidence. ``pilots`` are what every arm but ``cot``
-    begins with. Raises ``ValueError`` for an action that leads back or nowhere.
+    that its predictor always reads the same evidence. ``pilots`` are what every arm begins with
+    but ``cot`` and direct ones. Raises ``ValueError`` for an action that leads back or nowhere.
     """
 
     pilots: int

@@ -38,12 +38,15 @@ class AcrossModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     price: Price | None = None
 
 
-class FiledArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FiledArm(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     policy: str
     prm: str | None
     strategy: str
     vote: str
     settings: dict[str, Any]
+    direct: bool = False
 
     def __post_init__(self) -> None:
         if self.vote not in VOTES:
@@ -52,7 +55,7 @@ class FiledArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def model_arm(self) -> ModelArm:
         arm = Arm(strategy=self.strategy, settings=self.settings, vote=VOTES[self.vote])
-        return ModelArm(policy=self.policy, prm=self.prm, arm=arm)
+        return ModelArm(policy=self.policy, prm=self.prm, arm=arm, direct=self.direct)
 
 
 class FiledAction(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -229,6 +232,7 @@ def filed(
                 strategy=each.arm.strategy,
                 vote=each.arm.vote.name,
                 settings=dict(each.arm.settings),
+                direct=each.direct,
             )
             for each in arms
         ],

@@ -43,7 +43,7 @@ def _look(look: Look) -> str:
 
 
 def _arm(each: ModelArm) -> str:
-    return f"{in_words(each.arm)} of {each.policy}{_under(each.prm)}"
+    return f"{in_words(each.arm, direct=each.direct)} of {each.policy}{_under(each.prm)}"
 
 
 def _under(prm: str | None) -> str:

@@ -86,12 +86,22 @@ class SearchAcross:
         return await self._answer(trees, action)
 
     async def _answer(self, trees: Trees, chosen: ModelArm) -> list[Node]:
+        if chosen.direct:
+            return await self._search(trees, chosen)
         count = 1 if chosen.arm.strategy == "cot" else self.routing.plan.pilots
         pilots = await self._pilots(trees, chosen.policy, chosen.prm, count)
         if not pilots:
             return []
         models = trees.models(chosen.policy, chosen.prm)
         return await go_on(chosen.arm, trees.root(chosen.policy), models, pilots)
+
+    async def _search(self, trees: Trees, chosen: ModelArm) -> list[Node]:
+        """The leaves of a tree search from the root, beside what looks drew of its policy."""
+        root = trees.root(chosen.policy)
+        if (drawn := self._drawn.get(chosen.policy)) is not None:
+            root = root.next_fork(drawn.nodes)
+        models = trees.models(chosen.policy, chosen.prm)
+        return await strategy_of(chosen.arm)(root, models)
 
     async def _pilots(self, trees: Trees, policy: str, prm: str | None, count: int) -> list[Node]:
         """The first ``count`` solutions of a policy at least, scored by ``prm``. What is there of
@@ -160,6 +170,7 @@ def decision(
         policy=chosen.policy,
         prm=chosen.prm,
         plan=plan,
+        direct=chosen.direct,
         looks=tuple(
             LookTaken(policy=look.policy, prm=look.prm, pilots=look.pilots, score=round(score, 6))
             for look, score in zip(looks, scores, strict=True)

@@ -23,9 +23,10 @@ class Decision:
     """The arm for one problem, and why: its ``predicted`` pass@1, the bin of that, and the ``rule``
     that decided. ``cut``: with a larger pool the problem would have continued.
 
-    Across models ``policy`` and ``prm`` are those of the arm, ``looks`` were taken before it, and
-    ``predicted`` is the score of the first: None, and the bin ``ALL``, where there was none. Where
-    two plans are mixed, ``plan`` is the one that decided.
+    Across models ``policy`` and ``prm`` are those of the arm, which may be ``direct`` (see
+    ``ModelArm``), ``looks`` were taken before it, and ``predicted`` is the score of the first:
+    None, and the bin ``ALL``, where there was none. Where two plans are mixed, ``plan`` is the one
+    that decided.
     """
 
     arm: Arm
@@ -37,6 +38,7 @@ class Decision:
     prm: str | None = None
     looks: tuple[LookTaken, ...] = ()
     plan: PlanName | None = None
+    direct: bool = False
 
 
 class Router(Protocol):

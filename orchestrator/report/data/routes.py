@@ -25,7 +25,7 @@ class LookAt(TypedDict):
 
 class Way(SubsetResult):
     """The problems of a bin that got the same strategy, settings and vote, of a ``policy`` under a
-    ``prm``, after the same ``looks``.
+    ``prm``, after the same ``looks``; ``direct``: by a search without pilots.
 
     ``rule`` names what chose them; ``predicted`` is the mean of their predicted pass@1, None where
     nobody looked.
@@ -34,6 +34,7 @@ class Way(SubsetResult):
     policy: str
     prm: str | None
     looks: list[LookAt]
+    direct: bool
     predicted: float | None
     strategy: str
     settings: dict[str, object]
@@ -168,6 +169,7 @@ def _bins(cell: CellRecords, routes: dict[str, Route]) -> dict[str, RoutedBin]:
                         LookAt(policy=look.policy, prm=look.prm, pilots=look.pilots)
                         for look in route.looks
                     ],
+                    direct=route.direct,
                     strategy=route.strategy,
                     settings=route.settings,
                     vote=route.vote,
@@ -194,7 +196,7 @@ def _by_way(problems: Sequence[str], routes: dict[str, Route]) -> list[list[str]
         route = routes[problem]
         settings = json.dumps(route.settings, sort_keys=True)
         looks = tuple((look.policy, look.prm, look.pilots) for look in route.looks)
-        models = route.policy, route.prm, looks
+        models = route.policy, route.prm, looks, route.direct
         way = (route.strategy, settings, route.vote, route.rule, models)
         groups.setdefault(way, []).append(problem)
     return sorted(groups.values(), key=len, reverse=True)

@@ -103,4 +103,4 @@ def _model_and_arm(way: Way) -> str:
 
 def _words(way: Way) -> str:
     arm = Arm(strategy=way["strategy"], settings=way["settings"], vote=VOTES[way["vote"]])
-    return in_words(arm)
+    return in_words(arm, direct=way["direct"])

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from orchestrator.core.equivalence import comparing
 from orchestrator.core.records import Record
-from orchestrator.optimal.cascade.across import Measurements, autos, measurements
+from orchestrator.optimal.cascade.across import Measurements, autos, is_fixed, measurements
 from orchestrator.optimal.cascade.amounts import Amounts
 from orchestrator.optimal.cascade.front import FLOPS_WITH_CACHE, FrontPoint, fronts
 from orchestrator.optimal.cascade.hull import Between, Reached, at_accuracy, at_use
@@ -103,7 +103,7 @@ def _best_fixed(
 
 
 def _is_fixed(each: ModelArm) -> bool:
-    return each.arm.n == LARGE_N and each.arm.stop is None and not each.arm.has_fallback
+    return each.arm.n == LARGE_N and is_fixed(each)
 
 
 def _at(

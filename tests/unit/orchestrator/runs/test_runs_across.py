@@ -1,142 +1,29 @@
 """Runs whose problems go from model to model."""
 
 import asyncio
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orchestrator.core.budget import Bill, Limits, Price
+from orchestrator.core.budget import Bill, Limits
 from orchestrator.core.compute import inference_flops
-from orchestrator.core.node import Node
-from orchestrator.core.ports import Sampling
 from orchestrator.core.problem import Problem
-from orchestrator.core.records import PlanName, Record
-from orchestrator.errors import EndpointUnavailable
-from orchestrator.optimal.cascade.plan import Cascade, Look, PlannedLook
-from orchestrator.optimal.routing.across import RoutingAcross
-from orchestrator.optimal.routing.mixed import MixedRouting
-from orchestrator.runs.plan import Cell, NamedModel, Plan, Ports
+from orchestrator.optimal.cascade.plan import Cascade
+from orchestrator.runs.plan import NamedModel, Plan, Ports
 from orchestrator.runs.scheduler import Scheduler
-from orchestrator.storage.journal import JOURNAL, Journal
 from orchestrator.storage.store import Store, read_records
-from orchestrator.strategies import Auto
-from orchestrator.testing.fakes import FakePolicy, FakePRM, Pause
+from orchestrator.testing.fakes import FakePRM
 from tests.unit.orchestrator.conftest import BoxTask
 from tests.unit.orchestrator.optimal.small_plan import (
     BEAMS,
     GREEDY,
     LARGE,
     PILOTS,
-    by,
     small_plan,
 )
-
-GONE = EndpointUnavailable("nothing answers at http://large", url="")
-WHOLE = Sampling(temperature=0.7, max_tokens=100, until="end")
-DOLLAR = Price(input=0.0, output=1e6)  # a dollar a written token
-
-EASY, SETTLED, HARD = range(3)
-"""Kinds of problems, by their number modulo three: short, long with one answer, and undecided."""
-
-
-def number(node: Node) -> int:
-    return int(node.question.split()[2])
-
-
-def small(node: Node, index: int) -> str:
-    """Right on problems that are easy; on hard ones each sample has an answer of its own."""
-    kind = number(node) % 3
-    if kind == EASY:
-        return r"\boxed{0}."
-    own = f"{node.path}{index}".translate({ord(each): None for each in "(), "})
-    answer = own if kind == HARD else "1"
-    return rf"After many words that lead nowhere in particular the answer is \boxed{{{answer}}}."
-
-
-def large(node: Node, index: int) -> str:
-    if not node.steps and node.path == () and index == 0:
-        return "Let us see.\n\n"
-    return r"It is \boxed{2}."
-
-
-def routed_by(plan: Cascade, name: PlanName | None = None) -> RoutingAcross:
-    return RoutingAcross(plan=plan, sampling=WHOLE, name=name)
-
-
-def mixture(problems: list[Problem]) -> MixedRouting:
-    """Every second problem goes by ``small_plan``, the others get a greedy answer of ``small``."""
-    return MixedRouting(
-        cheap=routed_by(Cascade(pilots=PILOTS, first=GREEDY), "cheap"),
-        dear=routed_by(small_plan(hard=BEAMS), "dear"),
-        dear_problems=frozenset(problem.id for problem in problems[::2]),
-    )
-
-
-class Fleet:
-    """Two policies and a PRM, and one cell across them, of a plan or a mixture of two."""
-
-    def __init__(
-        self, plan: Cascade | MixedRouting, *, prices: Mapping[str, Price] | None = None
-    ) -> None:
-        self.small, self.large = FakePolicy(script=small), FakePolicy(script=large)
-        self.prm = FakePRM()
-        models = {
-            name: NamedModel(name=name, parameters=size, price=(prices or {}).get(name))
-            for name, size in (("small", 1000), ("large", 10_000), ("prm", 500))
-        }  # fmt: skip
-        self.cell = Cell(
-            task="sums",
-            policies=(models["small"], models["large"]),
-            prms=(models["prm"],),
-            strategy_name="auto",
-            strategy=Auto(profile="digest", budget=1.0, unit="flops", fallback_n=4),
-            across=plan if isinstance(plan, MixedRouting) else routed_by(plan),
-        )
-
-    async def run(
-        self, folder: Path, problems: list[Problem], *, journal: bool = False, **more: Any
-    ) -> list[Record]:
-        bill = more.pop("bill", Bill())
-        ports = Ports(
-            policies={"small": self.small, "large": self.large},
-            prms={"prm": self.prm},
-            task=BoxTask(),
-            bill=bill,
-        )
-        plan = Plan(problems=problems, cells=[self.cell], **more)
-        with Store(folder) as store:
-            if journal:
-                with Journal(folder / JOURNAL) as kept:
-                    await Scheduler(plan, ports, store, kept).run()
-            else:
-                await Scheduler(plan, ports, store).run()
-        found = sorted(read_records(folder), key=lambda record: record.problem)
-        return [timeless(record) for record in found]
-
-    @property
-    def requests(self) -> tuple[int, int, int]:
-        return len(self.small.requests), len(self.large.requests), len(self.prm.requests)
-
-
-def timeless(record: Record) -> Record:
-    models = {name: replace(use, seconds=0.0) for name, use in record.models.items()}
-    return replace(record, seconds=0.0, ended=0.0, models=models)
-
-
-def held(policy: FakePolicy, after: int, reached: asyncio.Event) -> Pause:
-    """Answers no request ``after`` so many."""
-
-    async def pause(node: Node) -> None:
-        if len(policy.requests) > after:
-            reached.set()
-            await asyncio.Event().wait()
-
-    return pause
-
+from tests.unit.orchestrator.runs.small_fleet import DOLLAR, GONE, Fleet, held, mixture
 
 MakeProblems = Callable[[int], list[Problem]]
 
@@ -319,31 +206,6 @@ async def test_without_a_look_every_problem_gets_the_one_arm(
         assert (record.route.bin, record.route.predicted) == ("all", None)
         assert len(record.leaves) == 1
     assert fleet.requests == (0, 2, 0)
-
-
-async def test_a_question_may_decide_before_any_request(
-    tmp_path: Path, make_problems: MakeProblems
-) -> None:
-    """Problem 10's question is a character longer than those before."""
-    problems = make_problems(11)[8:]
-    length = math.log(len(problems[0].question))
-    look = PlannedLook(
-        look=Look(policy="small", prm=None, pilots=0),
-        predictor=by("small/question_length", mean=length + 0.001, weight=-10.0, pilots=0),
-        limits=(0.5,),
-        actions=(replace(GREEDY, policy="large"), GREEDY),
-    )
-    fleet = Fleet(Cascade(pilots=PILOTS, first=0, looks=(look,)))
-    records = await fleet.run(tmp_path, problems)
-    by_question = {each.id: each for each in problems}
-    assert fleet.requests == (2, 1, 0)
-    for record in records:
-        question = by_question[record.problem].question
-        is_long = len(question) > len(problems[0].question)
-        assert record.question_characters == len(question)
-        assert record.route is not None and record.route.policy == ("large" if is_long else "small")
-        assert [(each.policy, each.pilots) for each in record.route.looks] == [("small", 0)]
-        assert record.samples == 1
 
 
 async def test_each_problem_goes_by_the_plan_of_a_mixture_that_it_belongs_to(

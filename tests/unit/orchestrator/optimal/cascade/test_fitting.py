@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from orchestrator.optimal.cascade.amounts import Amounts, may_follow
+from orchestrator.optimal.cascade.amounts import Amounts, may_follow, needs
 from orchestrator.optimal.cascade.fitting import fit_plan
 from orchestrator.optimal.cascade.outcomes import carried_out
-from orchestrator.optimal.cascade.plan import Cascade, Look
+from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm
 from orchestrator.optimal.cascade.tables import Tables
 from tests.unit.orchestrator.optimal.cascade.world import World, greedy
 
@@ -96,6 +96,29 @@ def test_a_look_at_the_question_alone_is_the_first_and_saves_nothing() -> None:
     world.policy("small", 0.5, 0.5, takes=1)
     assert world.spent.saved(alone, (question,)) is None
     assert world.spent.saved(alone, (question, alone)) == alone
+
+
+def test_a_long_question_gets_a_search_that_pays_for_no_pilots() -> None:
+    world = World()
+    world.question("small", telling=6.0)
+    world.policy("small", 0.95, 0.1, takes=1)
+    world.prm("small", "prm", 0.95, 0.2, takes=1)
+    world.search("small", "prm", 0.95, 0.95, takes=20)
+    (question,) = planned(world, 0.01).looks
+    search, answer = question.actions
+    assert not question.look.pilots and answer == greedy("small")
+    assert isinstance(search, ModelArm) and search.direct and search.arm.strategy == "dvts"
+
+
+def test_a_direct_search_uses_the_same_whatever_was_drawn_before() -> None:
+    world = World(problems=2)
+    world.policy("small", 0.5, 0.5, takes=1)
+    world.prm("small", "prm", 0.5, 0.5, takes=1)
+    world.search("small", "prm", 0.5, 0.5, takes=20)
+    continuing, direct = world.arms[-2:]
+    scored = Look(policy="small", prm="prm", pilots=4)
+    assert world.spent.saved(needs(continuing, 4), (scored,)) == scored
+    assert world.spent.saved(needs(direct, 4), (scored,)) is None
 
 
 def test_what_a_look_drew_is_saved_by_what_follows_and_nothing_else_is() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.core.equivalence import SameByProblem
 from orchestrator.core.records import Record
+from orchestrator.core.voting import elect
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.cascade.joint import JointTrials, joint_trials, measure_models
 from orchestrator.optimal.cascade.plan import Look
@@ -91,6 +92,26 @@ async def test_arms_without_a_prm_pay_for_no_scores_and_those_of_a_prm_use_it(
     assert any(each.arm.strategy == "beam_search" for each in trials.arms)
     votes = {each.arm.vote.name for each in trials.arms if each.prm}
     assert "majority" not in votes
+
+
+async def test_a_direct_search_is_what_its_own_cell_came_to(run: Run, same: SameByProblem) -> None:
+    records = [
+        replace(each, cached_tokens=50) if each.strategy == "beam_search" else each
+        for each in run(30, trees={4: 0.5})
+    ]
+    grown = {each.problem: each for each in records if each.strategy == "beam_search"}
+    trials = await joint(records, same)
+    (direct, _) = [a for a, each in enumerate(trials.arms) if each.direct]
+    for right, problem in zip(trials.right[:, :, direct], trials.problems, strict=True):
+        leaves = grown[problem].leaves
+        answers = [int(leaf.answer or 0) for leaf in leaves]
+        winner = elect(trials.arms[direct].arm.vote, leaves, answers).winner
+        assert winner is not None and set(right) == {float(bool(leaves[winner].correct))}
+    tokens, cached = (
+        trials.used[:, 0, direct, USED.index(field)] for field in ("policy_tokens", "cached_tokens")
+    )
+    assert tokens.tolist() == [grown[problem].policy_tokens for problem in trials.problems]
+    assert set(cached.tolist()) == {30.0}  # its first prompt is in nobody's cache
 
 
 async def test_policies_come_smallest_first_with_the_problems_all_of_them_have(

@@ -50,6 +50,15 @@ def test_a_look_at_the_question_alone_asks_no_model() -> None:
     assert Cascade(pilots=4, first=0, looks=(first,)).models == [("large", None)]
 
 
+def test_only_a_tree_search_starts_without_pilots() -> None:
+    search = Arm(strategy="dvts", settings={"n": 16}, vote=Majority())
+    assert ModelArm(policy="small", prm="prm", arm=search, direct=True).direct
+    samples = Arm(strategy="majority", settings={"n": 16}, vote=Majority())
+    for arm in (samples, COT):
+        with pytest.raises(ValueError, match="is no tree search"):
+            ModelArm(policy="small", prm=None, arm=arm, direct=True)
+
+
 @pytest.mark.parametrize("leads_to", [0, 2, -1])
 def test_a_look_leads_only_to_later_ones(leads_to: int) -> None:
     with pytest.raises(ValueError, match="look 0 cannot lead to look"):

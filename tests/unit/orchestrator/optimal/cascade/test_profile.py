@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,15 +15,18 @@ from orchestrator.core.records import Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.cascade.across import across_profile, measurements
 from orchestrator.optimal.cascade.mixture import within
+from orchestrator.optimal.cascade.plan import Cascade
 from orchestrator.optimal.cascade.profile import (
     AcrossProfile,
     check_fits_across,
+    filed,
     is_across,
     read_across,
     used,
 )
 from orchestrator.optimal.profile import dumped
 from tests.unit.orchestrator.optimal.cascade.test_joint import under
+from tests.unit.orchestrator.optimal.small_plan import BEAMS
 
 Run = Callable[..., list[Record]]
 
@@ -51,6 +55,14 @@ def test_the_profile_that_is_read_is_the_one_that_was_written(
     for points in again.fronts.values():
         for point in points:
             assert again.plan(point).arms
+
+
+def test_an_arm_s_file_says_where_it_starts_without_pilots() -> None:
+    plans = [Cascade(pilots=4, first=each) for each in (BEAMS, replace(BEAMS, direct=True))]
+    _, _, (continuing, direct) = filed(plans)
+    assert "direct" not in msgspec.to_builtins(continuing)
+    assert msgspec.to_builtins(direct)["direct"] is True
+    assert (continuing.model_arm, direct.model_arm) == (BEAMS, replace(BEAMS, direct=True))
 
 
 def test_a_front_rises_with_what_it_uses_in_every_unit_that_is_known(

@@ -81,6 +81,14 @@ class World:
         searched = self._rates(easy, hard)
         self._arm(policy, name, "best_of_n", 16, Max("last"), searched, 16 * solution)
 
+    def search(self, policy: str, name: str, easy: float, hard: float, takes: float) -> None:
+        """A tree search under a PRM: after its pilots, and direct."""
+        looked = Look(policy=policy, prm=name, pilots=PILOTS)
+        for direct in (False, True):
+            right = self._rates(easy, hard)
+            whole = takes if direct else takes + float(self.drawn[looked].mean())
+            self._arm(policy, name, "dvts", 16, Max("last"), right, whole, direct=direct)
+
     def _arm(
         self,
         policy: str,
@@ -90,10 +98,12 @@ class World:
         vote: Vote,
         right: np.ndarray,
         takes: float,
+        *,
+        direct: bool = False,
     ) -> None:
         settings = {"temperature": 0.0} if strategy == "cot" else {"n": n}
         arm = Arm(strategy=strategy, settings=settings, vote=vote)
-        self.arms.append(ModelArm(policy=policy, prm=prm, arm=arm))
+        self.arms.append(ModelArm(policy=policy, prm=prm, arm=arm, direct=direct))
         self.right.append(right.astype(float))
         self.amounts.append(np.full(self.shape, float(takes)))
 

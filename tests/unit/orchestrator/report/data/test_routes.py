@@ -54,6 +54,14 @@ def test_each_bin_says_its_strategy_and_how_many_problems_had_it() -> None:
     )
 
 
+def test_a_search_without_pilots_is_another_way_and_named_so() -> None:
+    found = [routed(i, "hard", DVTS, budget=50.0) for i in range(3)]
+    assert found[0].route is not None
+    found[0] = replace(found[0], route=replace(found[0].route, direct=True))
+    text = said(found)
+    assert "DVTS 16 with PRM-Last (2); DVTS 16 with PRM-Last (no pilots) (1)" in text
+
+
 def test_where_a_bin_went_several_ways_the_commonest_come_first_with_their_counts() -> None:
     ways = [MAJORITY, DVTS, DVTS, BEAM, BEAM, BEAM, ("cot", {}, "majority")]
     text = said([routed(i, "easy", way, budget=50.0, pool=True) for i, way in enumerate(ways)])
