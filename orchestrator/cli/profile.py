@@ -88,13 +88,17 @@ def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -
     from orchestrator.console.across_view import across_report
     from orchestrator.console.profile_view import profile_report
     from orchestrator.report.figures.front_across import draw_front
+    from orchestrator.report.figures.resampled_votes import draw_resampled
 
     folder = out or runs[0] / PROFILES
     found = fit_profiles(runs, console)
     paths = written(found, folder)
-    if not as_json:
-        for each, path in zip(found, paths, strict=True):
+    for each, path in zip(found, paths, strict=True):
+        drawn = draw_resampled(each, folder, f"{path.stem}-votes")
+        if not as_json:
             Terminal().print(profile_report(each, path))
+            for figure in drawn[-1:]:
+                console.print(f"Figure   {figure}")
     across = fit_across(runs, console)
     across_paths = written_across(across, folder)
     for profile, path in zip(across, across_paths, strict=True):

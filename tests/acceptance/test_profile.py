@@ -49,6 +49,7 @@ def test_a_profile_says_what_it_takes_and_took_and_how_to_use_it(profiled: Perso
     assert "It took" in text and "tokens of policies and PRMs" in text
     assert "routing by 32 problems (easy" in text
     assert "pass@n" in text and "predicted bin" in text
+    assert f"Figure   {PROFILE.removesuffix('.yaml')}-votes.png" in text
     used = text.split("Use it on other problems")[1].split("  - ")[1].split("}")[0]
     keys = yaml.safe_load(" ".join(used.split()) + "}")
     assert keys["strategy"] == "auto" and keys["budget"] > 0

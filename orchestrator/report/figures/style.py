@@ -57,6 +57,18 @@ LOOKS = {
 }
 """The looks of the built-in strategies, in the order of a legend."""
 
+KINDS_OF_VOTES = {
+    "Max": LOOKS["best-of-N"],
+    "Weighted": LOOKS["weighted vote"],
+    "BestOfMajority": Marking("#D55E00", "^"),
+    "Pooled": Marking("#009E73", "v"),
+    "Confident": LOOKS["confidence vote"],
+    "TopConfident": Marking("#0072B2", "s"),
+    "Borda": Marking("#D55E00", "^"),
+    "MostConfident": Marking("#009E73", "v"),
+}
+"""The looks of votes, by the names of their classes."""
+
 OTHER_LOOKS = tuple(
     Marking(colour, marker)
     for marker in ("<", ">", "h")
