@@ -15,6 +15,10 @@ def advise(
     accuracy: Annotated[
         float | None, typer.Option(help="The least share of problems to be right, e.g. 0.9.")
     ] = None,
+    tokens: Annotated[
+        float | None,
+        typer.Option(min=0, help="Tokens that a problem may take on average; of one policy alone."),
+    ] = None,
     flops: Annotated[
         float | None, typer.Option(min=0, help="FLOPs that a problem may take on average.")
     ] = None,
@@ -30,14 +34,16 @@ def advise(
     """Say which models to serve, and with which strategy, for one goal.
 
     Name one goal: an accuracy to reach, or what a problem may take.
-    Reads the profile across models that `orchard profile` measured with several
-    policies, and writes the config of a run that follows the advice. A goal between two
-    plans is met by mixing them: each serves its share of the problems.
+    Reads the plans that `orchard profile` fitted, across all models of its config,
+    and writes the config of a run that follows the advice. A goal between two plans is
+    met by mixing them: each serves its share of the problems.
     """
     from orchestrator.commands import advise as command
     from orchestrator.optimal.profile import Unit
 
-    goals: dict[Unit, float | None] = {"flops": flops, "cost": cost, "seconds": seconds}
+    goals: dict[Unit, float | None] = {
+        "tokens": tokens, "flops": flops, "cost": cost, "seconds": seconds
+    }  # fmt: skip
     path, profile = command.the_profile(run)
     budgets = {unit: value for unit, value in goals.items() if value is not None}
     advice = command.advise(profile, accuracy, budgets)

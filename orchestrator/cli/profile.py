@@ -41,8 +41,8 @@ def profile(
 
     Runs the tree searches that the config's cells name, and as many samples as
     the largest of them, in runs/CONFIG-profile. Smaller numbers of samples are
-    resampled from these. With several policies a profile across them tells
-    which models to serve. The same command, or `orchard resume`, continues a
+    resampled from these. Plans across all models of the config tell which of
+    them to serve, and when to search. The same command, or `orchard resume`, continues a
     profile that was stopped.
     """
     from orchestrator.commands.profile.profiling import measure_profiles, prepare_folder

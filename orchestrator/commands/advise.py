@@ -22,8 +22,8 @@ def the_profile(run: Path) -> tuple[Path, AcrossProfile]:
     found = across_in(run)
     if not found:
         raise ProfileError(
-            f"{run} has no profile across models: `orchard profile CONFIG` writes one where the "
-            "config has several policies"
+            f"{run} has no profile across models, which `orchard profile` writes: name the "
+            f"directory of one, or fit it to this run with `orchard profile {run}`"
         )
     if len(found) > 1:
         names = ", ".join(profile.task for _, profile in found)
@@ -35,7 +35,7 @@ def advise(profile: AcrossProfile, accuracy: float | None, budgets: dict[Unit, f
     """Advice for one goal. Raises ``ConfigError`` for none or several, and ``ProfileError`` where
     the goal is out of reach."""
     if (accuracy is not None) + len(budgets) != 1:
-        raise ConfigError("name one goal: --accuracy, --flops, --cost or --seconds")
+        raise ConfigError("name one goal: --accuracy, --tokens, --flops, --cost or --seconds")
     if accuracy is None:
         ((unit, budget),) = budgets.items()
         return for_budget(profile, budget, unit)

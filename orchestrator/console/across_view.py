@@ -28,11 +28,14 @@ def across_report(profile: AcrossProfile, run: Path | None) -> RenderableType:
 
 
 def front_table(profile: AcrossProfile) -> RenderableType:
-    """For each unit the plans from the cheapest to the most accurate."""
+    """For each unit the plans from the cheapest to the most accurate. Of a single policy those of
+    the first unit: its other fronts are much alike."""
     names = [model_name(each.name, each.parameters) for each in (*profile.policies, *profile.prms)]
     measured = counted(len(profile.origin.problems), "problems")
-    title = f"Across models on {profile.task}, by {measured}: {', '.join(names)}"
-    tables = [_front(profile, points, unit) for unit, points in profile.fronts.items()]
+    what = "Across models" if profile.spans_policies else "Plans"
+    title = f"{what} on {profile.task}, by {measured}: {', '.join(names)}"
+    units = list(profile.fronts)[: None if profile.spans_policies else 1]
+    tables = [_front(profile, profile.fronts[unit], unit) for unit in units]
     return Group(Text(title, style="bold"), *(Padding(each, (0, 0, 1, 0)) for each in tables))
 
 
@@ -41,23 +44,30 @@ def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table
     mixes = "; one between two rows mixes them" if len(points) > 1 else ""
     table.title = f"for a budget of {unit}{mixes}"
     table.title_justify, table.title_style = "left", "dim"
-    table.add_column("who answers", overflow="fold")
+    if profile.spans_policies:
+        table.add_column("who answers", overflow="fold")
     table.add_column("how", overflow="fold")
     for point in points:
-        shares = sorted(point.answers.items(), key=lambda each: -each[1])
         table.add_row(
             *_accuracy(point.came),
             *_amounts(profile, point.came),
-            ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares),
+            *([_answering(point)] if profile.spans_policies else []),
             plan_in_words(profile.plan(point)),
         )
     return table
 
 
+def _answering(point: FiledPoint) -> str:
+    """``small 75 %, large 25 %``"""
+    shares = sorted(point.answers.items(), key=lambda each: -each[1])
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares)
+
+
 def _compared(profile: AcrossProfile) -> RenderableType:
-    """The best there is of each policy alone."""
+    """The best there is of each policy alone, and under each PRM."""
     table = _table("right %", "95 % interval", *_columns(profile))
-    table.add_column("one policy alone, at its most accurate", overflow="fold")
+    alone = "one policy alone" if profile.spans_policies else "alike for all problems"
+    table.add_column(f"{alone}, at its most accurate", overflow="fold")
     best: dict[tuple[str, str | None], Compared] = {}
     for each in profile.alone:
         key = each.policy, each.prm
@@ -89,14 +99,16 @@ def _use(profile: AcrossProfile, run: Path) -> RenderableType:
 
 
 def _columns(profile: AcrossProfile) -> list[str]:
+    tokens = ["tokens"] if "tokens" in profile.fronts else []
     flops = ["FLOPs", "with cache"] if "flops" in profile.fronts else []
-    return [*flops, *(["$"] if "cost" in profile.fronts else []), "s"]
+    return [*tokens, *flops, *(["$"] if "cost" in profile.fronts else []), "s"]
 
 
 def _amounts(profile: AcrossProfile, came: Came) -> list[str]:
     known = [each for each in (came.flops, came.flops_with_cache) if each is not None]
     cost = dollars(came.cost).removeprefix("$") if came.cost else "–"
     return [
+        *([f"{came.tokens:,.0f}"] if "tokens" in profile.fronts else []),
         *map(scientific, known),
         *([cost] if "cost" in profile.fronts else []),
         f"{came.seconds:.1f}",

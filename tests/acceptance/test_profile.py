@@ -71,7 +71,8 @@ def test_it_is_not_measured_twice(profiled: Person) -> None:
     again = profiled.orchard("profile", "run.yaml", "--json")
     assert again.code == 0, again.err
     assert len(profiled.server.generated()) == before
-    (told,) = json.loads(again.out)
+    told, plans = json.loads(again.out)
+    assert plans["path"] == "runs/run-profile/profiles/problems-across.yaml"
     assert told["path"] == PROFILE and told["policy"]["name"] == "policy"
 
 
@@ -110,6 +111,21 @@ def test_a_policy_without_a_prm_has_a_profile_and_is_routed_by_it(profiled: Pers
     assert len(records) == ALL - CALIBRATION
     assert {each["route"]["rule"] for each in records} == {"profile"}
     assert sum(each["prm_tokens"] for each in records) == 0
+
+
+def test_a_single_policy_has_plans_to_be_advised_by_and_routed_by(profiled: Person) -> None:
+    advice = profiled.orchard("advise", "runs/run-profile", "--tokens", "100000")
+    assert advice.code == 0, advice.err
+    assert advice.out.startswith("Serve policy") and " tokens" in advice.out
+    (cell,) = yaml.safe_load((profiled.home / "advised.yaml").read_text())["cells"]
+    assert (cell["unit"], cell["policy"]) == ("tokens", ["policy"])
+    outcome = profiled.orchard("run", "advised.yaml")
+    assert outcome.code == 0, outcome.err
+    records = profiled.records("runs/advised")
+    assert len(records) == ALL - CALIBRATION
+    assert all(each["route"]["policy"] == "policy" for each in records)
+    refused = auto(profiled, "pooled", profile=cell["profile"], budget=100_000, pool=True)
+    assert "leave `pool` out" in profiled.orchard("run", refused.name).complaint
 
 
 def test_a_run_that_measured_shows_its_routing_table(profiled: Person) -> None:

@@ -115,25 +115,26 @@ def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:
 
 
 def fit_across(runs: Sequence[Path], console: Terminal) -> list[AcrossProfile]:
-    """A profile across models for each task of which ``runs`` measured several policies. What
-    keeps one from being fitted is printed."""
+    """A profile across models, or of the plans of a single policy, for each task of ``runs``. What
+    keeps one of several policies from being fitted is printed; a single one's is said by
+    ``fit_profiles``."""
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in _records(runs):
         if record.strategy != AUTO:
             by_task[record.task].append(record)
-    several = {task: own for task, own in by_task.items() if len({each.policy for each in own}) > 1}
     charged = {name: price for run in runs for name, price in prices(load(run / CONFIG)).items()}
 
     async def fit() -> list[AcrossProfile]:
         found = []
         async with AsyncExitStack() as stack:
-            same = await _by_task(runs, stack) if several else {}
-            for task, own in several.items():
+            same = await _by_task(runs, stack) if by_task else {}
+            for task, own in by_task.items():
                 try:
                     measured = await measurements(own, same[task], charged)
                     found.append(across_profile(measured, own))
                 except ProfileError as error:
-                    console.print(f"No profile across the models of {task}: {error}")
+                    if len({each.policy for each in own}) > 1:
+                        console.print(f"No profile across the models of {task}: {error}")
         return found
 
     return asyncio.run(fit())

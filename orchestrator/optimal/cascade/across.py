@@ -1,4 +1,4 @@
-"""From the records of a run of several policies to a profile across them."""
+"""From the records of a run of one or several policies to a profile across its models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -203,7 +203,12 @@ def is_fixed(each: ModelArm) -> bool:
 
 
 def auto_alone(trials: JointTrials, used: Mapping[str, Amounts], unit: Unit) -> list[Compared]:
-    """The front of every policy alone, with one PRM or none."""
+    """The front of every policy alone, with one PRM or none. A single policy with one PRM at most
+    has no other front than the profile's own."""
+    if len({(arm.policy, arm.prm) for arm in trials.arms if arm.prm is not None}) <= 1 and (
+        len({arm.policy for arm in trials.arms}) == 1
+    ):
+        return []
     return [
         Compared(policy=policy, prm=prm, strategy=AUTO, came=came(point.right, point.used))
         for (policy, prm), points in autos(trials, used, unit).items()

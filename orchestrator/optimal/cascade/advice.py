@@ -31,7 +31,7 @@ def for_accuracy(profile: AcrossProfile, accuracy: float) -> Advice:
         best = points[-1]
         raise ProfileError(
             f"no plan reaches {100 * accuracy:g} %: the best is {accuracy_in_words(best.came)}, "
-            f"{_takes(best.came)} ({plan_in_words(profile.plan(best))})"
+            f"{_takes(profile, best.came)} ({plan_in_words(profile.plan(best))})"
         )
     is_sure = mixture.came.low >= accuracy
     goal = f"{100 * accuracy:g} % lies {'below' if is_sure else 'within'} the interval"
@@ -60,7 +60,7 @@ def _sentence(profile: AcrossProfile, mixture: Mixture) -> str:
     return (
         f"Serve {serves(*plans)}, and {_how(profile, mixture)} {accuracy_in_words(mixture.came)} "
         f"right (95 % interval over {problems:,} problems that it was not fitted to), "
-        f"{_takes(mixture.came)}"
+        f"{_takes(profile, mixture.came)}"
     )
 
 
@@ -79,7 +79,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _takes(came: Came) -> str:
-    parts = [] if came.flops is None else [f"{came.flops:.2e} FLOPs"]
+def _takes(profile: AcrossProfile, came: Came) -> str:
+    parts = [f"{came.tokens:,.0f} tokens"] if "tokens" in profile.fronts else []
+    parts += [] if came.flops is None else [f"{came.flops:.2e} FLOPs"]
     parts += [f"${came.cost:.2g}"] if came.cost else []
     return f"for {', '.join([*parts, f'{came.seconds:.2g} s'])} a problem"

@@ -1,4 +1,4 @@
-"""A profile across models, in a file that people can read.
+"""A profile across models, or of the plans of a single policy, in a file that people can read.
 
 It holds the front of each unit: plans, from the cheapest to the most accurate, with what each came
 to on problems it was not fitted to. A run takes the best one that its budget allows, or mixes two
@@ -139,6 +139,11 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Names the profile by everything that routing depends on."""
         return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
 
+    @property
+    def spans_policies(self) -> bool:
+        """Whether it has several policies."""
+        return len(self.policies) > 1
+
     def plan(self, point: FiledPoint) -> Cascade:
         """The plan of one of its points. Raises ``ProfileError`` if the file is damaged."""
 
@@ -250,7 +255,7 @@ def is_across(path: Path) -> bool:
 
 def read_across(path: Path) -> AcrossProfile:
     """Raises ``ProfileError`` if the file is not a profile across models, or of another version."""
-    how_to_get_one = "`orchard profile CONFIG` writes one where the config has several policies"
+    how_to_get_one = "`orchard profile CONFIG` writes one"
     return read_as(path, AcrossProfile, VERSION, "fronts", "profile across models", how_to_get_one)
 
 

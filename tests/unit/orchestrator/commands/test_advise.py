@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -68,6 +69,13 @@ def test_the_budget_of_a_config_is_short_and_buys_the_accuracy(accuracy: float) 
     bought = within(small_across(), advice.budget, advice.unit)
     assert bought.points == advice.mixture.points
     assert accuracy <= bought.came.accuracy < accuracy + 0.0002
+
+
+def test_advice_on_a_single_policy_counts_tokens() -> None:
+    profile = small_across()
+    profile = msgspec.structs.replace(profile, fronts={"tokens": profile.fronts["flops"]})
+    advice = advise(profile, None, {"tokens": 1000.0})
+    assert "for 200 tokens, 2.00e+04 FLOPs" in advice.sentence
 
 
 def test_one_model_that_is_simply_best_is_said_to_be() -> None:

@@ -44,6 +44,18 @@ def test_what_an_advised_accuracy_takes_is_what_the_advice_comes_to() -> None:
     assert "--accuracy 0.86" in text
 
 
+def test_of_a_single_policy_the_plans_are_in_tokens_and_nobody_asks_who_answers() -> None:
+    of_two = small_across()
+    points = of_two.fronts["flops"][::2]
+    fronts = {"tokens": points, "flops": points}
+    alone = msgspec.structs.replace(of_two, policies=of_two.policies[:1], fronts=fronts)
+    text = text_of(None, alone)
+    assert text.startswith("Plans on sums, by 2 problems: small (10)")
+    assert "for a budget of tokens" in text and "for a budget of flops" not in text
+    assert "who answers" not in text and "200" in text
+    assert "alike for all problems" in text
+
+
 def test_a_profile_outside_of_its_run_promises_no_advice() -> None:
     assert "orchard advise" not in text_of(None)
 

@@ -11,7 +11,7 @@ import yaml
 
 from orchestrator.core.budget import Price
 from orchestrator.core.equivalence import SameByProblem
-from orchestrator.core.records import Record
+from orchestrator.core.records import AUTO, Record
 from orchestrator.errors import ProfileError
 from orchestrator.optimal.cascade.across import across_profile, measurements
 from orchestrator.optimal.cascade.mixture import within
@@ -55,6 +55,25 @@ def test_the_profile_that_is_read_is_the_one_that_was_written(
     for points in again.fronts.values():
         for point in points:
             assert again.plan(point).arms
+
+
+async def test_a_single_policy_has_plans_in_tokens_too_and_no_other_front_to_compare(
+    run: Run, same: SameByProblem
+) -> None:
+    records = run(40, trees={4: 0.9})
+    alone = across_profile(await measurements(records, same, {}), records)
+    assert list(alone.fronts) == ["tokens", "flops", "seconds"]
+    assert not alone.spans_policies
+    strategies = {each.strategy for each in alone.alone}
+    assert AUTO not in strategies and "beam search 4 with PRM-Last" in strategies
+
+
+async def test_a_single_policy_under_two_prms_is_compared_under_each(
+    run: Run, same: SameByProblem
+) -> None:
+    records = [*under(run(40), "small", "prm", 9), *under(run(40), "small", "other", 9)]
+    found = across_profile(await measurements(records, same, {}), records)
+    assert {each.prm for each in found.alone if each.strategy == AUTO} == {"prm", "other"}
 
 
 def test_an_arm_s_file_says_where_it_starts_without_pilots() -> None:
