@@ -77,17 +77,18 @@ def shown_votes(
     summary: Summary, cells: CellsById, wanted: Sequence[str] = (), *, all_votes: bool = False
 ) -> ShownVotes:
     """The votes of the cells whose name contains one of ``wanted`` (or matches it, with * and ?),
-    by default of the largest sample of each policy and PRM; one of each kind, or ``all_votes``.
+    by default of the largest sample of each policy and PRM, or of the largest trees where nothing
+    is sampled; one of each kind, or ``all_votes``.
 
     Raises ``RunError`` if no such cell took several votes.
     """
     voting = voting_cells(summary)
-    chosen = _chosen(voting, wanted) if wanted else _largest(sampling_cells(summary))
-    if not chosen:
+    if not voting:
         raise RunError(
-            "no cell of samples took several votes"
-            + ("; `--cell TEXT` names tree searches, which did" if voting else "")
+            "no cell of this run took several votes: they need several solutions of a problem, and "
+            "a PRM or `logprobs: true`"
         )
+    chosen = _chosen(voting, wanted) if wanted else _largest(sampling_cells(summary) or voting)
     rows = [own if all_votes else usual_votes(own, summary) for own in chosen]
     return ShownVotes(
         cells=tuple(_compared(own, cells) for own in rows),
@@ -172,16 +173,18 @@ def _chosen(voting: Sequence[list[SummaryRow]], wanted: Sequence[str]) -> list[l
         if not any(matches(rows[0].cell, text) for rows in voting):
             raise RunError(
                 f"no cell that took several votes has {text!r} in its name; there are: "
-                f"{listed([rows[0].cell for rows in voting]) or 'none'}"
+                f"{listed([rows[0].cell for rows in voting])}"
             )
     return [rows for rows in voting if any(matches(rows[0].cell, text) for text in wanted)]
 
 
 def _largest(cells: Iterable[list[SummaryRow]]) -> list[list[SummaryRow]]:
-    """The cell of the largest n for each policy and PRM; they come from small n to large."""
-    return list(
-        {(row.task, row.policy, row.prm): rows for rows in cells for row in rows[:1]}.values()
-    )
+    """The last cell of each method, policy and PRM: they come from small n to large."""
+    found = {}
+    for rows in cells:
+        row = rows[0]
+        found[row.task, row.policy, row.prm, row.strategy] = rows
+    return list(found.values())
 
 
 def _plain(votes: CellVotes) -> dict[str, Any]:

@@ -94,13 +94,25 @@ def test_what_is_left_out_is_counted(make_voted: MakeVoted) -> None:
 
 def test_cells_that_took_one_vote_have_nothing_to_compare(make_voted: MakeVoted) -> None:
     single = make_voted({"majority": "1", "max_last": "1"}, n=1, prm="prm-qwen")
-    with pytest.raises(RunError, match=r"^no cell of samples took several votes$"):
+    with pytest.raises(RunError, match="no cell of this run took several votes: they need several"):
         votes_of([*single, *make_voted({"majority": "1"}, "majority")])
-    trees = make_voted({"majority": "1", "max_last": "1"}, "dvts", prm="prm-qwen")
-    with pytest.raises(RunError, match="`--cell TEXT` names tree searches, which did"):
-        votes_of(trees)
-    with pytest.raises(RunError, match="has 'cot' in its name; there are: policy-160k/prm-qwen/dv"):
-        votes_of(trees, "cot")
+
+
+def test_a_run_of_tree_searches_alone_shows_the_votes_of_its_largest_trees(
+    make_voted: MakeVoted,
+) -> None:
+    right = {"majority": "1", "max_last": "1"}
+    records = [
+        record
+        for strategy in ("dvts", "beam_search")
+        for n in (4, 16)
+        for record in make_voted(right, strategy, n, prm="prm-qwen")
+    ]
+    assert [(cell.row.strategy, cell.row.n) for cell in votes_of(records).cells] == [
+        ("beam_search", 16), ("dvts", 16),
+    ]  # fmt: skip
+    with pytest.raises(RunError, match="has 'cot' in its name; there are: policy-160k/prm-qwen/be"):
+        votes_of(records, "cot")
 
 
 def test_a_fallback_is_no_cell_of_samples_and_settings_make_no_second_one(
