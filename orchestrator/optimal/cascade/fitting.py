@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 MOST_LOOKS = 4
 """More looks on one way do not pay for what they cost."""
 
+FREE_LOOK = 3
+"""How many problems more must be right by a look at the question alone, where one is enough for any
+other: no cost holds it back, and it sees no more problems than there are, however many trials. On
+made-up problems whose questions tell nothing, one problem more let it in by luck."""
+
 CANDIDATES = 12
 """Arms that are looked at more closely in a bin."""
 
@@ -37,11 +42,15 @@ class _Choice(NamedTuple):
 def fit_plan(tables: Tables, price: float) -> Cascade:
     """The plan of the largest expected ``right - price * used``.
 
-    A look is added if the plan gains as much by it as one problem more that is right, and left out
-    again if it turns out that it does not: smaller gains are the luck of these trials.
+    A look is added if the plan gains as much by it as one problem more that is right (a free one:
+    ``FREE_LOOK``), and left out again if it turns out that it does not: smaller gains are the luck
+    of these trials.
     """
-    looks, pays = _candidates(tables.trials.looks), 1 / len(tables.trials.problems)
+    looks = _candidates(tables.trials.looks)
     arms = BestArms(tables, price)
+
+    def pays(look: Look) -> float:
+        return (1 if look.pilots else FREE_LOOK) / len(tables.trials.problems)
 
     def worth(chain: Path) -> float:
         return _Backwards(arms, chain, skips=False).first()[1]
@@ -49,17 +58,20 @@ def fit_plan(tables: Tables, price: float) -> Cascade:
     chain: Path = ()
     best = worth(chain)
     while len(chain) < MOST_LOOKS:
-        longer = [
-            tuple(sorted([*chain, look], key=looks.index)) for look in looks if look not in chain
-        ]
+        longer = {
+            tuple(sorted([*chain, look], key=looks.index)): best + pays(look)
+            for look in looks
+            if look not in chain
+        }
         found = {each: worth(each) for each in longer if _grows(each)}
-        if not found or max(found.values()) < best + pays:
+        found = {each: value for each, value in found.items() if value >= longer[each]}
+        if not found:
             break
         chain = max(found, key=lambda each: found[each])
         best = found[chain]
     for look in chain:
         shorter = tuple(each for each in chain if each != look)
-        if (value := worth(shorter)) > best - pays:
+        if (value := worth(shorter)) > best - pays(look):
             chain, best = shorter, value
     return _planned(arms, chain)
 

@@ -18,6 +18,11 @@ BINS = 6
 """Bins of a look's score, of equally many trials where scores differ enough."""
 
 
+BINS_OF_A_QUESTION = 4
+"""A question is the same in all trials of a problem: finer bins are filled by few of them, and fit
+their luck."""
+
+
 def evidence(trials: JointTrials, path: Path) -> "tuple[list[str], NDArray[np.float64]]":
     """What ``looks.shown`` gives after ``path``: the names of the features, and ``[p, t, f]``."""
     import numpy as np
@@ -134,7 +139,7 @@ class Tables:
 
         predictor = fit_predictor(self.trials, path)
         score = scores(predictor, self.trials, path)
-        limits = quantile_limits(score)
+        limits = quantile_limits(score, BINS if path[-1].pilots else BINS_OF_A_QUESTION)
         bins = np.searchsorted(np.array(limits), score, side="right").ravel()
         node = AfterLooks(predictor, limits, bins, np.empty(0), np.empty(0))
         inside = self._inside(node)
@@ -227,12 +232,12 @@ def fit_predictor(trials: JointTrials, path: Path) -> Predictor:
     )
 
 
-def quantile_limits(score: "NDArray[np.float64]") -> tuple[float, ...]:
-    """Limits that cut scores into up to ``BINS`` bins of equally many, none of them empty. They
+def quantile_limits(score: "NDArray[np.float64]", bins: int = BINS) -> tuple[float, ...]:
+    """Limits that cut scores into up to so many bins of equally many, none of them empty. They
     have six decimals, as a profile's file keeps them."""
     import numpy as np
 
-    limits = np.unique(np.round(np.quantile(score, np.arange(1, BINS) / BINS), 6))
+    limits = np.unique(np.round(np.quantile(score, np.arange(1, bins) / bins), 6))
     limits = limits[(limits > score.min()) & (limits < 1.0)]
-    counts = np.bincount(np.searchsorted(limits, score.ravel(), side="right"), minlength=BINS)
+    counts = np.bincount(np.searchsorted(limits, score.ravel(), side="right"), minlength=bins)
     return tuple(float(each) for each, above in zip(limits, counts[1:], strict=False) if above)
