@@ -13,6 +13,8 @@ All numbers are cross-fitted, FLOPs are those of policies and PRMs:
   of both, with its 95 % paired interval.
 - ``front``: accuracy and FLOPs of each plan, with the shares of the policies that answer.
 - ``with_cache``: all of these where tokens that a prefix cache held take no FLOPs.
+- ``first_steps``: what a look at the question alone and searches without pilots add, see
+  ``first_steps.py``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +34,7 @@ from orchestrator.optimal.cascade.plan import ModelArm
 from orchestrator.optimal.profiling.crossfit import folds
 from orchestrator.statistics import paired_bootstrap
 from orchestrator.tasks.math.task import MathTask
+from tests.benchmarks.optimal.first_steps import first_steps
 
 LARGE_N = 64
 
@@ -48,6 +51,7 @@ async def across_models(records: Sequence[Record]) -> dict[str, Any]:
     return {
         **_figures(measured, measured.used),
         "with_cache": _figures(measured, cached),
+        "first_steps": first_steps(measured),
     }
 
 
