@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.optimal.cascade.advice import four_digits
 from orchestrator.optimal.cascade.mixture import reaching
 from orchestrator.optimal.cascade.profile import AcrossProfile, Came, Compared, FiledPoint, used
 from orchestrator.optimal.cascade.wording import plan_in_words
@@ -28,13 +29,13 @@ def across_report(profile: AcrossProfile, run: Path | None) -> RenderableType:
 
 
 def front_table(profile: AcrossProfile) -> RenderableType:
-    """For each unit the plans from the cheapest to the most accurate. Of a single policy those of
-    the first unit: its other fronts are much alike."""
+    """For each unit the plans from the cheapest to the most accurate. Of a single policy with
+    one PRM at most those of the first unit: its other fronts are much alike."""
     names = [model_name(each.name, each.parameters) for each in (*profile.policies, *profile.prms)]
     measured = counted(len(profile.origin.problems), "problems")
-    what = "Across models" if profile.spans_policies else "Plans"
+    what = "Across models" if profile.spans_models else "Plans"
     title = f"{what} on {profile.task}, by {measured}: {', '.join(names)}"
-    units = list(profile.fronts)[: None if profile.spans_policies else 1]
+    units = list(profile.fronts)[: None if profile.spans_models else 1]
     tables = [_front(profile, profile.fronts[unit], unit) for unit in units]
     return Group(Text(title, style="bold"), *(Padding(each, (0, 0, 1, 0)) for each in tables))
 
@@ -44,15 +45,15 @@ def _front(profile: AcrossProfile, points: list[FiledPoint], unit: str) -> Table
     mixes = "; one between two rows mixes them" if len(points) > 1 else ""
     table.title = f"for a budget of {unit}{mixes}"
     table.title_justify, table.title_style = "left", "dim"
-    if profile.spans_policies:
+    if profile.spans_models:
         table.add_column("who answers", overflow="fold")
     table.add_column("how", overflow="fold")
     for point in points:
         table.add_row(
             *_accuracy(point.came),
             *_amounts(profile, point.came),
-            *([_answering(point)] if profile.spans_policies else []),
-            plan_in_words(profile.plan(point)),
+            *([_answering(point)] if profile.spans_models else []),
+            plan_in_words(profile, profile.plan(point)),
         )
     return table
 
@@ -66,7 +67,7 @@ def _answering(point: FiledPoint) -> str:
 def _compared(profile: AcrossProfile) -> RenderableType:
     """The best there is of each policy alone, and under each PRM."""
     table = _table("right %", "95 % interval", *_columns(profile))
-    alone = "one policy alone" if profile.spans_policies else "alike for all problems"
+    alone = "one policy alone" if profile.spans_models else "alike for all problems"
     table.add_column(f"{alone}, at its most accurate", overflow="fold")
     best: dict[tuple[str, str | None], Compared] = {}
     for each in profile.alone:
@@ -91,8 +92,8 @@ def _use(profile: AcrossProfile, run: Path) -> RenderableType:
     came = advised.came if advised else middle
     return Group(
         Text(
-            f"{percent(came.accuracy)} % takes {in_unit(used(came, unit), unit)} a problem. For a "
-            "config that does it:"
+            f"{percent(came.accuracy)} % takes {in_unit(four_digits(used(came, unit)), unit)} a "
+            "problem. For a config that does it:"
         ),
         Text(f"  orchard advise {run} --accuracy {goal:g}\n", overflow="fold"),
     )

@@ -31,7 +31,7 @@ def for_accuracy(profile: AcrossProfile, accuracy: float) -> Advice:
         best = points[-1]
         raise ProfileError(
             f"no plan reaches {100 * accuracy:g} %: the best is {accuracy_in_words(best.came)}, "
-            f"{_takes(profile, best.came)} ({plan_in_words(profile.plan(best))})"
+            f"{_takes(profile, best.came)} ({plan_in_words(profile, profile.plan(best))})"
         )
     is_sure = mixture.came.low >= accuracy
     goal = f"{100 * accuracy:g} % lies {'below' if is_sure else 'within'} the interval"
@@ -67,11 +67,12 @@ def _sentence(profile: AcrossProfile, mixture: Mixture) -> str:
 def _how(profile: AcrossProfile, mixture: Mixture) -> str:
     dear = profile.plan(mixture.dear)
     if not mixture.is_of_two:
-        return f"{'answer by ' if not dear.looks else ''}{plan_in_words(dear)}:"
+        return f"{'answer by ' if not dear.looks else ''}{plan_in_words(profile, dear)}:"
     cheap = profile.plan(mixture.cheap)
     return (
-        f"mix two plans: for {_percent(mixture.share)} of the problems, {plan_in_words(dear)}; for "
-        f"the other {_percent(1 - mixture.share)}, {plan_in_words(cheap)}; together"
+        f"mix two plans: for {_percent(mixture.share)} of the problems, "
+        f"{plan_in_words(profile, dear)}; for the other {_percent(1 - mixture.share)}, "
+        f"{plan_in_words(profile, cheap)}; together"
     )
 
 

@@ -140,9 +140,9 @@ class AcrossProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
 
     @property
-    def spans_policies(self) -> bool:
-        """Whether it has several policies."""
-        return len(self.policies) > 1
+    def spans_models(self) -> bool:
+        """Whether it has several policies or PRMs."""
+        return len(self.policies) > 1 or len(self.prms) > 1
 
     def plan(self, point: FiledPoint) -> Cascade:
         """The plan of one of its points. Raises ``ProfileError`` if the file is damaged."""

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 
 from orchestrator.optimal.cascade.plan import Cascade, Look, ModelArm
-from orchestrator.optimal.cascade.profile import Came
+from orchestrator.optimal.cascade.profile import AcrossProfile, Came
 from orchestrator.optimal.wording import in_words
 
 MOST_ARMS = 4
 """A plan may answer by more arms than anybody reads."""
 
 
-def plan_in_words(plan: Cascade) -> str:
-    """``look at the greedy answer of small, 4 samples of small under prm; then the greedy answer of
-    small, DVTS 16 … of small under prm or the greedy answer of large``."""
-    looks = [_look(look) for look in dict.fromkeys(each.look for each in plan.looks)]
-    arms = [_arm(arm) for arm in plan.arms]
+def plan_in_words(profile: AcrossProfile, plan: Cascade) -> str:
+    """A plan of a profile: ``look at the greedy answer of small, 4 samples of small under prm; then
+    the greedy answer of small, DVTS 16 … of small under prm or the greedy answer of large``. Where
+    there is one policy, with one PRM at most, they go without saying: ``look at the greedy answer,
+    4 scored samples; then …``."""
+    named = profile.spans_models
+    looks = [_look(look, named) for look in dict.fromkeys(each.look for each in plan.looks)]
+    arms = [_arm(arm, named) for arm in plan.arms]
     if len(arms) > MOST_ARMS:
         arms = [*arms[: MOST_ARMS - 1], f"{len(arms) - MOST_ARMS + 1} other arms"]
     answers = _listed(arms)
@@ -35,15 +38,17 @@ def accuracy_in_words(came: Came) -> str:
     return f"{100 * came.accuracy:.1f} % [{low:.1f}, {high:.1f}]"
 
 
-def _look(look: Look) -> str:
+def _look(look: Look, named: bool) -> str:
     if not look.pilots:
         return "the length of the question"
-    what = "the greedy answer" if look.pilots == 1 else f"{look.pilots} samples"
-    return f"{what} of {look.policy}{_under(look.prm)}"
+    scored = "scored " if look.prm is not None and not named else ""
+    what = "the greedy answer" if look.pilots == 1 else f"{look.pilots} {scored}samples"
+    return f"{what} of {look.policy}{_under(look.prm)}" if named else what
 
 
-def _arm(each: ModelArm) -> str:
-    return f"{in_words(each.arm, direct=each.direct)} of {each.policy}{_under(each.prm)}"
+def _arm(each: ModelArm, named: bool) -> str:
+    what = in_words(each.arm, direct=each.direct)
+    return f"{what} of {each.policy}{_under(each.prm)}" if named else what
 
 
 def _under(prm: str | None) -> str:

@@ -63,7 +63,7 @@ async def test_a_single_policy_has_plans_in_tokens_too_and_no_other_front_to_com
     records = run(40, trees={4: 0.9})
     alone = across_profile(await measurements(records, same, {}), records)
     assert list(alone.fronts) == ["tokens", "flops", "seconds"]
-    assert not alone.spans_policies
+    assert not alone.spans_models
     strategies = {each.strategy for each in alone.alone}
     assert AUTO not in strategies and "beam search 4 with PRM-Last" in strategies
 
@@ -73,6 +73,7 @@ async def test_a_single_policy_under_two_prms_is_compared_under_each(
 ) -> None:
     records = [*under(run(40), "small", "prm", 9), *under(run(40), "small", "other", 9)]
     found = across_profile(await measurements(records, same, {}), records)
+    assert found.spans_models
     assert {each.prm for each in found.alone if each.strategy == AUTO} == {"prm", "other"}
 
 
