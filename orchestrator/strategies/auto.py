@@ -22,8 +22,9 @@ class Auto:
       are those of policy and PRM, pilots included.
     - With ``pool`` the ``budget`` is one for all problems of the cell, and the next batch goes to
       the problem it helps most. In seconds it is wall-clock time.
-    - Across models, where a cell has several policies or PRMs, tokens are no unit and there is no
-      pool. A budget between two plans of the profile mixes them.
+    - By a profile across models, which cells of several policies or PRMs need and others may take,
+      there is no pool, and tokens are a unit within one policy alone. A budget between two plans of
+      the profile mixes them.
     - ``profile`` is the file of the profile; once read, its digest. Without one, ``auto`` follows
       the rule that the paper's authors published, at ``fallback_n``, with four ``pilots`` by
       default.
