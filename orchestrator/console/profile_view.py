@@ -12,6 +12,9 @@ from orchestrator.core.difficulty import BINS, Bin
 from orchestrator.optimal.profile import PASS, Profile
 from orchestrator.report.data.wording import amount, counted, dollars, model_name, percent
 
+MOST_SIZES = 6
+"""Numbers of samples, beside the single one, that fit on 80 columns; the largest are shown."""
+
 
 def profile_report(profile: Profile, path: Path) -> RenderableType:
     """Everything ``orchard show`` prints about the profile at ``path``."""
@@ -63,7 +66,8 @@ def samples(profile: Profile) -> Table:
     """Accuracy of each vote, and pass@n, by number of samples n, with the interval at the most."""
     found = {(each.vote, each.n): each for each in profile.samples}
     ns = list(dict.fromkeys(n for _, n in found))
-    table = _table("n", *map(str, ns), *(f"95 % interval at {n}" for n in ns[-1:]))
+    ns = [*ns[:1], *ns[1:][-MOST_SIZES:]]
+    table = _table("n", *map(str, ns), *(f"95 % interval\nat {n}" for n in ns[-1:]))
     for vote in dict.fromkeys(vote for vote, _ in found):
         row, most = [found[vote, n] for n in ns], found[vote, ns[-1]]
         table.add_row(
