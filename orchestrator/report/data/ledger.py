@@ -12,10 +12,12 @@ from orchestrator.report.data.shown import groups, row_name
 from orchestrator.report.data.summary import Summary, SummaryRow
 from orchestrator.report.data.wording import amount, dollars, model_name, scientific
 
-COLUMNS = (
+TOKENS = (
     "policy\ntokens", "waste\n%", "prompt\ntokens", "hit\n%", "PRM\ntokens", "waste\n%", "hit\n%",
-    "FLOPs\nread", "FLOPs\nwrite", "FLOPs\nPRM", "time\ns",
 )  # fmt: skip
+FLOPS = "FLOPs\nread", "FLOPs\nwrite", "FLOPs\nPRM"
+TIME = "time\ns"
+COST = "cost\n$"
 
 NOTES = (
     "Means per problem. Samples that cells share count in each of them, and were paid for once.",
@@ -46,18 +48,26 @@ def ledger(summary: Summary, trained: Mapping[str, float]) -> RenderableType:
 
 
 def _table(rows: Sequence[SummaryRow]) -> Table:
-    paid = any(row.cost for row in rows)
+    """FLOPs and cost have columns where some cell knows its own: columns of dashes would leave a
+    narrow terminal no room for the cost."""
+    has_flops, paid = any(row.flops for row in rows), any(row.cost for row in rows)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("strategy", min_width=8)
-    for heading in ("N", *COLUMNS, *(["cost\n$"] if paid else [])):
+    headings = [*TOKENS, *(FLOPS if has_flops else ()), TIME, *([COST] if paid else [])]
+    for heading in ("N", *headings):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        cost = [dollars(row.cost / row.problems).removeprefix("$")] if paid else []
-        table.add_row(row_name(row), str(row.n or "–"), *_cells(row), *cost)
+        cells = [
+            *_tokens(row),
+            *(_flops(row) if has_flops else ()),
+            f"{row.seconds / row.problems:.1f}",
+            *([dollars(row.cost / row.problems).removeprefix("$")] if paid else []),
+        ]
+        table.add_row(row_name(row), str(row.n or "–"), *cells)
     return table
 
 
-def _cells(row: SummaryRow) -> Iterator[str]:
+def _tokens(row: SummaryRow) -> Iterator[str]:
     each = row.problems
     yield amount(row.policy_tokens / each)
     yield _share(row.wasted_tokens, row.policy_tokens)
@@ -66,11 +76,13 @@ def _cells(row: SummaryRow) -> Iterator[str]:
     yield amount(row.prm_tokens / each) if row.prm else "–"
     yield _share(row.prm_wasted_tokens, row.prm_tokens)
     yield _share(row.prm_cached_tokens, row.prm_tokens)
-    flops = row.flops
+
+
+def _flops(row: SummaryRow) -> Iterator[str]:
+    each, flops = row.problems, row.flops
     yield scientific(flops.policy_prefill / each, 1) if flops else "–"
     yield scientific(flops.policy_decode / each, 1) if flops else "–"
     yield scientific(flops.prm / each, 1) if flops and row.prm else "–"
-    yield f"{row.seconds / each:.1f}"
 
 
 def _share(part: int | None, whole: int) -> str:

@@ -19,6 +19,11 @@ from orchestrator.report.data.use import tokens_of
 from orchestrator.statistics import wilson
 
 DIGITS = 4
+DIGITS_OF_DOLLARS = 9
+"""As in records: an answer of a small hosted model takes some millionths of a dollar."""
+
+DOLLARS = frozenset({"cost", "probes_cost", "budget", "used"})
+"""The keys whose numbers are dollars, or may be."""
 """Decimals of the numbers in ``summary.json``."""
 
 
@@ -231,12 +236,15 @@ def _by_difficulty(
     }
 
 
-def rounded(value: Any) -> Any:
-    """Round all numbers of a value, for JSON."""
+def rounded(value: Any, digits: int = DIGITS) -> Any:
+    """Round all numbers of a value, for JSON; those that may be dollars less than others."""
     if isinstance(value, float):
-        return round(value, DIGITS)
+        return round(value, digits)
     if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
+        return {
+            key: rounded(item, DIGITS_OF_DOLLARS if key in DOLLARS else digits)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
+        return [rounded(item, digits) for item in value]
     return value

@@ -39,6 +39,16 @@ def test_totals_name_tokens_flops_money_and_the_wall_clock(make_record):
     assert "Wall clock: 0.8 s under way, in which problems took 1.0 s side by side." in text
 
 
+def test_small_costs_of_a_hosted_model_are_whole_in_a_narrow_terminal(make_record):
+    hosted = make_record(
+        policy_params=None, cost=0.000045, policy_tokens=12_345, wasted_tokens=9_876
+    )
+    lines = printed(summarise([hosted])).splitlines()
+    (row,) = [line for line in lines if "CoT" in line]
+    assert row.split()[-1] == "0.000045"
+    assert not any("read" in line.split() for line in lines)  # a heading of FLOPs
+
+
 def test_what_probing_the_endpoints_cost_has_a_line_of_its_own(make_record):
     summary = replace(summarise([make_record(cost=1.5)]), probes_cost=0.0125)
     lines = printed(summary, width=120).splitlines()

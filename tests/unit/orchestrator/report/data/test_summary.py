@@ -6,7 +6,7 @@ import pytest
 from orchestrator.core.compute import Flops
 from orchestrator.core.records import Verdict
 from orchestrator.report.data.headline import HeadlineSpec
-from orchestrator.report.data.summary import SummaryRow, summarise, to_json
+from orchestrator.report.data.summary import SummaryRow, rounded, summarise, to_json
 from orchestrator.statistics import wilson
 
 SPEC = HeadlineSpec(
@@ -279,6 +279,12 @@ def test_summary_json_is_rounded_indented_and_in_the_order_of_the_fields(make_ru
     assert list(read["rows"][0]) == [field.name for field in fields(SummaryRow)]
     assert read["rows"][0]["accuracy"] == round(summary.rows[0].accuracy, 4)
     assert read["headline"].keys() == asdict(summary.headline).keys()
+
+
+def test_dollars_keep_more_digits_than_shares_in_json():
+    value = {"cost": 0.0000451, "accuracy": 0.123456, "settings": {"budget": 0.0001365}}
+    expected = {"cost": 0.0000451, "accuracy": 0.1235, "settings": {"budget": 0.0001365}}
+    assert rounded([value]) == [expected]
 
 
 def test_no_records_make_an_empty_summary():
