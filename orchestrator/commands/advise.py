@@ -45,7 +45,8 @@ def advise(profile: AcrossProfile, accuracy: float | None, budgets: dict[Unit, f
 
 
 def advised_config(run: Path, path: Path, profile: AcrossProfile, advice: Advice) -> RunConfig:
-    """The config of a run that follows ``advice``, on the problems after those measured.
+    """The config of a run that follows ``advice``, on the problems after those measured, under the
+    cap on money that the profile had.
 
     Raises ``ConfigError``.
     """
@@ -63,8 +64,10 @@ def advised_config(run: Path, path: Path, profile: AcrossProfile, advice: Advice
             "budget": advice.budget,
         }
     ]
-    for key in ("headline", "budget"):
-        values.pop(key, None)
+    values.pop("headline", None)
+    cap = values.pop("budget", {}).get("cost")
+    if cap is not None:  # of the money; the others are of what a profile measures
+        values["budget"] = {"cost": cap}
     for key in ("policies", "prms"):
         values[key] = {name: each for name, each in values.get(key, {}).items() if name in needed}
     task = values["task"]

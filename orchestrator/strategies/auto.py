@@ -20,6 +20,7 @@ class Auto:
 
     - A problem uses ``budget`` of ``unit`` on average, or at most with ``spread="each"``. Tokens
       are those of policy and PRM, pilots included.
+    - 0 is a budget of ``cost`` alone, for models without a price.
     - With ``pool`` the ``budget`` is one for all problems of the cell, and the next batch goes to
       the problem it helps most. In seconds it is wall-clock time.
     - By a profile across models, which cells of several policies or PRMs need and others may take,
@@ -41,7 +42,7 @@ class Auto:
     def __post_init__(self) -> None:
         if self.profile is not None and self.budget is None:
             raise ConfigError("auto needs a `budget`, such as `budget: 2000` (tokens a problem)")
-        if self.budget is not None and not 0 < self.budget < math.inf:
+        if self.budget is not None and not (0 < self.budget < math.inf or self._is_free):
             raise ConfigError(
                 f"budget = {self.budget} must be above 0, and a finite number", ("budget",)
             )
@@ -54,6 +55,10 @@ class Auto:
             raise ConfigError("a pool is spread over all problems: leave `spread: each` out")
         if self.pilots is not None and self.pilots < 2:
             raise ConfigError(f"pilots = {self.pilots} must be at least 2", ("pilots",))
+
+    @property
+    def _is_free(self) -> bool:
+        return self.budget == 0 and self.unit == "cost" and not self.pool
 
     def check_across(self) -> None:
         """Raises ``ConfigError`` for settings that a profile across models does not go by."""

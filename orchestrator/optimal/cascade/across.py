@@ -14,6 +14,7 @@ from orchestrator.optimal.cascade.front import ChargedModel, FrontPoint, fronts,
 from orchestrator.optimal.cascade.joint import (
     JointTrials,
     PolicyAndPRM,
+    by_size,
     joint_trials,
     measure_models,
 )
@@ -89,7 +90,7 @@ async def measurements(
 
 def _served(records: Sequence[Record], prices: Mapping[str, Price]) -> dict[str, ChargedModel]:
     found: dict[str, ChargedModel] = {}
-    for each in sorted(records, key=lambda each: each.policy_params or 0):
+    for each in sorted(records, key=by_size):
         for name, parameters in ((each.policy, each.policy_params), (each.prm, each.prm_params)):
             if name is not None and name not in found:
                 found[name] = ChargedModel(parameters=parameters, price=prices.get(name))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PRICES = 16
-"""Prices tried, from one at which the cheapest answer wins to one at which accuracy does."""
+"""Prices tried, from one at which the cheapest answer wins to one at which accuracy does; and one
+more, at which the cheapest wins whatever a look shows."""
 
 FLOPS_WITH_CACHE = "flops_with_cache"
 """The measure that leaves out the tokens a prefix cache held, as records count FLOPs; ``flops``
@@ -119,17 +120,23 @@ def _point(plan: Cascade, outcome: CarriedOut, trials: JointTrials) -> FrontPoin
 
 
 def price_range(tables: Tables, count: int) -> list[float]:
-    """Prices from the steepest gain between two arms to that of one problem for the dearest."""
+    """Prices from the steepest gain between two arms to that of one problem for the dearest.
+
+    Before these ``count`` stands a price too high for any dearer arm, even where it is sure to turn
+    a wrong answer into a right one.
+    """
     import numpy as np
 
     right, used = tables.overall
     cheapest = int(np.lexsort((-right, used))[0])
     dearer = used > used[cheapest] * 1.001
-    gains = (right - right[cheapest])[dearer] / (used - used[cheapest])[dearer]
+    more = (used - used[cheapest])[dearer]
+    gains = (right - right[cheapest])[dearer] / more
     most = float(gains.max(initial=0.0)) or 1.0 / (float(used.max()) or 1.0)
     best = float(used[int(right.argmax())]) or 1.0
     least = min(most / 10, 0.5 / len(tables.trials.problems) / best)
-    return [float(each) for each in np.geomspace(2 * most, least, count)]
+    too_high = [2.0 / float(more.min())] if len(more) else []
+    return [*too_high, *map(float, np.geomspace(2 * most, least, count))]
 
 
 def only(

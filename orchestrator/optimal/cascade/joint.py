@@ -100,12 +100,12 @@ async def measure_models(
     records: Sequence[Record], same: SameByProblem
 ) -> dict[PolicyAndPRM, tuple[Cells, list[Measured]]]:
     """What was measured of every policy, under every PRM and without one, on the problems that all
-    of them have; policies in the order of their parameters.
+    of them have; policies from the smallest to the largest.
 
     Raises ``ProfileError`` if a policy has no greedy solution or no samples.
     """
     groups: dict[PolicyAndPRM, list[Record]] = {}
-    for record in sorted(records, key=lambda each: (each.policy_params or 0, each.policy)):
+    for record in sorted(records, key=by_size):
         groups.setdefault((record.policy, record.prm), []).append(record)
     sorted_out: dict[PolicyAndPRM, tuple[list[Record], Cells]] = {}
     failures: dict[str, ProfileError] = {}
@@ -119,6 +119,12 @@ async def measure_models(
             raise ProfileError(f"{policy}: {failure}") from failure
     measured = await measure_together(sorted_out, same)
     return {models: (sorted_out[models][1], measured[models]) for models in sorted_out}
+
+
+def by_size(record: Record) -> tuple[bool, int, str]:
+    """Sorts records by their policy's parameters. Where those are unknown, as of hosted models, the
+    policy is taken for a large one."""
+    return record.policy_params is None, record.policy_params or 0, record.policy
 
 
 def joint_trials(

@@ -114,6 +114,16 @@ def test_the_config_runs_the_advised_plan_on_other_problems(run: Path, tmp_path:
     assert within(profile, budget, advice.unit).points == advice.mixture.points
 
 
+def test_the_config_keeps_the_profile_s_cap_on_money_and_no_other(run: Path) -> None:
+    path, profile = the_profile(run)
+    advice = advise(profile, 0.9, {})
+    assert advised_config(run, path, profile, advice).budget.tokens is None
+    capped = CONFIG | {"budget": {"tokens": 1_000_000, "cost": 5.0}}
+    (run / "config.yaml").write_text(yaml.safe_dump(capped))
+    config = advised_config(run, path, profile, advice)
+    assert (config.budget.cost, config.budget.tokens) == (5.0, None)
+
+
 def test_only_the_models_that_are_needed_are_in_the_config(run: Path) -> None:
     path, profile = the_profile(run)
     config = advised_config(run, path, profile, advise(profile, 0.9, {}))

@@ -17,6 +17,7 @@ MEASURED: dict[str, Any] = {"profile": "digest", "budget": 2000.0}
         {"pilots": 2, "fallback_n": 8},
         MEASURED,
         MEASURED | {"budget": 1e-9, "spread": "each"},
+        MEASURED | {"budget": 0.0, "unit": "cost"},
         MEASURED | {"pool": True, "unit": "seconds"},
     ],
 )
@@ -31,6 +32,7 @@ def test_it_takes_a_budget_with_a_profile_or_neither(settings: dict[str, Any]) -
         ({"budget": 2000.0}, "only be routed by a measured `profile`"),
         ({"pool": True}, "only be routed by a measured `profile`"),
         (MEASURED | {"budget": 0.0}, "budget = 0.0 must be above 0"),
+        (MEASURED | {"budget": 0.0, "unit": "cost", "pool": True}, "must be above 0"),
         (MEASURED | {"budget": -1.0}, "budget = -1.0 must be above 0"),
         (MEASURED | {"budget": float("inf")}, "budget = inf must be above 0, and a finite number"),
         (MEASURED | {"budget": float("nan")}, "budget = nan must be above 0, and a finite number"),

@@ -20,7 +20,9 @@ ALONE, PILOTS = (Look(policy="policy", prm=None, pilots=n) for n in (1, 4))
 SCORED = Look(policy="policy", prm="prm", pilots=4)
 
 
-def under(records: list[Record], policy: str, prm: str | None, parameters: int) -> list[Record]:
+def under(
+    records: list[Record], policy: str, prm: str | None, parameters: int | None
+) -> list[Record]:
     """The same records as those of another policy and PRM."""
     return [
         replace(

@@ -97,6 +97,19 @@ def test_a_front_rises_with_what_it_uses_in_every_unit_that_is_known(
             assert sum(point.answers.values()) == pytest.approx(1.0)
 
 
+async def test_a_free_policy_stands_before_a_hosted_one_and_answers_alone_for_nothing(
+    run: Run, same: SameByProblem
+) -> None:
+    local, hosted = run(40, samples=8), run(40, samples=8, seed=1)
+    records = [*under(local, "local", None, 100), *under(hosted, "hosted", None, None)]
+    prices = {"hosted": Price(input=1.0, output=4.0)}
+    found = across_profile(await measurements(records, same, prices), records)
+    assert [each.name for each in found.policies] == ["local", "hosted"]
+    first = found.fronts["cost"][0]
+    assert first.came.cost == 0 and first.answers == {"local": 1.0}
+    assert within(found, 0.0, "cost").points == [first]
+
+
 def test_a_budget_buys_the_most_accurate_plan_it_pays_for(profile: AcrossProfile) -> None:
     points = profile.fronts["flops"]
     assert within(profile, 1e15, "flops").points == [points[-1]]
