@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import JsonOption, SetOption
+from orchestrator.cli.options import JsonOption, MaxCostOption, SetOption, overriding
 from orchestrator.console.terminal import Terminal
 from orchestrator.errors import ConfigError
 
@@ -31,6 +31,7 @@ def profile(
             "from the best are dropped early.",
         ),
     ] = None,
+    max_cost: MaxCostOption = None,
     overrides: SetOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the profiles go; default: RUN/profiles.")
@@ -53,11 +54,16 @@ def profile(
         prepare_folder(out)
     if all(source.is_dir() for source in sources):
         runs = sources
-        if tokens is not None or overrides:
-            raise ConfigError("--tokens and --set are for a config: a run is measured already")
+        if tokens is not None or max_cost is not None or overrides:
+            raise ConfigError(
+                "--tokens and --set are for a config, like --max-cost: a run is measured already"
+            )
     elif len(sources) == 1:
         runs = [Path("runs") / f"{sources[0].stem}-profile"]
-        capped = [*(overrides or []), *([f"budget.tokens={tokens}"] if tokens is not None else [])]
+        capped = [
+            *overriding(overrides, max_cost),
+            *([f"budget.tokens={tokens}"] if tokens is not None else []),
+        ]
         goes_on = shlex.join(["orchard", *sys.argv[1:]])
         measure_profiles(load(sources[0], capped), runs[0], console, goes_on)
     else:

@@ -79,16 +79,21 @@ class Served:
 def served(home: Path) -> Iterator[Served]:
     local, hosted = Server(models=("local",)), OpenAI(delay=SLOW)
 
-    def solved(good: Any, question: str) -> None:
+    def solved(good: Any, question: str, logprobs: bool) -> None:
         for choice in good["choices"]:
             text = choice["message"]["content"]
             mark = re.search(r"by (\d+)", text)[1]  # type: ignore[index]
             answer = f"{mark}" if is_hard(question) else reference(question)
             choice["message"]["content"] = re.sub(r"boxed\{\d+\}", f"boxed{{{answer}}}", text)
+            if logprobs:
+                logprob = -1.5 if is_hard(question) else -0.1
+                tokens = [{"token": "x", "logprob": logprob - 0.01 * (int(mark) % 7)}] * 5
+                choice["logprobs"] = {"content": tokens}
 
     async def by_difficulty(request: web.Request, good: Any) -> web.StreamResponse:
-        question = json.dumps((await request.json())["messages"])
-        return await changed(lambda answer: solved(answer, question))(request, good)
+        body = await request.json()
+        question, logprobs = json.dumps(body["messages"]), bool(body.get("logprobs"))
+        return await changed(lambda answer: solved(answer, question, logprobs))(request, good)
 
     def right(body: dict[str, Any]) -> web.Response | None:
         if "logprobs" in body:
@@ -265,6 +270,24 @@ def test_a_plan_for_nothing_asks_the_local_model_alone(fresh: Served) -> None:
     assert run.code == 0, run
     assert not fresh.hosted.calls
     assert sum(each["cost"] for each in fresh.person.records("runs/free")) == 0
+
+
+def test_a_profile_capped_in_money_says_how_to_go_on_and_pays_for_nothing_twice(
+    fresh: Served,
+) -> None:
+    fresh.config("capped.yaml")
+    stopped = fresh.person.orchard("profile", "capped.yaml", "--max-cost", "0.02")
+    assert stopped.code == 0, stopped
+    said = " ".join((stopped.out + stopped.err).split())
+    assert "Stopped early: the run budget of $0.02 is used up; the profile is of what is" in said
+    assert "orchard resume runs/capped-profile --set budget.cost=…" in said
+    assert fresh.billed == pytest.approx(0.02, rel=0.05)
+    goes_on = ("resume", "runs/capped-profile", "--set", "budget.cost=1")
+    assert fresh.person.orchard(*goes_on).code == 0
+    bodies = [json.dumps(call.body) for call in fresh.hosted.calls]
+    asked = [each for each in bodies if "What is" in each]
+    assert len(asked) == len(set(asked)) == 2 * MEASURED
+    assert not any("logprobs" in each for each in asked)  # the hosted model refuses them
 
 
 def test_the_key_is_in_no_file_and_in_nothing_said(measured: Served) -> None:

@@ -76,7 +76,10 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
             if planned is not None:
                 carry_out(experiment, planned, directory, console, on_stop, next_plan)
         except BudgetExhausted as exhausted:
-            console.print(f"Stopped early: {exhausted}; the profile is of what is there")
+            console.print(
+                f"Stopped early: {exhausted}; the profile is of what is there. With a larger one "
+                f"this goes on:\n  {directory.resume_command} --set budget.{exhausted.limit}=…"
+            )
     console.print(_result(rounds, found, directory.records()))
 
 

@@ -24,7 +24,8 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 class Mixture:
     """Two neighbours on the hull of a front. A ``share`` of the problems, in 0..1, goes by the plan
     of ``dear``, the others by that of ``cheap``. One plan for all problems is a mixture of a point
-    with itself."""
+    with itself, or with another of the same plan: off the folds it was fitted to, one plan may come
+    to different accuracies at different prices."""
 
     cheap: FiledPoint
     dear: FiledPoint
@@ -36,13 +37,14 @@ class Mixture:
 
     @property
     def is_of_two(self) -> bool:
-        return self.cheap is not self.dear
+        return self.cheap.plan != self.dear.plan
 
     @property
     def shares(self) -> list[tuple[float, FiledPoint]]:
         """The points that it mixes, each with its share of the problems, the cheap one first."""
-        dear = self.share, self.dear
-        return [(1 - self.share, self.cheap), dear] if self.is_of_two else [dear]
+        if not self.is_of_two:
+            return [(1.0, self.dear)]
+        return [(1 - self.share, self.cheap), (self.share, self.dear)]
 
     @property
     def points(self) -> list[FiledPoint]:

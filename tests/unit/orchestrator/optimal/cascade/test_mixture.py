@@ -39,6 +39,14 @@ def test_a_budget_between_two_plans_is_met_by_mixing_them() -> None:
     assert mixture.came.flops == 1.6e4
 
 
+def test_two_points_of_one_plan_are_that_plan_for_all_problems() -> None:
+    other = msgspec.structs.replace(POINTS[1], came=came(0.89, 1.2e4))
+    mixture = Mixture(cheap=POINTS[1], dear=other, share=0.25)
+    assert not mixture.is_of_two
+    assert mixture.shares == [(1.0, other)]
+    assert mixture.came.flops == 6e3
+
+
 def test_everything_that_a_mixture_comes_to_is_linear_in_its_share() -> None:
     mixture = Mixture(cheap=POINTS[1], dear=POINTS[2], share=0.25)
     assert mixture.came.accuracy == pytest.approx(0.87)
