@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from servers.tiny.launch import Spec, serve  # noqa: E402
 from servers.tiny.problems import TEST_DEPTHS, draw  # noqa: E402
 
-MAX_TOKENS = 200
+MAX_TOKENS = 400
 SINGLE_SHARE = 6  # one at a time takes every sixth request, or a round would take too long
 
 
