@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,8 @@ def test_the_profile_has_a_front_in_dollars_and_in_seconds_of_each_model_s_own_e
     alone = {(each["policy"], each["strategy"]): each["came"] for each in profile["alone"]}
     local, hosted = (alone[policy, "the greedy answer"] for policy in ("local", "gpt-4o"))
     assert (local["cost"], local["accuracy"]) == (0, 0.75)
-    assert hosted["accuracy"] == 1 and hosted["seconds"] > SLOW > local["seconds"]
+    assert hosted["accuracy"] == 1 and hosted["seconds"] > SLOW / 2
+    assert local["seconds"] < hosted["seconds"]
     records = measured.person.records("runs/run-profile")
     greedy = [each for each in records if (each["policy"], each["n"]) == ("gpt-4o", 1)]
     assert sum(each["cached_tokens"] for each in greedy) > 0
@@ -209,10 +210,11 @@ def test_the_local_model_answers_what_it_can_and_the_hosted_one_is_paid_for_the_
     assert all(each["verdicts"]["auto"]["correct"] for each in records)
     for each in records:
         hosted = each["models"]["gpt-4o"]
-        assert (hosted["cost"] > 0) == (hosted["seconds"] >= SLOW) == (each["problem"] in handed)
+        is_handed = each["problem"] in handed
+        assert (hosted["cost"] > 0) == (hosted["seconds"] > SLOW / 2) == is_handed
         assert each["models"]["local"]["cost"] == 0
-        assert each["models"]["local"]["seconds"] > 0
         assert each["cost"] == hosted["cost"]
+    assert sum(each["models"]["local"]["seconds"] for each in records) > 0
 
 
 def test_records_show_and_the_ledger_tell_the_dollars_that_were_billed(fresh: Served) -> None:
@@ -295,3 +297,7 @@ def test_the_key_is_in_no_file_and_in_nothing_said(measured: Served) -> None:
     found = [path for path in measured.person.home.rglob("*") if path.is_file()]
     assert any(path.name == "journal.sqlite" for path in found)
     assert not [path for path in found if key in path.read_bytes()]
+    person = replace(measured.person, environment={"HOSTED_KEY": "sk-withdrawn-9876543210"})
+    _, config = advised(measured, "--cost", "1")
+    complaint = person.orchard("run", config, "--out", "runs/withdrawn").complaint
+    assert "gpt-4o" in complaint and "sk-withdrawn" not in complaint
