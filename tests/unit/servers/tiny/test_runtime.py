@@ -82,6 +82,20 @@ def test_rows_of_other_lengths_in_the_batch_change_nothing(folders: dict[str, Pa
         torch.testing.assert_close(states[0], together[row], atol=1e-5, rtol=0)
 
 
+@torch.inference_mode()
+def test_decoding_many_rows_at_once_equals_decoding_a_few(folders: dict[str, Path]) -> None:
+    runtime, generator = Runtime(folders["policy"]), torch.Generator().manual_seed(2)
+    store = runtime.empty_store(70, 160).normal_(generator=generator)
+    ids = torch.randint(4, 700, (70,), generator=generator)
+    lengths = torch.randint(1, 150, (70,), generator=generator)
+    together = runtime.decode(store.clone(), ids, lengths, int(lengths.max()))
+    for first in range(0, 70, 5):
+        few = slice(first, first + 5)
+        longest = int(lengths[few].max())
+        states = runtime.decode(store[:, few].clone(), ids[few], lengths[few], longest)
+        torch.testing.assert_close(states, together[few], atol=1e-5, rtol=0)
+
+
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Runtime(tmp_path)
