@@ -24,7 +24,6 @@ from servers.tiny.model import HEAD_DIM, NORM_EPS, ROPE_THETA, ModelShape
 MIN_ROWS = 4
 KEY_STEP = 16
 KEY_BLOCK = 128
-_GROUP = 32  # rows that attend together
 _PAIRS = HEAD_DIM // 2
 
 
@@ -140,15 +139,12 @@ class Runtime:
         most ``longest``.
 
         The queries of all heads form one block-diagonal matrix, so that each row needs a single
-        product with its keys and one with its values; the added zeros change nothing. Rows attend
-        in groups of neighbours, mostly choices of one prompt, each as far as its longest row.
+        product with its keys and one with its values; the added zeros change nothing.
         """
         rows, heads, width = len(ids), self.shape.heads, self.width
-        tall, most = max(heads, MIN_ROWS), _round_up(longest + 1)
-        mask = torch.where(torch.arange(most) <= lengths[:, None], 0.0, -torch.inf)
-        mask = mask[:, None].expand(rows, tall, most)
-        totals = [_round_up(int(group.max()) + 1) for group in lengths.split(_GROUP)]
-        attended = torch.empty(rows, tall, width)
+        tall, total = max(heads, MIN_ROWS), _round_up(longest + 1)
+        mask = torch.where(torch.arange(total) <= lengths[:, None], 0.0, -torch.inf)
+        mask = mask[:, None].expand(rows, tall, total)
         slots = torch.arange(rows) * store.shape[2] + lengths
         turns = self.turns[lengths][:, None]
         queries = torch.zeros(rows, tall, width)
@@ -158,13 +154,11 @@ class Runtime:
         for layer, kv in zip(self.layers, store, strict=True):
             qkv = self._project(layer, x, turns)
             kv.view(-1, 2 * width).index_copy_(0, slots, qkv[:, width:])
+            seen = kv[:rows, :total]
             own_block.copy_(qkv[:, :width].unflatten(1, (heads, HEAD_DIM)))
-            for first, total in zip(range(0, rows, _GROUP), totals, strict=True):
-                part = slice(first, min(first + _GROUP, rows))
-                keys, values = kv[part, :total].split(width, -1)
-                scores = torch.baddbmm(mask[part, :, :total], queries[part], keys.transpose(1, 2))
-                attended[part] = _weighted_sum(scores.softmax(-1), values)
-            x = self._after_attention(layer, x, attended.as_strided(*diagonal).reshape(rows, width))
+            weights = torch.baddbmm(mask, queries, seen[:, :, :width].transpose(1, 2)).softmax(-1)
+            attended = _weighted_sum(weights, seen[:, :, width:]).as_strided(*diagonal)
+            x = self._after_attention(layer, x, attended.reshape(rows, width))
         return F.rms_norm(x, (x.shape[-1],), self.norm, NORM_EPS)
 
     def _project(self, layer: PackedLayer, x: Tensor, turns: Tensor) -> Tensor:
