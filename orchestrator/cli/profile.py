@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.options import JsonOption, MaxCostOption, SetOption, overriding
+from orchestrator.console.exit_status import ExitStatus
 from orchestrator.console.terminal import Terminal
 from orchestrator.errors import ConfigError
 
@@ -50,6 +51,7 @@ def profile(
     from orchestrator.config.run import load
 
     console = Terminal(stderr=as_json, soft_wrap=True)
+    is_whole = True
     if out is not None:
         prepare_folder(out)
     if all(source.is_dir() for source in sources):
@@ -65,10 +67,12 @@ def profile(
             *([f"budget.tokens={tokens}"] if tokens is not None else []),
         ]
         goes_on = shlex.join(["orchard", *sys.argv[1:]])
-        measure_profiles(load(sources[0], capped), runs[0], console, goes_on)
+        is_whole = measure_profiles(load(sources[0], capped), runs[0], console, goes_on)
     else:
         raise ConfigError("name one config, or run directories: not both, and not several configs")
     _fit(runs, out, console, as_json)
+    if not is_whole:
+        raise typer.Exit(ExitStatus.UNFINISHED)
 
 
 def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
@@ -79,8 +83,10 @@ def resume_profile(run: Path, overrides: list[str], as_json: bool) -> None:
 
     console = Terminal(stderr=as_json, soft_wrap=True)
     goes_on = RunDirectory(run).resume_command + (" --json" if as_json else "")
-    measure_profiles(load(run / CONFIG, overrides), run, console, goes_on)
+    is_whole = measure_profiles(load(run / CONFIG, overrides), run, console, goes_on)
     _fit([run], None, console, as_json)
+    if not is_whole:
+        raise typer.Exit(ExitStatus.UNFINISHED)
 
 
 def _fit(runs: list[Path], out: Path | None, console: Terminal, as_json: bool) -> None:

@@ -279,7 +279,7 @@ def test_a_profile_capped_in_money_says_how_to_go_on_and_pays_for_nothing_twice(
 ) -> None:
     fresh.config("capped.yaml")
     stopped = fresh.person.orchard("profile", "capped.yaml", "--max-cost", "0.02")
-    assert stopped.code == 0, stopped
+    assert stopped.code == ExitStatus.UNFINISHED, stopped
     said = " ".join((stopped.out + stopped.err).split())
     assert "Stopped early: the run budget of $0.02 is used up; the profile is of what is" in said
     assert "orchard resume runs/capped-profile --set budget.cost=…" in said

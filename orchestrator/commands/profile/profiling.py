@@ -44,9 +44,10 @@ _LONGEST_NAME = 200
 """Bytes of a profile's file name, without digest and suffix; file systems take 255."""
 
 
-def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> None:
+def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: str) -> bool:
     """Run the cells that the profiles of a config need, in the directory ``out`` and within the
-    config's budget of tokens. ``goes_on`` is the command that resumes the run.
+    config's budget of tokens. ``goes_on`` is the command that resumes the run. False if a budget
+    ran out before all was measured.
 
     Raises ``ProfileError`` if there are too few problems or tokens, and ``OrchardError``.
     """
@@ -72,15 +73,18 @@ def measure_profiles(config: RunConfig, out: Path, console: Terminal, goes_on: s
     ):
         claim(directory, experiment, "profile")
         planned = asyncio.run(first_plan())
+        is_whole = True
         try:
             if planned is not None:
                 carry_out(experiment, planned, directory, console, on_stop, next_plan)
         except BudgetExhausted as exhausted:
+            is_whole = False
             console.print(
                 f"Stopped early: {exhausted}; the profile is of what is there. With a larger one "
                 f"this goes on:\n  {directory.resume_command} --set budget.{exhausted.limit}=…"
             )
     console.print(_result(rounds, found, directory.records()))
+    return is_whole
 
 
 def fit_profiles(runs: Sequence[Path], console: Terminal) -> list[Profile]:

@@ -19,12 +19,12 @@ from orchestrator.report.data.use import tokens_of
 from orchestrator.statistics import wilson
 
 DIGITS = 4
+"""Decimals of the numbers in ``summary.json``."""
 DIGITS_OF_DOLLARS = 9
-"""As in records: an answer of a small hosted model takes some millionths of a dollar."""
-
+"""Decimals of dollars there, as in records: an answer of a small hosted model takes some millionths
+of a dollar."""
 DOLLARS = frozenset({"cost", "probes_cost", "budget", "used"})
 """The keys whose numbers are dollars, or may be."""
-"""Decimals of the numbers in ``summary.json``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +237,7 @@ def _by_difficulty(
 
 
 def rounded(value: Any, digits: int = DIGITS) -> Any:
-    """Round all numbers of a value, for JSON; those that may be dollars less than others."""
+    """Round all numbers of a value, for JSON; those that may be dollars keep more digits."""
     if isinstance(value, float):
         return round(value, digits)
     if isinstance(value, dict):
